@@ -1,0 +1,1 @@
+//! The resolver behind a trait of ours, and the fake for tests.

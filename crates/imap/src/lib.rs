@@ -1,0 +1,1 @@
+//! IMAP: commands, responses, literal framing.

@@ -1,0 +1,1 @@
+//! The IMAP service: (session, tx, command) to output.

@@ -1,0 +1,1 @@
+//! What mail means: accounts, domains, addresses, mailboxes, messages, flags, threads, journal, quota.

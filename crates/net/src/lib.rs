@@ -1,0 +1,1 @@
+//! Listeners, TLS, PROXY protocol, limits, time-outs, the one connection loop, graceful stop.

@@ -1,0 +1,92 @@
+//! The seam between a session without sockets and the one connection loop.
+//!
+//! A session ([`Protocol`]) is a plain struct. The loop in `postroad-net` feeds it bytes and drains
+//! its steps; a `World` that lives in the shell (also in `postroad-net`) performs its
+//! jobs. Nothing here knows sockets, TLS libraries, clocks or mail, so that `smtp`, `imapd` and
+//! `pop3d` can be sessions without importing the shell.
+//! Why this is a crate of its own: `docs/decisions/001-protocol-crate.md`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a session wants next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<J> {
+    /// More input. The loop flushes the output first.
+    Read,
+    /// A job for the world: the session travels with it and comes back.
+    Do(J),
+    /// Input, or news for which the job is then done (IDLE), whichever comes first.
+    Wait(J),
+    /// Flush, drop what was buffered in clear (RFC 3207 §6), shake hands, then [`Protocol::secured`].
+    StartTls,
+    /// Flush and close.
+    Close,
+}
+
+/// Who is on the other side, after the PROXY protocol had its say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// The address of ours that it reached.
+    pub local: SocketAddr,
+}
+
+impl Peer {
+    /// Whether the client is on this machine, where a trial may authenticate without TLS.
+    pub fn is_loopback(&self) -> bool {
+        self.remote.ip().to_canonical().is_loopback()
+    }
+}
+
+/// What a finished TLS handshake established.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3` or `TLSv1.2`, as written into Received lines.
+    pub version: &'static str,
+    /// The cipher suite's IANA name.
+    pub cipher: String,
+    /// The key exchange group's name, for example `X25519MLKEM768`.
+    pub group: Option<String>,
+    /// The name the client asked for (SNI), without a trailing dot.
+    pub server_name: Option<String>,
+}
+
+/// Why the loop interrupts a session. The session writes its parting words (`421`, `BYE`); its next
+/// step is [`Step::Close`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Nothing came for [`Protocol::patience`].
+    TimedOut,
+    /// The server stops.
+    ShuttingDown,
+    /// The client closed its side; whatever the session says may go unread.
+    Closed,
+}
+
+/// A session without sockets.
+pub trait Protocol: Send + Sized + 'static {
+    /// What it asks of the world.
+    type Job: Send + 'static;
+
+    /// Takes bytes from the client. The session bounds what it buffers: see [`Protocol::step`].
+    fn input(&mut self, bytes: &[u8]);
+
+    /// Drained until `Read`, `Wait` or `Close` before the next input. The first step of a new session
+    /// yields its greeting. A session that has produced more output than is good to hold answers
+    /// `Do(a job that goes on)`; the loop flushes before each job that finds much output waiting.
+    fn step(&mut self) -> Step<Self::Job>;
+
+    /// Takes the output produced so far.
+    fn take_output(&mut self) -> Vec<u8>;
+
+    /// The handshake asked for by [`Step::StartTls`] is done.
+    fn secured(&mut self, tls: TlsFacts);
+
+    /// The loop wants to end; the session says why to its client.
+    fn interrupt(&mut self, why: Interrupt);
+
+    /// How long the loop waits for the next input, in the state the session is in.
+    fn patience(&self) -> Duration;
+}

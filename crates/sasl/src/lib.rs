@@ -1,0 +1,1 @@
+//! SASL mechanisms as challenge/response machines.

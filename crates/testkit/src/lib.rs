@@ -1,0 +1,1 @@
+//! Transcripts, both stores, the fake world; a dev-dependency only.
