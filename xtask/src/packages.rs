@@ -1,0 +1,63 @@
+//! The Debian packages that the tests need: real databases, clients and peers.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Installed by `cargo xtask test` when it may; each line says for what.
+pub(crate) const NEEDED: &[&str] = &[
+    "postgresql", // every domain test runs on it too
+    "curl",       // smtp, imap, pop3 with and without TLS
+    "swaks",      // hands mail in
+    "mutt",       // reads over IMAP
+    "isync",      // mbsync: keeps a Maildir in step
+    "msmtp",      // submits as a sendmail replacement
+    "postfix",    // a real server as the sender
+    "python3",    // smtplib, imaplib, poplib
+    "openssl",    // certificates and s_client in the TLS tests
+];
+
+/// Installs what is missing as root; otherwise says which line to run.
+pub(crate) fn install() -> Result<()> {
+    let missing: Vec<&str> = NEEDED.iter().copied().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --yes --no-install-recommends {}", missing.join(" "));
+    if !is_root() {
+        bail!("the tests need Debian packages that are not installed; run as root:\n  apt-get update && {line}");
+    }
+    crate::say(&format!("installing {}", missing.join(" ")));
+    apt(&["update", "--quiet"])?;
+    let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+    arguments.extend(&missing);
+    apt(&arguments)
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    // Services of the installed packages must not start: the tests start their own.
+    let status = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1")
+        .status()
+        .context("apt-get did not start: on a system without it, install the packages by their names there")?;
+    if !status.success() {
+        bail!("apt-get {} ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Status}", package])
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
+}
+
+fn is_root() -> bool {
+    // The owner of /proc/self is the effective user.
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
+}

@@ -1,0 +1,172 @@
+//! Which crate may import which: DESIGN's layering table, checked against the manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::Fault;
+
+/// A crate, the crates of ours that it may import, and whether it may import the async world.
+struct Layer {
+    name: &'static str,
+    may_import: &'static [&'static str],
+    shell: bool,
+}
+
+/// From the bottom up. A crate that is not here fails the check: give it a row first.
+const LAYERS: &[Layer] = &[
+    layer("protocol", &[]),
+    layer("message", &[]),
+    layer("sasl", &[]),
+    layer("imap", &[]),
+    layer("smtp", &["protocol", "sasl"]),
+    layer("store", &[]),
+    layer("mail", &["store", "message"]),
+    layer("queue", &["store", "smtp", "message"]),
+    layer("imapd", &["protocol", "mail", "queue", "store", "imap", "sasl", "message"]),
+    layer("pop3d", &["protocol", "mail", "queue", "store", "sasl", "message"]),
+    shell("net", &["protocol"]),
+    shell("dns", &[]),
+    shell("mta", &["protocol", "smtp", "sasl", "message", "mail", "queue", "store", "net", "dns"]),
+    shell("web", &["net", "mail", "queue", "store"]),
+    shell(
+        "server",
+        &[
+            "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
+            "mta", "web",
+        ],
+    ),
+    shell(
+        "testkit",
+        &[
+            "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
+            "mta", "web",
+        ],
+    ),
+];
+
+const fn layer(name: &'static str, may_import: &'static [&'static str]) -> Layer {
+    Layer { name, may_import, shell: false }
+}
+
+const fn shell(name: &'static str, may_import: &'static [&'static str]) -> Layer {
+    Layer { name, may_import, shell: true }
+}
+
+/// The async world and the databases, and the only crates outside the shell that may name them.
+/// `store` waits on its threads with `tokio::sync` and speaks S3 on a runtime of its own.
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("tokio", &["store"]),
+    ("tokio-rustls", &[]),
+    ("rustls", &["store"]),
+    ("axum", &[]),
+    ("hickory-resolver", &[]),
+    ("rusqlite", &["store"]),
+    ("postgres", &["store"]),
+    ("tokio-postgres", &["store"]),
+    ("tokio-postgres-rustls", &["store"]),
+    ("object_store", &["store"]),
+    ("anyhow", &[]),
+];
+
+/// Database drivers stay below the seam, in the shell too; `testkit` starts real servers with them.
+const DRIVERS: &[&str] = &["rusqlite", "postgres", "tokio-postgres", "tokio-postgres-rustls", "object_store"];
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Package,
+    #[serde(default)]
+    dependencies: BTreeMap<String, toml::Value>,
+    lints: Option<Lints>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Lints {
+    workspace: bool,
+}
+
+pub(super) fn check(root: &Path) -> Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("crates"))? {
+        let path = entry?.path().join("Cargo.toml");
+        if !path.is_file() {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path)?;
+        let manifest: Manifest = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        seen.insert(folder.clone());
+        faults.extend(check_crate(&folder, &manifest));
+    }
+    for layer in LAYERS {
+        if !seen.contains(layer.name) {
+            faults.push(format!("xtask/src/tidy/layering.rs: the table names {}, which is gone", layer.name));
+        }
+    }
+    Ok(faults)
+}
+
+fn check_crate(folder: &str, manifest: &Manifest) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |sentence: String| faults.push(format!("crates/{folder}/Cargo.toml: {sentence}"));
+    if manifest.package.name != format!("postroad-{folder}") {
+        fault(format!("folder {folder} holds crate {}", manifest.package.name));
+    }
+    if !manifest.lints.as_ref().is_some_and(|lints| lints.workspace) {
+        fault("the workspace's lints (unsafe code forbidden) are not taken over".into());
+    }
+    let Some(layer) = LAYERS.iter().find(|layer| layer.name == folder) else {
+        fault("has no row in the layering table".into());
+        return faults;
+    };
+    for dependency in manifest.dependencies.keys() {
+        if let Some(ours) = dependency.strip_prefix("postroad-") {
+            if !layer.may_import.contains(&ours) {
+                fault(format!("{folder} must not import {ours}"));
+            }
+            continue;
+        }
+        let driver = DRIVERS.contains(&dependency.as_str());
+        let allowed = OUTSIDE.iter().find(|(name, _)| name == dependency);
+        if let Some((_, but)) = allowed {
+            let shell = layer.shell && (!driver || folder == "testkit");
+            if !shell && !but.contains(&folder) {
+                fault(format!("{folder} must not import {dependency}"));
+            }
+        }
+        if dependency == "anyhow" && folder != "server" {
+            fault("anyhow is for server and xtask; a library names its errors".into());
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(folder: &str, manifest: &str) -> Vec<Fault> {
+        check_crate(folder, &toml::from_str(manifest).expect("a manifest"))
+    }
+
+    #[test]
+    fn the_table_is_enforced() {
+        let good =
+            "[package]\nname = 'postroad-imapd'\n[lints]\nworkspace = true\n[dependencies]\npostroad-mail = {}\n";
+        assert_eq!(faults("imapd", good), Vec::<String>::new());
+        let bad = "[package]\nname = 'postroad-imapd'\n[lints]\nworkspace = true\n[dependencies]\npostroad-pop3d = {}\ntokio = '1'\n";
+        let found = faults("imapd", bad);
+        assert!(found.iter().any(|fault| fault.ends_with("imapd must not import pop3d")), "{found:?}");
+        assert!(found.iter().any(|fault| fault.ends_with("imapd must not import tokio")), "{found:?}");
+        let unlinted = "[package]\nname = 'postroad-web'\n[dependencies]\nrusqlite = '0'\n";
+        assert_eq!(faults("web", unlinted).len(), 2);
+    }
+}
