@@ -1,0 +1,170 @@
+//! What clients can say: the syntax tree, one file per family of commands.
+//!
+//! RFC 9051 §9 `command`. Nothing here knows whether a command is allowed in a state; that is `imapd`'s table.
+
+pub mod append;
+pub mod fetch;
+pub mod list;
+pub mod messages;
+pub mod quota;
+pub mod search;
+pub mod select;
+pub mod session;
+pub mod status;
+mod table;
+
+use std::fmt;
+
+use crate::limits::Limits;
+use crate::mailbox::{MailboxName, SpecialUse};
+use crate::set::MessageSet;
+
+pub use append::Append;
+pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
+pub use list::{List, ListReturn, ListSelection};
+pub use messages::{Copy, Store, StoreAction};
+pub use search::{Search, SearchKey, SearchReturn};
+pub use select::{QresyncParameters, Select};
+pub use session::{Id, Secret};
+pub use status::StatusItem;
+pub use table::parse;
+
+/// What the client names its command by; the answer carries it back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tag(pub(crate) Box<str>);
+
+impl Tag {
+    /// The tag's text: ASTRING-CHARs without `+`, so that it can stand in a response as it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the bytes of a command are to be understood, which the session's state decides.
+#[derive(Debug, Clone)]
+pub struct Syntax {
+    /// The client enabled UTF8=ACCEPT or IMAP4rev2: mailbox names are UTF-8 and `&` means itself
+    /// (RFC 9051 §5.1, RFC 6855 §3). Else they are modified UTF-7, raw UTF-8 being tolerated.
+    pub utf8: bool,
+    /// Bounds on what a command may contain.
+    pub limits: Limits,
+}
+
+/// One whole command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The client's name for it.
+    pub tag: Tag,
+    /// What it asks.
+    pub body: Body,
+}
+
+/// What a command asks. APPEND does not appear: the framer announces it ([`crate::AppendStart`]) and streams it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// CAPABILITY (RFC 9051 §6.1.1).
+    Capability,
+    /// NOOP (§6.1.2).
+    Noop,
+    /// LOGOUT (§6.1.3).
+    Logout,
+    /// ID (RFC 2971).
+    Id(Id),
+    /// STARTTLS (§6.2.1).
+    StartTls,
+    /// AUTHENTICATE (§6.2.2).
+    Authenticate {
+        /// The SASL mechanism in upper case.
+        mechanism: String,
+        /// The decoded initial response (RFC 4959): `None` when absent, empty for `=`.
+        initial: Option<Secret>,
+    },
+    /// LOGIN (§6.2.3).
+    Login {
+        /// The user's name, UTF-8.
+        user: String,
+        /// The password, as sent.
+        password: Secret,
+    },
+    /// ENABLE (§6.3.1): capability names in upper case.
+    Enable(Vec<String>),
+    /// SELECT (§6.3.2).
+    Select(Select),
+    /// EXAMINE (§6.3.3).
+    Examine(Select),
+    /// CREATE (§6.3.4), with the special uses of RFC 6154 §3.
+    Create {
+        /// The name to make.
+        mailbox: MailboxName,
+        /// The uses asked for by `(USE (..))`.
+        special_use: Vec<SpecialUse>,
+    },
+    /// DELETE (§6.3.5).
+    Delete(MailboxName),
+    /// RENAME (§6.3.6).
+    Rename {
+        /// The name as it is.
+        from: MailboxName,
+        /// The name as it shall be.
+        to: MailboxName,
+    },
+    /// SUBSCRIBE (§6.3.7).
+    Subscribe(MailboxName),
+    /// UNSUBSCRIBE (§6.3.8).
+    Unsubscribe(MailboxName),
+    /// LIST (§6.3.9, RFC 5258), and XLIST, its predecessor with special uses.
+    List(List),
+    /// LSUB (RFC 3501 §6.3.9).
+    Lsub {
+        /// What the pattern is relative to, UTF-8.
+        reference: String,
+        /// The pattern with `*` and `%`, UTF-8.
+        pattern: String,
+    },
+    /// NAMESPACE (§6.3.10).
+    Namespace,
+    /// STATUS (§6.3.11).
+    Status {
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// What to tell, in the client's order, without doubles.
+        items: Vec<StatusItem>,
+    },
+    /// IDLE (§6.3.13). The session then asks the framer for one raw line: `DONE`.
+    Idle,
+    /// CHECK (RFC 3501 §6.4.1).
+    Check,
+    /// CLOSE (§6.4.1).
+    Close,
+    /// UNSELECT (§6.4.2).
+    Unselect,
+    /// EXPUNGE (§6.4.3), and UID EXPUNGE (§6.4.9) with its set of UIDs.
+    Expunge(Option<MessageSet>),
+    /// SEARCH and UID SEARCH (§6.4.4).
+    Search(Search),
+    /// FETCH and UID FETCH (§6.4.5).
+    Fetch(Fetch),
+    /// STORE and UID STORE (§6.4.6).
+    Store(Store),
+    /// COPY and UID COPY (§6.4.7).
+    Copy(Copy),
+    /// MOVE and UID MOVE (§6.4.8).
+    Move(Copy),
+    /// GETQUOTA (RFC 9208 §4.1.1): the quota root.
+    GetQuota(String),
+    /// GETQUOTAROOT (RFC 9208 §4.1.2).
+    GetQuotaRoot(MailboxName),
+    /// SETQUOTA (RFC 9208 §4.1.3): the root and its limits by resource name in upper case.
+    SetQuota {
+        /// The quota root.
+        root: String,
+        /// Resource and limit.
+        limits: Vec<(String, u64)>,
+    },
+}

@@ -1,0 +1,42 @@
+//! What is wrong with a command, in words its sender can act on.
+
+use std::fmt;
+
+use crate::command::Tag;
+
+/// A command that cannot be understood. Answer `tag BAD` (`* BAD` without a tag), or as [`Problem`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// The command's tag, if there was one.
+    pub tag: Option<Tag>,
+    /// What kind of trouble.
+    pub problem: Problem,
+    /// The octet where it went wrong, counted from 0 in the command.
+    pub position: usize,
+}
+
+/// The kinds of trouble. `Display` gives the words for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// No command has this name (in upper case).
+    UnknownCommand(String),
+    /// The grammar wanted something else: the words say what.
+    Expected(&'static str),
+    /// One of the limits: the words say which.
+    TooMuch(&'static str),
+    /// SEARCH names a charset that is not known: answer `NO [BADCHARSET (..)]`.
+    BadCharset(String),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.problem {
+            Problem::UnknownCommand(name) => write!(f, "{name} is not a command I know"),
+            Problem::Expected(what) => write!(f, "expected {what} at octet {}", self.position),
+            Problem::TooMuch(what) => write!(f, "too much: {what}"),
+            Problem::BadCharset(name) => write!(f, "the charset {name} is not known"),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
