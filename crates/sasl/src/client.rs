@@ -1,0 +1,72 @@
+//! The client side of PLAIN and LOGIN, for the outgoing road.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::secret::clear;
+use crate::{Error, Mechanism, Secret};
+
+/// A client's exchange: an optional initial response, then one answer per challenge.
+#[derive(Debug)]
+pub struct Client {
+    mechanism: &'static Mechanism,
+    authzid: String,
+    authcid: String,
+    password: Secret,
+    sent: u8,
+}
+
+impl Client {
+    /// An empty `authzid` means the same as `authcid`. [`Error::BadMessage`] when a value cannot be
+    /// sent: empty or with NUL.
+    pub fn new(mechanism: &'static Mechanism, authzid: &str, authcid: &str, password: Secret) -> Result<Client, Error> {
+        let unfit = |text: &str| text.contains('\0');
+        if authcid.is_empty() || password.expose().is_empty() {
+            return Err(Error::BadMessage);
+        }
+        if unfit(authzid) || unfit(authcid) || unfit(password.expose()) {
+            return Err(Error::BadMessage);
+        }
+        let (authzid, authcid) = (authzid.to_owned(), authcid.to_owned());
+        Ok(Client { mechanism, authzid, authcid, password, sent: 0 })
+    }
+
+    /// The mechanism's name for the `AUTH` command.
+    pub fn mechanism(&self) -> &'static Mechanism {
+        self.mechanism
+    }
+
+    /// The initial response in base64, for mechanisms in which the client speaks first. LOGIN gives
+    /// none: not every server takes it.
+    pub fn initial(&mut self) -> Option<Secret> {
+        self.mechanism.client_first.then(|| self.plain())
+    }
+
+    /// Answers a challenge, given as base64 text, whose words do not matter in these mechanisms
+    /// (Exchange writes `334 plain supported`). [`Error::BadMessage`] when the server asks for more
+    /// than the mechanism has: the caller then sends `*`.
+    pub fn answer(&mut self, _challenge: &[u8]) -> Result<Secret, Error> {
+        if self.mechanism.client_first {
+            return if self.sent == 0 { Ok(self.plain()) } else { Err(Error::BadMessage) };
+        }
+        self.sent += 1;
+        match self.sent {
+            1 => Ok(Secret::new(BASE64_STANDARD.encode(&self.authcid))),
+            2 => Ok(Secret::new(BASE64_STANDARD.encode(self.password.expose()))),
+            _ => Err(Error::BadMessage),
+        }
+    }
+
+    fn plain(&mut self) -> Secret {
+        self.sent = 1;
+        let mut message = Vec::new();
+        message.extend_from_slice(self.authzid.as_bytes());
+        message.push(0);
+        message.extend_from_slice(self.authcid.as_bytes());
+        message.push(0);
+        message.extend_from_slice(self.password.expose().as_bytes());
+        let encoded = BASE64_STANDARD.encode(&message);
+        clear(&mut message);
+        Secret::new(encoded)
+    }
+}
