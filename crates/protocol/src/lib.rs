@@ -81,12 +81,23 @@ pub trait Protocol: Send + Sized + 'static {
     /// Takes the output produced so far.
     fn take_output(&mut self) -> Vec<u8>;
 
-    /// The handshake asked for by [`Step::StartTls`] is done.
+    /// The handshake asked for by [`Step::StartTls`] is done. The session forgets here all input that it took
+    /// before (RFC 3207 §6): the loop itself holds none.
     fn secured(&mut self, tls: TlsFacts);
 
     /// The loop wants to end; the session says why to its client.
     fn interrupt(&mut self, why: Interrupt);
 
-    /// How long the loop waits for the next input, in the state the session is in.
+    /// How long the loop waits for the next input, in the state the session is in. The time runs from the last
+    /// input, or from the end of the last job if that was later; the jobs and ticks of a `Wait` do not extend it.
     fn patience(&self) -> Duration;
+
+    /// How long a [`Step::Wait`] may stay silent before [`Protocol::tick`]; `None` for ever.
+    fn tick_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// A `Wait` was silent for [`Protocol::tick_every`]: the session may say that it is still there, so that
+    /// middleboxes keep the connection. The loop then drains its steps as after input.
+    fn tick(&mut self) {}
 }

@@ -1,0 +1,91 @@
+//! A connection's bytes, in clear or through TLS, and reading them without holding a buffer while idle.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use postroad_protocol::TlsFacts;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::Tls;
+use crate::tls::facts;
+
+/// A socket, in clear or in TLS. Tests put a pipe in the socket's place.
+#[derive(Debug)]
+pub enum Stream<S = TcpStream> {
+    /// In clear.
+    Plain(S),
+    /// In TLS; the state of rustls is large and lives apart.
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    /// Shakes hands. Nothing that was read before is known here, so nothing of it can slip into the secure part
+    /// (RFC 3207 §6). A stream in TLS already is refused.
+    pub async fn secure(self, tls: &Tls, alpn: &[Vec<u8>]) -> io::Result<(Stream<S>, TlsFacts)> {
+        let Stream::Plain(socket) = self else {
+            return Err(io::Error::other("TLS within TLS"));
+        };
+        // Boxed: the handshake's own state is large and short-lived.
+        let secure = Box::pin(tls.acceptor(alpn).accept(socket)).await?;
+        let facts = facts(secure.get_ref().1);
+        Ok((Stream::Tls(Box::new(secure)), facts))
+    }
+
+    /// Hands what comes next to `take`; 0 at the end of the input. The space is on the stack of the moment: an idle
+    /// connection holds no buffer. Nothing is lost when the future is dropped.
+    pub(crate) async fn read_into(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+        poll_fn(|cx| {
+            let mut space = [0; READ_SIZE];
+            let mut buffer = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer)) {
+                Ok(()) => {}
+                // Many peers cut TLS without close_notify. Framing is the protocols' own, so this is an end like
+                // any other: an unfinished command or message is never acted on.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(0)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            take(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+        .await
+    }
+}
+
+/// How much is read at once: one full TLS record.
+pub(crate) const READ_SIZE: usize = 16 * 1024;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Stream::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Stream::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Stream::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The TLS that all listeners speak: versions 1.2 and 1.3, post-quantum key exchange first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postroad_protocol::TlsFacts;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Certificates, Error};
+
+/// What a handshake needs. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    plain: Arc<ServerConfig>,
+    with_alpn: Arc<Mutex<HashMap<Vec<Vec<u8>>, Arc<ServerConfig>>>>,
+}
+
+impl Tls {
+    /// TLS with these certificates, whichever they are at the time of each handshake.
+    pub fn new(certificates: Arc<Certificates>) -> Result<Tls, Error> {
+        let failed = |error: rustls::Error| Error::Tls(error.to_string());
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_cert_resolver(certificates);
+        // Resumption by tickets costs us no memory; the cache serves clients without tickets.
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
+        config.session_storage = ServerSessionMemoryCache::new(CACHED_SESSIONS);
+        // One ticket is enough for protocols that keep one connection; each costs a write per handshake.
+        config.send_tls13_tickets = 1;
+        Ok(Tls { plain: Arc::new(config), with_alpn: Arc::default() })
+    }
+
+    pub(crate) fn acceptor(&self, alpn: &[Vec<u8>]) -> TlsAcceptor {
+        if alpn.is_empty() {
+            return TlsAcceptor::from(Arc::clone(&self.plain));
+        }
+        // One entry for each listener's setting: bounded by the settings file.
+        let mut known = self.with_alpn.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = known.entry(alpn.to_vec()).or_insert_with(|| {
+            let mut config = ServerConfig::clone(&self.plain);
+            config.alpn_protocols = alpn.to_vec();
+            Arc::new(config)
+        });
+        TlsAcceptor::from(Arc::clone(config))
+    }
+}
+
+/// What the handshake established, for sessions, logs and Received lines.
+pub(crate) fn facts(connection: &ServerConnection) -> TlsFacts {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        // We offer no others.
+        Some(_) | None => "TLS",
+    };
+    let cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    TlsFacts {
+        version,
+        // rustls names the suites of TLS 1.3 with their version, IANA without.
+        cipher: cipher.and_then(|suite| suite.as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
+        group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
+        // Outlook for the Mac asks for names with a trailing dot.
+        server_name: connection.server_name().map(|name| name.trim_end_matches('.').to_owned()),
+    }
+}
+
+/// Sessions kept for clients that resume without tickets.
+const CACHED_SESSIONS: usize = 4_096;
