@@ -1,1 +1,36 @@
-//! The transaction seam: ReadTx, WriteTx, locks, group commit, hub, blobs, migrations, trace; knows no mail.
+//! The transaction seam of Postroad: [`ReadTx`] looks, [`WriteTx`] changes, and both run inside closures
+//! on the store's own threads while the shell awaits the answer.
+//!
+//! What is here: SQLite with group commit, PostgreSQL with a pool of connection threads, a third store in
+//! memory that runs inline; locks, receipts, the hub of news, blobs, migrations, the trace of messages.
+//! What never is: mail. No table of an account, no word of a protocol; `mail` and `queue` bring their
+//! tables as [`Migration`]s and their SQL through the transaction types.
+//!
+//! A promise is a value: a [`Receipt`] comes out of a COMMIT that the database confirmed, and from nowhere else.
+
+mod blob;
+mod database;
+mod dialect;
+mod error;
+mod hub;
+mod id;
+mod lock;
+mod migrate;
+mod param;
+mod row;
+mod settings;
+mod store;
+pub mod trace;
+mod tx;
+
+pub use blob::{BLOB_INLINE_MAX, Prepared, Swept, Upload};
+pub use error::{Code, Error, Result};
+pub use hub::Hub;
+pub use id::{AccountId, BlobId, ModSeq, Timestamp, TraceId, new_id};
+pub use lock::Locks;
+pub use migrate::{MIGRATIONS, Migration};
+pub use param::Param;
+pub use row::Row;
+pub use settings::{BlobPlace, Database, S3, Settings};
+pub use store::{Health, Receipt, Store, Stored};
+pub use tx::{ReadTx, WriteTx};

@@ -1,0 +1,105 @@
+//! News: "account N is at modseq M", said by COMMIT and by nobody else.
+//!
+//! A hint may be lost (another node's connection was down); the next one heals it, because what changed is
+//! read from the database and never from here.
+
+use crate::{AccountId, ModSeq};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Who listens to which account.
+#[derive(Debug, Default)]
+pub struct Hub {
+    listeners: Mutex<Listeners>,
+}
+
+#[derive(Debug, Default)]
+struct Listeners {
+    accounts: HashMap<AccountId, watch::Sender<ModSeq>>,
+    /// At this many entries the ones that nobody listens to are dropped.
+    sweep_at: usize,
+}
+
+impl Hub {
+    /// News of an account from now on. The value is the newest modseq heard of, 0 at first.
+    pub fn subscribe(&self, account: AccountId) -> watch::Receiver<ModSeq> {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if listeners.accounts.len() >= listeners.sweep_at {
+            listeners.accounts.retain(|_, sender| sender.receiver_count() > 0);
+            listeners.sweep_at = (listeners.accounts.len() * 2).max(SWEEP_MIN);
+        }
+        listeners.accounts.entry(account).or_insert_with(|| watch::Sender::new(ModSeq(0))).subscribe()
+    }
+
+    /// Accounts somebody listens to, or did lately.
+    pub fn len(&self) -> usize {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).accounts.len()
+    }
+
+    /// Whether nobody listens.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn publish(&self, news: &[(AccountId, ModSeq)]) {
+        if news.is_empty() {
+            return;
+        }
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for (account, modseq) in news {
+            let Some(sender) = listeners.accounts.get(account) else { continue };
+            if sender.receiver_count() == 0 {
+                listeners.accounts.remove(account);
+                continue;
+            }
+            sender.send_if_modified(|known| {
+                let newer = *modseq > *known;
+                *known = (*known).max(*modseq);
+                newer
+            });
+        }
+    }
+
+    /// Wakes everybody: hints may have been lost.
+    pub(crate) fn wake_all(&self) {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for sender in listeners.accounts.values() {
+            sender.send_modify(|_| {});
+        }
+    }
+}
+
+/// Below this many entries nothing is swept.
+const SWEEP_MIN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_heard_and_the_unheard_vanish() {
+        let hub = Hub::default();
+        let mut ear = hub.subscribe(AccountId(1));
+        hub.publish(&[(AccountId(1), ModSeq(5)), (AccountId(2), ModSeq(9))]);
+        assert!(ear.has_changed().expect("the hub is there"));
+        assert_eq!(*ear.borrow_and_update(), ModSeq(5));
+        hub.publish(&[(AccountId(1), ModSeq(4))]);
+        assert!(!ear.has_changed().expect("the hub is there"), "an older hint is no news");
+        hub.wake_all();
+        assert!(ear.has_changed().expect("the hub is there"));
+        assert_eq!(hub.len(), 1);
+        drop(ear);
+        hub.publish(&[(AccountId(1), ModSeq(6))]);
+        assert!(hub.is_empty());
+    }
+
+    #[test]
+    fn entries_are_bounded_by_listeners() {
+        let hub = Hub::default();
+        for account in 0..10_000 {
+            drop(hub.subscribe(AccountId(account)));
+        }
+        assert!(hub.len() <= SWEEP_MIN);
+    }
+}
