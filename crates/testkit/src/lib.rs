@@ -1,1 +1,34 @@
-//! Transcripts, both stores, the fake world; a dev-dependency only.
+//! What tests stand on: real databases, transcripts, a fake clock, the real program as a child.
+//!
+//! A dev-dependency only. Nothing here sleeps, binds a fixed port or skips: what a test needs and the
+//! machine lacks is a failure that names the line to run.
+//!
+//! - [`stores`]: the same test on the in-memory store, SQLite and a real PostgreSQL.
+//! - [`postgres`]: that PostgreSQL, started once per test process from Debian's packages.
+//! - [`transcript`]: `C:`/`S:` files replayed against a session in process, or against a server over TCP.
+//! - [`process`]: the program as users run it, with ports of its own, killed when the test ends.
+//! - [`clock`]: time that moves when the test says so.
+
+pub mod clock;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod stores;
+pub mod transcript;
+
+pub use clock::Clock;
+pub use ports::PortOffset;
+pub use process::Process;
+pub use stores::{TestStore, each_store, stores};
+
+use std::future::Future;
+
+/// Runs a future to its end on the calling thread: for tests of the async shell that want to stay
+/// ordinary functions.
+pub fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime on one thread needs only memory and an epoll descriptor")
+        .block_on(future)
+}
