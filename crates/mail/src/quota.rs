@@ -1,0 +1,23 @@
+//! What an account holds and may hold (RFC 9208).
+
+use postroad_store::{AccountId, ReadTx};
+
+use crate::Result;
+
+/// Usage and limits. A message's content counts once, however many mailboxes it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes held.
+    pub used_bytes: u64,
+    /// Bytes allowed; `None`: no limit.
+    pub limit_bytes: Option<u64>,
+    /// Messages held.
+    pub used_messages: u64,
+    /// Messages allowed; `None`: no limit.
+    pub limit_messages: Option<u64>,
+}
+
+/// An account's usage and limits. One statement.
+pub fn of(tx: &ReadTx, account: AccountId) -> Result<Quota> {
+    unimplemented!()
+}

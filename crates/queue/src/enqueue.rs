@@ -1,0 +1,187 @@
+//! A message enters the queue.
+
+use std::fmt;
+use std::time::Duration;
+
+use postroad_store::{AccountId, BlobId, Param, Timestamp, TraceId, WriteTx, new_id};
+
+use crate::{Error, MAX_RECIPIENTS, Result};
+
+/// How long the queue tries before it gives a message up (RFC 5321 §4.5.4.1: at least 4 to 5 days).
+pub const LIFETIME: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+
+/// A message in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub i64);
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Q{:x}", self.0)
+    }
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The message; the queue takes a reference of its own.
+    pub blob: BlobId,
+    /// Its bytes.
+    pub size: u64,
+    /// MAIL FROM; empty for the null reverse-path.
+    pub sender: String,
+    /// Who handed it in, when somebody logged in.
+    pub account: Option<AccountId>,
+    /// ENVID, decoded (RFC 3461 §4.4).
+    pub envid: Option<String>,
+    /// RET (RFC 3461 §4.3).
+    pub ret: Option<Ret>,
+    /// BODY.
+    pub body: Body,
+    /// Whether it needs SMTPUTF8: an address or the header beyond ASCII.
+    pub smtputf8: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
+    /// The story it belongs to.
+    pub trace: Option<TraceId>,
+    /// Not to be sent before (FUTURERELEASE, RFC 4865); `None`: now.
+    pub hold_until: Option<Timestamp>,
+    /// To whom; at least one.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One to whom it is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address, as it goes into RCPT TO.
+    pub address: String,
+    /// The domain in its canonical form (A-labels, lower case): what is looked up and grouped by.
+    pub domain: String,
+    /// NOTIFY (RFC 3461 §4.1).
+    pub notify: Notify,
+    /// ORCPT, `rfc822;x@y` decoded (RFC 3461 §4.2).
+    pub orcpt: Option<String>,
+}
+
+/// What a failure notice returns (RFC 3461 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ret {
+    /// The whole message.
+    Full,
+    /// Its header.
+    Headers,
+}
+
+/// BODY: what the bytes need (RFC 6152, RFC 3030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Body {
+    /// Lines of ASCII.
+    #[default]
+    SevenBit,
+    /// Lines of any bytes.
+    EightBitMime,
+    /// Any bytes.
+    BinaryMime,
+}
+
+/// When the sender wants to hear (RFC 3461 §4.1). The default, nothing said, is failure and delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notify {
+    /// When it was delivered.
+    pub success: bool,
+    /// When it could not be.
+    pub failure: bool,
+    /// When it takes long.
+    pub delay: bool,
+}
+
+impl Notify {
+    /// NEVER.
+    pub const NEVER: Notify = Notify { success: false, failure: false, delay: false };
+
+    fn bits(self) -> i64 {
+        i64::from(self.success) | i64::from(self.failure) << 1 | i64::from(self.delay) << 2
+    }
+
+    pub(crate) fn from_bits(bits: i64) -> Notify {
+        Notify { success: bits & 1 != 0, failure: bits & 2 != 0, delay: bits & 4 != 0 }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Notify {
+        Notify { success: false, failure: true, delay: true }
+    }
+}
+
+impl Ret {
+    fn name(self) -> &'static str {
+        match self {
+            Ret::Full => "full",
+            Ret::Headers => "headers",
+        }
+    }
+}
+
+impl Body {
+    fn name(self) -> &'static str {
+        match self {
+            Body::SevenBit => "7bit",
+            Body::EightBitMime => "8bitmime",
+            Body::BinaryMime => "binarymime",
+        }
+    }
+}
+
+/// Puts a message into the queue, in the caller's transaction. Three statements (on SQLite one for each
+/// recipient). Needs no lock. Errors: `Recipients`, `Store`.
+pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<QueueId> {
+    if outgoing.recipients.is_empty() || outgoing.recipients.len() > MAX_RECIPIENTS {
+        return Err(Error::Recipients);
+    }
+    let id = new_id();
+    tx.blob_retain(outgoing.blob, 1)?;
+    let due = outgoing.hold_until.map_or(now, |until| until.max(now));
+    tx.execute(
+        "INSERT INTO queue_message (id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls,
+                                    trace, created, expires)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        &[
+            Param::from(id),
+            Param::from(outgoing.blob),
+            Param::from(i64::try_from(outgoing.size).unwrap_or(i64::MAX)),
+            Param::from(&outgoing.sender),
+            Param::from(outgoing.account),
+            Param::from(outgoing.envid.as_deref()),
+            Param::from(outgoing.ret.map(Ret::name)),
+            Param::from(outgoing.body.name()),
+            Param::from(outgoing.smtputf8),
+            Param::from(outgoing.requiretls),
+            Param::from(outgoing.trace),
+            Param::from(now),
+            Param::from(due.plus(LIFETIME)),
+        ],
+    )?;
+    let rows: Vec<[Param<'_>; 10]> = (0i64..)
+        .zip(&outgoing.recipients)
+        .map(|(number, recipient)| {
+            [
+                Param::from(id),
+                Param::from(number),
+                Param::from(&recipient.address),
+                Param::from(&recipient.domain),
+                Param::from(recipient.notify.bits()),
+                Param::from(recipient.orcpt.as_deref()),
+                Param::from("waiting"),
+                Param::from(due),
+                Param::from(0i64),
+                Param::Null,
+            ]
+        })
+        .collect();
+    tx.insert_rows(
+        "INSERT INTO queue_recipient (message, number, address, domain, notify, orcpt, state, due, attempts, last_reply)",
+        &rows,
+        "",
+    )?;
+    Ok(QueueId(id))
+}
