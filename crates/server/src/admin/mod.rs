@@ -1,0 +1,13 @@
+//! Administration: one set of operations with one meaning, whoever asks.
+//!
+//! An [`Operation`] is performed on the store by [`perform`] and gives an [`Answer`]. The command line sends it
+//! to the running server through the [`socket`], or performs it itself when none is running.
+
+mod answer;
+mod operation;
+mod perform;
+pub(crate) mod socket;
+
+pub(crate) use answer::{Answer, Story};
+pub(crate) use operation::Operation;
+pub(crate) use perform::perform;

@@ -1,0 +1,38 @@
+//! The operations of administration: one closed set, for the command line, its socket and later the HTTP API.
+
+use serde::{Deserialize, Serialize};
+
+/// Something to do with a server's domains, accounts and mail. Passwords come in clear over the local
+/// socket of the data folder only, which nobody but the server's own user may open.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub(crate) enum Operation {
+    DomainAdd { name: String },
+    DomainList,
+    DomainRemove { name: String },
+    DomainAlias { alias: String, domain: String },
+    DomainUnalias { alias: String },
+    DomainCatchAll { name: String, target: Option<String> },
+    AccountAdd { address: String, name: Option<String>, password: String, quota: Option<u64> },
+    AccountList { domain: Option<String> },
+    AccountShow { address: String },
+    AccountPassword { address: String, password: String },
+    AccountQuota { address: String, size: Option<u64>, messages: Option<u64> },
+    AccountSuspend { address: String },
+    AccountResume { address: String },
+    AccountRemove { address: String },
+    AccountAudit { address: Option<String> },
+    AliasAdd { address: String, targets: Vec<String> },
+    AliasList { domain: Option<String> },
+    AliasRemove { address: String },
+    AppPasswordAdd { address: String, name: String, scope: Vec<String>, expires_days: Option<u32> },
+    AppPasswordList { address: String },
+    AppPasswordRemove { address: String, name: String },
+    MailboxList { address: String },
+    MailboxCreate { address: String, name: String },
+    MailboxRename { address: String, from: String, to: String },
+    MailboxDelete { address: String, name: String },
+    MailboxDeleted { address: String, name: String },
+    MailboxRestore { address: String, name: String, uids: String },
+    Trace { key: String, since_seconds: u64, limit: u32 },
+}

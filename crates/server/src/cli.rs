@@ -1,0 +1,279 @@
+//! The command line: names, options and their help. What the commands do stands in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Postroad: a complete mail server in one program.
+#[derive(Debug, Parser)]
+#[command(name = "postroad", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the server is that a command is about.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Place {
+    /// The server's data folder; its postroad.toml is read when it has one.
+    #[arg(long, value_name = "DIR", global = true, env = "POSTROAD_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// The settings file.
+    #[arg(long, value_name = "FILE", global = true, env = "POSTROAD_SETTINGS")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// How a command's answer is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Output {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve mail, as the settings say.
+    Serve {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// A whole mail server in one step: on loopback to try, or for a domain of yours.
+    Quickstart(Quickstart),
+    /// Look at settings, database, certificates, listeners and DNS; each line a fact and a next step.
+    Check {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Domains whose mail is kept here.
+    Domain {
+        #[command(subcommand)]
+        action: Domain,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// People and programs with mailboxes here.
+    Account {
+        #[command(subcommand)]
+        action: Account,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Addresses that lead to others: aliases and groups.
+    Alias {
+        #[command(subcommand)]
+        action: Alias,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Passwords for one program each, with a scope and an end.
+    AppPassword {
+        #[command(subcommand)]
+        action: AppPassword,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// An account's mailboxes, and bringing deleted mail back.
+    Mailbox {
+        #[command(subcommand)]
+        action: Mailbox,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The story of a message, from its connection to its mailbox and after.
+    Trace {
+        /// An address, a Message-ID or a trace id.
+        #[arg(value_name = "ADDRESS|MESSAGE-ID|TRACE-ID")]
+        key: String,
+        /// Only stories that began at most so long ago: 90m, 12h, 7d.
+        #[arg(long, value_name = "AGE", default_value = "7d")]
+        since: String,
+        /// At most so many stories, the newest first.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a settings file with every key, its meaning and its default.
+    Settings,
+    /// Print the version and what is built in.
+    Version,
+    /// Print the completion script for a shell.
+    Completion { shell: clap_complete::Shell },
+    /// Write the manual pages into a folder.
+    Man { folder: PathBuf },
+}
+
+/// Options of `postroad quickstart`.
+#[derive(Debug, Args)]
+pub(crate) struct Quickstart {
+    /// Your mail domain; without it a server for example.test on loopback.
+    pub(crate) domain: Option<String>,
+    /// Where everything is kept; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Listen on the standard ports plus this.
+    #[arg(long, value_name = "N")]
+    pub(crate) port_offset: Option<u16>,
+    /// The password of the accounts made; without it one is chosen and printed.
+    #[arg(long, value_name = "PW")]
+    pub(crate) password: Option<String>,
+    /// Keep the database in PostgreSQL: postgres://user:password@host/name.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Also make accounts u0001@, u0002@ … with the same password.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) accounts: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Domain {
+    /// Take a domain's mail in.
+    Add { name: String },
+    /// List domains and their aliases.
+    List,
+    /// Take no more mail for a domain; refused while it has accounts.
+    Remove { name: String },
+    /// Make a domain another name of one that is here.
+    Alias { alias: String, domain: String },
+    /// Remove a domain alias.
+    Unalias { alias: String },
+    /// Where mail for unknown addresses of the domain goes; without a target it is refused.
+    CatchAll { name: String, target: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Make an account with its mailboxes.
+    Add {
+        address: String,
+        /// The name shown with the address.
+        #[arg(long)]
+        name: Option<String>,
+        /// The password; without it one is chosen and printed. `-` reads a line from standard input.
+        #[arg(long)]
+        password: Option<String>,
+        /// Room for mail, for example 500M or 2G; without it there is no limit.
+        #[arg(long)]
+        quota: Option<String>,
+    },
+    /// List accounts.
+    List {
+        /// Only those of one domain.
+        domain: Option<String>,
+    },
+    /// Show one account.
+    Show { address: String },
+    /// Set the password; without --password one is chosen and printed.
+    Password {
+        address: String,
+        /// The new password. `-` reads a line from standard input.
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Set the room for mail: 500M, 2G, or none.
+    Quota {
+        address: String,
+        /// Octets, with K, M, G or T; `none` for no limit.
+        size: String,
+        /// Messages; without it no limit.
+        #[arg(long)]
+        messages: Option<u64>,
+    },
+    /// No signing in and no new mail, until resumed.
+    Suspend { address: String },
+    /// End a suspension.
+    Resume { address: String },
+    /// Remove an account with all its mail. This cannot be undone.
+    Remove {
+        address: String,
+        /// Say that you mean it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Compare all counters with a recount.
+    Audit { address: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alias {
+    /// Make an address lead to one or more others, here or elsewhere.
+    Add {
+        address: String,
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+    /// List aliases and groups.
+    List { domain: Option<String> },
+    /// Remove an alias.
+    Remove { address: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPassword {
+    /// Make a password for one program; it is shown once.
+    Add {
+        address: String,
+        /// What it is for, for example `printer`.
+        name: String,
+        /// Protocols that it opens: smtp, imap, pop3; without it all.
+        #[arg(long, value_delimiter = ',')]
+        scope: Vec<String>,
+        /// It ends after so many days.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// List an account's app passwords.
+    List { address: String },
+    /// Remove one by its name.
+    Remove { address: String, name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mailbox {
+    /// List an account's mailboxes with their counts.
+    List { address: String },
+    /// Make a mailbox.
+    Create { address: String, name: String },
+    /// Give a mailbox and all below it another name.
+    Rename { address: String, from: String, to: String },
+    /// Delete a mailbox; its mail can be brought back within the retention.
+    Delete { address: String, name: String },
+    /// What was deleted from a mailbox and can be brought back.
+    Deleted { address: String, name: String },
+    /// Bring deleted messages back: their numbers as `deleted` shows them, for example 4,7:9.
+    Restore { address: String, name: String, uids: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_contract_for_scripts_parses() {
+        let line = "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("the fixed form");
+        let Command::Quickstart(quickstart) = cli.command else { panic!("quickstart") };
+        assert_eq!((quickstart.port_offset, quickstart.accounts), (Some(2000), 5));
+    }
+}

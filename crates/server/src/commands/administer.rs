@@ -1,0 +1,214 @@
+//! `domain`, `account`, `alias`, `app-password`, `mailbox`, `trace`: from the command line to an operation, through
+//! the running server when there is one, else on the store itself.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use postroad_store::Timestamp;
+
+use crate::admin::{self, Answer, Operation, socket};
+use crate::cli::{Account, Alias, AppPassword, Domain, Mailbox, Output, Place};
+use crate::{place, print};
+
+pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Domain::Add { name } => Operation::DomainAdd { name },
+        Domain::List => Operation::DomainList,
+        Domain::Remove { name } => Operation::DomainRemove { name },
+        Domain::Alias { alias, domain } => Operation::DomainAlias { alias, domain },
+        Domain::Unalias { alias } => Operation::DomainUnalias { alias },
+        Domain::CatchAll { name, target } => Operation::DomainCatchAll { name, target },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Account::Add { address, name, password, quota } => {
+            let quota = quota.as_deref().map(size).transpose()?.flatten();
+            let (password, chosen) = password_or_chosen(password)?;
+            let code = act(Operation::AccountAdd { address, name, password, quota }, at, output)?;
+            return Ok(tell(code, chosen));
+        }
+        Account::List { domain } => Operation::AccountList { domain },
+        Account::Show { address } => Operation::AccountShow { address },
+        Account::Password { address, password } => {
+            let (password, chosen) = password_or_chosen(password)?;
+            let code = act(Operation::AccountPassword { address, password }, at, output)?;
+            return Ok(tell(code, chosen));
+        }
+        Account::Quota { address, size: text, messages } => {
+            Operation::AccountQuota { address, size: size(&text)?, messages }
+        }
+        Account::Suspend { address } => Operation::AccountSuspend { address },
+        Account::Resume { address } => Operation::AccountResume { address },
+        Account::Remove { address, yes } => {
+            if !yes {
+                bail!("this removes {address} with all its mail and cannot be undone; add --yes if you mean it");
+            }
+            Operation::AccountRemove { address }
+        }
+        Account::Audit { address } => Operation::AccountAudit { address },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn alias(action: Alias, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Alias::Add { address, targets } => Operation::AliasAdd { address, targets },
+        Alias::List { domain } => Operation::AliasList { domain },
+        Alias::Remove { address } => Operation::AliasRemove { address },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn app_password(action: AppPassword, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        AppPassword::Add { address, name, scope, expires } => {
+            Operation::AppPasswordAdd { address, name, scope, expires_days: expires }
+        }
+        AppPassword::List { address } => Operation::AppPasswordList { address },
+        AppPassword::Remove { address, name } => Operation::AppPasswordRemove { address, name },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn mailbox(action: Mailbox, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Mailbox::List { address } => Operation::MailboxList { address },
+        Mailbox::Create { address, name } => Operation::MailboxCreate { address, name },
+        Mailbox::Rename { address, from, to } => Operation::MailboxRename { address, from, to },
+        Mailbox::Delete { address, name } => Operation::MailboxDelete { address, name },
+        Mailbox::Deleted { address, name } => Operation::MailboxDeleted { address, name },
+        Mailbox::Restore { address, name, uids } => Operation::MailboxRestore { address, name, uids },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn trace(key: &str, since: &str, limit: u32, at: &Place, output: Output) -> Result<ExitCode> {
+    act(Operation::Trace { key: key.into(), since_seconds: age(since)?, limit }, at, output)
+}
+
+/// Performs an operation where it belongs and prints the answer.
+fn act(operation: Operation, at: &Place, output: Output) -> Result<ExitCode> {
+    let settings = place::settings(at)?;
+    let answer = match socket::ask(&settings.data, &operation)? {
+        Some(answer) => answer,
+        None => {
+            let store = place::open_store(&settings)?;
+            let answer = admin::perform(&store, operation, Timestamp::now());
+            store.close();
+            answer
+        }
+    };
+    Ok(show(&answer, output))
+}
+
+/// Prints an answer; a refusal goes to standard error unless JSON was asked for.
+pub(super) fn show(answer: &Answer, output: Output) -> ExitCode {
+    if output.json {
+        print::line(&answer.json().to_string());
+    } else if answer.is_refused() {
+        print::complaint(&format!("error: {}", answer.text().trim_end()));
+    } else {
+        print::text(&answer.text());
+    }
+    if answer.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The password given, read from standard input for `-`, or a chosen one, which is then told.
+fn password_or_chosen(given: Option<String>) -> Result<(String, Option<String>)> {
+    match given.as_deref() {
+        Some("-") => {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).context("no password on standard input")?;
+            Ok((line.trim_end_matches(['\r', '\n']).to_string(), None))
+        }
+        Some(password) => Ok((password.to_string(), None)),
+        None => {
+            let chosen = choose_password()?;
+            Ok((chosen.clone(), Some(chosen)))
+        }
+    }
+}
+
+fn tell(code: ExitCode, chosen: Option<String>) -> ExitCode {
+    if let (true, Some(password)) = (code == ExitCode::SUCCESS, chosen) {
+        print::line(&format!("its password is {password}  (shown this once)"));
+    }
+    code
+}
+
+/// A random password that is easy to type: 20 letters and digits, about 99 bits.
+pub(super) fn choose_password() -> Result<String> {
+    // 31 signs without those that look alike; 256 mod 31 leaves a bias of under one percent.
+    const SIGNS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(random.iter().map(|byte| char::from(SIGNS[usize::from(*byte) % SIGNS.len()])).collect())
+}
+
+/// `500M`, `2G`, `1048576`, or `none`.
+fn size(text: &str) -> Result<Option<u64>> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    let (digits, unit) = match text.char_indices().find(|(_, letter)| !letter.is_ascii_digit()) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.to_ascii_uppercase().trim_end_matches(['B', 'I']) {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        other => bail!("{text} is no size: after the number comes K, M, G or T, not {other:?}"),
+    };
+    let number: u64 = digits.parse().with_context(|| format!("{text} is no size; write 500M, 2G or none"))?;
+    let bytes = number.checked_mul(1 << shift).with_context(|| format!("{text} is too much"))?;
+    Ok(Some(bytes))
+}
+
+/// `90m`, `12h`, `7d` in seconds.
+fn age(text: &str) -> Result<u64> {
+    let unit = text.chars().last().unwrap_or(' ');
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => bail!("{text} is no age; write 90m, 12h or 7d"),
+    };
+    let number: u64 = text[..text.len() - 1].parse().with_context(|| format!("{text} is no age; write 90m, 12h or 7d"))?;
+    Ok(number.saturating_mul(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages_are_read() {
+        assert_eq!(size("none").ok(), Some(None));
+        assert_eq!(size("500M").ok(), Some(Some(500 << 20)));
+        assert_eq!(size("2gb").ok(), Some(Some(2 << 30)));
+        assert_eq!(size("7").ok(), Some(Some(7)));
+        for wrong in ["", "M", "5X", "99999999999T", "5µ"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(age("90m").ok(), Some(5_400));
+        assert_eq!(age("7d").ok(), Some(604_800));
+        for wrong in ["", "d", "5", "5y", "5µ"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn chosen_passwords_differ() {
+        let (one, two) = (choose_password().expect("random"), choose_password().expect("random"));
+        assert_eq!(one.len(), 20);
+        assert_ne!(one, two);
+    }
+}

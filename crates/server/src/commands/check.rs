@@ -1,0 +1,167 @@
+//! `postroad check`: each line a fact, and a next step where something is wrong.
+
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use postroad_net::{CertificateFiles, Certificates};
+use postroad_store::Timestamp;
+
+use super::administer::show;
+use crate::admin::{self, Answer, Operation, socket};
+use crate::cli::{Output, Place};
+use crate::place;
+use crate::serve::self_made_files;
+use crate::settings::{CleartextAuth, Settings};
+
+/// A certificate with fewer days left is a warning.
+const DAYS_LEFT_MIN: i64 = 14;
+/// How long a listener may take to accept.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// The lines so far.
+#[derive(Default)]
+struct Report {
+    rows: Vec<Vec<String>>,
+    failed: bool,
+}
+
+impl Report {
+    fn good(&mut self, what: &str, fact: impl Into<String>) {
+        self.rows.push(vec!["ok".into(), what.into(), fact.into(), String::new()]);
+    }
+
+    fn note(&mut self, what: &str, fact: impl Into<String>, next: impl Into<String>) {
+        self.rows.push(vec!["note".into(), what.into(), fact.into(), next.into()]);
+    }
+
+    fn bad(&mut self, what: &str, fact: impl Into<String>, next: impl Into<String>) {
+        self.failed = true;
+        self.rows.push(vec!["BAD".into(), what.into(), fact.into(), next.into()]);
+    }
+}
+
+pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
+    let settings = place::settings(at)?;
+    let mut report = Report::default();
+    report.good("settings", format!("data in {}, host name {}", settings.data.display(), settings.hostname));
+    if settings.cleartext_auth == CleartextAuth::Loopback {
+        report.note("settings", "passwords are taken without TLS from this machine", "for a trial; else cleartext-auth = \"never\"");
+    }
+    let is_running = socket::ask(&settings.data, &Operation::DomainList)?.is_some();
+    if is_running {
+        report.good("server", "is running and answers");
+    } else {
+        report.note("server", "is not running", "start it with `postroad serve` or `postroad quickstart`");
+    }
+    database(&settings, &mut report);
+    certificates(&settings, &mut report);
+    if is_running {
+        listeners(&settings, &mut report);
+    }
+    resolver(&mut report);
+    let table = Answer::table(&["", "WHAT", "FACT", "NEXT STEP"], report.rows, "");
+    show(&table, output);
+    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn database(settings: &Settings, report: &mut Report) {
+    let store = match place::open_store(settings) {
+        Ok(store) => store,
+        Err(error) => {
+            report.bad("database", format!("{error:#}"), "see the first words of the fact");
+            return;
+        }
+    };
+    match store.health() {
+        Ok(health) => {
+            report.good("database", format!("{} {} at {}", health.database, health.version, health.place));
+            report.good("messages", format!("large ones in {}", health.blobs));
+            if !health.writable {
+                report.bad("database", "cannot be written", "check the disk and the folder's owner");
+            }
+        }
+        Err(error) => report.bad("database", error.to_string(), error.next_step()),
+    }
+    for (operation, what) in [(Operation::DomainList, "domains"), (Operation::AccountList { domain: None }, "accounts")] {
+        match admin::perform(&store, operation, Timestamp::now()) {
+            Answer::Table { rows, empty, .. } if rows.is_empty() => report.note(what, "none", empty),
+            Answer::Table { rows, .. } => report.good(what, rows.len().to_string()),
+            other => report.bad(what, other.text().trim_end(), ""),
+        }
+    }
+    match admin::perform(&store, Operation::AccountAudit { address: None }, Timestamp::now()) {
+        Answer::Table { rows, empty, .. } if rows.is_empty() => report.good("counters", empty),
+        Answer::Table { rows, .. } => {
+            for row in rows {
+                report.bad("counters", row.join(": "), "please report this");
+            }
+        }
+        other => report.bad("counters", other.text().trim_end(), ""),
+    }
+    store.close();
+}
+
+fn certificates(settings: &Settings, report: &mut Report) {
+    let mut files: Vec<CertificateFiles> = settings
+        .certificate
+        .iter()
+        .map(|pair| CertificateFiles { chain: pair.chain.clone(), key: pair.key.clone() })
+        .collect();
+    if files.is_empty() {
+        match self_made_files(settings) {
+            Ok(made) => files.push(made),
+            Err(error) => report.bad("certificate", format!("{error:#}"), "make the data folder writable"),
+        }
+    }
+    let loaded = match Certificates::load(files) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            report.bad("certificate", error.to_string(), "correct [[certificate]] in the settings");
+            return;
+        }
+    };
+    for facts in loaded.facts(SystemTime::now()) {
+        let fact = format!("for {}, {} days left", facts.names.join(" "), facts.days_left);
+        if facts.days_left < 0 {
+            report.bad("certificate", fact, "it has expired: put a new one in place; it is read by itself");
+        } else if facts.self_signed {
+            report.note("certificate", format!("{fact}, of our own making"), "clients warn; put a real one into [[certificate]]");
+        } else if facts.days_left < DAYS_LEFT_MIN {
+            report.note("certificate", fact, "renew it soon");
+        } else {
+            report.good("certificate", fact);
+        }
+    }
+}
+
+fn listeners(settings: &Settings, report: &mut Report) {
+    for listener in &settings.listener {
+        let mut address = listener.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        match TcpStream::connect_timeout(&address, CONNECT_WITHIN) {
+            Ok(_) => report.good("listener", format!("{} accepts on {}", listener.name, listener.address)),
+            Err(error) => report.bad(
+                "listener",
+                format!("{} on {}: {error}", listener.name, listener.address),
+                "see the server's log",
+            ),
+        }
+    }
+}
+
+/// Whether names can be looked up at all: delivery to others will need it.
+fn resolver(report: &mut Report) {
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(postroad_dns::reachable()).map_err(|error| error.to_string()));
+    match outcome {
+        Ok(servers) => report.good("DNS", format!("{servers} answers")),
+        Err(error) => report.note("DNS", error, "name a working resolver in /etc/resolv.conf; mail within this server needs none"),
+    }
+}

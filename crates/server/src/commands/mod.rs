@@ -1,0 +1,54 @@
+//! What each command does.
+
+mod administer;
+mod check;
+mod quickstart;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::print;
+
+/// Runs a command; its exit code is 0 when it did what was asked.
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve { place } => serve::command(&place),
+        Command::Quickstart(options) => quickstart::command(&options),
+        Command::Check { place, output } => check::command(&place, output),
+        Command::Domain { action, place, output } => administer::domain(action, &place, output),
+        Command::Account { action, place, output } => administer::account(action, &place, output),
+        Command::Alias { action, place, output } => administer::alias(action, &place, output),
+        Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
+        Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
+        Command::Trace { key, since, limit, place, output } => {
+            administer::trace(&key, &since, limit, &place, output)
+        }
+        Command::Settings => {
+            print::text(&crate::settings::documented());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => {
+            print::line(&format!(
+                "postroad {}\ndatabases: SQLite, PostgreSQL; large messages: folder, S3; TLS: rustls with aws-lc-rs",
+                env!("CARGO_PKG_VERSION")
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "postroad", &mut script);
+            print::text(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => {
+            std::fs::create_dir_all(&folder)?;
+            clap_mangen::generate_to(Cli::command(), &folder)?;
+            print::line(&format!("the manual pages are in {}", folder.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

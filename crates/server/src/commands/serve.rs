@@ -1,0 +1,14 @@
+//! `postroad serve`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Place;
+use crate::{place, print, serve};
+
+pub(super) fn command(at: &Place) -> Result<ExitCode> {
+    let settings = place::settings(at)?;
+    serve::run(&settings, || print::line("ready"))?;
+    Ok(ExitCode::SUCCESS)
+}

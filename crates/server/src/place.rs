@@ -1,0 +1,102 @@
+//! Which server a command is about: from `--settings`, `--data`, or what is usual.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use postroad_store::{BlobPlace, Database, S3, Store};
+
+use crate::cli::Place;
+use crate::settings::Settings;
+
+/// The settings file that `quickstart` writes into a data folder, and that commands look for there.
+pub(crate) const SETTINGS_FILE: &str = "postroad.toml";
+
+/// Where an installed server's settings are.
+const SYSTEM_SETTINGS: &str = "/etc/postroad/postroad.toml";
+
+/// The settings for a command: the file named, the data folder's own, the system's, or the defaults for the folder.
+pub(crate) fn settings(place: &Place) -> Result<Settings> {
+    if let Some(file) = &place.settings {
+        let mut settings = Settings::read(file)?;
+        if let Some(data) = &place.data {
+            settings.data = data.clone();
+        }
+        return Ok(settings);
+    }
+    if let Some(data) = &place.data {
+        let file = data.join(SETTINGS_FILE);
+        let mut settings = if file.is_file() { Settings::read(&file)? } else { Settings::default() };
+        settings.data = data.clone();
+        return Ok(settings);
+    }
+    let system = Path::new(SYSTEM_SETTINGS);
+    if system.is_file() {
+        return Ok(Settings::read(system)?);
+    }
+    let own = own_folder();
+    let file = own.join(SETTINGS_FILE);
+    if file.is_file() {
+        let mut settings = Settings::read(&file)?;
+        settings.data = own;
+        return Ok(settings);
+    }
+    anyhow::bail!(
+        "no server was found: name its folder with --data DIR or its settings with --settings FILE, \
+         or make one with `postroad quickstart`"
+    )
+}
+
+/// Where `quickstart` keeps a server when no folder is named: the user's data folder.
+pub(crate) fn own_folder() -> PathBuf {
+    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    base.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("postroad")
+}
+
+/// Opens the store that the settings name and brings its tables up to date.
+pub(crate) fn open_store(settings: &Settings) -> Result<Store> {
+    let database = match &settings.database.url {
+        Some(url) => Database::Postgres(url.clone()),
+        None => Database::Sqlite(settings.data.join("postroad.sqlite")),
+    };
+    let mut opening = postroad_store::Settings::new(database, blob_place(settings)?);
+    opening.inline_limit = usize::try_from(settings.blobs.inline_limit).unwrap_or(usize::MAX);
+    let store = Store::open(opening).with_context(|| format!("the store in {} cannot be opened", settings.data.display()))?;
+    let migrations: Vec<_> = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
+    store.migrate(&migrations).context("the database cannot be brought up to date")?;
+    Ok(store)
+}
+
+fn blob_place(settings: &Settings) -> Result<BlobPlace> {
+    let blobs = &settings.blobs;
+    let Some(bucket) = &blobs.s3_bucket else { return Ok(BlobPlace::Folder(settings.data.join("blobs"))) };
+    let credentials = match (&blobs.s3_access_key, &blobs.s3_secret_key_file) {
+        (Some(key), Some(file)) => {
+            let secret = std::fs::read_to_string(file)
+                .with_context(|| format!("blobs.s3-secret-key-file: {} cannot be read", file.display()))?;
+            Some((key.clone(), secret.trim().to_string()))
+        }
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            anyhow::bail!("blobs.s3-access-key and blobs.s3-secret-key-file go together: set both or none")
+        }
+    };
+    Ok(BlobPlace::S3(S3 {
+        bucket: bucket.clone(),
+        prefix: String::new(),
+        region: blobs.s3_region.clone().unwrap_or_else(|| "us-east-1".into()),
+        endpoint: blobs.s3_endpoint.clone(),
+        credentials,
+        spool: settings.data.join("spool"),
+    }))
+}
+
+/// Makes the data folder, for the server's user alone.
+pub(crate) fn make_data_folder(data: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data folder {} cannot be made; name another with --data", data.display()))
+}

@@ -1,0 +1,151 @@
+//! Runs the server: opens what it needs, wires the parts, and stops in order.
+//!
+//! Order of the start: data folder and its lock, store and tables, certificates, sockets, then everything that
+//! serves, then `ready`. Order of the stop: no new connections, sessions end after their running job, then the
+//! store is closed.
+
+mod chores;
+mod listeners;
+mod logging;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use postroad_net::{
+    CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind, ready as notify_ready,
+    self_made, stopping as notify_stopping, watchdog,
+};
+use postroad_store::{Store, Timestamp};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::admin::socket;
+use crate::settings::Settings;
+use crate::worlds::Logins;
+use crate::{place, print};
+
+/// Certificate files are looked at this often.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
+
+/// Serves until a signal. `ready` is called when all listeners accept.
+pub(crate) fn run(settings: &Settings, ready: impl FnOnce() + Send) -> Result<()> {
+    logging::start(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    place::make_data_folder(&settings.data)?;
+    let _lock = lock(settings)?;
+    let store = place::open_store(settings)?;
+    let outcome = runtime.block_on(serve(settings, &store, ready));
+    // What still waits in the store is finished before the process ends.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    store.close();
+    outcome
+}
+
+async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) -> Result<()> {
+    let stop = Stop::new();
+    let certificates = certificates(settings)?;
+    let door = door(settings, &certificates, stop.clone())?;
+    let mut inherited = Inherited::from_environment();
+    let mut bound = Vec::new();
+    for listener in &settings.listener {
+        bound.push((listener.service, bind(listeners::listener(listener), &mut inherited)?));
+    }
+    for left in inherited.left() {
+        tracing::warn!(socket = left, "systemd handed over a socket that no listener is named after");
+    }
+
+    let mut running = JoinSet::new();
+    let parts = listeners::Parts::new(settings, store.clone(), Logins::new(store.clone())?)?;
+    for (service, bound) in bound {
+        parts.serve(&mut running, service, bound, door.clone());
+    }
+    running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
+    running.spawn(watchdog(stop.clone()));
+    {
+        let (certificates, stop) = (Arc::clone(&certificates), stop.clone());
+        running.spawn(async move { certificates.watch(CERTIFICATES_EVERY, stop).await });
+    }
+    {
+        let (data, store, stop) = (settings.data.clone(), store.clone(), stop.clone());
+        running.spawn(async move {
+            if let Err(error) = socket::serve(&data, store, stop).await {
+                tracing::error!("the command line cannot act through this server: {error:#}");
+            }
+        });
+    }
+
+    notify_ready();
+    ready();
+    tracing::info!(listeners = settings.listener.len(), data = %settings.data.display(), "serving");
+    wait_for_signal().await?;
+    tracing::info!("stopping: running jobs are finished, clients are told");
+    notify_stopping();
+    stop.stop();
+    // A second signal ends at once; the store loses nothing by it.
+    tokio::select! {
+        () = async { while running.join_next().await.is_some() {} } => tracing::info!("stopped"),
+        again = wait_for_signal() => {
+            again?;
+            tracing::warn!("stopped at once");
+        }
+    }
+    Ok(())
+}
+
+/// One server in a folder: two on one SQLite file would each think themselves the only writer.
+fn lock(settings: &Settings) -> Result<File> {
+    let path = settings.data.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!(
+            "a server is already running in {}; stop it first, or name another folder with --data",
+            settings.data.display()
+        );
+    }
+    Ok(file)
+}
+
+fn certificates(settings: &Settings) -> Result<Arc<Certificates>> {
+    let mut files: Vec<CertificateFiles> = settings
+        .certificate
+        .iter()
+        .map(|pair| CertificateFiles { chain: pair.chain.clone(), key: pair.key.clone() })
+        .collect();
+    if files.is_empty() {
+        files.push(self_made_files(settings)?);
+    }
+    Ok(Certificates::load(files)?)
+}
+
+/// The certificate that the server makes for itself until there is a real one.
+pub(crate) fn self_made_files(settings: &Settings) -> Result<CertificateFiles> {
+    let mut names = vec![settings.hostname.clone()];
+    if settings.hostname != "localhost" {
+        names.push("localhost".into());
+    }
+    Ok(self_made(&settings.data.join("tls"), &names, SystemTime::now())?)
+}
+
+fn door(settings: &Settings, certificates: &Arc<Certificates>, stop: Stop) -> Result<Door> {
+    let limits = LimitSettings {
+        total: settings.limits.connections,
+        per_listener: settings.limits.connections,
+        per_client: settings.limits.connections_per_address,
+        exempt: Vec::new(),
+    };
+    let times = Times { grace: Duration::from_secs(settings.limits.stop_seconds), ..Times::default() };
+    let tls = Tls::new(Arc::clone(certificates))?;
+    let seed = u64::try_from(Timestamp::now().0).unwrap_or_default();
+    Ok(Door::new(Limits::new(limits, None), Some(tls), stop, times, seed))
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => print::complaint("stopping; once more ends at once"),
+    }
+    Ok(())
+}

@@ -1,0 +1,439 @@
+//! The settings file: what must be known before the database opens.
+//!
+//! One TOML file, every key optional. Domains, accounts, keys and policy are not here: they live in the
+//! database. Each key stands in [`KEYS`] with its meaning, from which `postroad settings` prints a
+//! documented file and the check of unknown keys takes the nearest known name.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// All settings, with their defaults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    pub(crate) data: PathBuf,
+    pub(crate) hostname: String,
+    pub(crate) cleartext_auth: CleartextAuth,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) blobs: BlobSettings,
+    pub(crate) listener: Vec<ListenerSettings>,
+    pub(crate) certificate: Vec<CertificateSettings>,
+    pub(crate) limits: LimitSettings,
+    pub(crate) smtp: SmtpSettings,
+    pub(crate) imap: ImapSettings,
+    pub(crate) retention: RetentionSettings,
+    pub(crate) log: LogSettings,
+}
+
+/// Where a password may come without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CleartextAuth {
+    /// Nowhere.
+    Never,
+    /// From this machine: for a trial.
+    Loopback,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct DatabaseSettings {
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct BlobSettings {
+    pub(crate) inline_limit: u64,
+    pub(crate) s3_bucket: Option<String>,
+    pub(crate) s3_endpoint: Option<String>,
+    pub(crate) s3_region: Option<String>,
+    pub(crate) s3_access_key: Option<String>,
+    pub(crate) s3_secret_key_file: Option<PathBuf>,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Service {
+    Smtp,
+    Submission,
+    Lmtp,
+    Imap,
+    Pop3,
+    Http,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TlsMode {
+    None,
+    Starttls,
+    Implicit,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct ListenerSettings {
+    pub(crate) name: String,
+    pub(crate) service: Service,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsMode,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) proxy_from: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct CertificateSettings {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct LimitSettings {
+    pub(crate) connections: usize,
+    pub(crate) connections_per_address: usize,
+    pub(crate) message_size: u64,
+    pub(crate) recipients: usize,
+    pub(crate) stop_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct SmtpSettings {
+    pub(crate) hide_sender: bool,
+    pub(crate) auth_equals_line: bool,
+    pub(crate) header_firewall: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct ImapSettings {
+    pub(crate) rev2: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct RetentionSettings {
+    pub(crate) deleted_days: u32,
+    pub(crate) trace_days: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct LogSettings {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    Human,
+    Json,
+}
+
+/// A key of the settings file: its path, and what it does in one or two sentences.
+pub(crate) struct Key {
+    pub(crate) path: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+const fn key(path: &'static str, meaning: &'static str) -> Key {
+    Key { path, meaning }
+}
+
+/// Every key that the file may hold.
+pub(crate) const KEYS: &[Key] = &[
+    key("data", "The folder of this server: database, large messages, keys, the socket for the command line."),
+    key("hostname", "The name this server gives itself in greetings and Received lines."),
+    key("cleartext-auth", "Where a password may come without TLS: \"never\" or \"loopback\"."),
+    key("database.url", "postgres://user:password@host/name; without it SQLite in the data folder."),
+    key("blobs.inline-limit", "Messages up to this many octets lie in the database, larger ones beside it."),
+    key("blobs.s3-bucket", "Keep large messages in this bucket instead of the data folder."),
+    key("blobs.s3-endpoint", "URL of the S3-compatible server."),
+    key("blobs.s3-region", "Region of the bucket."),
+    key("blobs.s3-access-key", "Access key id for the bucket."),
+    key("blobs.s3-secret-key-file", "File that holds the secret access key."),
+    key("listener.name", "Name of the listener, in logs, metrics and for sockets handed over by systemd."),
+    key("listener.service", "smtp, submission, lmtp, imap, pop3 or http."),
+    key("listener.address", "Address and port, for example \"0.0.0.0:25\" or \"[::]:993\"."),
+    key("listener.tls", "none, starttls or implicit."),
+    key("listener.proxy-from", "Addresses of proxies that speak the PROXY protocol first."),
+    key("certificate.chain", "PEM file with the certificate and its chain; read again when it changes."),
+    key("certificate.key", "PEM file with the private key."),
+    key("limits.connections", "Connections at once, all listeners together."),
+    key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),
+    key("limits.message-size", "Largest message taken in, in octets."),
+    key("limits.recipients", "Recipients of one message."),
+    key("limits.stop-seconds", "How long a stop waits for connections to finish."),
+    key("smtp.hide-sender", "Leave the client's address and login out of Received lines of submitted mail."),
+    key("smtp.auth-equals-line", "Also offer AUTH= in the old spelling that some old clients look for."),
+    key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
+    key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
+    key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
+    key("retention.trace-days", "The story of a message is kept for so many days."),
+    key("log.format", "human or json."),
+    key("log.filter", "What is logged: a level, or module=level pairs, comma-separated."),
+];
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            data: "/var/lib/postroad".into(),
+            hostname: "localhost".into(),
+            cleartext_auth: CleartextAuth::Never,
+            database: DatabaseSettings::default(),
+            blobs: BlobSettings::default(),
+            listener: standard_listeners(),
+            certificate: Vec::new(),
+            limits: LimitSettings::default(),
+            smtp: SmtpSettings::default(),
+            imap: ImapSettings::default(),
+            retention: RetentionSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for BlobSettings {
+    fn default() -> Self {
+        BlobSettings {
+            inline_limit: 64 * 1024,
+            s3_bucket: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_access_key: None,
+            s3_secret_key_file: None,
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        LimitSettings {
+            connections: 20_000,
+            connections_per_address: 200,
+            message_size: 100 * 1024 * 1024,
+            recipients: 1_000,
+            stop_seconds: 20,
+        }
+    }
+}
+
+impl Default for SmtpSettings {
+    fn default() -> Self {
+        SmtpSettings { hide_sender: true, auth_equals_line: false, header_firewall: true }
+    }
+}
+
+impl Default for ImapSettings {
+    fn default() -> Self {
+        ImapSettings { rev2: true }
+    }
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        RetentionSettings { deleted_days: 30, trace_days: 90 }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings { format: LogFormat::Human, filter: "info".into() }
+    }
+}
+
+/// The standard ports on all addresses.
+fn standard_listeners() -> Vec<ListenerSettings> {
+    listeners(IpAddr::from([0, 0, 0, 0]), 0).into_iter().filter(|one| one.service != Service::Lmtp).collect()
+}
+
+/// A listener for each service on the standard ports plus `offset`.
+pub(crate) fn listeners(address: IpAddr, offset: u16) -> Vec<ListenerSettings> {
+    STANDARD
+        .iter()
+        .map(|(name, service, port, tls)| ListenerSettings {
+            name: (*name).into(),
+            service: *service,
+            address: SocketAddr::new(address, port + offset),
+            tls: *tls,
+            proxy_from: Vec::new(),
+        })
+        .collect()
+}
+
+/// Names, services, ports and the TLS that each starts with. RFC 8314 §3.3 for the implicit ones.
+pub(crate) const STANDARD: &[(&str, Service, u16, TlsMode)] = &[
+    ("smtp", Service::Smtp, 25, TlsMode::Starttls),
+    ("submission", Service::Submission, 587, TlsMode::Starttls),
+    ("submissions", Service::Submission, 465, TlsMode::Implicit),
+    ("imap", Service::Imap, 143, TlsMode::Starttls),
+    ("imaps", Service::Imap, 993, TlsMode::Implicit),
+    ("pop3", Service::Pop3, 110, TlsMode::Starttls),
+    ("pop3s", Service::Pop3, 995, TlsMode::Implicit),
+    ("lmtp", Service::Lmtp, 24, TlsMode::None),
+    ("http", Service::Http, 8080, TlsMode::None),
+];
+
+/// A settings file that cannot be used, and what to do.
+#[derive(Debug, PartialEq)]
+pub(crate) struct SettingsError(pub(crate) String);
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads a file; a relative `data` is taken from the file's folder.
+    pub(crate) fn read(path: &Path) -> Result<Settings, SettingsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| SettingsError(format!("the settings file {} cannot be read: {error}", path.display())))?;
+        let mut settings =
+            Settings::parse(&text).map_err(|error| SettingsError(format!("{}: {error}", path.display())))?;
+        if settings.data.is_relative() {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            settings.data = folder.join(&settings.data);
+        }
+        Ok(settings)
+    }
+
+    /// Parses the text of a file; unknown keys are refused with the nearest known one.
+    pub(crate) fn parse(text: &str) -> Result<Settings, SettingsError> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
+        refuse_unknown("", &table)?;
+        toml::from_str(text).map_err(|error| SettingsError(error.to_string()))
+    }
+}
+
+fn refuse_unknown(prefix: &str, table: &toml::Table) -> Result<(), SettingsError> {
+    for (name, value) in table {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let section = format!("{path}.");
+        if KEYS.iter().any(|key| key.path.starts_with(&section)) {
+            match value {
+                toml::Value::Table(inner) => refuse_unknown(&path, inner)?,
+                toml::Value::Array(items) => {
+                    for inner in items.iter().filter_map(toml::Value::as_table) {
+                        refuse_unknown(&path, inner)?;
+                    }
+                }
+                _ => return Err(SettingsError(format!("`{path}` is a section: write [{path}] and its keys below"))),
+            }
+        } else if !KEYS.iter().any(|key| key.path == path) {
+            let nearest = nearest(&path);
+            return Err(SettingsError(format!(
+                "there is no setting `{path}`; did you mean `{nearest}`? (`postroad settings` prints all)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The known key with the least edit distance.
+fn nearest(path: &str) -> &'static str {
+    KEYS.iter().map(|key| key.path).min_by_key(|known| edit_distance(path, known)).unwrap_or("data")
+}
+
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, from) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// A documented settings file with the defaults, as `postroad settings` prints it.
+pub(crate) fn documented() -> String {
+    let mut text = String::from("# Settings of Postroad. Every key is optional; shown are the defaults.\n");
+    let defaults = toml::Table::try_from(Settings::default()).unwrap_or_default();
+    let mut section = "";
+    for key in KEYS {
+        let (head, name) = key.path.split_once('.').unwrap_or(("", key.path));
+        if head != section {
+            section = head;
+            let many = matches!(defaults.get(head), Some(toml::Value::Array(_)));
+            text += &if many { format!("\n# [[{head}]]  (as many as you like)\n") } else { format!("\n[{head}]\n") };
+        }
+        let value = if head.is_empty() { defaults.get(name) } else { defaults.get(head).and_then(|inner| inner.get(name)) };
+        text += &format!("# {}\n", key.meaning);
+        match value {
+            Some(value) => text += &format!("{name} = {value}\n"),
+            None => text += &format!("# {name} =\n"),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        let error = Settings::parse("[limits]\nmesage-size = 1\n").expect_err("unknown");
+        assert!(error.0.contains("did you mean `limits.message-size`?"), "{error}");
+        let error = Settings::parse("[[listener]]\nnam = 'a'\n").expect_err("unknown");
+        assert!(error.0.contains("did you mean `listener.name`?"), "{error}");
+    }
+
+    #[test]
+    fn every_key_is_documented_and_every_documented_key_is_read() {
+        // What `postroad settings` prints parses to the defaults …
+        let text = documented();
+        let mut parsed = Settings::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        parsed.listener = standard_listeners();
+        assert_eq!(parsed, Settings::default());
+        // … and each field of the structures has a row.
+        let mut full = Settings::default();
+        full.database.url = Some(String::new());
+        full.certificate = vec![CertificateSettings { chain: "a".into(), key: "b".into() }];
+        full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
+        full.blobs = BlobSettings {
+            s3_bucket: Some(String::new()),
+            s3_endpoint: Some(String::new()),
+            s3_region: Some(String::new()),
+            s3_access_key: Some(String::new()),
+            s3_secret_key_file: Some("c".into()),
+            ..BlobSettings::default()
+        };
+        let table = toml::Table::try_from(&full).expect("settings are a table");
+        assert_eq!(refuse_unknown("", &table), Ok(()));
+        assert_eq!(count(&toml::Value::Table(table)), KEYS.len());
+    }
+
+    fn count(value: &toml::Value) -> usize {
+        match value {
+            toml::Value::Table(table) => table.values().map(count).sum(),
+            toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+                items.iter().map(count).max().unwrap_or(0)
+            }
+            _ => 1,
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_with_its_sections() {
+        let text = "hostname = 'mx.example.org'\n[[listener]]\nname = 'a'\nservice = 'imap'\naddress = '127.0.0.1:1143'\ntls = 'starttls'\n";
+        let settings = Settings::parse(text).expect("valid");
+        assert_eq!(settings.hostname, "mx.example.org");
+        assert_eq!(settings.listener.len(), 1);
+        assert_eq!(settings.limits, LimitSettings::default());
+    }
+}
