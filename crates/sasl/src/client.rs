@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::secret::clear;
+use crate::secret::wipe;
 use crate::{Error, Mechanism, Secret};
 
 /// A client's exchange: an optional initial response, then one answer per challenge.
@@ -66,7 +66,7 @@ impl Client {
         message.push(0);
         message.extend_from_slice(self.password.expose().as_bytes());
         let encoded = BASE64_STANDARD.encode(&message);
-        clear(&mut message);
+        wipe(&mut message);
         Secret::new(encoded)
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, prelude::BASE64_STANDARD};
 
 use crate::mechanism::Answer;
-use crate::secret::clear;
+use crate::secret::wipe;
 use crate::{Error, Mechanism, Secret};
 
 /// Longest base64 line, without CRLF, in octets (RFC 4954 §4.5 asks for at least 12288 in all).
@@ -73,7 +73,7 @@ impl Exchange {
             Ok(mut message) => {
                 let moved = exchange.machine.begin(message.as_deref());
                 if let Some(bytes) = &mut message {
-                    clear(bytes);
+                    wipe(bytes);
                 }
                 exchange.turn(moved)
             }
@@ -90,7 +90,7 @@ impl Exchange {
             Err(error) => Turn::Failed(error),
             Ok(mut message) => {
                 let moved = self.machine.respond(&message);
-                clear(&mut message);
+                wipe(&mut message);
                 self.turn(moved)
             }
         }

@@ -17,4 +17,4 @@ pub use client::Client;
 pub use error::Error;
 pub use exchange::{Check, Exchange, LINE_LIMIT, Turn};
 pub use mechanism::{MECHANISMS, Mechanism, find};
-pub use secret::Secret;
+pub use secret::{Secret, wipe};

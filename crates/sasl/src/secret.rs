@@ -36,12 +36,12 @@ impl fmt::Debug for Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        clear(&mut self.0);
+        wipe(&mut self.0);
     }
 }
 
-/// Overwrites the bytes; `black_box` keeps the compiler from seeing that nobody reads the zeros.
-pub(crate) fn clear(bytes: &mut Vec<u8>) {
+/// Overwrites the bytes and empties the vector; `black_box` keeps the compiler from seeing that nobody reads the zeros.
+pub fn wipe(bytes: &mut Vec<u8>) {
     bytes.fill(0);
     std::hint::black_box(&mut *bytes);
     bytes.clear();
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn clearing_overwrites_and_empties() {
         let mut bytes = b"hunter2".to_vec();
-        clear(&mut bytes);
+        wipe(&mut bytes);
         assert!(bytes.is_empty());
     }
 }

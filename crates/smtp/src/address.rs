@@ -33,8 +33,8 @@ pub enum AddressError {
     BadDomain,
     /// Longer than the limits.
     TooLong,
-    /// Non-ASCII text where it was not allowed (no SMTPUTF8).
-    NotAscii,
+    /// A path does not stand in angle brackets.
+    NoBrackets,
 }
 
 impl Address {
@@ -126,7 +126,7 @@ impl fmt::Display for AddressError {
             AddressError::BadLocalPart => "the part before the @ is malformed",
             AddressError::BadDomain => "the part after the @ is no domain and no address literal",
             AddressError::TooLong => "the address is too long",
-            AddressError::NotAscii => "the address needs SMTPUTF8",
+            AddressError::NoBrackets => "it belongs in angle brackets, <user@example.org>",
         })
     }
 }

@@ -21,7 +21,7 @@ mod xtext;
 
 pub use address::{Address, AddressError, Host};
 pub use command::{Command, Helo, HeloForm, parse as parse_command};
-pub use data::{BodyFault, DataReceiver};
+pub use data::{BodyFault, BodyMode, BodyReceiver};
 pub use params::{BodyType, ForwardPath, MailFrom, Notify, Orcpt, RcptTo, Ret, parse_mail, parse_rcpt};
 pub use received::{Received, with_protocol};
 pub use reply::{Enhanced, Reply};

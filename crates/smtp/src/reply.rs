@@ -39,6 +39,9 @@ impl Reply {
     }
 
     /// A reply without an enhanced code: greeting, EHLO and 3xx (RFC 2034 §4).
+    ///
+    /// # Panics
+    /// When the code is not between 200 and 599.
     pub fn plain(code: u16, text: impl AsRef<str>) -> Reply {
         assert!((200..600).contains(&code), "reply codes are 2xx to 5xx");
         let mut lines = Vec::new();
@@ -50,6 +53,12 @@ impl Reply {
         }
         lines.truncate(LINES_LIMIT);
         Reply { code, enhanced: None, lines }
+    }
+
+    /// `334` with a SASL challenge in base64, which must stay one line however long it is
+    /// (RFC 4954 §4).
+    pub fn challenge(base64: String) -> Reply {
+        Reply { code: 334, enhanced: None, lines: vec![base64] }
     }
 
     /// The three-digit code.
