@@ -23,6 +23,7 @@ mod stop;
 mod stream;
 mod systemd;
 mod tls;
+mod wire;
 mod world;
 
 pub use bans::{BanSettings, Bans};
@@ -30,7 +31,7 @@ pub use certificates::{CertificateFiles, Certificates};
 pub use connection::{Ending, Times, run};
 pub use error::Error;
 pub use facts::CertificateFacts;
-pub use limits::{LimitSettings, Limits, Refusal};
+pub use limits::{LimitSettings, Limits, Place, Refusal};
 pub use listener::{Bound, Listener, TlsMode, bind};
 pub use network::Network;
 pub use notify::{ready, stopping, watchdog};

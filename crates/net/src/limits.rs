@@ -90,9 +90,9 @@ impl Limits {
     }
 }
 
-/// A connection's place in the counts, given back when dropped.
+/// A connection's place in the counts, given back when dropped; only an accepted connection has one.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     limits: Arc<Limits>,
     listener: Arc<AtomicUsize>,
     client: Option<Network>,

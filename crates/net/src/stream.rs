@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -39,8 +40,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     /// connection holds no buffer. Nothing is lost when the future is dropped.
     pub(crate) async fn read_into(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
         poll_fn(|cx| {
-            let mut space = [0; READ_SIZE];
-            let mut buffer = ReadBuf::new(&mut space);
+            let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
+            let mut buffer = ReadBuf::uninit(&mut space);
             match ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer)) {
                 Ok(()) => {}
                 // Many peers cut TLS without close_notify. Framing is the protocols' own, so this is an end like
