@@ -1,0 +1,13 @@
+//! Real clients against the real program, on SQLite and on PostgreSQL: whoever breaks one of these has broken
+//! somebody's mail.
+
+mod curl;
+mod lines;
+mod mbsync;
+mod msmtp;
+mod mutt;
+mod postfix;
+mod program;
+mod python;
+mod swaks;
+mod trace;

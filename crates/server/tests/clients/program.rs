@@ -1,0 +1,119 @@
+//! The servers under test and the programs run against them.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use postroad_testkit::{Process, postgres};
+
+pub(crate) const PASSWORD: &str = "correct horse 9";
+const ACCOUNTS: usize = 60;
+
+/// A running server and accounts that no other test uses.
+pub(crate) struct Server {
+    process: Mutex<Process>,
+    taken: AtomicUsize,
+}
+
+impl Server {
+    fn start(more: &[&str]) -> Server {
+        let accounts = ACCOUNTS.to_string();
+        let mut options = vec!["--accounts", &accounts];
+        options.extend(more);
+        let process = Process::quickstart(env!("CARGO_BIN_EXE_postroad"), PASSWORD, &options);
+        Server { process: Mutex::new(process), taken: AtomicUsize::new(0) }
+    }
+
+    /// The address of the next account.
+    pub(crate) fn account(&self) -> String {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(number <= ACCOUNTS, "the tests use more accounts than were made");
+        format!("u{number:04}@example.test")
+    }
+
+    /// The port of a service on 127.0.0.1.
+    pub(crate) fn port(&self, standard: u16) -> u16 {
+        self.process.lock().expect("no test panics with it").address(standard).port()
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> String {
+        self.process.lock().expect("no test panics with it").data().display().to_string()
+    }
+}
+
+/// A server on each database, started once for all tests of this binary.
+pub(crate) fn servers() -> [&'static Server; 2] {
+    static SQLITE: OnceLock<Server> = OnceLock::new();
+    static POSTGRES: OnceLock<Server> = OnceLock::new();
+    [
+        SQLITE.get_or_init(|| Server::start(&[])),
+        POSTGRES.get_or_init(|| Server::start(&["--database", &postgres::fresh_database()])),
+    ]
+}
+
+/// What a program printed and whether it succeeded.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) success: bool,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Its output; panics with everything it said when it failed.
+    pub(crate) fn good(self) -> String {
+        assert!(self.success, "the program failed:\n{}\n{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// Runs a program to its end with this input.
+pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Ran {
+    run_in(Path::new("/"), program, arguments, input)
+}
+
+/// Runs a program in a folder, which is also its home.
+pub(crate) fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Ran {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{program} does not start ({error}); run `cargo xtask test`, which installs it")
+        });
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    // A program that ends before it has read all is not our failure.
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("it ends");
+    feeder.join().expect("no panic");
+    Ran {
+        success: output.status.success(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The program under test as a command.
+pub(crate) fn postroad(server: &Server, arguments: &[&str]) -> Ran {
+    let data = server.data();
+    let mut all = arguments.to_vec();
+    all.extend(["--data", &data]);
+    run(env!("CARGO_BIN_EXE_postroad"), &all, b"")
+}
+
+/// A small message.
+pub(crate) fn message(from: &str, to: &str, subject: &str) -> String {
+    format!(
+        "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\
+         Message-ID: <{subject}.{to}>\r\n\r\nFirst line.\r\n.A line with a dot.\r\n"
+    )
+}
