@@ -9,16 +9,22 @@
 //! A promise is a value: a [`Receipt`] comes out of a COMMIT that the database confirmed, and from nowhere else.
 
 mod blob;
-mod database;
 mod dialect;
 mod error;
 mod hub;
 mod id;
+mod job;
+mod link;
 mod lock;
 mod migrate;
 mod param;
+mod pg;
+mod pool;
+mod receipt;
 mod row;
+mod serve;
 mod settings;
+mod sqlite;
 mod store;
 pub mod trace;
 mod tx;
@@ -26,11 +32,12 @@ mod tx;
 pub use blob::{BLOB_INLINE_MAX, Prepared, Swept, Upload};
 pub use error::{Code, Error, Result};
 pub use hub::Hub;
-pub use id::{AccountId, BlobId, ModSeq, Timestamp, TraceId, new_id};
+pub use id::{AccountId, BlobId, ModSeq, NotAnId, Timestamp, TraceId, new_id};
 pub use lock::Locks;
 pub use migrate::{MIGRATIONS, Migration};
 pub use param::Param;
+pub use receipt::{Receipt, Stored};
 pub use row::Row;
 pub use settings::{BlobPlace, Database, S3, Settings};
-pub use store::{Health, Receipt, Store, Stored};
+pub use store::{Health, Store};
 pub use tx::{ReadTx, WriteTx};

@@ -1,24 +1,47 @@
-//! tmp
-use crate::{Error, Hub, Locks, Migration, ReadTx, Result, Settings, Swept, Timestamp, Upload, WriteTx};
+//! The store as its users see it, and the threads behind it.
+
+use crate::blob::{Blobs, Swept, Upload};
+use crate::job::{Answer, Queue, Work};
+use crate::link::{Link, Open};
+use crate::pool::Target;
+use crate::receipt::{Receipt, Stored};
+use crate::serve::{self, ReadJob, WriteJob};
+use crate::sqlite::Sqlite;
+use crate::tx::Connection;
+use crate::{Database, Error, Hub, Locks, Migration, ReadTx, Result, Settings, Timestamp, WriteTx, migrate};
+use std::future::Future;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 /// The store. Clones share it.
 #[derive(Clone)]
-pub struct Store {}
-
-/// Proof that a COMMIT succeeded. Only this crate makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    _private: (),
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-/// What a committed write gave back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<R> {
-    /// What the closure answered.
-    pub value: R,
-    /// Proof that it is stored.
-    pub receipt: Receipt,
+struct Inner {
+    engine: Engine,
+    hub: Arc<Hub>,
+    blobs: Arc<Blobs>,
+    place: String,
+}
+
+enum Engine {
+    Threads(Threads),
+    Inline(Mutex<Option<WriteTx>>),
+}
+
+struct Threads {
+    reads: Arc<Queue<ReadJob>>,
+    writes: Arc<Queue<WriteJob>>,
+    stop: Arc<AtomicBool>,
+    running: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the database says of itself.
@@ -36,92 +59,318 @@ pub struct Health {
     pub writable: bool,
 }
 
-#[allow(unused)]
 impl Store {
     /// Opens the database and starts the threads. Blocks.
     pub fn open(settings: Settings) -> Result<Store> {
-        unimplemented!()
+        let blobs = Arc::new(Blobs::open(&settings)?);
+        let hub = Arc::new(Hub::default());
+        let (engine, place) = match &settings.database {
+            Database::Memory => {
+                let tx = WriteTx::new(Connection::Sqlite(Sqlite::open_memory()?), Arc::clone(&blobs));
+                (Engine::Inline(Mutex::new(Some(tx))), "memory".to_owned())
+            }
+            Database::Sqlite(path) => {
+                let threads = open_sqlite(&settings, path, &blobs, &hub)?;
+                (Engine::Threads(threads), path.display().to_string())
+            }
+            Database::Postgres(url) => {
+                let target = Target::parse(url, settings.patience)?;
+                let place = target.place().to_owned();
+                (Engine::Threads(open_postgres(&settings, target, &blobs, &hub)?), place)
+            }
+        };
+        Ok(Store { inner: Arc::new(Inner { engine, hub, blobs, place }) })
     }
+
     /// Brings the tables up to date: all owners' lists together, in order. Blocks; can run again; a second node waits.
     pub fn migrate(&self, migrations: &[Migration]) -> Result<()> {
-        unimplemented!()
+        migrate::run(self, migrations)
     }
+
     /// Runs `f` on a snapshot.
-    pub async fn read<R, E, F>(&self, f: F) -> Result<R, E>
+    #[track_caller]
+    pub fn read<R, E, F>(&self, f: F) -> impl Future<Output = Result<R, E>> + Send + use<R, E, F>
     where
         F: FnOnce(&ReadTx) -> Result<R, E> + Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        let work = self.read_with((), |tx, ()| f(tx));
+        async { work.await.1 }
     }
-    /// Runs `f` in a transaction: `Ok` commits, `Err` undoes. Goes on to its end when the future is dropped.
-    pub async fn write<R, E, F>(&self, locks: Locks, f: F) -> Result<Stored<R>, E>
+
+    /// Runs `f` in a transaction: `Ok` commits, `Err` undoes. Goes on to its end when the future is dropped after it
+    /// was first polled.
+    #[track_caller]
+    pub fn write<R, E, F>(&self, locks: Locks, f: F) -> impl Future<Output = Result<Stored<R>, E>> + Send + use<R, E, F>
     where
         F: FnOnce(&mut WriteTx) -> Result<R, E> + Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        let work = self.write_with(locks, (), |tx, ()| f(tx));
+        async { work.await.1 }
     }
+
     /// Like [`Store::read`]; `state` travels and comes back, unless `f` panicked.
-    pub async fn read_with<S, R, E, F>(&self, state: S, f: F) -> (Option<S>, Result<R, E>)
+    #[track_caller]
+    pub fn read_with<S, R, E, F>(
+        &self,
+        state: S,
+        f: F,
+    ) -> impl Future<Output = (Option<S>, Result<R, E>)> + Send + use<S, R, E, F>
     where
         F: FnOnce(&ReadTx, &mut S) -> Result<R, E> + Send + 'static,
         S: Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        let name = Location::caller();
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let (work, answer) = Work::new(state, |tx: &mut ReadTx, state: &mut S| f(tx, state));
+            inner.submit_read(Box::new(work), name).await;
+            drop(inner);
+            let (state, result): Answer<S, R, (), E> =
+                answer.await.unwrap_or_else(|_| (None, Err(Error::Closed.into())));
+            (state, result.map(|(value, ())| value))
+        }
     }
+
     /// Like [`Store::write`]; `state` travels and comes back, unless `f` panicked. It keeps what `f` did to it
     /// also when the transaction was undone.
-    pub async fn write_with<S, R, E, F>(&self, locks: Locks, state: S, f: F) -> (Option<S>, Result<Stored<R>, E>)
+    #[track_caller]
+    pub fn write_with<S, R, E, F>(
+        &self,
+        locks: Locks,
+        state: S,
+        f: F,
+    ) -> impl Future<Output = (Option<S>, Result<Stored<R>, E>)> + Send + use<S, R, E, F>
     where
         F: FnOnce(&mut WriteTx, &mut S) -> Result<R, E> + Send + 'static,
         S: Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        let name = Location::caller();
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let (work, answer) = Work::new(state, f);
+            inner.submit_write(Box::new(work), locks, name).await;
+            drop(inner);
+            let (state, result): Answer<S, R, Receipt, E> =
+                answer.await.unwrap_or_else(|_| (None, Err(Error::Closed.into())));
+            (state, result.map(|(value, receipt)| Stored { value, receipt }))
+        }
     }
+
     /// [`Store::read`] for the command line and tests.
+    #[track_caller]
     pub fn read_blocking<R, E, F>(&self, f: F) -> Result<R, E>
     where
         F: FnOnce(&ReadTx) -> Result<R, E> + Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        block_on(self.read(f))
     }
+
     /// [`Store::write`] for the command line and tests.
+    #[track_caller]
     pub fn write_blocking<R, E, F>(&self, locks: Locks, f: F) -> Result<Stored<R>, E>
     where
         F: FnOnce(&mut WriteTx) -> Result<R, E> + Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        unimplemented!()
+        block_on(self.write(locks, f))
     }
+
     /// Who listens to which account.
     pub fn hub(&self) -> &Hub {
-        unimplemented!()
+        &self.inner.hub
     }
+
     /// Begins a blob.
     pub fn upload(&self) -> Upload {
-        unimplemented!()
+        Upload::new(Arc::clone(&self.inner.blobs))
     }
+
     /// Removes blobs without references for longer than `grace`, and files and objects older than a day that no row
-    /// names. Does a bounded part. Blocks.
+    /// names. Does a bounded part: call again while [`Swept::more`]. Blocks.
     pub fn sweep_blobs(&self, now: Timestamp, grace: Duration) -> Result<Swept> {
-        unimplemented!()
+        crate::blob::sweep(self, &self.inner.blobs, now, grace)
     }
+
     /// A cheap look whether the database answers. Blocks.
     pub fn health(&self) -> Result<Health> {
-        unimplemented!()
+        let memory = matches!(self.inner.engine, Engine::Inline(_));
+        let (postgres, version) = self.read_blocking(|tx| {
+            let sql =
+                if tx.is_postgres() { "SELECT current_setting('server_version')" } else { "SELECT sqlite_version()" };
+            Ok::<_, Error>((tx.is_postgres(), tx.one(sql, &[], |row| row.text(0))?))
+        })?;
+        // A write that changes nothing: it takes the write lock and fails where a change would.
+        let writable = self.write_blocking(Locks::none(), probe).map(|_| ());
+        Ok(Health {
+            database: if postgres {
+                "PostgreSQL"
+            } else if memory {
+                "memory"
+            } else {
+                "SQLite"
+            },
+            version,
+            place: self.inner.place.clone(),
+            blobs: self.inner.blobs.place(),
+            writable: writable.is_ok(),
+        })
     }
+
     /// Finishes what waits, refuses what comes, and closes the database. Dropping the last clone does the same. Blocks.
     pub fn close(&self) {
-        unimplemented!()
+        self.inner.close();
+    }
+}
+
+/// Whether a table could be made: undone at once.
+fn probe(tx: &mut WriteTx) -> Result<()> {
+    let attempted = tx.attempt(|tx| {
+        tx.command("CREATE TABLE postroad_probe (n BIGINT)")?;
+        Err::<(), Error>(Error::Temporary("undo".into()))
+    });
+    match attempted {
+        Err(Error::Temporary(_)) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Inner {
+    async fn submit_read(&self, job: Box<ReadJob>, name: &'static Location<'static>) {
+        match &self.engine {
+            Engine::Threads(threads) => threads.reads.push(job, Locks::none(), name).await,
+            Engine::Inline(tx) => match tx.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                Some(tx) => serve::inline_read(tx, job),
+                None => job.finish(Err(Error::Closed)),
+            },
+        }
+    }
+
+    async fn submit_write(&self, job: Box<WriteJob>, locks: Locks, name: &'static Location<'static>) {
+        match &self.engine {
+            Engine::Threads(threads) => threads.writes.push(job, locks, name).await,
+            Engine::Inline(tx) => match tx.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                Some(tx) => serve::inline_write(tx, job, &self.hub),
+                None => job.finish(Err(Error::Closed)),
+            },
+        }
+    }
+
+    fn close(&self) {
+        match &self.engine {
+            Engine::Threads(threads) => threads.close(),
+            Engine::Inline(tx) => *tx.lock().unwrap_or_else(PoisonError::into_inner) = None,
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Threads {
+    fn new() -> Threads {
+        Threads {
+            reads: Arc::new(Queue::new("read")),
+            writes: Arc::new(Queue::new("write")),
+            stop: Arc::new(AtomicBool::new(false)),
+            running: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+            .map_err(|error| Error::Unavailable(format!("no thread for the store: {error}")))?;
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.reads.close();
+        self.writes.close();
+        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        // The last clone may be dropped by a job, on a thread of ours: that one ends by itself.
+        for thread in running.into_iter().filter(|thread| thread.thread().id() != thread::current().id()) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, hub: &Arc<Hub>) -> Result<Threads> {
+    // Made here once, so that an unusable file is known at once and the readers find one.
+    drop(Sqlite::open_writer(path)?);
+    let threads = Threads::new();
+    let opener = |open: fn(&std::path::Path) -> Result<Sqlite>| -> Open {
+        let (path, blobs) = (PathBuf::from(path), Arc::clone(blobs));
+        Box::new(move || Ok(WriteTx::new(Connection::Sqlite(open(&path)?), Arc::clone(&blobs))))
+    };
+    let budget = settings.job_budget;
+    let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), Duration::ZERO));
+    let hub = Arc::clone(hub);
+    threads.spawn("store-writer", move || serve::sqlite_writes(link, &queue, &hub, budget))?;
+    for _ in 0..settings.readers.max(1) {
+        let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), Duration::ZERO));
+        threads.spawn("store-reader", move || serve::reads(link, &queue, "BEGIN", budget))?;
+    }
+    Ok(threads)
+}
+
+fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &Arc<Hub>) -> Result<Threads> {
+    let target = Arc::new(target);
+    crate::pool::check_server(&target)?;
+    let threads = Threads::new();
+    let opener = || -> Open {
+        let (target, blobs) = (Arc::clone(&target), Arc::clone(blobs));
+        Box::new(move || Ok(WriteTx::new(Connection::Postgres(Box::new(target.connect()?)), Arc::clone(&blobs))))
+    };
+    let budget = settings.job_budget;
+    for _ in 0..settings.writers.max(1) {
+        let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(), settings.patience));
+        let hub = Arc::clone(hub);
+        threads.spawn("store-writer", move || serve::postgres_writes(link, &queue, &hub, budget))?;
+    }
+    for _ in 0..settings.readers.max(1) {
+        let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), settings.patience));
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        threads.spawn("store-reader", move || serve::reads(link, &queue, begin, budget))?;
+    }
+    let (stop, hub) = (Arc::clone(&threads.stop), Arc::clone(hub));
+    threads.spawn("store-listener", move || crate::pool::listen(&target, &hub, &stop))?;
+    Ok(threads)
+}
+
+/// Waits for a future on this thread, without a runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
     }
 }

@@ -1,0 +1,171 @@
+//! How the bytes of a large blob lie in its file: chunks of a fixed plain size, each hashed, and compressed by
+//! itself when that pays, so that a range is read without reading what is before it. A compressed file is a row
+//! of zstd frames, which `zstd -d` reads as one.
+
+use crate::{Error, Result};
+use std::ops::Range;
+
+/// How stored bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Raw,
+    Zstd,
+}
+
+impl Encoding {
+    pub(crate) fn column(self) -> i64 {
+        match self {
+            Encoding::Raw => 0,
+            Encoding::Zstd => 1,
+        }
+    }
+
+    pub(crate) fn from_column(column: i64) -> Result<Encoding> {
+        match column {
+            0 => Ok(Encoding::Raw),
+            1 => Ok(Encoding::Zstd),
+            other => Err(Error::Corrupt(format!("a blob has the unknown encoding {other}"))),
+        }
+    }
+}
+
+/// The bytes compressed, if that saves more than a tenth.
+pub(crate) fn compress_if_worth(plain: &[u8]) -> Result<Option<Vec<u8>>> {
+    if plain.len() < WORTH_TRYING {
+        return Ok(None);
+    }
+    let packed = compress(plain)?;
+    Ok((packed.len() < plain.len() - plain.len() / 10).then_some(packed))
+}
+
+pub(crate) fn compress(plain: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(plain, LEVEL).map_err(|error| Error::Bug(format!("zstd: {error}")))
+}
+
+/// The plain bytes, at most `size` of them.
+pub(crate) fn decode(stored: &[u8], encoding: Encoding, size: usize) -> Result<Vec<u8>> {
+    match encoding {
+        Encoding::Raw => Ok(stored.to_vec()),
+        Encoding::Zstd => zstd::bulk::decompress(stored, size)
+            .map_err(|error| Error::Corrupt(format!("its compressed bytes cannot be unpacked: {error}"))),
+    }
+}
+
+/// Lengths and hashes of a large blob's chunks and of its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Index {
+    chunk_size: u32,
+    head_hash: [u8; HASH],
+    chunks: Vec<Chunk>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Chunk {
+    stored: u32,
+    hash: [u8; HASH],
+}
+
+impl Index {
+    pub(crate) fn new() -> Index {
+        Index { chunk_size: CHUNK as u32, head_hash: short_hash(&[]), chunks: Vec::new() }
+    }
+
+    pub(crate) fn set_head(&mut self, head: &[u8]) {
+        self.head_hash = short_hash(head);
+    }
+
+    pub(crate) fn push(&mut self, plain: &[u8], stored: usize) {
+        self.chunks.push(Chunk { stored: stored as u32, hash: short_hash(plain) });
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.chunk_size.to_le_bytes());
+        out.extend_from_slice(&self.head_hash);
+        for chunk in &self.chunks {
+            out.extend_from_slice(&chunk.stored.to_le_bytes());
+            out.extend_from_slice(&chunk.hash);
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Index> {
+        let bad = || Error::Corrupt("its list of chunks cannot be read".into());
+        let (version, rest) = bytes.split_first().ok_or_else(bad)?;
+        let (chunk_size, rest) = rest.split_first_chunk().ok_or_else(bad)?;
+        let (head_hash, rest) = rest.split_first_chunk().ok_or_else(bad)?;
+        let chunk_size = u32::from_le_bytes(*chunk_size);
+        let (entries, left) = rest.as_chunks::<ENTRY>();
+        if *version != VERSION || chunk_size == 0 || !left.is_empty() {
+            return Err(bad());
+        }
+        let mut chunks = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (stored, hash) = entry.split_first_chunk().ok_or_else(bad)?;
+            let (hash, _) = hash.split_first_chunk().ok_or_else(bad)?;
+            chunks.push(Chunk { stored: u32::from_le_bytes(*stored), hash: *hash });
+        }
+        Ok(Index { chunk_size, head_hash: *head_hash, chunks })
+    }
+
+    pub(crate) fn verify_head(&self, head: &[u8]) -> Result<()> {
+        if short_hash(head) == self.head_hash {
+            return Ok(());
+        }
+        Err(Error::Corrupt("its head does not match its hash".into()))
+    }
+
+    /// The stored bytes that hold the plain range of a body of `size` bytes, and which chunks these are.
+    pub(crate) fn span(&self, range: &Range<u64>, size: u64) -> Result<(Range<u64>, Range<usize>)> {
+        let chunk_size = u64::from(self.chunk_size);
+        if size.div_ceil(chunk_size) != self.chunks.len() as u64 || range.end > size || range.is_empty() {
+            return Err(Error::Corrupt("its list of chunks does not fit its size".into()));
+        }
+        let first = (range.start / chunk_size) as usize;
+        let last = range.end.div_ceil(chunk_size) as usize;
+        let length = |chunks: &[Chunk]| chunks.iter().map(|chunk| u64::from(chunk.stored)).sum::<u64>();
+        let start = length(&self.chunks[..first]);
+        Ok((start..start + length(&self.chunks[first..last]), first..last))
+    }
+
+    /// Unpacks and verifies the touched chunks; adds the plain range to `out`.
+    pub(crate) fn extract(
+        &self,
+        stored: &[u8],
+        touched: Range<usize>,
+        encoding: Encoding,
+        range: &Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut rest = stored;
+        for (place, chunk) in self.chunks.iter().enumerate().take(touched.end).skip(touched.start) {
+            let short = || Error::Corrupt(format!("chunk {place} is cut short"));
+            let (packed, later) = rest.split_at_checked(chunk.stored as usize).ok_or_else(short)?;
+            rest = later;
+            let plain = decode(packed, encoding, self.chunk_size as usize)?;
+            if short_hash(&plain) != chunk.hash {
+                return Err(Error::Corrupt(format!("chunk {place} does not match its hash")));
+            }
+            let before = place as u64 * u64::from(self.chunk_size);
+            let from = (range.start.saturating_sub(before) as usize).min(plain.len());
+            let to = (range.end.saturating_sub(before) as usize).min(plain.len());
+            out.extend_from_slice(&plain[from..to]);
+        }
+        Ok(())
+    }
+}
+
+fn short_hash(bytes: &[u8]) -> [u8; HASH] {
+    let mut short = [0; HASH];
+    short.copy_from_slice(&blake3::hash(bytes).as_bytes()[..HASH]);
+    short
+}
+
+/// Plain bytes in a chunk: what a small range of a large blob costs to read.
+pub(crate) const CHUNK: usize = 256 * 1024;
+const VERSION: u8 = 1;
+const HASH: usize = 16;
+const ENTRY: usize = 4 + HASH;
+const LEVEL: i32 = 3;
+/// Fewer bytes are not worth compressing.
+const WORTH_TRYING: usize = 512;

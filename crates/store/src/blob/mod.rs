@@ -1,0 +1,261 @@
+//! Message bytes: small ones in their row, large ones in a folder or an object store that the row names.
+//!
+//! Invariants:
+//! 1. A row is committed only after the bytes it names are safe: `finish` comes before `blob_put`.
+//! 2. What is read was verified against its hash; anything else is [`Error::Corrupt`] with the blob's name.
+//! 3. A file or object is removed only after the commit that removed its row, or when it is a day old and
+//!    no row names it. A crash leaves a file too many, never one too few.
+//! 4. A row without references is first marked, and removed a grace later, so that a snapshot that still
+//!    sees it can be read.
+//!
+//! Transitions of a row: put (`blob_put`, 1 reference), retained and released, marked (`sweep`), removed (`sweep`).
+
+mod bucket;
+mod chunk;
+mod folder;
+mod sweep;
+mod upload;
+
+use crate::{BlobId, BlobPlace, Error, ReadTx, Result, Settings, WriteTx, params};
+use bucket::Bucket;
+use chunk::{Encoding, Index};
+use folder::Folder;
+use std::collections::HashMap;
+use std::ops::Range;
+pub use sweep::Swept;
+pub(crate) use sweep::sweep;
+pub use upload::{Prepared, Upload};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE blob (
+    id BIGINT PRIMARY KEY,
+    size BIGINT NOT NULL,
+    stored_size BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,   -- 0 as it is, 1 zstd
+    hash {bytes} NOT NULL,      -- BLAKE3 of all bytes, or of `chunks`
+    head {bytes},               -- before the bytes in the file; in the row they are one
+    data {bytes},               -- the bytes, when they are here
+    chunks {bytes},             -- lengths and hashes, when they are elsewhere
+    name {text},                -- of the file or object
+    refs BIGINT NOT NULL,
+    idle_since BIGINT,          -- when the sweeper first found it without references
+    created BIGINT NOT NULL);
+CREATE UNIQUE INDEX blob_name ON blob (name) WHERE name IS NOT NULL;
+CREATE INDEX blob_unused ON blob (id) WHERE refs <= 0;";
+
+/// Blobs up to this many bytes sit in the database unless the settings say otherwise.
+pub const BLOB_INLINE_MAX: usize = 64 * 1024;
+
+/// Where blobs go.
+pub(crate) struct Blobs {
+    place: Place,
+    inline_limit: usize,
+    sweeper: sweep::Progress,
+}
+
+enum Place {
+    Folder(Folder),
+    Bucket { bucket: Box<Bucket>, spool: Folder },
+    Inline,
+}
+
+impl Blobs {
+    pub(crate) fn open(settings: &Settings) -> Result<Blobs> {
+        let place = match &settings.blobs {
+            BlobPlace::Folder(path) => Place::Folder(Folder::open(path)?),
+            BlobPlace::S3(s3) => Place::Bucket { spool: Folder::open(&s3.spool)?, bucket: Box::new(Bucket::open(s3)?) },
+            BlobPlace::Inline => Place::Inline,
+        };
+        Ok(Blobs { place, inline_limit: settings.inline_limit, sweeper: sweep::Progress::default() })
+    }
+
+    /// Where large blobs are, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.place {
+            Place::Folder(folder) => folder.path().display().to_string(),
+            Place::Bucket { bucket, .. } => bucket.place().to_owned(),
+            Place::Inline => "in the database".to_owned(),
+        }
+    }
+
+    /// The folder in which large blobs arrive, if there is one.
+    fn arrivals(&self) -> Option<&Folder> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Bucket { spool, .. } => Some(spool),
+            Place::Inline => None,
+        }
+    }
+
+    fn read_stored(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        match &self.place {
+            Place::Folder(folder) => folder.read(name, range),
+            Place::Bucket { bucket, .. } => bucket.read(name, range),
+            Place::Inline => {
+                Err(Error::Settings(format!("blob {name} is in a folder or object store that is not set")))
+            }
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        match &self.place {
+            Place::Folder(folder) => folder.remove(name),
+            Place::Bucket { bucket, .. } => bucket.remove(name),
+            Place::Inline => Ok(()),
+        }
+    }
+}
+
+/// A row of the table, as far as reading needs it.
+struct Stored {
+    size: u64,
+    encoding: Encoding,
+    hash: Vec<u8>,
+    head: Option<Vec<u8>>,
+    data: Option<Vec<u8>>,
+    chunks: Option<Vec<u8>>,
+    name: Option<String>,
+}
+
+impl ReadTx {
+    /// The bytes of a blob in `range` (cut to its size), checksum verified. Of a large blob only the chunks that the
+    /// range touches are read.
+    pub fn blob_read(&self, blob: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
+        let stored = self.row(
+            "SELECT size, encoding, hash, head, data, chunks, name FROM blob WHERE id = $1",
+            params![blob],
+            |row| {
+                Ok(Stored {
+                    size: row.int(0)?.cast_unsigned(),
+                    encoding: Encoding::from_column(row.int(1)?)?,
+                    hash: row.bytes(2)?,
+                    head: row.bytes_or_null(3)?,
+                    data: row.bytes_or_null(4)?,
+                    chunks: row.bytes_or_null(5)?,
+                    name: row.text_or_null(6)?,
+                })
+            },
+        )?;
+        let stored = stored.ok_or_else(|| Error::Missing(format!("blob {blob}")))?;
+        let range = range.start.min(stored.size)..range.end.min(stored.size);
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes = match (&stored.data, &stored.name, &stored.chunks) {
+            (Some(data), _, _) => stored.whole(data).map(|all| all[range.start as usize..range.end as usize].to_vec()),
+            (None, Some(name), Some(chunks)) => self.read_chunks(&stored, name, chunks, range),
+            (None, _, _) => Err(Error::Corrupt("its row names no bytes".into())),
+        };
+        bytes.map_err(|error| error.context(format!("blob {blob}")))
+    }
+
+    /// All bytes of a blob, head and body.
+    pub fn blob_size(&self, blob: BlobId) -> Result<u64> {
+        let size = self.row("SELECT size FROM blob WHERE id = $1", params![blob], |row| row.int(0))?;
+        size.map(i64::cast_unsigned).ok_or_else(|| Error::Missing(format!("blob {blob}")))
+    }
+
+    fn read_chunks(&self, stored: &Stored, name: &str, chunks: &[u8], range: Range<u64>) -> Result<Vec<u8>> {
+        if blake3::hash(chunks).as_bytes()[..] != stored.hash[..] {
+            return Err(Error::Corrupt("its list of chunks does not match its hash".into()));
+        }
+        let index = Index::decode(chunks)?;
+        let head = stored.head.as_deref().unwrap_or_default();
+        index.verify_head(head)?;
+        let head_size = head.len() as u64;
+        let mut bytes = Vec::with_capacity((range.end - range.start) as usize);
+        if range.start < head_size {
+            bytes.extend_from_slice(&head[range.start as usize..range.end.min(head_size) as usize]);
+        }
+        if range.end > head_size {
+            let body = range.start.saturating_sub(head_size)..range.end - head_size;
+            let (span, touched) = index.span(&body, stored.size - head_size)?;
+            let raw = self.blobs().read_stored(name, span)?;
+            index.extract(&raw, touched, stored.encoding, &body, &mut bytes).map_err(|error| error.context(name))?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl Stored {
+    /// The bytes that sit in the row.
+    fn whole(&self, data: &[u8]) -> Result<Vec<u8>> {
+        let plain = chunk::decode(data, self.encoding, self.size as usize)?;
+        if blake3::hash(&plain).as_bytes()[..] != self.hash[..] || plain.len() as u64 != self.size {
+            return Err(Error::Corrupt("its bytes do not match their hash".into()));
+        }
+        Ok(plain)
+    }
+}
+
+impl WriteTx {
+    /// Makes a prepared blob part of this transaction, with one reference.
+    pub fn blob_put(&mut self, prepared: &Prepared) -> Result<BlobId> {
+        self.execute(
+            "INSERT INTO blob (id, size, stored_size, encoding, hash, head, data, chunks, name, refs, created)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10)",
+            params![
+                prepared.id,
+                prepared.size.cast_signed(),
+                prepared.stored_size.cast_signed(),
+                prepared.encoding.column(),
+                &prepared.hash,
+                prepared.head.as_deref(),
+                prepared.data.as_deref(),
+                prepared.chunks.as_deref(),
+                prepared.name.as_deref(),
+                crate::Timestamp::now(),
+            ],
+        )?;
+        Ok(prepared.id)
+    }
+
+    /// `n` more references.
+    pub fn blob_retain(&mut self, blob: BlobId, n: i64) -> Result<()> {
+        self.add_references(n, &[blob.0])
+    }
+
+    /// `n` fewer references. At 0 the sweeper removes it after its grace.
+    pub fn blob_release(&mut self, blob: BlobId, n: i64) -> Result<()> {
+        self.add_references(-n, &[blob.0])
+    }
+
+    /// One more reference to each; one that is named twice gets two.
+    pub fn blob_retain_all(&mut self, blobs: &[BlobId]) -> Result<()> {
+        by_count(blobs).into_iter().try_for_each(|(count, ids)| self.add_references(count, &ids))
+    }
+
+    /// One reference fewer to each; one that is named twice loses two.
+    pub fn blob_release_all(&mut self, blobs: &[BlobId]) -> Result<()> {
+        by_count(blobs).into_iter().try_for_each(|(count, ids)| self.add_references(-count, &ids))
+    }
+
+    fn add_references(&mut self, n: i64, ids: &[i64]) -> Result<()> {
+        // A row that is wanted again is no longer idle.
+        let touched = self.execute(
+            "UPDATE blob SET refs = refs + $1, idle_since = CASE WHEN $1 > 0 THEN NULL ELSE idle_since END
+             WHERE id {in:$2}",
+            params![n, ids],
+        )?;
+        if touched == ids.len() as u64 {
+            return Ok(());
+        }
+        Err(Error::Missing(format!("{} of {} blobs to refer to", ids.len() as u64 - touched, ids.len())))
+    }
+}
+
+/// The blobs that are named once, those named twice, and so on, each list rising.
+fn by_count(blobs: &[BlobId]) -> Vec<(i64, Vec<i64>)> {
+    let mut counts: HashMap<i64, i64> = HashMap::new();
+    for blob in blobs {
+        *counts.entry(blob.0).or_default() += 1;
+    }
+    let mut groups: HashMap<i64, Vec<i64>> = HashMap::new();
+    for (id, count) in counts {
+        groups.entry(count).or_default().push(id);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.iter_mut().for_each(|(_, ids)| ids.sort_unstable());
+    groups.sort_unstable();
+    groups
+}

@@ -1,0 +1,251 @@
+//! A closure on its way to the store's threads and its answer on the way back.
+//!
+//! Invariants:
+//! 1. Whoever asks is answered exactly once, also when the thread dies: a job that is dropped answers by itself.
+//! 2. The state that travels with a job comes back unless the closure panicked.
+//! 3. At most [`JOBS_WAITING_MAX`] jobs wait in a queue; further callers wait for room without blocking a thread.
+
+use crate::{Error, Locks, Result};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// A job for a transaction of type `T`, of which a success gives a `W` (nothing, or the receipt of a commit).
+pub(crate) trait Job<T, W>: Send {
+    /// Runs the closure; says whether it wants to be committed. Never unwinds.
+    fn run(&mut self, tx: &mut T) -> bool;
+    /// Answers the caller.
+    fn finish(self: Box<Self>, outcome: Result<W>);
+}
+
+/// What the caller gets: the state and the result.
+pub(crate) type Answer<S, R, W, E> = (Option<S>, Result<(R, W), E>);
+
+/// The one kind of [`Job`].
+pub(crate) struct Work<S, F, R, W, E: From<Error>> {
+    todo: Option<(S, F)>,
+    done: Option<(Option<S>, Result<R, E>)>,
+    reply: Option<oneshot::Sender<Answer<S, R, W, E>>>,
+}
+
+impl<S, F, R, W, E: From<Error>> Work<S, F, R, W, E> {
+    /// The job and where its answer arrives.
+    pub(crate) fn new(state: S, closure: F) -> (Self, oneshot::Receiver<Answer<S, R, W, E>>) {
+        let (reply, answer) = oneshot::channel();
+        (Work { todo: Some((state, closure)), done: None, reply: Some(reply) }, answer)
+    }
+
+    fn settle(&mut self, outcome: Result<W>) {
+        let Some(reply) = self.reply.take() else { return };
+        let (state, result) = match self.done.take() {
+            Some((state, Ok(value))) => (state, outcome.map(|proof| (value, proof)).map_err(E::from)),
+            Some((state, Err(error))) => (state, Err(error)),
+            None => (self.todo.take().map(|(state, _)| state), Err(E::from(outcome.err().unwrap_or(Error::Closed)))),
+        };
+        // The caller may have gone: then nobody wants the answer.
+        let _ = reply.send((state, result));
+    }
+}
+
+impl<T, S, F, R, W, E> Job<T, W> for Work<S, F, R, W, E>
+where
+    F: FnOnce(&mut T, &mut S) -> Result<R, E> + Send,
+    S: Send,
+    R: Send,
+    W: Send,
+    E: From<Error> + Send,
+{
+    fn run(&mut self, tx: &mut T) -> bool {
+        let Some((mut state, closure)) = self.todo.take() else { return false };
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let result = closure(tx, &mut state);
+            (state, result)
+        }));
+        let (state, result) = match ran {
+            Ok((state, result)) => (Some(state), result),
+            Err(panic) => (None, Err(E::from(Error::Panicked(panic_text(panic.as_ref()))))),
+        };
+        let keep = result.is_ok();
+        self.done = Some((state, result));
+        keep
+    }
+
+    fn finish(mut self: Box<Self>, outcome: Result<W>) {
+        self.settle(outcome);
+    }
+}
+
+impl<S, F, R, W, E: From<Error>> Drop for Work<S, F, R, W, E> {
+    fn drop(&mut self) {
+        self.settle(Err(Error::Closed));
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let known = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    known.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
+}
+
+/// A job that waits, with what is known about it.
+pub(crate) struct Waiting<J: ?Sized> {
+    pub(crate) job: Box<J>,
+    pub(crate) locks: Locks,
+    pub(crate) name: &'static Location<'static>,
+    since: Instant,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Jobs in the order they came.
+pub(crate) struct Queue<J: ?Sized> {
+    label: &'static str,
+    line: Mutex<Line<J>>,
+    arrival: Condvar,
+    room: Arc<Semaphore>,
+}
+
+struct Line<J: ?Sized> {
+    jobs: VecDeque<Waiting<J>>,
+    closed: bool,
+}
+
+impl<J: ?Sized> Queue<J> {
+    /// An empty queue; `label` names it in the metrics.
+    pub(crate) fn new(label: &'static str) -> Queue<J> {
+        Queue {
+            label,
+            line: Mutex::new(Line { jobs: VecDeque::new(), closed: false }),
+            arrival: Condvar::new(),
+            room: Arc::new(Semaphore::new(JOBS_WAITING_MAX)),
+        }
+    }
+
+    /// Waits for room and adds a job. When the store is closed the job is dropped and thereby answered.
+    pub(crate) async fn push(&self, job: Box<J>, locks: Locks, name: &'static Location<'static>) {
+        // The semaphore is closed with the queue.
+        let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return };
+        let mut line = self.line();
+        if line.closed {
+            return;
+        }
+        line.jobs.push_back(Waiting { job, locks, name, since: Instant::now(), _room: Some(room) });
+        metrics::gauge!("postroad_store_jobs_waiting", "kind" => self.label).set(line.jobs.len() as f64);
+        drop(line);
+        self.arrival.notify_one();
+    }
+
+    /// The next job; waits for one. `None` once the queue is closed and empty.
+    pub(crate) fn pop(&self) -> Option<Waiting<J>> {
+        let mut line = self.line();
+        loop {
+            if let Some(waiting) = line.jobs.pop_front() {
+                return Some(self.taken(waiting));
+            }
+            if line.closed {
+                return None;
+            }
+            line = self.arrival.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next job if one waits.
+    pub(crate) fn pop_now(&self) -> Option<Waiting<J>> {
+        let waiting = self.line().jobs.pop_front()?;
+        Some(self.taken(waiting))
+    }
+
+    /// Lets nothing more in; what waits can still be taken.
+    pub(crate) fn close(&self) {
+        self.line().closed = true;
+        self.room.close();
+        self.arrival.notify_all();
+    }
+
+    /// Whether [`Queue::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.line().closed
+    }
+
+    fn taken(&self, mut waiting: Waiting<J>) -> Waiting<J> {
+        waiting._room = None;
+        metrics::histogram!("postroad_store_job_wait_seconds", "kind" => self.label)
+            .record(waiting.since.elapsed().as_secs_f64());
+        waiting
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line<J>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names a job in the log when it took longer than its budget.
+pub(crate) fn measure<T>(
+    kind: &'static str,
+    name: &'static Location<'static>,
+    budget: Duration,
+    run: impl FnOnce() -> T,
+) -> T {
+    let start = Instant::now();
+    let result = run();
+    let took = start.elapsed();
+    metrics::histogram!("postroad_store_job_seconds", "kind" => kind).record(took.as_secs_f64());
+    if took > budget {
+        tracing::warn!(
+            kind,
+            job = %name,
+            milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "a job took longer than its budget: it should do less at a time"
+        );
+    }
+    result
+}
+
+/// How many jobs may wait in a queue.
+pub(crate) const JOBS_WAITING_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type TestJob = dyn Job<i64, ()>;
+
+    fn work(
+        closure: impl FnOnce(&mut i64, &mut String) -> Result<i64> + Send + 'static,
+    ) -> (Box<TestJob>, oneshot::Receiver<Answer<String, i64, (), Error>>) {
+        let (work, answer) = Work::new("state".to_owned(), closure);
+        (Box::new(work), answer)
+    }
+
+    #[test]
+    fn answered_once_whatever_happens() {
+        let state = Some("state".to_owned());
+        let (mut job, mut answer) = work(|tx, _| Ok(*tx + 1));
+        assert!(job.run(&mut 4));
+        job.finish(Ok(()));
+        assert_eq!(answer.try_recv(), Ok((state.clone(), Ok((5, ())))));
+
+        let (mut job, mut answer) = work(|tx, _| Ok(*tx + 1));
+        assert!(job.run(&mut 4));
+        job.finish(Err(Error::Full("disk".into())));
+        assert_eq!(answer.try_recv(), Ok((state.clone(), Err(Error::Full("disk".into())))), "the commit failed");
+
+        let (mut job, mut answer) = work(|_, _| Err(Error::Missing("x".into())));
+        assert!(!job.run(&mut 4));
+        job.finish(Ok(()));
+        assert_eq!(answer.try_recv(), Ok((state.clone(), Err(Error::Missing("x".into())))), "its own error wins");
+
+        let (job, mut answer) = work(|tx, _| Ok(*tx));
+        job.finish(Err(Error::Unavailable("gone".into())));
+        assert_eq!(answer.try_recv(), Ok((state.clone(), Err(Error::Unavailable("gone".into())))), "never ran");
+
+        let (job, mut answer) = work(|tx, _| Ok(*tx));
+        drop(job);
+        assert_eq!(answer.try_recv(), Ok((state, Err(Error::Closed))), "dropped");
+
+        let (mut job, mut answer) = work(|_, _| panic!("ouch {}", 7));
+        assert!(!job.run(&mut 4));
+        job.finish(Ok(()));
+        assert_eq!(answer.try_recv(), Ok((None, Err(Error::Panicked("ouch 7".into())))), "panicked");
+    }
+}

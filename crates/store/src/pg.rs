@@ -1,0 +1,246 @@
+//! One PostgreSQL connection: how statements run on it, what its values and errors mean.
+//!
+//! The client runs a runtime of its own inside: it is opened, used and dropped on one and the same thread.
+
+use crate::dialect::{Dialect, rewrite};
+use crate::row::Value;
+use crate::sqlite::{Failed, STATEMENTS_MAX, shortened};
+use crate::{Error, Param, Result, Row};
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::private::BytesMut;
+use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use postgres::{Client, Statement};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+/// An open connection with its prepared statements.
+pub(crate) struct Pg {
+    client: RefCell<Client>,
+    prepared: RefCell<HashMap<String, Statement>>,
+}
+
+impl Pg {
+    pub(crate) fn new(client: Client) -> Pg {
+        Pg { client: RefCell::new(client), prepared: RefCell::default() }
+    }
+
+    /// Runs a query and shows each row to `each` until it breaks.
+    pub(crate) fn query(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<(), Failed> {
+        let statement = self.statement(sql, params)?;
+        let mut client = self.client.borrow_mut();
+        let mut rows = client.query_raw(&statement, params.iter()).map_err(|error| self.failed(&error, sql))?;
+        while let Some(row) = rows.next().map_err(|error| self.failed(&error, sql))? {
+            match each(&Row::postgres(&row)) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(error) => return Err(Failed::Closure(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement; says how many rows it touched.
+    pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
+        let statement = self.statement(sql, params)?;
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+        self.client.borrow_mut().execute(&statement, &params).map_err(|error| self.failed(&error, sql))
+    }
+
+    /// Statements without parameters, as they are, in one round trip.
+    pub(crate) fn batch(&self, sql: &str) -> Result<()> {
+        self.client.borrow_mut().batch_execute(sql).map_err(|error| fault(&error, sql))
+    }
+
+    /// Whether the connection is known to be lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.client.borrow().is_closed()
+    }
+
+    fn statement(&self, sql: &str, params: &[Param<'_>]) -> Result<Statement, Failed> {
+        let mut prepared = self.prepared.borrow_mut();
+        let statement = match prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let text = rewrite(sql, Dialect::Postgres).map_err(Failed::Statement)?;
+                let statement = self.client.borrow_mut().prepare(&text);
+                let statement = statement.map_err(|error| Failed::Statement(fault(&error, sql)))?;
+                // A set-based INSERT can be long text; all of them together stay bounded.
+                if prepared.len() >= STATEMENTS_MAX {
+                    prepared.clear();
+                }
+                prepared.insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        if statement.params().len() != params.len() {
+            let wants = statement.params().len();
+            return Err(Failed::Statement(Error::Bug(format!("{} values given for {wants}: {sql}", params.len()))));
+        }
+        Ok(statement)
+    }
+
+    fn failed(&self, error: &postgres::Error, sql: &str) -> Failed {
+        // A migration by another node changed a table: plans made before are of no use.
+        if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+            self.prepared.borrow_mut().clear();
+            return Failed::Statement(Error::Temporary(format!("PostgreSQL: {error} [{}]", shortened(sql))));
+        }
+        Failed::Statement(fault(error, sql))
+    }
+}
+
+/// What an error of PostgreSQL means. `place` is the statement or the address.
+pub(crate) fn fault(error: &postgres::Error, place: &str) -> Error {
+    let place = shortened(place);
+    let Some(said) = error.as_db_error() else {
+        let mut text = format!("PostgreSQL: {error}");
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            text.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        let text = format!("{text} [{place}]");
+        // A value of the wrong type never left this process; everything else is the connection.
+        return match error.to_string() {
+            message if message.starts_with("error serializing") || message.starts_with("error deserializing") => {
+                Error::Bug(text)
+            }
+            _ => Error::Unavailable(text),
+        };
+    };
+    let text = format!("PostgreSQL: {} {} [{place}]", said.code().code(), said.message());
+    match said.code().code() {
+        "53100" => Error::Full(text),
+        "25006" => Error::ReadOnly(text),
+        "40001" | "40P01" => Error::Temporary(text),
+        "55P03" | "57014" => Error::Busy(text),
+        "23505" => Error::Conflict(said.constraint().unwrap_or("a unique key").to_owned()),
+        code if ["28", "3D"].contains(&&code[..2]) => Error::Settings(text),
+        code if ["08", "53", "57", "58"].contains(&&code[..2]) => Error::Unavailable(text),
+        code if code.starts_with("XX00") && code != "XX000" => Error::Corrupt(text),
+        _ => Error::Bug(text),
+    }
+}
+
+/// A column's value, whatever its type.
+pub(crate) struct Cell<'a>(pub(crate) Value<'a>);
+
+type Unsuitable = Box<dyn std::error::Error + Sync + Send>;
+
+impl<'a> FromSql<'a> for Cell<'a> {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Unsuitable> {
+        Ok(Cell(match *kind {
+            Type::INT8 => Value::Int(i64::from_sql(kind, raw)?),
+            Type::INT4 => Value::Int(i64::from(i32::from_sql(kind, raw)?)),
+            Type::INT2 => Value::Int(i64::from(i16::from_sql(kind, raw)?)),
+            Type::BOOL => Value::Int(i64::from(bool::from_sql(kind, raw)?)),
+            Type::NUMERIC => Value::Int(whole_number(raw).ok_or("a number that is not a 64-bit integer")?),
+            Type::BYTEA => Value::Bytes(raw),
+            _ => Value::Text(<&str>::from_sql(kind, raw)?),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Unsuitable> {
+        Ok(Cell(Value::Null))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::INT2 | Type::BOOL | Type::NUMERIC | Type::BYTEA)
+            || <&str as FromSql>::accepts(kind)
+    }
+}
+
+/// What `sum()` over BIGINT answers: NUMERIC, in digits of base 10,000.
+fn whole_number(raw: &[u8]) -> Option<i64> {
+    let word = |place: usize| raw.get(place * 2..place * 2 + 2).map(|two| i16::from_be_bytes([two[0], two[1]]));
+    let (digits, weight, sign) = (usize::try_from(word(0)?).ok()?, word(1)?, word(2)?);
+    let mut number: i128 = 0;
+    for place in 0..digits.max(usize::try_from(i32::from(weight) + 1).unwrap_or(0)) {
+        let digit = if place < digits { word(4 + place)? } else { 0 };
+        if place as i64 > i64::from(weight) {
+            if digit != 0 {
+                return None;
+            }
+            continue;
+        }
+        number = number.checked_mul(10_000)?.checked_add(i128::from(digit))?;
+    }
+    match sign {
+        0 => i64::try_from(number).ok(),
+        0x4000 => i64::try_from(-number).ok(),
+        _ => None,
+    }
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Unsuitable> {
+        match self {
+            Param::Null => Ok(IsNull::Yes),
+            Param::Int(number) => match *kind {
+                Type::INT8 => number.to_sql(kind, out),
+                Type::INT4 => i32::try_from(*number)?.to_sql(kind, out),
+                Type::INT2 => i16::try_from(*number)?.to_sql(kind, out),
+                Type::BOOL => (*number != 0).to_sql(kind, out),
+                _ => Err(unsuitable("an integer", kind)),
+            },
+            Param::Text(text) if <&str as ToSql>::accepts(kind) => text.to_sql(kind, out),
+            Param::Text(_) => Err(unsuitable("text", kind)),
+            Param::Bytes(bytes) if *kind == Type::BYTEA => bytes.to_sql(kind, out),
+            Param::Bytes(_) => Err(unsuitable("bytes", kind)),
+            Param::Ints(list) => match *kind {
+                Type::INT8_ARRAY => list.as_ref().to_sql(kind, out),
+                Type::INT4_ARRAY => narrow::<i32>(list)?.to_sql(kind, out),
+                Type::INT2_ARRAY => narrow::<i16>(list)?.to_sql(kind, out),
+                _ => Err(unsuitable("a list of integers", kind)),
+            },
+            Param::Texts(list) => match *kind {
+                Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => list.as_ref().to_sql(kind, out),
+                _ => Err(unsuitable("a list of texts", kind)),
+            },
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn narrow<T: TryFrom<i64>>(list: &[i64]) -> Result<Vec<T>, T::Error> {
+    list.iter().map(|number| T::try_from(*number)).collect()
+}
+
+fn unsuitable(given: &str, kind: &Type) -> Unsuitable {
+    format!("{given} given where the statement has {kind}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_number;
+
+    #[test]
+    fn numeric() {
+        let words = |words: &[i16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        let table: [(&[i16], Option<i64>); 8] = [
+            (&[0, 0, 0, 0], Some(0)),
+            (&[1, 0, 0, 0, 42], Some(42)),
+            (&[1, 0, 0x4000, 0, 42], Some(-42)),
+            (&[1, 1, 0, 0, 3], Some(30_000)),
+            (&[2, 1, 0, 0, 1, 2345], Some(12_345)),
+            (&[2, 0, 0, 1, 1, 5000], None),
+            (&[1, 9, 0, 0, 1], None),
+            (&[2, 1, 0, 0, 1], None),
+        ];
+        for (raw, number) in table {
+            assert_eq!(whole_number(&words(raw)), number, "{raw:?}");
+        }
+    }
+}
