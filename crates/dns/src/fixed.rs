@@ -1,0 +1,199 @@
+//! A zone in memory, for tests: the same answers each time, and failures where they are wanted.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::{Answer, Dns, Error, Mx, Reply};
+
+/// Built up record by record. What was not put in does not exist.
+#[derive(Debug, Clone, Default)]
+pub struct Fixed {
+    names: HashMap<String, Records>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Records {
+    fails: Option<Error>,
+    alias: Option<String>,
+    mx: Vec<Mx>,
+    ipv4: Vec<Ipv4Addr>,
+    ipv6: Vec<Ipv6Addr>,
+    ptr: Vec<String>,
+    txt: Vec<Vec<u8>>,
+}
+
+impl Fixed {
+    /// An empty zone.
+    pub fn new() -> Fixed {
+        Fixed::default()
+    }
+
+    /// Adds a mail exchanger; `""` or `"."` makes it a null MX.
+    pub fn mx(mut self, name: &str, preference: u16, exchange: &str) -> Fixed {
+        self.at(name).mx.push(Mx { preference, exchange: key(exchange) });
+        self
+    }
+
+    /// Adds an address.
+    pub fn address(mut self, name: &str, address: impl Into<IpAddr>) -> Fixed {
+        match address.into() {
+            IpAddr::V4(address) => self.at(name).ipv4.push(address),
+            IpAddr::V6(address) => self.at(name).ipv6.push(address),
+        }
+        self
+    }
+
+    /// Adds a name that an address claims.
+    pub fn ptr(mut self, address: impl Into<IpAddr>, name: &str) -> Fixed {
+        self.at(&reverse(address.into())).ptr.push(key(name));
+        self
+    }
+
+    /// Adds a TXT record.
+    pub fn txt(mut self, name: &str, text: impl Into<Vec<u8>>) -> Fixed {
+        self.at(name).txt.push(text.into());
+        self
+    }
+
+    /// Makes the name an alias (CNAME).
+    pub fn alias(mut self, name: &str, target: &str) -> Fixed {
+        self.at(name).alias = Some(key(target));
+        self
+    }
+
+    /// Questions about the name fail.
+    pub fn fails(mut self, name: &str, error: Error) -> Fixed {
+        self.at(name).fails = Some(error);
+        self
+    }
+
+    /// Questions about the address fail.
+    pub fn ptr_fails(self, address: impl Into<IpAddr>, error: Error) -> Fixed {
+        self.fails(&reverse(address.into()), error)
+    }
+
+    fn at(&mut self, name: &str) -> &mut Records {
+        self.names.entry(key(name)).or_default()
+    }
+
+    fn ask<T: Clone>(&self, name: &str, of: impl Fn(&Records) -> &Vec<T>) -> Result<Answer<T>, Error> {
+        let mut name = key(name);
+        if name.is_empty() || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+            return Err(Error::BadName(name));
+        }
+        for _ in 0..MAX_ALIASES {
+            let Some(records) = self.names.get(&name) else {
+                let below = format!(".{name}");
+                // A name with names below it exists, without records of its own (RFC 8020).
+                let exists = self.names.keys().any(|known| known.ends_with(&below));
+                return Err(if exists { Error::NoData } else { Error::NoSuchName });
+            };
+            if let Some(error) = &records.fails {
+                return Err(error.clone());
+            }
+            if let Some(target) = &records.alias {
+                name.clone_from(target);
+                continue;
+            }
+            let records = of(records).clone();
+            return if records.is_empty() { Err(Error::NoData) } else { Ok(Answer { records, ttl: TTL }) };
+        }
+        Err(Error::Temporary("the aliases go in circles".into()))
+    }
+}
+
+impl Dns for Fixed {
+    fn mx<'a>(&'a self, name: &'a str) -> Reply<'a, Mx> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.mx)))
+    }
+
+    fn ipv4<'a>(&'a self, name: &'a str) -> Reply<'a, Ipv4Addr> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.ipv4)))
+    }
+
+    fn ipv6<'a>(&'a self, name: &'a str) -> Reply<'a, Ipv6Addr> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.ipv6)))
+    }
+
+    fn ptr(&self, address: IpAddr) -> Reply<'_, String> {
+        Box::pin(std::future::ready(self.ask(&reverse(address), |records| &records.ptr)))
+    }
+
+    fn txt<'a>(&'a self, name: &'a str) -> Reply<'a, Vec<u8>> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.txt)))
+    }
+}
+
+fn key(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_lowercase()
+}
+
+/// The name that PTR records stand at. RFC 1035 §3.5, RFC 3596 §2.5.
+fn reverse(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(address) => {
+            let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
+        }
+    }
+}
+
+const TTL: Duration = Duration::from_secs(300);
+const MAX_ALIASES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone() -> Fixed {
+        Fixed::new()
+            .mx("Example.TEST", 10, "mx.example.test.")
+            .mx("nomail.test", 0, ".")
+            .address("mx.example.test", Ipv4Addr::new(192, 0, 2, 1))
+            .address("mx.example.test", Ipv6Addr::LOCALHOST)
+            .address("four.example.test", Ipv4Addr::new(192, 0, 2, 4))
+            .txt("_dmarc.example.test", "v=DMARC1; p=none")
+            .ptr(Ipv4Addr::new(192, 0, 2, 1), "MX.example.test.")
+            .ptr(Ipv6Addr::LOCALHOST, "six.example.test")
+            .alias("www.example.test", "mx.example.test")
+            .alias("loop.test", "loop.test")
+            .fails("broken.test", Error::Temporary("the server is down".into()))
+    }
+
+    #[tokio::test]
+    async fn records_are_found_where_they_were_put() {
+        let dns: Box<dyn Dns> = Box::new(zone());
+        let mx = dns.mx("example.test.").await.expect("records").records;
+        assert_eq!(mx, [Mx { preference: 10, exchange: "mx.example.test".into() }]);
+        assert!(dns.mx("nomail.test").await.expect("records").records[0].is_null());
+        let both: [IpAddr; 2] = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into()];
+        assert_eq!(dns.addresses("MX.example.test").await.expect("records").records, both);
+        assert_eq!(dns.addresses("www.example.test").await.expect("records").records, both);
+        assert_eq!(dns.addresses("four.example.test").await.expect("one family").records.len(), 1);
+        assert_eq!(dns.txt("_dmarc.example.test").await.expect("records").records, [b"v=DMARC1; p=none"]);
+        assert_eq!(
+            dns.ptr("::ffff:192.0.2.1".parse().expect("an address")).await.expect("records").records,
+            ["mx.example.test"]
+        );
+        assert_eq!(dns.ptr(Ipv6Addr::LOCALHOST.into()).await.expect("records").records, ["six.example.test"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_says_how() {
+        let dns = zone();
+        assert_eq!(dns.mx("other.test").await, Err(Error::NoSuchName));
+        assert_eq!(dns.mx("mx.example.test").await, Err(Error::NoData));
+        assert_eq!(dns.ipv4("test").await, Err(Error::NoData), "names below it exist");
+        assert_eq!(dns.addresses("other.test").await, Err(Error::NoSuchName));
+        assert_eq!(dns.addresses("example.test").await, Err(Error::NoData));
+        assert!(dns.addresses("broken.test").await.expect_err("it fails").is_temporary());
+        assert!(dns.mx("loop.test").await.expect_err("it fails").is_temporary());
+        assert_eq!(dns.txt("a..test").await, Err(Error::BadName("a..test".into())));
+        assert_eq!(dns.ptr(Ipv4Addr::LOCALHOST.into()).await, Err(Error::NoSuchName));
+    }
+}

@@ -1,0 +1,210 @@
+//! The resolver for real names: asks the configured servers, keeps answers for their time.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{TokioResolver, system_conf};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::{Answer, Dns, Error, Mx, Reply};
+
+/// Limits of a resolver.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// For each packet sent.
+    pub timeout: Duration,
+    /// How often a question is asked before giving up.
+    pub attempts: usize,
+    /// For a whole question, aliases and waiting for a place included.
+    pub deadline: Duration,
+    /// Answers kept.
+    pub cached_answers: u64,
+    /// Questions on their way at a time; more wait.
+    pub questions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            timeout: Duration::from_secs(5),
+            attempts: 2,
+            deadline: Duration::from_secs(20),
+            cached_answers: 16_384,
+            questions: 256,
+        }
+    }
+}
+
+/// Asks name servers that resolve for us (stub resolver).
+#[derive(Debug)]
+pub struct Resolver {
+    inner: TokioResolver,
+    settings: Settings,
+    places: Semaphore,
+}
+
+impl Resolver {
+    /// Asks the servers of `/etc/resolv.conf`.
+    pub fn system(settings: Settings) -> Result<Resolver, Error> {
+        let (config, options) = system_conf::read_system_conf()
+            .map_err(|error| Error::Temporary(format!("/etc/resolv.conf cannot be used: {error}")))?;
+        Resolver::build(config.name_servers, options, settings)
+    }
+
+    /// Asks these servers.
+    pub fn with(servers: &[SocketAddr], settings: Settings) -> Result<Resolver, Error> {
+        let servers = servers.iter().map(|server| {
+            let mut config = NameServerConfig::udp_and_tcp(server.ip());
+            for connection in &mut config.connections {
+                connection.port = server.port();
+            }
+            config
+        });
+        Resolver::build(servers.collect(), ResolverOpts::default(), settings)
+    }
+
+    fn build(servers: Vec<NameServerConfig>, mut options: ResolverOpts, settings: Settings) -> Result<Resolver, Error> {
+        if servers.is_empty() {
+            return Err(Error::Temporary("no name server is configured".into()));
+        }
+        options.timeout = settings.timeout;
+        options.attempts = settings.attempts;
+        options.cache_size = settings.cached_answers;
+        // TXT and DNSSEC answers are often larger than the 512 bytes of plain UDP.
+        options.edns0 = true;
+        let config = ResolverConfig::from_name_servers(servers);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options;
+        let inner = builder.build().map_err(|error| Error::Temporary(error.to_string()))?;
+        Ok(Resolver { inner, settings, places: Semaphore::new(settings.questions) })
+    }
+
+    async fn ask<T>(
+        &self,
+        name: Result<Name, Error>,
+        kind: RecordType,
+        pick: impl Fn(&RData) -> Option<T>,
+    ) -> Result<Answer<T>, Error> {
+        let name = name?;
+        let asked = timeout(self.settings.deadline, async {
+            // Never closed.
+            let _place = self.places.acquire().await;
+            self.inner.lookup(name.clone(), kind).await
+        });
+        match asked.await {
+            Ok(Ok(lookup)) => answer(&lookup, pick),
+            Ok(Err(error)) => Err(failure(&error, &name, kind)),
+            Err(_) => Err(Error::Temporary(format!("no answer in time about {name} {kind}"))),
+        }
+    }
+}
+
+impl Dns for Resolver {
+    fn mx<'a>(&'a self, name: &'a str) -> Reply<'a, Mx> {
+        Box::pin(self.ask(parse(name), RecordType::MX, |data| match data {
+            RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: host(&mx.exchange) }),
+            _ => None,
+        }))
+    }
+
+    fn ipv4<'a>(&'a self, name: &'a str) -> Reply<'a, Ipv4Addr> {
+        Box::pin(self.ask(parse(name), RecordType::A, |data| match data {
+            RData::A(address) => Some(address.0),
+            _ => None,
+        }))
+    }
+
+    fn ipv6<'a>(&'a self, name: &'a str) -> Reply<'a, Ipv6Addr> {
+        Box::pin(self.ask(parse(name), RecordType::AAAA, |data| match data {
+            RData::AAAA(address) => Some(address.0),
+            _ => None,
+        }))
+    }
+
+    fn ptr(&self, address: IpAddr) -> Reply<'_, String> {
+        let name = Name::from(address.to_canonical());
+        Box::pin(self.ask(Ok(name), RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(host(&name.0)).filter(|name| !name.is_empty()),
+            _ => None,
+        }))
+    }
+
+    fn txt<'a>(&'a self, name: &'a str) -> Reply<'a, Vec<u8>> {
+        Box::pin(self.ask(parse(name), RecordType::TXT, |data| match data {
+            RData::TXT(text) => Some(text.txt_data.concat()),
+            _ => None,
+        }))
+    }
+}
+
+/// Whether names can be looked up on this machine: the servers that are asked, or why not.
+pub async fn reachable() -> Result<String, Error> {
+    let (config, _) = system_conf::read_system_conf()
+        .map_err(|error| Error::Temporary(format!("/etc/resolv.conf cannot be used: {error}")))?;
+    let servers: Vec<String> = config.name_servers.iter().map(|server| server.ip.to_string()).collect();
+    let settings = Settings { deadline: CHECK, timeout: CHECK / 2, ..Settings::default() };
+    // The root's servers: a name that exists wherever there is a DNS.
+    let asked = Resolver::system(settings)?.ask(Ok(Name::root()), RecordType::NS, |_| Some(())).await;
+    match asked {
+        // "No" is an answer too.
+        Ok(_) | Err(Error::NoData | Error::NoSuchName) => Ok(servers.join(", ")),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(text: &str) -> Result<Name, Error> {
+    let bad = || Error::BadName(text.to_owned());
+    // ASCII is taken as it is: `_dmarc` is a name although no host may be called so.
+    let parsed = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) };
+    let mut name = parsed.map_err(|_| bad())?;
+    if name.is_root() {
+        return Err(bad());
+    }
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+fn host(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn answer<T>(lookup: &Lookup, pick: impl Fn(&RData) -> Option<T>) -> Result<Answer<T>, Error> {
+    // Aliases are among the answers too; the type tells them from what was asked for.
+    let records: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).take(MAX_RECORDS).collect();
+    if records.is_empty() {
+        return Err(Error::NoData);
+    }
+    let ttl = lookup.valid_until().saturating_duration_since(Instant::now());
+    Ok(Answer { records, ttl })
+}
+
+fn failure(error: &NetError, name: &Name, kind: RecordType) -> Error {
+    let temporary = |what: &dyn std::fmt::Display| Error::Temporary(format!("{what}, asked for {name} {kind}"));
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => Error::NoSuchName,
+            ResponseCode::NoError => Error::NoData,
+            code => temporary(&code),
+        },
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Error::NoSuchName,
+        NetError::Dns(DnsError::DnssecBogus) => Error::Bogus(format!("DNSSEC of {name} {kind}")),
+        NetError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            temporary(&"the name server refuses connections")
+        }
+        other => temporary(other),
+    }
+}
+
+/// More records of one type than this are not looked at.
+const MAX_RECORDS: usize = 200;
+
+/// How long `reachable` takes at most.
+const CHECK: Duration = Duration::from_secs(5);
