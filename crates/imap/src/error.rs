@@ -26,6 +26,8 @@ pub enum Problem {
     TooMuch(&'static str),
     /// SEARCH names a charset that is not known: answer `NO [BADCHARSET (..)]`.
     BadCharset(String),
+    /// CREATE asks for a special use that is not known: answer `NO [USEATTR]`.
+    UnknownUse(String),
 }
 
 impl fmt::Display for ParseError {
@@ -35,6 +37,7 @@ impl fmt::Display for ParseError {
             Problem::Expected(what) => write!(f, "expected {what} at octet {}", self.position),
             Problem::TooMuch(what) => write!(f, "too much: {what}"),
             Problem::BadCharset(name) => write!(f, "the charset {name} is not known"),
+            Problem::UnknownUse(name) => write!(f, "the special use {name} is not known"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! STORE, COPY, MOVE, EXPUNGE (RFC 9051 §6.4.3, §6.4.6-6.4.9; RFC 7162 §3.1.3).
 
+use crate::command::Body;
+use crate::cursor::{Cursor, Rule};
 use crate::flags::Flag;
 use crate::mailbox::MailboxName;
 use crate::set::{MessageSet, Numbering};
@@ -41,4 +43,79 @@ pub struct Copy {
     pub set: MessageSet,
     /// Where to.
     pub mailbox: MailboxName,
+}
+
+/// `store = "STORE" SP sequence-set [SP store-modifiers] SP store-att-flags`.
+pub(super) fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
+    cursor.space()?;
+    let set = cursor.message_set()?;
+    cursor.space()?;
+    let mut unchanged_since = None;
+    if cursor.peek() == Some(b'(') {
+        cursor.list("a store modifier", |cursor| {
+            if !cursor.eat_word("UNCHANGEDSINCE") {
+                return cursor.expected("UNCHANGEDSINCE");
+            }
+            cursor.space()?;
+            unchanged_since = Some(cursor.mod_sequence()?);
+            Ok(())
+        })?;
+        cursor.space()?;
+    }
+    let action = if cursor.eat(b'+') {
+        StoreAction::Add
+    } else if cursor.eat(b'-') {
+        StoreAction::Remove
+    } else {
+        StoreAction::Replace
+    };
+    let silent = cursor.eat_word("FLAGS.SILENT");
+    if !silent && !cursor.eat_word("FLAGS") {
+        return cursor.expected("FLAGS, +FLAGS or -FLAGS, maybe with .SILENT");
+    }
+    cursor.space()?;
+    Ok(Body::Store(Store { numbering, set, unchanged_since, action, silent, flags: flags(cursor)? }))
+}
+
+/// `flag-list / (flag *(SP flag))`: clients send both.
+fn flags(cursor: &mut Cursor<'_>) -> Rule<Vec<Flag>> {
+    let mut flags = Vec::new();
+    let mut push = |flag: Flag| {
+        if !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    };
+    if cursor.peek() == Some(b'(') {
+        cursor.list("flags", |cursor| cursor.flag().map(&mut push))?;
+        return Ok(flags);
+    }
+    push(cursor.flag()?);
+    while cursor.more() {
+        cursor.entry()?;
+        push(cursor.flag()?);
+    }
+    Ok(flags)
+}
+
+/// `copy = "COPY" SP sequence-set SP mailbox`.
+pub(super) fn copy(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
+    set_and_mailbox(cursor, numbering).map(Body::Copy)
+}
+
+/// `move = "MOVE" SP sequence-set SP mailbox`.
+pub(super) fn r#move(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
+    set_and_mailbox(cursor, numbering).map(Body::Move)
+}
+
+fn set_and_mailbox(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Copy> {
+    cursor.space()?;
+    let set = cursor.message_set()?;
+    cursor.space()?;
+    Ok(Copy { numbering, set, mailbox: cursor.mailbox()? })
+}
+
+/// `uid-expunge = "UID" SP "EXPUNGE" SP sequence-set`.
+pub(super) fn uid_expunge(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    cursor.space()?;
+    cursor.message_set().map(|set| Body::Expunge(Some(set)))
 }

@@ -15,6 +15,7 @@ mod table;
 
 use std::fmt;
 
+use crate::cursor::is_astring_char;
 use crate::limits::Limits;
 use crate::mailbox::{MailboxName, SpecialUse};
 use crate::set::MessageSet;
@@ -30,8 +31,8 @@ pub use status::StatusItem;
 pub use table::parse;
 
 /// What the client names its command by; the answer carries it back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Tag(pub(crate) Box<str>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Tag(Box<str>);
 
 impl Tag {
     /// The tag's text: ASTRING-CHARs without `+`, so that it can stand in a response as it is.
@@ -40,9 +41,33 @@ impl Tag {
     }
 }
 
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Tag {
+    /// Longest tag, in octets.
+    pub const MAX: usize = 255;
+
+    /// Checks that the text is a tag: `1*<any ASTRING-CHAR except "+">`.
+    pub fn new(text: &str) -> Option<Tag> {
+        let good = !text.is_empty() && text.len() <= Tag::MAX && text.bytes().all(|b| b != b'+' && is_astring_char(b));
+        good.then(|| Tag(text.into()))
+    }
+
+    /// The tag at the start of a command, if it has one.
+    pub(crate) fn of(command: &[u8]) -> Option<Tag> {
+        let command = command.trim_ascii_start();
+        let end = command.iter().position(|&byte| byte <= b' ').unwrap_or(command.len());
+        Tag::new(std::str::from_utf8(&command[..end]).ok()?)
     }
 }
 

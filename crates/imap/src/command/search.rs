@@ -1,6 +1,11 @@
 //! SEARCH (RFC 9051 §6.4.4) with ESEARCH, SEARCHRES, WITHIN (RFC 5032), CONDSTORE and OBJECTID keys.
 
+use encoding_rs::Encoding;
+
+use crate::command::Body;
+use crate::cursor::{Cursor, Rule};
 use crate::date::Date;
+use crate::error::Problem;
 use crate::flags::Keyword;
 use crate::set::{MessageSet, Numbering};
 
@@ -102,3 +107,259 @@ pub enum SearchKey {
     /// `THREADID id`.
     ThreadId(String),
 }
+
+/// `search = "SEARCH" [search-return-opts] SP search-program`.
+pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
+    cursor.space()?;
+    let mut returns = None;
+    if cursor.eat_word("RETURN") {
+        cursor.space()?;
+        returns = Some(return_options(cursor)?);
+        cursor.space()?;
+    }
+    let mut charset = None;
+    if cursor.eat_word("CHARSET") {
+        cursor.space()?;
+        charset = self::charset(cursor)?;
+        cursor.space()?;
+    }
+    let mut keys = Keys { charset, depth: cursor.syntax().limits.depth };
+    let mut all = vec![keys.key(cursor)?];
+    while cursor.more() {
+        all.push(keys.key(cursor)?);
+    }
+    Ok(Body::Search(Search { numbering, returns, key: together(all) }))
+}
+
+/// The charset's name. US-ASCII is `None`: such text may as well be UTF-8.
+fn charset(cursor: &mut Cursor<'_>) -> Rule<Option<&'static Encoding>> {
+    let start = cursor.position();
+    let label = cursor.text("the name of a charset")?;
+    match Encoding::for_label_no_replacement(label.as_bytes()) {
+        Some(_) if label.eq_ignore_ascii_case("US-ASCII") => Ok(None),
+        Some(charset) => Ok(Some(charset)),
+        None => cursor.fault_at(start, Problem::BadCharset(label)),
+    }
+}
+
+/// `search-return-opts`.
+fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
+    let mut returns = SearchReturn::default();
+    cursor.list("return options", |cursor| {
+        let start = cursor.position();
+        match cursor.word("a return option")?.as_str() {
+            "MIN" => returns.min = true,
+            "MAX" => returns.max = true,
+            "ALL" => returns.all = true,
+            "COUNT" => returns.count = true,
+            "SAVE" => returns.save = true,
+            _ => return cursor.fault_at(start, Problem::Expected("MIN, MAX, ALL, COUNT or SAVE")),
+        }
+        Ok(())
+    })?;
+    // RFC 4731 §3.1: an empty list is ALL.
+    returns.all |= returns == SearchReturn::default();
+    Ok(returns)
+}
+
+fn together(mut keys: Vec<SearchKey>) -> SearchKey {
+    match keys.pop() {
+        Some(only) if keys.is_empty() => only,
+        Some(last) => {
+            keys.push(last);
+            SearchKey::And(keys)
+        }
+        None => SearchKey::All,
+    }
+}
+
+/// What keys have in common while they are read.
+struct Keys {
+    charset: Option<&'static Encoding>,
+    depth: usize,
+}
+
+impl Keys {
+    /// `search-key`.
+    fn key(&mut self, cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
+        cursor.entry()?;
+        match cursor.peek() {
+            Some(b'(') => self.within(cursor, |keys, cursor| {
+                let mut all = Vec::new();
+                cursor.list("search keys", |cursor| {
+                    all.push(keys.key(cursor)?);
+                    Ok(())
+                })?;
+                if all.is_empty() { cursor.expected("a search key") } else { Ok(together(all)) }
+            }),
+            Some(b'$' | b'*' | b'0'..=b'9') => cursor.message_set().map(SearchKey::Sequence),
+            Some(_) | None => {
+                let start = cursor.position();
+                let word = cursor.word("a search key")?;
+                let Some((_, form)) = FORMS.iter().find(|(name, _)| *name == word) else {
+                    return cursor.fault_at(start, Problem::Expected("a search key"));
+                };
+                self.argument(cursor, form)
+            }
+        }
+    }
+
+    /// One level deeper.
+    fn within(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        rule: impl FnOnce(&mut Self, &mut Cursor<'_>) -> Rule<SearchKey>,
+    ) -> Rule<SearchKey> {
+        if self.depth == 0 {
+            return cursor.fault_at(cursor.position(), Problem::TooMuch("search keys within each other"));
+        }
+        self.depth -= 1;
+        let key = rule(self, cursor)?;
+        self.depth += 1;
+        Ok(key)
+    }
+
+    /// What follows a key's name.
+    fn argument(&mut self, cursor: &mut Cursor<'_>, form: &Form) -> Rule<SearchKey> {
+        if let Form::Is(key) = form {
+            return Ok(key());
+        }
+        cursor.space()?;
+        match form {
+            Form::Is(key) => Ok(key()),
+            Form::Text(key) => self.text(cursor).map(key),
+            Form::Date(key) => date(cursor).map(key),
+            Form::Octets(key) => cursor.number(i64::MAX.cast_unsigned(), "a number of octets").map(key),
+            Form::Seconds(key) => cursor.nz_number("a number of seconds").map(key),
+            Form::Keyword(key) => keyword(cursor).map(key),
+            Form::Id(key) => cursor.text("an object id").map(key),
+            Form::Header => {
+                let field = cursor.text("the name of a header field")?;
+                cursor.space()?;
+                Ok(SearchKey::Header(field, self.text(cursor)?))
+            }
+            Form::ModSeq => mod_seq(cursor),
+            Form::Uid => cursor.message_set().map(SearchKey::Uid),
+            Form::Not => self.within(cursor, |keys, cursor| Ok(not(keys.key(cursor)?))),
+            Form::Or => self.within(cursor, |keys, cursor| {
+                let first = keys.key(cursor)?;
+                cursor.space()?;
+                Ok(SearchKey::Or(Box::new(first), Box::new(keys.key(cursor)?)))
+            }),
+        }
+    }
+
+    /// `astring` in the charset. Without one it is UTF-8, and what is not is taken for Latin 1 as it was meant.
+    fn text(&self, cursor: &mut Cursor<'_>) -> Rule<String> {
+        let start = cursor.position();
+        let bytes = cursor.astring("a text to look for")?;
+        if let Some(charset) = self.charset {
+            return match charset.decode_without_bom_handling_and_without_replacement(&bytes) {
+                Some(text) => Ok(text.into_owned()),
+                None => cursor.fault_at(start, Problem::Expected("text in the charset that CHARSET names")),
+            };
+        }
+        Ok(match std::str::from_utf8(&bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned(),
+        })
+    }
+}
+
+/// `flag-keyword`.
+fn keyword(cursor: &mut Cursor<'_>) -> Rule<Keyword> {
+    let start = cursor.position();
+    match Keyword::new(cursor.atom("a keyword")?) {
+        Ok(keyword) => Ok(keyword),
+        Err(_) => cursor.fault_at(start, Problem::Expected("a keyword")),
+    }
+}
+
+/// `date = date-text / DQUOTE date-text DQUOTE`.
+fn date(cursor: &mut Cursor<'_>) -> Rule<Date> {
+    let start = cursor.position();
+    let text = cursor.astring("a date like 1-Feb-1994")?;
+    match Date::parse(&text) {
+        Some(date) => Ok(date),
+        None => cursor.fault_at(start, Problem::Expected("a date like 1-Feb-1994")),
+    }
+}
+
+/// `search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer` (RFC 7162 §3.1.5).
+fn mod_seq(cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
+    if cursor.peek() == Some(b'"') {
+        let start = cursor.position();
+        if !cursor.string("an entry name")?.to_ascii_lowercase().starts_with(b"/flags/") {
+            return cursor.fault_at(start, Problem::Expected("an entry name that begins with /flags/"));
+        }
+        cursor.space()?;
+        if !["PRIV", "SHARED", "ALL"].iter().any(|kind| cursor.eat_word(kind)) {
+            return cursor.expected("priv, shared or all");
+        }
+        cursor.space()?;
+    }
+    cursor.mod_sequence().map(SearchKey::ModSeq)
+}
+
+fn not(key: SearchKey) -> SearchKey {
+    SearchKey::Not(Box::new(key))
+}
+
+/// What a key's name is followed by, and what that makes.
+enum Form {
+    Is(fn() -> SearchKey),
+    Text(fn(String) -> SearchKey),
+    Date(fn(Date) -> SearchKey),
+    Octets(fn(u64) -> SearchKey),
+    Seconds(fn(u32) -> SearchKey),
+    Keyword(fn(Keyword) -> SearchKey),
+    Id(fn(String) -> SearchKey),
+    Header,
+    ModSeq,
+    Uid,
+    Not,
+    Or,
+}
+
+const FORMS: &[(&str, Form)] = &[
+    ("ALL", Form::Is(|| SearchKey::All)),
+    ("ANSWERED", Form::Is(|| SearchKey::Answered)),
+    ("BCC", Form::Text(SearchKey::Bcc)),
+    ("BEFORE", Form::Date(SearchKey::Before)),
+    ("BODY", Form::Text(SearchKey::Body)),
+    ("CC", Form::Text(SearchKey::Cc)),
+    ("DELETED", Form::Is(|| SearchKey::Deleted)),
+    ("DRAFT", Form::Is(|| SearchKey::Draft)),
+    ("EMAILID", Form::Id(SearchKey::EmailId)),
+    ("FLAGGED", Form::Is(|| SearchKey::Flagged)),
+    ("FROM", Form::Text(SearchKey::From)),
+    ("HEADER", Form::Header),
+    ("KEYWORD", Form::Keyword(SearchKey::Keyword)),
+    ("LARGER", Form::Octets(SearchKey::Larger)),
+    ("MODSEQ", Form::ModSeq),
+    ("NEW", Form::Is(|| SearchKey::And(vec![SearchKey::Recent, not(SearchKey::Seen)]))),
+    ("NOT", Form::Not),
+    ("OLD", Form::Is(|| not(SearchKey::Recent))),
+    ("OLDER", Form::Seconds(SearchKey::Older)),
+    ("ON", Form::Date(SearchKey::On)),
+    ("OR", Form::Or),
+    ("RECENT", Form::Is(|| SearchKey::Recent)),
+    ("SEEN", Form::Is(|| SearchKey::Seen)),
+    ("SENTBEFORE", Form::Date(SearchKey::SentBefore)),
+    ("SENTON", Form::Date(SearchKey::SentOn)),
+    ("SENTSINCE", Form::Date(SearchKey::SentSince)),
+    ("SINCE", Form::Date(SearchKey::Since)),
+    ("SMALLER", Form::Octets(SearchKey::Smaller)),
+    ("SUBJECT", Form::Text(SearchKey::Subject)),
+    ("TEXT", Form::Text(SearchKey::Text)),
+    ("THREADID", Form::Id(SearchKey::ThreadId)),
+    ("TO", Form::Text(SearchKey::To)),
+    ("UID", Form::Uid),
+    ("UNANSWERED", Form::Is(|| not(SearchKey::Answered))),
+    ("UNDELETED", Form::Is(|| not(SearchKey::Deleted))),
+    ("UNDRAFT", Form::Is(|| not(SearchKey::Draft))),
+    ("UNFLAGGED", Form::Is(|| not(SearchKey::Flagged))),
+    ("UNKEYWORD", Form::Keyword(|keyword| not(SearchKey::Keyword(keyword)))),
+    ("UNSEEN", Form::Is(|| not(SearchKey::Seen))),
+    ("YOUNGER", Form::Seconds(SearchKey::Younger)),
+];

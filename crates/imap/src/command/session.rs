@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::command::Body;
+use crate::cursor::{Cursor, Rule};
+use crate::error::Problem;
+
 /// ID's parameters (RFC 2971): field names in lower case with their values; empty for `NIL`.
 pub type Id = Vec<(String, Option<String>)>;
 
@@ -14,3 +18,59 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(..)")
     }
 }
+
+/// `login = "LOGIN" SP userid SP password`.
+pub(super) fn login(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    cursor.space()?;
+    let user = cursor.text("a user name")?;
+    cursor.space()?;
+    let password = Secret(cursor.astring("a password")?.into_owned());
+    Ok(Body::Login { user, password })
+}
+
+/// `authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]`; `=` is the empty response.
+pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    cursor.space()?;
+    let mechanism = cursor.word("a mechanism")?;
+    let mut initial = None;
+    if cursor.more() {
+        let empty = cursor.rest().trim_ascii_end() == b"=" && cursor.eat(b'=');
+        initial = Some(Secret(if empty { Vec::new() } else { cursor.base64()? }));
+    }
+    Ok(Body::Authenticate { mechanism, initial })
+}
+
+/// `enable = "ENABLE" 1*(SP capability)`.
+pub(super) fn enable(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    let mut capabilities = Vec::new();
+    cursor.space()?;
+    loop {
+        cursor.entry()?;
+        capabilities.push(cursor.word("a capability")?);
+        if !cursor.more() {
+            return Ok(Body::Enable(capabilities));
+        }
+    }
+}
+
+/// `id = "ID" SP id-params-list` (RFC 2971 §4). Without its list it is taken for `NIL`.
+pub(super) fn id(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    let mut fields = Id::new();
+    if !cursor.more() || cursor.eat_word("NIL") {
+        return Ok(Body::Id(fields));
+    }
+    let start = cursor.position();
+    cursor.list("NIL or a list of fields", |cursor| {
+        let field = cursor.text("the name of a field")?.to_ascii_lowercase();
+        cursor.space()?;
+        fields.push((field, cursor.ntext("a value or NIL")?));
+        Ok(())
+    })?;
+    if fields.len() > ID_FIELDS {
+        return cursor.fault_at(start, Problem::TooMuch("fields in ID"));
+    }
+    Ok(Body::Id(fields))
+}
+
+/// RFC 2971 §3.3: more than 30 pairs MUST NOT be sent.
+const ID_FIELDS: usize = 30;

@@ -1,5 +1,8 @@
 //! Status responses and response codes (RFC 9051 §7.1, RFC 5530).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::command::Tag;
 use crate::encode::Writer;
 use crate::flags::Flag;
@@ -107,21 +110,173 @@ pub enum ResponseCode {
     UseAttr,
 }
 
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::No => "NO",
+            Status::Bad => "BAD",
+            Status::Bye => "BYE",
+            Status::PreAuth => "PREAUTH",
+        }
+    }
+}
+
 impl Writer<'_> {
     /// `tag OK [CODE] text`.
-    pub fn tagged(&mut self, _tag: &Tag, _status: Status, _code: Option<&ResponseCode>, _text: &str) {
-        unimplemented!()
+    pub fn tagged(&mut self, tag: &Tag, status: Status, code: Option<&ResponseCode>, text: &str) {
+        self.raw(tag.as_str().as_bytes());
+        self.status_text(status, code, text);
     }
+
     /// `* OK [CODE] text`.
-    pub fn untagged(&mut self, _status: Status, _code: Option<&ResponseCode>, _text: &str) {
-        unimplemented!()
+    pub fn untagged(&mut self, status: Status, code: Option<&ResponseCode>, text: &str) {
+        self.raw(b"*");
+        self.status_text(status, code, text);
     }
+
     /// `+ text`: go on (literal, IDLE).
-    pub fn continuation(&mut self, _text: &str) {
-        unimplemented!()
+    pub fn continuation(&mut self, text: &str) {
+        self.raw(b"+ ");
+        self.human(text);
+        self.end_line();
     }
+
     /// `+ base64`: a SASL challenge.
-    pub fn challenge(&mut self, _challenge: &[u8]) {
-        unimplemented!()
+    pub fn challenge(&mut self, challenge: &[u8]) {
+        let encoded = STANDARD.encode(challenge);
+        self.put(format_args!("+ {encoded}\r\n"));
+    }
+
+    fn status_text(&mut self, status: Status, code: Option<&ResponseCode>, text: &str) {
+        self.put(format_args!(" {} ", status.as_str()));
+        if let Some(code) = code {
+            self.raw(b"[");
+            self.code(code);
+            self.raw(b"] ");
+        }
+        self.human(text);
+        self.end_line();
+    }
+
+    /// `text`: for people. What a line cannot have becomes a space or `?`, and a bracket would be read as a code.
+    fn human(&mut self, text: &str) {
+        let text = if text.is_empty() { "done" } else { text };
+        for (index, character) in text.chars().enumerate() {
+            match character {
+                '[' if index == 0 => self.out.push(b'('),
+                _ if character.is_control() => self.out.push(b' '),
+                _ if !character.is_ascii() && !self.utf8 => self.out.push(b'?'),
+                _ => self.raw(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+    }
+
+    /// `resp-text-code`.
+    fn code(&mut self, code: &ResponseCode) {
+        match code {
+            ResponseCode::AppendUid(validity, uids) => self.put(format_args!("APPENDUID {validity} {uids}")),
+            ResponseCode::BadCharset(known) if known.is_empty() => self.raw(b"BADCHARSET"),
+            ResponseCode::BadCharset(known) => {
+                self.raw(b"BADCHARSET ");
+                self.in_parentheses(known, |writer, name| writer.astring(name.as_bytes()));
+            }
+            ResponseCode::Capability(list) => self.put(format_args!("CAPABILITY {list}")),
+            ResponseCode::CopyUid(validity, source, target) => {
+                self.put(format_args!("COPYUID {validity} {source} {target}"));
+            }
+            ResponseCode::HighestModSeq(value) => self.put(format_args!("HIGHESTMODSEQ {value}")),
+            ResponseCode::MailboxId(id) => self.put(format_args!("MAILBOXID ({id})")),
+            ResponseCode::Modified(set) => self.put(format_args!("MODIFIED {set}")),
+            ResponseCode::PermanentFlags(flags, any) => {
+                self.raw(b"PERMANENTFLAGS ");
+                let any = any.then_some("\\*");
+                self.in_parentheses(flags.iter().map(Flag::as_str).chain(any), |writer, flag| {
+                    writer.raw(flag.as_bytes());
+                });
+            }
+            ResponseCode::UidNext(uid) => self.put(format_args!("UIDNEXT {uid}")),
+            ResponseCode::UidValidity(value) => self.put(format_args!("UIDVALIDITY {value}")),
+            ResponseCode::Unseen(sequence) => self.put(format_args!("UNSEEN {sequence}")),
+            ResponseCode::Alert
+            | ResponseCode::AlreadyExists
+            | ResponseCode::AuthenticationFailed
+            | ResponseCode::AuthorizationFailed
+            | ResponseCode::Cannot
+            | ResponseCode::ClientBug
+            | ResponseCode::Closed
+            | ResponseCode::ContactAdmin
+            | ResponseCode::Corruption
+            | ResponseCode::Expired
+            | ResponseCode::ExpungeIssued
+            | ResponseCode::HasChildren
+            | ResponseCode::InUse
+            | ResponseCode::Limit
+            | ResponseCode::NoModSeq
+            | ResponseCode::NonExistent
+            | ResponseCode::NoPerm
+            | ResponseCode::NotSaved
+            | ResponseCode::OverQuota
+            | ResponseCode::Parse
+            | ResponseCode::PrivacyRequired
+            | ResponseCode::ReadOnly
+            | ResponseCode::ReadWrite
+            | ResponseCode::ServerBug
+            | ResponseCode::TooBig
+            | ResponseCode::TryCreate
+            | ResponseCode::UidNotSticky
+            | ResponseCode::Unavailable
+            | ResponseCode::UnknownCte
+            | ResponseCode::UseAttr => self.raw(code.name().as_bytes()),
+        }
+    }
+}
+
+impl ResponseCode {
+    /// The code's name, without its arguments.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ResponseCode::Alert => "ALERT",
+            ResponseCode::AlreadyExists => "ALREADYEXISTS",
+            ResponseCode::AppendUid(..) => "APPENDUID",
+            ResponseCode::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            ResponseCode::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            ResponseCode::BadCharset(..) => "BADCHARSET",
+            ResponseCode::Cannot => "CANNOT",
+            ResponseCode::Capability(..) => "CAPABILITY",
+            ResponseCode::ClientBug => "CLIENTBUG",
+            ResponseCode::Closed => "CLOSED",
+            ResponseCode::ContactAdmin => "CONTACTADMIN",
+            ResponseCode::CopyUid(..) => "COPYUID",
+            ResponseCode::Corruption => "CORRUPTION",
+            ResponseCode::Expired => "EXPIRED",
+            ResponseCode::ExpungeIssued => "EXPUNGEISSUED",
+            ResponseCode::HasChildren => "HASCHILDREN",
+            ResponseCode::HighestModSeq(..) => "HIGHESTMODSEQ",
+            ResponseCode::InUse => "INUSE",
+            ResponseCode::Limit => "LIMIT",
+            ResponseCode::MailboxId(..) => "MAILBOXID",
+            ResponseCode::Modified(..) => "MODIFIED",
+            ResponseCode::NoModSeq => "NOMODSEQ",
+            ResponseCode::NonExistent => "NONEXISTENT",
+            ResponseCode::NoPerm => "NOPERM",
+            ResponseCode::NotSaved => "NOTSAVED",
+            ResponseCode::OverQuota => "OVERQUOTA",
+            ResponseCode::Parse => "PARSE",
+            ResponseCode::PermanentFlags(..) => "PERMANENTFLAGS",
+            ResponseCode::PrivacyRequired => "PRIVACYREQUIRED",
+            ResponseCode::ReadOnly => "READ-ONLY",
+            ResponseCode::ReadWrite => "READ-WRITE",
+            ResponseCode::ServerBug => "SERVERBUG",
+            ResponseCode::TooBig => "TOOBIG",
+            ResponseCode::TryCreate => "TRYCREATE",
+            ResponseCode::UidNext(..) => "UIDNEXT",
+            ResponseCode::UidNotSticky => "UIDNOTSTICKY",
+            ResponseCode::UidValidity(..) => "UIDVALIDITY",
+            ResponseCode::Unavailable => "UNAVAILABLE",
+            ResponseCode::UnknownCte => "UNKNOWN-CTE",
+            ResponseCode::Unseen(..) => "UNSEEN",
+            ResponseCode::UseAttr => "USEATTR",
+        }
     }
 }

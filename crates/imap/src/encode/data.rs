@@ -3,8 +3,9 @@
 use crate::command::{List, StatusItem, Tag};
 use crate::encode::Writer;
 use crate::flags::Flag;
-use crate::mailbox::{MailboxName, SpecialUse};
+use crate::mailbox::{MailboxName, SEPARATOR, SpecialUse};
 use crate::set::{NumberSet, Numbering};
+use crate::utf7::to_utf7;
 
 /// An attribute in LIST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,73 +98,210 @@ pub struct QuotaResource<'a> {
     pub limit: u64,
 }
 
+impl MailboxAttribute {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MailboxAttribute::NoSelect => "\\Noselect",
+            MailboxAttribute::NonExistent => "\\NonExistent",
+            MailboxAttribute::NoInferiors => "\\Noinferiors",
+            MailboxAttribute::HasChildren => "\\HasChildren",
+            MailboxAttribute::HasNoChildren => "\\HasNoChildren",
+            MailboxAttribute::Marked => "\\Marked",
+            MailboxAttribute::Unmarked => "\\Unmarked",
+            MailboxAttribute::Subscribed => "\\Subscribed",
+            MailboxAttribute::Remote => "\\Remote",
+            MailboxAttribute::Use(special_use) => special_use.as_str(),
+        }
+    }
+}
+
 impl Writer<'_> {
     /// `* CAPABILITY ..`.
-    pub fn capability(&mut self, _capabilities: &[&str]) {
-        unimplemented!()
+    pub fn capability(&mut self, capabilities: &[&str]) {
+        self.put(format_args!("* CAPABILITY {}\r\n", capabilities.join(" ")));
     }
-    /// `* ENABLED ..`.
-    pub fn enabled(&mut self, _capabilities: &[&str]) {
-        unimplemented!()
+
+    /// `* ENABLED ..`, which may be empty.
+    pub fn enabled(&mut self, capabilities: &[&str]) {
+        self.raw(b"* ENABLED");
+        for capability in capabilities {
+            self.put(format_args!(" {capability}"));
+        }
+        self.end_line();
     }
+
     /// `* FLAGS (..)`.
-    pub fn flags(&mut self, _flags: &[Flag]) {
-        unimplemented!()
+    pub fn flags(&mut self, flags: &[Flag]) {
+        self.raw(b"* FLAGS ");
+        self.in_parentheses(flags, |writer, flag| writer.raw(flag.as_str().as_bytes()));
+        self.end_line();
     }
+
     /// `* n EXISTS`.
-    pub fn exists(&mut self, _count: u32) {
-        unimplemented!()
+    pub fn exists(&mut self, count: u32) {
+        self.put(format_args!("* {count} EXISTS\r\n"));
     }
+
     /// `* n RECENT` (RFC 3501).
-    pub fn recent(&mut self, _count: u32) {
-        unimplemented!()
+    pub fn recent(&mut self, count: u32) {
+        self.put(format_args!("* {count} RECENT\r\n"));
     }
+
     /// `* n EXPUNGE`.
-    pub fn expunge(&mut self, _sequence: u32) {
-        unimplemented!()
+    pub fn expunge(&mut self, sequence: u32) {
+        self.put(format_args!("* {sequence} EXPUNGE\r\n"));
     }
+
     /// `* VANISHED uids`, or `* VANISHED (EARLIER) uids` (RFC 7162 §3.2.10). Nothing for the empty set.
-    pub fn vanished(&mut self, _earlier: bool, _uids: &NumberSet) {
-        unimplemented!()
+    pub fn vanished(&mut self, earlier: bool, uids: &NumberSet) {
+        if !uids.is_empty() {
+            let earlier = if earlier { "(EARLIER) " } else { "" };
+            self.put(format_args!("* VANISHED {earlier}{uids}\r\n"));
+        }
     }
+
     /// `* LIST (..) "/" name`.
-    pub fn list(&mut self, _response: &ListResponse<'_>) {
-        unimplemented!()
+    pub fn list(&mut self, response: &ListResponse<'_>) {
+        self.mailbox_line("LIST", response);
     }
+
     /// `* LSUB (..) "/" name`.
-    pub fn lsub(&mut self, _response: &ListResponse<'_>) {
-        unimplemented!()
+    pub fn lsub(&mut self, response: &ListResponse<'_>) {
+        self.mailbox_line("LSUB", response);
     }
+
     /// `* XLIST (..) "/" name`, or LIST, as the command was.
-    pub fn list_as(&mut self, _command: &List, _response: &ListResponse<'_>) {
-        unimplemented!()
+    pub fn list_as(&mut self, command: &List, response: &ListResponse<'_>) {
+        self.mailbox_line(if command.xlist { "XLIST" } else { "LIST" }, response);
     }
+
+    fn mailbox_line(&mut self, name: &str, response: &ListResponse<'_>) {
+        self.put(format_args!("* {name} "));
+        self.in_parentheses(response.attributes, |writer, attribute| writer.raw(attribute.as_str().as_bytes()));
+        self.put(format_args!(" \"{SEPARATOR}\" "));
+        match response.name {
+            Some(name) => self.mailbox(name),
+            None => self.raw(b"\"\""),
+        }
+        if !response.extra.is_empty() {
+            self.raw(b" ");
+            self.in_parentheses(response.extra, |writer, extra| match extra {
+                ListExtra::ChildInfoSubscribed => writer.raw(b"\"CHILDINFO\" (\"SUBSCRIBED\")"),
+                ListExtra::OldName(name) => {
+                    writer.raw(b"\"OLDNAME\" (");
+                    writer.mailbox(name);
+                    writer.raw(b")");
+                }
+            });
+        }
+        self.end_line();
+    }
+
     /// `* STATUS name (..)`.
-    pub fn status(&mut self, _name: &MailboxName, _values: &[StatusValue]) {
-        unimplemented!()
+    pub fn status(&mut self, name: &MailboxName, values: &[StatusValue]) {
+        self.raw(b"* STATUS ");
+        self.mailbox(name);
+        self.raw(b" ");
+        self.in_parentheses(values, |writer, value| match value {
+            StatusValue::Number(item, number) => writer.put(format_args!("{} {number}", item.as_str())),
+            StatusValue::MailboxId(id) => writer.put(format_args!("MAILBOXID ({id})")),
+        });
+        self.end_line();
     }
+
     /// `* SEARCH n ..` and `(MODSEQ n)`; also when nothing was found.
-    pub fn search(&mut self, _numbers: &NumberSet, _mod_seq: Option<u64>) {
-        unimplemented!()
+    pub fn search(&mut self, numbers: &NumberSet, mod_seq: Option<u64>) {
+        self.raw(b"* SEARCH");
+        for number in numbers.iter() {
+            self.put(format_args!(" {number}"));
+        }
+        if let (false, Some(mod_seq)) = (numbers.is_empty(), mod_seq) {
+            self.put(format_args!(" (MODSEQ {mod_seq})"));
+        }
+        self.end_line();
     }
+
     /// `* ESEARCH (TAG "..") [UID] ..` (RFC 9051 §7.3.4).
-    pub fn esearch(&mut self, _tag: &Tag, _numbering: Numbering, _answer: &SearchAnswer) {
-        unimplemented!()
+    pub fn esearch(&mut self, tag: &Tag, numbering: Numbering, answer: &SearchAnswer) {
+        self.raw(b"* ESEARCH (TAG ");
+        self.string(tag.as_str().as_bytes());
+        self.raw(b")");
+        match numbering {
+            Numbering::Uid => self.raw(b" UID"),
+            Numbering::Sequence => {}
+        }
+        if let Some(min) = answer.min {
+            self.put(format_args!(" MIN {min}"));
+        }
+        if let Some(max) = answer.max {
+            self.put(format_args!(" MAX {max}"));
+        }
+        if let Some(count) = answer.count {
+            self.put(format_args!(" COUNT {count}"));
+        }
+        if let Some(all) = answer.all.as_ref().filter(|all| !all.is_empty()) {
+            self.put(format_args!(" ALL {all}"));
+        }
+        if let Some(mod_seq) = answer.mod_seq {
+            self.put(format_args!(" MODSEQ {mod_seq}"));
+        }
+        self.end_line();
     }
+
     /// `* NAMESPACE ..`.
-    pub fn namespace(&mut self, _namespaces: &Namespaces<'_>) {
-        unimplemented!()
+    pub fn namespace(&mut self, namespaces: &Namespaces<'_>) {
+        self.raw(b"* NAMESPACE");
+        for prefixes in [namespaces.personal, namespaces.others, namespaces.shared] {
+            if prefixes.is_empty() {
+                self.raw(b" NIL");
+                continue;
+            }
+            self.raw(b" (");
+            for prefix in prefixes {
+                self.raw(b"(");
+                self.string(if self.utf8 { (*prefix).to_owned() } else { to_utf7(prefix) }.as_bytes());
+                self.put(format_args!(" \"{SEPARATOR}\")"));
+            }
+            self.raw(b")");
+        }
+        self.end_line();
     }
+
     /// `* ID (..)`, `NIL` when empty.
-    pub fn id(&mut self, _fields: &[(&str, &str)]) {
-        unimplemented!()
+    pub fn id(&mut self, fields: &[(&str, &str)]) {
+        self.raw(b"* ID ");
+        if fields.is_empty() {
+            self.raw(b"NIL");
+        } else {
+            self.in_parentheses(fields, |writer, (name, value)| {
+                writer.string(name.as_bytes());
+                writer.raw(b" ");
+                writer.string(value.as_bytes());
+            });
+        }
+        self.end_line();
     }
+
     /// `* QUOTA root (..)`.
-    pub fn quota(&mut self, _root: &str, _resources: &[QuotaResource<'_>]) {
-        unimplemented!()
+    pub fn quota(&mut self, root: &str, resources: &[QuotaResource<'_>]) {
+        self.raw(b"* QUOTA ");
+        self.astring(root.as_bytes());
+        self.raw(b" ");
+        self.in_parentheses(resources, |writer, resource| {
+            writer.put(format_args!("{} {} {}", resource.name, resource.usage, resource.limit));
+        });
+        self.end_line();
     }
+
     /// `* QUOTAROOT mailbox root ..`.
-    pub fn quota_root(&mut self, _mailbox: &MailboxName, _roots: &[&str]) {
-        unimplemented!()
+    pub fn quota_root(&mut self, mailbox: &MailboxName, roots: &[&str]) {
+        self.raw(b"* QUOTAROOT ");
+        self.mailbox(mailbox);
+        for root in roots {
+            self.raw(b" ");
+            self.astring(root.as_bytes());
+        }
+        self.end_line();
     }
 }

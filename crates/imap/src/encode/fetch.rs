@@ -1,53 +1,150 @@
-//! FETCH responses, item by item.
+//! FETCH responses, item by item (RFC 9051 §7.5.2).
 
-use crate::command::{FetchItem, Section};
+use crate::command::{FetchItem, Partial, Section, SectionText};
 use crate::date::DateTime;
 use crate::encode::Writer;
 use crate::flags::Flag;
 
 impl Writer<'_> {
-    /// `* n FETCH (`. Items follow; each writes its own separating space.
-    pub fn fetch_begin(&mut self, _sequence: u32) {
-        unimplemented!()
+    /// `* n FETCH (`. Items follow; each writes its own separating space, the first by this writer excepted.
+    pub fn fetch_begin(&mut self, sequence: u32) {
+        self.put(format_args!("* {sequence} FETCH ("));
+        self.first_item = true;
     }
+
     /// `)` and the line's end.
     pub fn fetch_end(&mut self) {
-        unimplemented!()
+        self.first_item = false;
+        self.raw(b")\r\n");
     }
+
     /// `UID n`.
-    pub fn fetch_uid(&mut self, _uid: u32) {
-        unimplemented!()
+    pub fn fetch_uid(&mut self, uid: u32) {
+        self.separate();
+        self.put(format_args!("UID {uid}"));
     }
+
     /// `FLAGS (..)`; `recent` adds `\Recent`.
-    pub fn fetch_flags(&mut self, _flags: &[Flag], _recent: bool) {
-        unimplemented!()
+    pub fn fetch_flags(&mut self, flags: &[Flag], recent: bool) {
+        self.separate();
+        self.raw(b"FLAGS ");
+        let recent = recent.then_some(&Flag::Recent);
+        self.in_parentheses(flags.iter().chain(recent), |writer, flag| writer.raw(flag.as_str().as_bytes()));
     }
+
     /// `MODSEQ (n)`.
-    pub fn fetch_mod_seq(&mut self, _mod_seq: u64) {
-        unimplemented!()
+    pub fn fetch_mod_seq(&mut self, mod_seq: u64) {
+        self.separate();
+        self.put(format_args!("MODSEQ ({mod_seq})"));
     }
+
     /// `RFC822.SIZE n`.
-    pub fn fetch_size(&mut self, _size: u64) {
-        unimplemented!()
+    pub fn fetch_size(&mut self, size: u64) {
+        self.separate();
+        self.put(format_args!("RFC822.SIZE {size}"));
     }
+
     /// `INTERNALDATE ".."`.
-    pub fn fetch_internal_date(&mut self, _date: DateTime) {
-        unimplemented!()
+    pub fn fetch_internal_date(&mut self, date: DateTime) {
+        self.separate();
+        self.put(format_args!("INTERNALDATE \"{}\"", date.format()));
     }
+
     /// `EMAILID (id)`.
-    pub fn fetch_email_id(&mut self, _id: &str) {
-        unimplemented!()
+    pub fn fetch_email_id(&mut self, id: &str) {
+        self.separate();
+        self.put(format_args!("EMAILID ({id})"));
     }
+
     /// `THREADID (id)`, or `THREADID NIL`.
-    pub fn fetch_thread_id(&mut self, _id: Option<&str>) {
-        unimplemented!()
+    pub fn fetch_thread_id(&mut self, id: Option<&str>) {
+        self.separate();
+        match id {
+            Some(id) => self.put(format_args!("THREADID ({id})")),
+            None => self.raw(b"THREADID NIL"),
+        }
     }
-    /// The name of an item as the answer repeats it, `BODY[1.MIME]<0>`, with the space before it; the value follows.
-    pub fn fetch_name(&mut self, _item: &FetchItem) {
-        unimplemented!()
+
+    /// The name of an item as the answer repeats it, `BODY[1.MIME]<0>`, with the space before it and after it;
+    /// the value follows.
+    pub fn fetch_name(&mut self, item: &FetchItem) {
+        self.separate();
+        match item {
+            FetchItem::Uid => self.raw(b"UID"),
+            FetchItem::Flags => self.raw(b"FLAGS"),
+            FetchItem::InternalDate => self.raw(b"INTERNALDATE"),
+            FetchItem::Size => self.raw(b"RFC822.SIZE"),
+            FetchItem::Envelope => self.raw(b"ENVELOPE"),
+            FetchItem::Body => self.raw(b"BODY"),
+            FetchItem::BodyStructure => self.raw(b"BODYSTRUCTURE"),
+            FetchItem::Rfc822 => self.raw(b"RFC822"),
+            FetchItem::Rfc822Header => self.raw(b"RFC822.HEADER"),
+            FetchItem::Rfc822Text => self.raw(b"RFC822.TEXT"),
+            // RFC 9051 §7.5.2: the answer never says PEEK, and only the origin of a partial.
+            FetchItem::Section { section, partial, .. } => {
+                self.raw(b"BODY[");
+                self.section(section);
+                self.raw(b"]");
+                self.origin(*partial);
+            }
+            FetchItem::Binary { part, partial, .. } => {
+                self.raw(b"BINARY[");
+                self.part(part);
+                self.raw(b"]");
+                self.origin(*partial);
+            }
+            FetchItem::BinarySize { part } => {
+                self.raw(b"BINARY.SIZE[");
+                self.part(part);
+                self.raw(b"]");
+            }
+            FetchItem::ModSeq => self.raw(b"MODSEQ"),
+            FetchItem::EmailId => self.raw(b"EMAILID"),
+            FetchItem::ThreadId => self.raw(b"THREADID"),
+        }
+        self.raw(b" ");
     }
+
     /// `1.2.HEADER.FIELDS (..)`, the section without its brackets.
-    pub fn section(&mut self, _section: &Section) {
-        unimplemented!()
+    pub fn section(&mut self, section: &Section) {
+        self.part(&section.part);
+        let Some(text) = &section.text else { return };
+        if !section.part.is_empty() {
+            self.raw(b".");
+        }
+        let fields = match text {
+            SectionText::Header => return self.raw(b"HEADER"),
+            SectionText::Text => return self.raw(b"TEXT"),
+            SectionText::Mime => return self.raw(b"MIME"),
+            SectionText::HeaderFields(fields) => {
+                self.raw(b"HEADER.FIELDS ");
+                fields
+            }
+            SectionText::HeaderFieldsNot(fields) => {
+                self.raw(b"HEADER.FIELDS.NOT ");
+                fields
+            }
+        };
+        self.in_parentheses(fields, |writer, field| writer.astring(field.as_bytes()));
+    }
+
+    /// `section-part`.
+    fn part(&mut self, part: &[u32]) {
+        for (index, number) in part.iter().enumerate() {
+            let dot = if index == 0 { "" } else { "." };
+            self.put(format_args!("{dot}{number}"));
+        }
+    }
+
+    fn origin(&mut self, partial: Option<Partial>) {
+        if let Some(partial) = partial {
+            self.put(format_args!("<{}>", partial.offset));
+        }
+    }
+
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.first_item) {
+            self.raw(b" ");
+        }
     }
 }

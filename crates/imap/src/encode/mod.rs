@@ -1,4 +1,4 @@
-//! Responses into bytes.
+//! Responses into bytes (RFC 9051 §7). Everything is appended to a buffer; nothing is sent from here.
 
 mod code;
 mod data;
@@ -15,11 +15,38 @@ pub struct Writer<'a> {
     pub out: &'a mut Vec<u8>,
     /// The client enabled UTF8=ACCEPT or IMAP4rev2: 8-bit in quoted strings, mailbox names in UTF-8.
     pub utf8: bool,
+    /// The next FETCH item is the first of its response: no space before it.
+    first_item: bool,
 }
 
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`.
     pub fn new(out: &'a mut Vec<u8>, utf8: bool) -> Writer<'a> {
-        Writer { out, utf8 }
+        Writer { out, utf8, first_item: false }
+    }
+
+    /// Formatted text, which must be clean of anything a client said.
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing into a vector cannot fail.
+        let _ = std::io::Write::write_fmt(self.out, text);
+    }
+
+    fn end_line(&mut self) {
+        self.raw(b"\r\n");
+    }
+
+    /// `(a b c)`, each written by `write`.
+    fn in_parentheses<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+        self.raw(b"(");
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.raw(b" ");
+            }
+            write(self, item);
+        }
+        self.raw(b")");
     }
 }
+
+#[cfg(test)]
+mod tests;
