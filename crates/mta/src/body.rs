@@ -1,0 +1,261 @@
+//! The message as it streams in: never whole in memory, its header reviewed and edited when it ends.
+
+use std::fmt;
+
+use postroad_mail::{Address, Fed, Intake, addresses};
+use postroad_message::Limits;
+use postroad_message::date::DateTime;
+use postroad_smtp::{Reply, Role};
+use postroad_store::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use crate::header::{self, Author, Edits, Review};
+use crate::inbound::{Inbound, Session};
+use crate::settings::ForeignFrom;
+use crate::state::{self, Login};
+use crate::{Settings, replies};
+
+/// A message under way.
+pub(crate) struct Body {
+    pub(crate) intake: Intake,
+    /// The header has ended, was found good and is edited.
+    pub(crate) reviewed: bool,
+    /// Its place among the bodies that may arrive at the same time.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("reviewed", &self.reviewed).finish_non_exhaustive()
+    }
+}
+
+impl Inbound {
+    /// Takes a piece of the message. After an error the rest of it is swallowed by the session.
+    pub(crate) async fn take_piece(&self, session: &mut Session, piece: &[u8]) -> Result<(), Reply> {
+        let result = self.feed(session, piece).await;
+        if result.is_err() {
+            // The memory, the file and the place are free while the rest is being swallowed.
+            session.world.body = None;
+        }
+        result
+    }
+
+    async fn feed(&self, session: &mut Session, piece: &[u8]) -> Result<(), Reply> {
+        let body = self.body(session).await?;
+        let fed = body.intake.feed(piece).map_err(|error| {
+            replies::log(&error, "taking a message");
+            replies::mail_failed(&error, self.settings.full_mailbox)
+        })?;
+        match fed {
+            Fed::More => Ok(()),
+            Fed::HeaderEnded => self.review(session).await,
+        }
+    }
+
+    /// The body under way; the first piece waits for a place.
+    pub(crate) async fn body<'a>(&self, session: &'a mut Session) -> Result<&'a mut Body, Reply> {
+        if session.world.body.is_none() {
+            let place = timeout(self.settings.bodies_wait, self.bodies.clone().acquire_owned()).await;
+            let Ok(Ok(place)) = place else {
+                tracing::warn!(
+                    limit = self.settings.bodies_limit,
+                    "a message had to be refused: as many as may are arriving"
+                );
+                return Err(replies::too_many_bodies());
+            };
+            let intake = Intake::new(self.store.upload(), Limits::default());
+            session.world.body = Some(Body { intake, reviewed: false, place });
+        }
+        Ok(session.world.body.as_mut().expect("it is there or was just made"))
+    }
+
+    /// Looks at the header that has just ended, and edits it.
+    pub(crate) async fn review(&self, session: &mut Session) -> Result<(), Reply> {
+        let (now, role) = ((self.clock)(), session.role());
+        let login = state::login(session).cloned();
+        let Some(body) = session.world.body.as_mut() else { return Ok(()) };
+        body.reviewed = true;
+        let review = header::review(body.intake.header());
+        if let (Some(story), Some(id)) = (&mut session.world.story, &review.message_id) {
+            story.key(id);
+        }
+        check_loop(&review, &self.settings)?;
+        let edits = match &login {
+            None => received_edits(role, &self.settings),
+            Some(login) => {
+                check_authors(&review)?;
+                let owned = self.owned(login, &review).await?;
+                let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
+                submitted_edits(&review, owned, login, &id, now, &self.settings)?
+            }
+        };
+        if let Some(block) = session.world.body.as_mut().and_then(|body| body.intake.header_mut()) {
+            header::edit(block, &edits);
+        }
+        Ok(())
+    }
+
+    /// Whether the login owns From and Sender. Without a look into the store for the common case, in which
+    /// From is the account's own address.
+    async fn owned(&self, login: &Login, review: &Review) -> Result<Owned, Reply> {
+        let from = addresses_of(&review.from);
+        let sender = addresses_of(&review.sender);
+        let resent = addresses_of(&review.resent_from);
+        if from.as_deref() == Some(std::slice::from_ref(&login.address)) && review.sender_fields == 0 {
+            return Ok(Owned { from: true, sender: true, resent: false });
+        }
+        let account = login.account;
+        let look = self.store.read(move |tx| {
+            let all = |list: Option<Vec<Address>>| -> Result<bool, postroad_mail::Error> {
+                let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(false) };
+                for address in &list {
+                    if !addresses::may_send_as(tx, account, address)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            };
+            Ok(Owned { from: all(from)?, sender: all(sender)?, resent: all(resent)? })
+        });
+        look.await.map_err(|error: postroad_mail::Error| {
+            replies::log(&error, "looking up the sender's addresses");
+            replies::mail_failed(&error, self.settings.full_mailbox)
+        })
+    }
+}
+
+/// What of the header belongs to the login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owned {
+    from: bool,
+    sender: bool,
+    resent: bool,
+}
+
+/// `None` when one of them is no address of ours to own.
+fn addresses_of(authors: &[Author]) -> Option<Vec<Address>> {
+    authors.iter().map(|author| Address::new(&author.local, &author.domain).ok()).collect()
+}
+
+fn check_loop(review: &Review, settings: &Settings) -> Result<(), Reply> {
+    match review.received > settings.received_limit {
+        true => Err(Reply::new(
+            554,
+            (5, 4, 6),
+            format!("This message has passed {} servers already; it goes in circles.", review.received),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// RFC 5322 §3.6: exactly one From; two of them show one reader one author and another reader another.
+fn check_authors(review: &Review) -> Result<(), Reply> {
+    let why = match (review.from_fields, review.from.len()) {
+        (0, _) => "it has no From field",
+        (1, 0) => "its From field has no address",
+        (1, _) => return Ok(()),
+        (_, _) => "it has more than one From field",
+    };
+    Err(Reply::new(554, (5, 6, 0), format!("This message cannot be sent: {why}.")))
+}
+
+/// Mail from other servers.
+fn received_edits(role: Role, settings: &Settings) -> Edits {
+    let strangers = role == Role::Relay && settings.header_firewall;
+    Edits {
+        remove: vec![header::RETURN_PATH],
+        remove_prefix: if strangers { header::FIREWALL.to_vec() } else { Vec::new() },
+        add: Vec::new(),
+    }
+}
+
+/// Mail from its author (RFC 6409 §8).
+fn submitted_edits(
+    review: &Review,
+    owned: Owned,
+    login: &Login,
+    trace: &str,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<Edits, Reply> {
+    let mut edits = Edits { remove: vec![header::RETURN_PATH], ..Edits::default() };
+    edits.remove.extend(header::HIDDEN);
+    if !review.has_date {
+        edits.add.push(format!("Date: {}\r\n", DateTime::utc(now.0).format()));
+    }
+    if !review.has_message_id {
+        edits.add.push(format!("Message-ID: <{trace}@{}>\r\n", settings.hostname));
+    }
+    // Who sends another's message on says so in Resent-From; the author stays who it was.
+    let answers_for_it = owned.from || owned.resent || (review.sender_fields == 1 && owned.sender);
+    if !answers_for_it {
+        match settings.foreign_from {
+            ForeignFrom::AddSender => {
+                edits.remove.push("Sender");
+                edits.add.push(format!("Sender: {}\r\n", login.address));
+            }
+            ForeignFrom::Refuse => {
+                return Err(Reply::new(
+                    550,
+                    (5, 7, 1),
+                    format!("{} may not send with this From address. Use one of your own.", login.name),
+                ));
+            }
+        }
+    } else if review.sender_fields > 0 && !owned.sender {
+        // From is theirs, Sender is somebody else's: it would blame a stranger.
+        edits.remove.push("Sender");
+    }
+    Ok(edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_store::AccountId;
+
+    fn login() -> Login {
+        Login {
+            account: AccountId(1),
+            address: Address::parse("alice@example.test").expect("an address"),
+            name: "alice".into(),
+        }
+    }
+
+    #[test]
+    fn submitted_mail_is_completed() {
+        let settings = Settings::new("mx.test");
+        let no = Owned { from: false, sender: false, resent: false };
+        let from = Owned { from: true, ..no };
+        let bare = Review { from_fields: 1, ..Review::default() };
+        let whole = Review { has_date: true, has_message_id: true, ..bare.clone() };
+        let with_sender = Review { sender_fields: 1, ..whole.clone() };
+        let edits = |review: &Review, owned| {
+            submitted_edits(review, owned, &login(), "abc", Timestamp(0), &settings).expect("accepted")
+        };
+        let added = edits(&bare, from).add;
+        assert!(added[0].starts_with("Date: Thu, 1 Jan 1970") || added[0].starts_with("Date: Thu, 01 Jan 1970"));
+        assert_eq!(added[1], "Message-ID: <abc@mx.test>\r\n");
+        assert!(edits(&whole, from).add.is_empty());
+        assert_eq!(edits(&whole, no).add, ["Sender: alice@example.test\r\n"]);
+        assert!(edits(&whole, Owned { resent: true, ..no }).add.is_empty());
+        assert!(edits(&with_sender, Owned { sender: true, ..no }).add.is_empty());
+        assert!(edits(&with_sender, from).remove.contains(&"Sender"), "a stranger is not blamed");
+        assert!(!edits(&with_sender, Owned { sender: true, ..from }).remove.contains(&"Sender"));
+        let strict = Settings { foreign_from: ForeignFrom::Refuse, ..settings };
+        let refused = submitted_edits(&whole, no, &login(), "abc", Timestamp(0), &strict);
+        assert_eq!(refused.expect_err("not theirs").code(), 550);
+    }
+
+    #[test]
+    fn from_is_there_once() {
+        let author = Author { local: "a".into(), domain: "b".into() };
+        for (from_fields, authors, good) in [(0, 0, false), (1, 0, false), (1, 1, true), (1, 2, true), (2, 2, false)] {
+            let from = vec![author.clone(); authors];
+            let review = Review { from_fields, from, ..Review::default() };
+            assert_eq!(check_authors(&review).is_ok(), good, "{from_fields} {authors}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The delivery: what was accepted becomes one transaction.
+//!
+//! Every local recipient, the queue rows of the remote ones, a notice about those who could not be reached
+//! after all, and the story are written together or not at all. The trace id is in the story's rows, so a
+//! COMMIT whose answer was lost can be looked up instead of guessed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use postroad_mail::deliver::{self, Kept};
+use postroad_mail::resolve::Target;
+use postroad_mail::{Actor, Arrival, By, Error, Filing, Mailbox, MailboxName, Role, What, mailboxes};
+use postroad_queue as queue;
+use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
+use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
+
+use crate::notice::{Notice, Return};
+use crate::state::Accepted;
+use crate::story::Story;
+use crate::{FullMailbox, replies};
+
+/// A message that is safe on disk, with all that its delivery needs: plain data.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) arrival: Arrival,
+    pub(crate) sender: MailFrom,
+    /// Whose login handed it in.
+    pub(crate) login: Option<AccountId>,
+    pub(crate) now: Timestamp,
+    pub(crate) full: FullMailbox,
+    pub(crate) story: Story,
+    /// What goes into accounts here, each once.
+    pub(crate) parcels: Vec<Target>,
+    /// What goes elsewhere, each once.
+    pub(crate) outgoing: Vec<queue::Recipient>,
+    /// One per recipient of the session.
+    pub(crate) recipients: Vec<Recipient>,
+}
+
+/// A recipient of the session, and what its mail became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub(crate) address: String,
+    /// Indexes into the parcels.
+    pub(crate) parcels: Vec<usize>,
+    /// Something of it goes elsewhere.
+    pub(crate) queued: bool,
+}
+
+/// A parcel that could not be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) parcel: usize,
+    pub(crate) reply: Reply,
+}
+
+/// Why nothing was committed.
+#[derive(Debug)]
+pub(crate) enum Undone {
+    /// These parcels failed: nobody is reached, or somebody must be told first.
+    Failed(Vec<Failure>),
+    /// The store or a row failed.
+    Broken(Error),
+}
+
+impl From<postroad_store::Error> for Undone {
+    fn from(error: postroad_store::Error) -> Undone {
+        Undone::Broken(Error::Store(error))
+    }
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Undone {
+        Undone::Broken(error)
+    }
+}
+
+impl From<queue::Error> for Undone {
+    fn from(error: queue::Error) -> Undone {
+        match error {
+            queue::Error::Store(error) => error.into(),
+            queue::Error::Recipients | queue::Error::Corrupt(_) => Error::Corrupt(error.to_string()).into(),
+        }
+    }
+}
+
+/// Puts recipients that lead to the same place together: one message each, however often it is named.
+pub(crate) fn plan(
+    recipients: &[RcptTo],
+    accepted: &[Accepted],
+) -> (Vec<Target>, Vec<queue::Recipient>, Vec<Recipient>) {
+    let (mut parcels, mut outgoing, mut planned) = (Vec::new(), Vec::new(), Vec::new());
+    let mut known: HashMap<(AccountId, Option<String>), usize> = HashMap::new();
+    let mut known_elsewhere: HashMap<String, usize> = HashMap::new();
+    for (recipient, accepted) in recipients.iter().zip(accepted) {
+        let mut indexes = Vec::with_capacity(accepted.targets.len());
+        for target in &accepted.targets {
+            let index = *known.entry((target.account, target.detail.clone())).or_insert_with(|| {
+                parcels.push(target.clone());
+                parcels.len() - 1
+            });
+            indexes.push(index);
+        }
+        for elsewhere in &accepted.remote {
+            known_elsewhere.entry(elsewhere.address.clone()).or_insert_with(|| {
+                outgoing.push(queue::Recipient {
+                    address: elsewhere.address.clone(),
+                    domain: elsewhere.domain.clone(),
+                    notify: notify(recipient),
+                    orcpt: original(recipient, elsewhere.by_alias),
+                });
+                outgoing.len() - 1
+            });
+        }
+        planned.push(Recipient {
+            address: recipient.path.to_string(),
+            parcels: indexes,
+            queued: !accepted.remote.is_empty(),
+        });
+    }
+    (parcels, outgoing, planned)
+}
+
+/// Carries a delivery out. Answers with the receipt and with the parcels that failed while others did not.
+///
+/// `notice` makes the notice about failures that no reply tells; it is asked at most once for each set of
+/// failures, outside of any transaction.
+pub(crate) async fn carry_out<F>(
+    store: &Store,
+    delivery: Arc<Delivery>,
+    untold: impl Fn(&[Failure]) -> Vec<Failure>,
+    notice: impl Fn(Vec<Failure>) -> F,
+) -> Result<(Receipt, Vec<Failure>), Undone>
+where
+    F: Future<Output = Result<Option<Notice>, Error>>,
+{
+    let mut told: Vec<Failure> = Vec::new();
+    let mut letter: Option<Arc<Notice>> = None;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let (job, expected, enclosed) = (Arc::clone(&delivery), told.clone(), letter.clone());
+        let written = store
+            .write(locks(&delivery, letter.as_deref()), move |tx| write(tx, &job, &expected, enclosed.as_deref()))
+            .await;
+        let failed = match written {
+            Ok(Stored { value: failures, receipt }) => return Ok((receipt, failures)),
+            Err(Undone::Failed(failed)) => failed,
+            Err(Undone::Broken(Error::Store(postroad_store::Error::Temporary(_)))) if attempt < ATTEMPTS => continue,
+            Err(Undone::Broken(Error::Store(postroad_store::Error::OutcomeUnknown(why)))) => {
+                let receipt = look_up(store, &delivery).await;
+                return match receipt {
+                    Some(receipt) => Ok((receipt, told)),
+                    None => Err(postroad_store::Error::OutcomeUnknown(why).into()),
+                };
+            }
+            Err(undone @ Undone::Broken(_)) => return Err(undone),
+        };
+        if failed.len() == delivery.parcels.len() && delivery.outgoing.is_empty() || attempt >= ATTEMPTS {
+            return Err(Undone::Failed(failed));
+        }
+        letter = match untold(&failed) {
+            none if none.is_empty() => None,
+            some => notice(some).await.map_err(Undone::Broken)?.map(Arc::new),
+        };
+        told = failed;
+    }
+}
+
+/// A COMMIT that was not answered either happened or did not; the story in it says which. The receipt is that
+/// of writing down that it was found.
+async fn look_up(store: &Store, delivery: &Delivery) -> Option<Receipt> {
+    let (id, now) = (delivery.story.id(), delivery.now);
+    let found = store
+        .write(Locks::none(), move |tx| {
+            if trace::story(tx, id)?.is_empty() {
+                return Err(postroad_store::Error::Missing(format!("the story {id}")));
+            }
+            let detail = "the database connection broke at COMMIT, but everything above is stored";
+            tx.trace(id, now, &trace::TraceEvent { kind: "remark", detail }, &[])
+        })
+        .await;
+    found.ok().map(|stored| stored.receipt)
+}
+
+fn locks(delivery: &Delivery, notice: Option<&Notice>) -> Locks {
+    let accounts = delivery.parcels.iter().map(|parcel| parcel.account);
+    Locks::accounts(accounts.chain(notice.and_then(Notice::account)))
+}
+
+/// The transaction. `expected` are failures that are provided for: with any other, it is undone.
+fn write(
+    tx: &mut WriteTx,
+    delivery: &Delivery,
+    expected: &[Failure],
+    notice: Option<&Notice>,
+) -> Result<Vec<Failure>, Undone> {
+    let by = By::new(delivery.now, Actor::Delivery);
+    let mut story = delivery.story.clone();
+    let mut failures = Vec::new();
+    let mut kept = Kept::put(tx, &delivery.arrival)?;
+    for (index, parcel) in delivery.parcels.iter().enumerate() {
+        match file(tx, &by, parcel, &mut kept, &story) {
+            Ok(stored) => story.note(delivery.now, "stored", stored),
+            Err(error) => {
+                let reply = survivable(error, delivery.full)?;
+                story.note(delivery.now, "not stored", format_args!("{}: {reply}", parcel.address));
+                failures.push(Failure { parcel: index, reply });
+            }
+        }
+    }
+    let nobody = failures.len() == delivery.parcels.len() && delivery.outgoing.is_empty();
+    if nobody || failures.iter().any(|failure| !expected.contains(failure)) {
+        return Err(Undone::Failed(failures));
+    }
+    if !delivery.outgoing.is_empty() {
+        let id = queue::enqueue(tx, &outgoing(delivery, &kept), delivery.now)?;
+        for recipient in &delivery.outgoing {
+            story.note(delivery.now, "queued", format_args!("{} as {id}", recipient.address));
+        }
+    }
+    kept.finish(tx)?;
+    if let Some(notice) = notice {
+        send_notice(tx, &by, notice, &mut story)?;
+    }
+    story.write(tx)?;
+    Ok(failures)
+}
+
+/// Files one parcel and says where.
+fn file(tx: &mut WriteTx, by: &By, parcel: &Target, kept: &mut Kept<'_>, story: &Story) -> Result<String, Error> {
+    let (mailbox, why) = choose_mailbox(tx, parcel)?;
+    let filing = Filing { trace: Some(story.id()), ..Filing::default() };
+    let delivered = deliver::deliver(tx, by, parcel.account, mailbox.id, kept, &filing)?;
+    Ok(format!("{}: {} as uid {}{why}", parcel.address, mailbox.name, delivered.uid))
+}
+
+/// INBOX; or, for mail to `local+detail@`, the mailbox named like the detail in any case, when there is one.
+///
+/// A mailbox with a role never: whoever writes to `alice+sent@` must not put words into Alice's mouth, and
+/// one to `alice+trash@` must not vanish unseen.
+fn choose_mailbox(tx: &WriteTx, parcel: &Target) -> Result<(Mailbox, &'static str), Error> {
+    let wanted = parcel.detail.as_deref().and_then(|detail| MailboxName::parse(detail).ok());
+    if let Some(wanted) = wanted {
+        let wanted = wanted.to_string().to_lowercase();
+        let found = mailboxes::list(tx, parcel.account)?
+            .into_iter()
+            .filter(|listed| listed.name.to_string().to_lowercase() == wanted)
+            .filter_map(|listed| listed.mailbox)
+            .find(|mailbox| mailbox.selectable && mailbox.role.is_none());
+        if let Some(mailbox) = found {
+            return Ok((mailbox, ", as the address says"));
+        }
+    }
+    let inbox = mailboxes::by_role(tx, parcel.account, Role::Inbox)?;
+    inbox.map(|inbox| (inbox, "")).ok_or(Error::NotFound(What::Account))
+}
+
+/// What concerns one recipient only becomes its reply; anything else ends the transaction.
+fn survivable(error: Error, full: FullMailbox) -> Result<Reply, Undone> {
+    match error {
+        Error::OverQuota | Error::Suspended | Error::NotFound(_) | Error::Limit(_) => {
+            Ok(replies::mail_failed(&error, full))
+        }
+        Error::Exists(_)
+        | Error::NameInvalid(_)
+        | Error::AddressInvalid(_)
+        | Error::Refused(_)
+        | Error::Message(_)
+        | Error::Store(_)
+        | Error::Corrupt(_) => Err(Undone::Broken(error)),
+    }
+}
+
+fn send_notice(tx: &mut WriteTx, by: &By, notice: &Notice, story: &mut Story) -> Result<(), Undone> {
+    let mut kept = Kept::put(tx, &notice.arrival)?;
+    match &notice.to {
+        Return::Here(target) => {
+            match file(tx, by, target, &mut kept, story) {
+                Ok(stored) => story.note(by.now, "notice", format_args!("the sender is told: {stored}")),
+                // The sender's own mailbox is full as well: the story is all that can be told.
+                Err(error) => {
+                    let reply = survivable(error, FullMailbox::TryLater)?;
+                    story.note(by.now, "notice", format_args!("the sender cannot be told: {reply}"));
+                }
+            }
+        }
+        Return::Elsewhere(recipient) => {
+            let outgoing = queue::Outgoing {
+                blob: kept.blob(),
+                size: notice.arrival.size,
+                sender: String::new(),
+                account: None,
+                envid: None,
+                ret: None,
+                body: body_of(None, &notice.arrival),
+                smtputf8: !recipient.address.is_ascii() || notice.arrival.summary.facts.eight_bit_header,
+                requiretls: false,
+                trace: Some(story.id()),
+                hold_until: None,
+                recipients: vec![recipient.clone()],
+            };
+            let id = queue::enqueue(tx, &outgoing, by.now)?;
+            story.note(by.now, "notice", format_args!("the sender is told: {} as {id}", recipient.address));
+        }
+    }
+    kept.finish(tx)?;
+    Ok(())
+}
+
+fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
+    let sender = &delivery.sender;
+    let arrival = &delivery.arrival;
+    let addresses = delivery.outgoing.iter().all(|recipient| recipient.address.is_ascii())
+        && sender.path.as_ref().is_none_or(postroad_smtp::Address::is_ascii);
+    queue::Outgoing {
+        blob: kept.blob(),
+        size: arrival.size,
+        sender: sender.path.as_ref().map(ToString::to_string).unwrap_or_default(),
+        account: delivery.login,
+        envid: sender.envid.clone(),
+        ret: sender.ret.map(|ret| match ret {
+            Ret::Full => queue::Ret::Full,
+            Ret::Headers => queue::Ret::Headers,
+        }),
+        body: body_of(sender.body, arrival),
+        smtputf8: !addresses || arrival.summary.facts.eight_bit_header,
+        requiretls: false,
+        trace: Some(delivery.story.id()),
+        hold_until: None,
+        recipients: delivery.outgoing.clone(),
+    }
+}
+
+/// What the bytes need: the client's word, and more when the bytes say so.
+fn body_of(declared: Option<BodyType>, arrival: &Arrival) -> queue::Body {
+    let facts = arrival.summary.facts;
+    match declared {
+        Some(BodyType::BinaryMime) => queue::Body::BinaryMime,
+        Some(BodyType::SevenBit | BodyType::EightBitMime) | None if facts.nul => queue::Body::BinaryMime,
+        Some(BodyType::EightBitMime) => queue::Body::EightBitMime,
+        Some(BodyType::SevenBit) | None if facts.eight_bit_body => queue::Body::EightBitMime,
+        Some(BodyType::SevenBit) | None => queue::Body::SevenBit,
+    }
+}
+
+fn notify(recipient: &RcptTo) -> queue::Notify {
+    recipient.notify.map_or_else(queue::Notify::default, |notify| queue::Notify {
+        success: notify.success,
+        failure: notify.failure,
+        delay: notify.delay,
+    })
+}
+
+/// ORCPT as given; behind an alias, what the sender wrote, so that a notice speaks of what they know
+/// (RFC 3461 §5.2.7.3).
+fn original(recipient: &RcptTo, by_alias: bool) -> Option<String> {
+    match &recipient.orcpt {
+        Some(orcpt) => Some(format!("{};{}", orcpt.kind, orcpt.address)),
+        None if by_alias => Some(format!("rfc822;{}", recipient.path)),
+        None => None,
+    }
+}
+
+/// Transactions for one delivery: deadlocks, and races in which one more mailbox fills up.
+const ATTEMPTS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Elsewhere;
+    use postroad_mail::Address;
+    use postroad_smtp::ForwardPath;
+
+    fn rcpt(text: &str) -> RcptTo {
+        let path = ForwardPath::Address(text.parse().expect("an address"));
+        RcptTo { path, notify: None, orcpt: None }
+    }
+
+    fn target(account: i64, detail: Option<&str>) -> Target {
+        let address = Address::parse(&format!("a{account}@example.test")).expect("an address");
+        Target { account: AccountId(account), address, detail: detail.map(str::to_owned) }
+    }
+
+    #[test]
+    fn one_place_gets_one_copy() {
+        let elsewhere =
+            |address: &str, by_alias| Elsewhere { address: address.into(), domain: "there.test".into(), by_alias };
+        let recipients = [rcpt("a@x.test"), rcpt("list@x.test"), rcpt("a+lists@x.test")];
+        let accepted = [
+            Accepted { targets: vec![target(1, None)], remote: vec![] },
+            Accepted {
+                targets: vec![target(1, None), target(2, None)],
+                remote: vec![elsewhere("z@there.test", true), elsewhere("z@there.test", true)],
+            },
+            Accepted { targets: vec![target(1, Some("lists"))], remote: vec![] },
+        ];
+        let (parcels, outgoing, planned) = plan(&recipients, &accepted);
+        assert_eq!(parcels.len(), 3, "one for each account and detail");
+        assert_eq!(outgoing.len(), 1);
+        assert_eq!(outgoing[0].orcpt.as_deref(), Some("rfc822;list@x.test"));
+        let indexes: Vec<_> = planned.iter().map(|recipient| recipient.parcels.clone()).collect();
+        assert_eq!(indexes, [vec![0], vec![0, 1], vec![2]]);
+        assert_eq!(planned.iter().map(|recipient| recipient.queued).collect::<Vec<_>>(), [false, true, false]);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the header of an incoming message says, and how it is edited before it is stored: pure.
+//!
+//! What is not named here stays byte for byte, order and folding included.
+
+use postroad_message::address;
+use postroad_message::header::{Field, fields};
+
+/// What matters of a header block.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Review {
+    /// Received fields: hosts that the message passed.
+    pub(crate) received: usize,
+    /// From fields; RFC 5322 §3.6 wants exactly one.
+    pub(crate) from_fields: usize,
+    /// The addresses in From.
+    pub(crate) from: Vec<Author>,
+    /// Sender fields.
+    pub(crate) sender_fields: usize,
+    /// The addresses in Sender.
+    pub(crate) sender: Vec<Author>,
+    /// The addresses in the newest Resent-From, of who sends the message on (RFC 5322 §3.6.6).
+    pub(crate) resent_from: Vec<Author>,
+    pub(crate) has_date: bool,
+    pub(crate) has_message_id: bool,
+    /// The Message-ID without its angle brackets.
+    pub(crate) message_id: Option<String>,
+}
+
+/// An address in From, Sender or Resent-From.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Author {
+    pub(crate) local: String,
+    pub(crate) domain: String,
+}
+
+/// What is put in and taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Edits {
+    /// Fields with these names go.
+    pub(crate) remove: Vec<&'static str>,
+    /// Fields whose names begin so go.
+    pub(crate) remove_prefix: Vec<&'static str>,
+    /// Whole field lines with CRLF that come at the end of the block.
+    pub(crate) add: Vec<String>,
+}
+
+/// Only delivery may say where a message came from (RFC 5321 §4.4).
+pub(crate) const RETURN_PATH: &str = "Return-Path";
+
+/// Hidden recipients stay hidden (RFC 5322 §3.6.3).
+pub(crate) const HIDDEN: [&str; 2] = ["Bcc", "Resent-Bcc"];
+
+/// Orders to an Exchange organisation: spam verdicts, authentication as an insider, shadow copies.
+pub(crate) const FIREWALL: [&str; 3] =
+    ["X-MS-Exchange-Organization-", "X-MS-Exchange-Forest-", "X-MS-Exchange-CrossTenant-"];
+
+/// Reads a header block.
+pub(crate) fn review(block: &[u8]) -> Review {
+    let mut review = Review::default();
+    for field in fields(block) {
+        if field.is("Received") {
+            review.received += 1;
+        } else if field.is("From") {
+            review.from_fields += 1;
+            review.from.extend(authors(&field));
+        } else if field.is("Sender") {
+            review.sender_fields += 1;
+            review.sender.extend(authors(&field));
+        } else if field.is("Resent-From") && review.resent_from.is_empty() {
+            review.resent_from = authors(&field);
+        } else if field.is("Date") {
+            review.has_date = true;
+        } else if field.is("Message-ID") && review.message_id.is_none() {
+            review.has_message_id = true;
+            review.message_id = message_id(field.value);
+        }
+    }
+    review
+}
+
+/// Edits a header block in place; its blank line, where it has one, stays its end.
+pub(crate) fn edit(block: &mut Vec<u8>, edits: &Edits) {
+    let goes = |field: &Field<'_>| {
+        edits.remove.iter().any(|name| field.is(name))
+            || edits.remove_prefix.iter().any(|prefix| starts_with(field.name, prefix))
+    };
+    if edits.add.is_empty() && !fields(block).any(|field| goes(&field)) {
+        return;
+    }
+    let mut edited = Vec::with_capacity(block.len() + 256);
+    let mut end = 0;
+    for field in fields(block) {
+        end = field.start + field.raw.len();
+        if !goes(&field) {
+            edited.extend_from_slice(field.raw);
+        }
+    }
+    if !edits.add.is_empty() && !edited.is_empty() && !edited.ends_with(b"\n") {
+        edited.extend_from_slice(b"\r\n");
+    }
+    for line in &edits.add {
+        edited.extend_from_slice(line.as_bytes());
+    }
+    edited.extend_from_slice(&block[end..]);
+    *block = edited;
+}
+
+fn authors(field: &Field<'_>) -> Vec<Author> {
+    let list = address::parse(field.value);
+    address::mailboxes(&list)
+        .take(MAX_AUTHORS)
+        .map(|mailbox| Author { local: mailbox.local.clone(), domain: mailbox.host.clone() })
+        .collect()
+}
+
+fn message_id(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let inside = text.split_once('<').map_or(text, |(_, rest)| rest);
+    let id = inside.split_once('>').map_or(inside, |(id, _)| id).trim();
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+fn starts_with(name: &[u8], prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// Addresses looked at in one field; a From with more is nobody's own.
+const MAX_AUTHORS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: &[u8] = b"Return-Path: <x@y>\r\nReceived: a\r\n b\r\nreceived: c\r\nFrom: A <a@one.test>,\r\n \"b c\"@two.test\r\n\
+        Subject:  odd   spacing \r\nBCC: hidden@one.test,\r\n\tmore@one.test\r\nx-ms-exchange-organization-SCL: -1\r\nMessage-Id: <id@one.test>\r\n\r\n";
+
+    #[test]
+    fn a_header_is_read() {
+        let review = review(BLOCK);
+        assert_eq!((review.received, review.from_fields), (2, 1));
+        assert_eq!(review.from.len(), 2);
+        assert_eq!((review.from[1].local.as_str(), review.from[1].domain.as_str()), ("b c", "two.test"));
+        assert!(!review.has_date && review.has_message_id);
+        assert_eq!(review.message_id.as_deref(), Some("id@one.test"));
+    }
+
+    #[test]
+    fn what_is_not_named_stays_byte_for_byte() {
+        let mut block = BLOCK.to_vec();
+        edit(&mut block, &Edits::default());
+        assert_eq!(block, BLOCK);
+        let edits = Edits {
+            remove: vec![RETURN_PATH, "Bcc"],
+            remove_prefix: FIREWALL.to_vec(),
+            add: vec!["Date: today\r\n".to_owned()],
+        };
+        edit(&mut block, &edits);
+        assert_eq!(
+            String::from_utf8(block).expect("ASCII"),
+            "Received: a\r\n b\r\nreceived: c\r\nFrom: A <a@one.test>,\r\n \"b c\"@two.test\r\n\
+             Subject:  odd   spacing \r\nMessage-Id: <id@one.test>\r\nDate: today\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn fields_come_before_the_blank_line_or_at_the_end() {
+        let add = Edits { add: vec!["Date: today\r\n".to_owned()], ..Edits::default() };
+        for (before, after) in [
+            ("A: b\r\n\r\n", "A: b\r\nDate: today\r\n\r\n"),
+            ("A: b\r\n", "A: b\r\nDate: today\r\n"),
+            ("A: b", "A: b\r\nDate: today\r\n"),
+            ("\r\n", "Date: today\r\n\r\n"),
+            ("", "Date: today\r\n"),
+        ] {
+            let mut block = before.as_bytes().to_vec();
+            edit(&mut block, &add);
+            assert_eq!(String::from_utf8(block).expect("ASCII"), after);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The world of SMTP and LMTP sessions: which stage is answered where.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use postroad_mail::{Address, LoginCache, Resolution, addresses, deliver, domains, resolve};
+use postroad_net::{Bans, Fatal, World};
+use postroad_protocol::{Peer, TlsFacts};
+use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
+use postroad_store::{AccountId, ReadTx, Store, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::policy::{connect, mail, rcpt};
+use crate::state::{Accepted, State, login};
+use crate::story::{Stories, Story};
+use crate::{Settings, replies};
+
+/// A session of any of the three roles.
+pub type Session = postroad_smtp::Session<State>;
+
+/// What the time is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The world of [`Session`]s: one for all listeners.
+pub struct Inbound {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) logins: Arc<LoginCache>,
+    pub(crate) bans: Option<Arc<Bans>>,
+    pub(crate) clock: Clock,
+    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) verifiers: Arc<Semaphore>,
+    stories: Stories,
+}
+
+impl Inbound {
+    /// Takes mail into `store`. `stories` leads to the [`crate::Scribe`] that somebody has to run.
+    pub fn new(
+        store: Store,
+        settings: Settings,
+        logins: Arc<LoginCache>,
+        bans: Option<Arc<Bans>>,
+        clock: Clock,
+        stories: Stories,
+    ) -> Inbound {
+        let bodies = Arc::new(Semaphore::new(settings.bodies_limit));
+        let verifiers = Arc::new(Semaphore::new(settings.verifiers));
+        Inbound { store, settings, logins, bans, clock, bodies, verifiers, stories }
+    }
+}
+
+/// A new session of a listener with these settings; `tls` when the connection began with TLS.
+pub fn session(
+    inbound: &Inbound,
+    settings: Arc<postroad_smtp::Settings>,
+    peer: Peer,
+    tls: Option<TlsFacts>,
+) -> Session {
+    Session::new(settings, peer, tls, State::new(inbound.stories.clone()))
+}
+
+impl World<Session> for Inbound {
+    async fn perform(&self, mut session: Session, stage: Stage) -> Result<Session, Fatal> {
+        let (name, begun) = (label(&stage), Instant::now());
+        let verdict = match stage {
+            Stage::Connect => self.connect(&session),
+            Stage::Helo => Verdict::Accept,
+            Stage::Auth(check) => self.authenticate(&mut session, check).await,
+            Stage::Mail(from) => verdict(self.mail(&mut session, from).await),
+            Stage::Rcpt(to) => self.rcpt(&mut session, to).await,
+            Stage::Body(piece) => {
+                let result = self.take_piece(&mut session, &piece).await;
+                verdict(result)
+            }
+            Stage::Message => {
+                let verdict = self.finish(&mut session).await;
+                session.world.end_transaction();
+                verdict
+            }
+            Stage::Abandon(why) => {
+                self.abandon(&mut session, &why);
+                Verdict::Accept
+            }
+        };
+        count(session.role(), name, &verdict, begun);
+        session.verdict(verdict);
+        Ok(session)
+    }
+
+    fn label(&self, stage: &Stage) -> &'static str {
+        label(stage)
+    }
+}
+
+impl Inbound {
+    fn connect(&self, session: &Session) -> Verdict {
+        let client = session.peer().remote.ip();
+        verdict(connect::decide(session.role(), client, &self.settings.lmtp_clients))
+    }
+
+    async fn mail(&self, session: &mut Session, from: MailFrom) -> Result<(), Reply> {
+        session.world.end_transaction();
+        let now = (self.clock)();
+        let mut story = Story::begin();
+        let path = from.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        story.note(now, "connected", connection(session));
+        story.note(now, "from", format_args!("<{path}>{}", parameters(&from)));
+        story.key(&path);
+        session.world.story = Some(story);
+        let decision = self.decide_sender(session, &from).await;
+        match decision {
+            Ok(mail::Sender::Plain) => Ok(()),
+            Ok(mail::Sender::OursWithoutLogin) => {
+                if let Some(story) = &mut session.world.story {
+                    story.note(now, "remark", "the sender's domain is ours, but nobody logged in");
+                }
+                Ok(())
+            }
+            Err(reply) => {
+                session.world.refused(now, "MAIL FROM", &reply);
+                session.world.end_transaction();
+                Err(reply)
+            }
+        }
+    }
+
+    // Exclusive access, since what is borrowed across a wait would have to be shared between threads otherwise.
+    async fn decide_sender(&self, session: &mut Session, from: &MailFrom) -> Result<mail::Sender, Reply> {
+        let (role, login) = (session.role(), login(session).cloned());
+        let owned = match &from.path {
+            None => false,
+            Some(path) => {
+                let path = path.clone();
+                let account = login.as_ref().map(|login| login.account);
+                self.look(move |tx| owns_sender(tx, account, &path)).await?
+            }
+        };
+        let login = login.as_ref().map(|login| login.name.as_str());
+        mail::decide(mail::Facts { role, login, sender: from.path.as_ref(), owned })
+    }
+
+    async fn rcpt(&self, session: &mut Session, to: RcptTo) -> Verdict {
+        let now = (self.clock)();
+        if let Some(story) = &mut session.world.story {
+            story.key(&to.path);
+        }
+        match self.decide_recipient(session, &to).await {
+            Ok(accepted) => {
+                session.world.recipients.push(accepted);
+                Verdict::Accept
+            }
+            Err(refused) => {
+                session.world.refused(now, &format!("RCPT TO:<{}>", to.path), &refused.reply);
+                session.world.unknown += u32::from(refused.unknown);
+                let guessing = session.world.unknown > self.settings.unknown_limit
+                    && login(session).is_none()
+                    && session.role() == Role::Relay
+                    && !session.peer().is_loopback();
+                match guessing {
+                    true => Verdict::Close(Reply::new(421, (4, 7, 0), "Too many unknown recipients.")),
+                    false => Verdict::Refuse(refused.reply),
+                }
+            }
+        }
+    }
+
+    async fn decide_recipient(&self, session: &mut Session, to: &RcptTo) -> Result<Accepted, rcpt::Refused> {
+        let sender = session.sender();
+        let size = sender.and_then(|sender| sender.size).unwrap_or(0);
+        let (role, null_sender) = (session.role(), sender.is_some_and(|sender| sender.path.is_none()));
+        let (authenticated, recipients) = (login(session).is_some(), session.world.recipients.len());
+        let targets = session.world.recipients.iter().map(|known| known.targets.len() + known.remote.len()).sum();
+        let path = to.path.clone();
+        let look = self.look(move |tx| lead(tx, &path, size)).await;
+        let (resolution, has_room) = look.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
+        rcpt::decide(rcpt::Facts {
+            role,
+            authenticated,
+            null_sender,
+            recipient: &to.path,
+            resolution,
+            has_room,
+            recipients,
+            targets,
+            full: self.settings.full_mailbox,
+        })
+    }
+
+    fn abandon(&self, session: &mut Session, why: &Abandoned) {
+        let now = (self.clock)();
+        match why {
+            Abandoned::Body(reply) => session.world.refused(now, "the message", reply),
+            Abandoned::Reset | Abandoned::Quit => {
+                if let Some(story) = &mut session.world.story {
+                    story.note(now, "abandoned", "the client gave the transaction up");
+                }
+            }
+        }
+        session.world.end_transaction();
+    }
+
+    /// One look into the store; what fails becomes the reply.
+    pub(crate) async fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&ReadTx) -> postroad_mail::Result<R> + Send + 'static,
+    ) -> Result<R, Reply> {
+        self.store.read(look).await.map_err(|error| {
+            replies::log(&error, "looking up an address");
+            replies::mail_failed(&error, self.settings.full_mailbox)
+        })
+    }
+}
+
+/// With a login: whether it may send as this. Without: whether the domain is ours.
+fn owns_sender(tx: &ReadTx, account: Option<AccountId>, path: &postroad_smtp::Address) -> postroad_mail::Result<bool> {
+    let Some(domain) = path.domain() else { return Ok(false) };
+    match account {
+        Some(account) => match Address::new(path.local(), domain) {
+            Ok(address) => addresses::may_send_as(tx, account, &address),
+            Err(_) => Ok(false),
+        },
+        None => is_ours(tx, domain),
+    }
+}
+
+fn is_ours(tx: &ReadTx, domain: &str) -> postroad_mail::Result<bool> {
+    match postroad_mail::Domain::parse(domain) {
+        Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Where a recipient leads, and whether the only account it leads to has room.
+fn lead(tx: &ReadTx, path: &ForwardPath, size: u64) -> postroad_mail::Result<(Resolution, bool)> {
+    let resolution = match path {
+        ForwardPath::Postmaster => resolve::postmaster(tx)?,
+        ForwardPath::Address(address) => match address.host() {
+            Host::Ip(_) => Resolution::NotOurs,
+            Host::Domain(domain) => match Address::new(address.local(), domain) {
+                Ok(address) => resolve::resolve(tx, &address)?,
+                // Longer or odder than any address of ours can be, but perhaps good elsewhere.
+                Err(_) if is_ours(tx, domain)? => Resolution::Unknown,
+                Err(_) => Resolution::NotOurs,
+            },
+        },
+    };
+    let has_room = match &resolution {
+        Resolution::Found { accounts, remote } if accounts.len() == 1 && remote.is_empty() => {
+            match deliver::would_take(tx, accounts[0].account, size) {
+                Err(postroad_mail::Error::OverQuota) => false,
+                other => other.map(|()| true)?,
+            }
+        }
+        Resolution::Found { .. }
+        | Resolution::Unknown
+        | Resolution::Suspended
+        | Resolution::NotOurs
+        | Resolution::Endless => true,
+    };
+    Ok((resolution, has_room))
+}
+
+/// The first event of a story: who it was, how, and as whom.
+fn connection(session: &Session) -> String {
+    let peer = session.peer();
+    let role = role_name(session.role());
+    let mut text = format!("{role} from {} to {}", peer.remote, peer.local);
+    if let Some(helo) = session.helo() {
+        text.push_str(&format!(", called itself {:?}", helo.name));
+    }
+    match session.tls() {
+        Some(tls) => {
+            let group = tls.group.as_deref().unwrap_or("no group");
+            text.push_str(&format!(", {} {} {group}", tls.version, tls.cipher));
+        }
+        None => text.push_str(", in clear"),
+    }
+    if let Some(identity) = session.identity() {
+        text.push_str(&format!(", logged in as {} by {}", identity.login, identity.mechanism));
+    }
+    text
+}
+
+fn parameters(from: &MailFrom) -> String {
+    let mut text = String::new();
+    if let Some(size) = from.size {
+        text.push_str(&format!(" SIZE={size}"));
+    }
+    if let Some(envid) = &from.envid {
+        text.push_str(&format!(" ENVID={envid}"));
+    }
+    if from.smtputf8 {
+        text.push_str(" SMTPUTF8");
+    }
+    text
+}
+
+fn verdict(result: Result<(), Reply>) -> Verdict {
+    match result {
+        Ok(()) => Verdict::Accept,
+        Err(reply) => Verdict::Refuse(reply),
+    }
+}
+
+fn label(stage: &Stage) -> &'static str {
+    match stage {
+        Stage::Connect => "connect",
+        Stage::Helo => "helo",
+        Stage::Auth(_) => "auth",
+        Stage::Mail(_) => "mail",
+        Stage::Rcpt(_) => "rcpt",
+        Stage::Body(_) => "body",
+        Stage::Message => "message",
+        Stage::Abandon(_) => "abandon",
+    }
+}
+
+/// The role's name in metrics and stories.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Relay => "relay",
+        Role::Submission => "submission",
+        Role::Lmtp => "lmtp",
+    }
+}
+
+fn count(role: Role, stage: &'static str, verdict: &Verdict, begun: Instant) {
+    let outcome = match verdict {
+        Verdict::Accept | Verdict::AcceptWith(_) | Verdict::Authenticated(_) => "accepted",
+        Verdict::Refuse(reply) | Verdict::Close(reply) if reply.is_transient() => "deferred",
+        Verdict::Refuse(_) | Verdict::Close(_) => "refused",
+        Verdict::PerRecipient(replies) if replies.iter().any(Reply::is_positive) => "accepted",
+        Verdict::PerRecipient(replies) if replies.iter().any(Reply::is_transient) => "deferred",
+        Verdict::PerRecipient(_) => "refused",
+    };
+    let role = role_name(role);
+    metrics::histogram!("postroad_smtp_stage_seconds", "role" => role, "stage" => stage)
+        .record(begun.elapsed().as_secs_f64());
+    // Pieces of messages would only tell how large the messages were.
+    if stage != "body" || outcome != "accepted" {
+        metrics::counter!("postroad_smtp_verdicts_total", "role" => role, "stage" => stage, "outcome" => outcome)
+            .increment(1);
+    }
+}

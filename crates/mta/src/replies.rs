@@ -1,0 +1,97 @@
+//! Every reply that mail's own rules give, in one place (RFC 5321 §4.2.3, RFC 3463).
+//!
+//! Errors of `mail` and `store` become replies here and nowhere else, exhaustively.
+
+use postroad_mail::{Error, What};
+use postroad_smtp::Reply;
+use postroad_store::{Code, Receipt, TraceId};
+
+use crate::FullMailbox;
+
+/// The promise: only a COMMIT makes the receipt.
+pub(crate) fn accepted(_stored: &Receipt, id: TraceId) -> Reply {
+    Reply::new(250, (2, 0, 0), format!("{id} is safely stored"))
+}
+
+/// What became of one LMTP recipient that was delivered.
+pub(crate) fn delivered_to(_stored: &Receipt, id: TraceId, recipient: &str) -> Reply {
+    Reply::new(250, (2, 1, 5), format!("{id} is stored for {recipient}"))
+}
+
+/// A failed look or transaction. The log says more ([`log`]).
+pub(crate) fn store_failed(error: &postroad_store::Error) -> Reply {
+    match error.code() {
+        Code::Full => Reply::new(
+            452,
+            (4, 3, 1),
+            "This server has no room left; its administrator has to make some. Please try again later.",
+        ),
+        Code::Unavailable => {
+            Reply::new(451, (4, 3, 0), "The mail storage cannot be used right now. Please try again later.")
+        }
+        Code::Busy => Reply::new(451, (4, 3, 2), "The mail storage is busy. Please try again soon."),
+        Code::Conflict | Code::Missing | Code::Corrupt | Code::Bug => Reply::new(
+            451,
+            (4, 3, 0),
+            "Something is wrong with this server; its administrator finds the details in its log. Please try again later.",
+        ),
+    }
+}
+
+/// Why a recipient, or all of the message, was not taken.
+pub(crate) fn mail_failed(error: &Error, full: FullMailbox) -> Reply {
+    match error {
+        Error::OverQuota => over_quota(full),
+        Error::Suspended => suspended(),
+        // The account or its mailbox went between RCPT and the end of data.
+        Error::NotFound(What::Mailbox | What::Message) => {
+            Reply::new(451, (4, 2, 0), "The mailbox cannot be used right now. Please try again later.")
+        }
+        Error::NotFound(What::Account | What::Address | What::Domain | What::Credential) => {
+            Reply::new(550, (5, 1, 1), "The mailbox does not exist any more.")
+        }
+        Error::Message(why) => Reply::new(554, (5, 6, 0), format!("This message cannot be taken: {why}.")),
+        Error::Store(error) => store_failed(error),
+        Error::Limit(bound) => {
+            Reply::new(452, (4, 2, 0), format!("The mailbox has reached a limit: {bound}. Its owner has to act."))
+        }
+        Error::Exists(_) | Error::NameInvalid(_) | Error::AddressInvalid(_) | Error::Refused(_) | Error::Corrupt(_) => {
+            Reply::new(
+                451,
+                (4, 3, 0),
+                "Something is wrong with this server; its administrator finds the details in its log. Please try again later.",
+            )
+        }
+    }
+}
+
+/// Writes what the administrator must know into the log, once, here.
+pub(crate) fn log(error: &Error, doing: &str) {
+    match error {
+        Error::Store(error) => {
+            tracing::error!(%error, next_step = error.next_step(), "{doing} failed; the client was told to try again");
+        }
+        Error::Corrupt(_) => tracing::error!(%error, "{doing} failed; the client was told to try again"),
+        Error::Exists(_) | Error::NameInvalid(_) | Error::AddressInvalid(_) | Error::Refused(_) => {
+            tracing::error!(%error, "{doing} failed unexpectedly; please report this");
+        }
+        Error::NotFound(_) | Error::OverQuota | Error::Suspended | Error::Limit(_) | Error::Message(_) => {
+            tracing::info!(%error, "{doing} was refused");
+        }
+    }
+}
+
+pub(crate) fn over_quota(full: FullMailbox) -> Reply {
+    match full {
+        FullMailbox::TryLater => Reply::new(452, (4, 2, 2), "The mailbox is full. Please try again later."),
+        FullMailbox::Refuse => Reply::new(552, (5, 2, 2), "The mailbox is full."),
+    }
+}
+
+pub(crate) fn suspended() -> Reply {
+    Reply::new(550, (5, 2, 1), "The mailbox is suspended and takes no mail.")
+}
+
+pub(crate) fn too_many_bodies() -> Reply {
+    Reply::new(452, (4, 3, 1), "Too many messages are arriving at this moment. Please try again soon.")
+}

@@ -1,0 +1,79 @@
+//! What the administrator decides about incoming mail.
+
+use std::time::Duration;
+
+use postroad_net::Network;
+
+/// How mail is taken in. [`Settings::new`] fills in what is good for most.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Our name, for Message-IDs that we add and notices that we write.
+    pub hostname: String,
+    /// Who may speak LMTP, beside this machine itself.
+    pub lmtp_clients: Vec<Network>,
+    /// A message with more Received fields goes in circles (RFC 5321 §6.3: at least 100).
+    pub received_limit: usize,
+    /// Bodies that arrive at the same time, in all. Each costs some memory, bounded, whatever its size.
+    pub bodies_limit: usize,
+    /// How long a body waits for its turn before it is refused with 452.
+    pub bodies_wait: Duration,
+    /// Unknown recipients in a session before it is closed: somebody is guessing addresses.
+    pub unknown_limit: u32,
+    /// Failed logins in a session before it is closed.
+    pub logins_limit: u32,
+    /// How long the answer to a failed login takes. Never on loopback.
+    pub login_delay: Duration,
+    /// Password checks at the same time: each takes a core and 19 MB for a while.
+    pub verifiers: usize,
+    /// What a mailbox that is full answers.
+    pub full_mailbox: FullMailbox,
+    /// What happens to a submitted message whose From the sender does not own.
+    pub foreign_from: ForeignFrom,
+    /// Removes header fields of Exchange's own organisation that strangers put in
+    /// (`X-MS-Exchange-Organization-*`): they are orders to an Exchange server behind us.
+    pub header_firewall: bool,
+    /// Leaves the login out of the Received line of submitted mail.
+    pub hide_login: bool,
+    /// Leaves the client's address out of the Received line of submitted mail.
+    pub hide_client: bool,
+}
+
+/// What a mailbox that is full answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullMailbox {
+    /// `452 4.2.2`: the sender tries again for days, and the owner may make room.
+    TryLater,
+    /// `552 5.2.2`: the sender hears at once.
+    Refuse,
+}
+
+/// What happens to a submitted message whose From the sender does not own (RFC 6409 §8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignFrom {
+    /// A Sender field with the owner's address is put beside it.
+    AddSender,
+    /// It is refused with `550 5.7.1`.
+    Refuse,
+}
+
+impl Settings {
+    /// Good values under a host name.
+    pub fn new(hostname: impl Into<String>) -> Settings {
+        Settings {
+            hostname: hostname.into(),
+            lmtp_clients: Vec::new(),
+            received_limit: 100,
+            bodies_limit: 500,
+            bodies_wait: Duration::from_secs(10),
+            unknown_limit: 20,
+            logins_limit: 5,
+            login_delay: Duration::from_secs(2),
+            verifiers: std::thread::available_parallelism().map_or(2, usize::from),
+            full_mailbox: FullMailbox::TryLater,
+            foreign_from: ForeignFrom::AddSender,
+            header_firewall: true,
+            hide_login: false,
+            hide_client: false,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the world remembers about a session: it travels with the session and is dropped with it.
+
+use postroad_mail::resolve::Target;
+use postroad_mail::{Address, Authenticated};
+use postroad_smtp::Reply;
+use postroad_store::AccountId;
+
+use crate::body::Body;
+use crate::story::{Stories, Story};
+
+/// What the world remembers about a session.
+#[derive(Debug)]
+pub struct State {
+    /// Who logged in last; STARTTLS makes the session forget it: see [`login`].
+    pub(crate) logged_in: Option<Login>,
+    /// The transaction under way.
+    pub(crate) story: Option<Story>,
+    /// As many as the session has accepted recipients, in the same order.
+    pub(crate) recipients: Vec<Accepted>,
+    /// The message under way.
+    pub(crate) body: Option<Body>,
+    /// Unknown recipients so far.
+    pub(crate) unknown: u32,
+    /// Failed logins so far.
+    pub(crate) failed_logins: u32,
+    stories: Stories,
+}
+
+/// Proof of a login, as the policy needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    pub(crate) account: AccountId,
+    pub(crate) address: Address,
+    pub(crate) name: String,
+}
+
+impl From<&Authenticated> for Login {
+    fn from(login: &Authenticated) -> Login {
+        Login { account: login.account(), address: login.address().clone(), name: login.login().to_owned() }
+    }
+}
+
+/// A recipient that was answered 250, and where its mail goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Accounts here.
+    pub(crate) targets: Vec<Target>,
+    /// Addresses elsewhere.
+    pub(crate) remote: Vec<Elsewhere>,
+}
+
+/// An address elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// As it goes into RCPT TO.
+    pub(crate) address: String,
+    /// A-labels in lower case, or an address literal with its brackets.
+    pub(crate) domain: String,
+    /// An alias of ours led there, instead of the sender.
+    pub(crate) by_alias: bool,
+}
+
+impl State {
+    pub(crate) fn new(stories: Stories) -> State {
+        State {
+            logged_in: None,
+            story: None,
+            recipients: Vec::new(),
+            body: None,
+            unknown: 0,
+            failed_logins: 0,
+            stories,
+        }
+    }
+
+    /// The transaction is over: nothing of it stays. A story that was not delivered is told.
+    pub(crate) fn end_transaction(&mut self) {
+        self.body = None;
+        self.recipients.clear();
+        if let Some(story) = self.story.take() {
+            self.stories.tell(story);
+        }
+    }
+
+    /// Notes a refusal in the story, if there is one.
+    pub(crate) fn refused(&mut self, at: postroad_store::Timestamp, what: &str, reply: &Reply) {
+        let kind = if reply.is_transient() { "deferred" } else { "refused" };
+        if let Some(story) = &mut self.story {
+            story.note(at, kind, format_args!("{what}: {reply}"));
+        }
+    }
+}
+
+/// Who is logged in now.
+pub(crate) fn login(session: &crate::Session) -> Option<&Login> {
+    session.identity()?;
+    session.world.logged_in.as_ref()
+}
+
+impl Drop for State {
+    // A connection that breaks drops its session in the middle of a transaction.
+    fn drop(&mut self) {
+        if let Some(story) = self.story.take() {
+            self.stories.tell(story);
+        }
+    }
+}
