@@ -1,1 +1,69 @@
-//! The IMAP service: (session, tx, command) to output.
+//! The IMAP service: a [`Session`] without sockets that gives the words of `postroad-imap` their meaning.
+//!
+//! What it is: RFC 9051 (IMAP4rev2) and RFC 3501 (IMAP4rev1) with the extensions of [`capability`]. A
+//! session implements [`postroad_protocol::Protocol`]; what needs data becomes a [`Job`], into whose
+//! transaction the session travels and comes back with its output. Handlers are ordinary functions
+//! `(&mut Session, &Tx, command)`, one file per command in `commands/`, one row per command in
+//! `commands/table.rs`.
+//!
+//! What it never does: sockets, SQL, clocks, threads. Nothing it says of a change leaves before the
+//! change is stored: output of a job is held back until the world gives the outcome.
+//!
+//! A world is this (without its error handling for a session that panicked):
+//!
+//! ```ignore
+//! async fn perform(&self, mut session: Session, job: Job) -> Result<Session, Fatal> {
+//!     let now = Timestamp::now();
+//!     match job {
+//!         Job::Read | Job::Idle { .. } => {
+//!             let (session, result) = self.store.read_with(session, move |tx, s: &mut Session| s.run_read(tx, now)).await;
+//!             let mut session = session.ok_or_else(lost)?;
+//!             session.read_done(result);
+//!             Ok(session)
+//!         }
+//!         Job::Write(locks) => {
+//!             let (session, result) =
+//!                 self.store.write_with(locks, session, move |tx, s: &mut Session| s.run_write(tx, now)).await;
+//!             let mut session = session.ok_or_else(lost)?;
+//!             session.write_done(result.map(|stored| stored.receipt));
+//!             Ok(session)
+//!         }
+//!         Job::Disk => spawn_blocking(move || { session.run_disk(|| store.upload()); session }).await,
+//!         Job::Login(login) => { session.logged_in(self.verify(login).await); Ok(session) }
+//!         Job::Pause(duration) => { sleep(duration).await; session.resumed(); Ok(session) }
+//!     }
+//! }
+//! fn news(&self, _session: &Session, job: &Job) -> impl Future<Output = ()> + Send {
+//!     let Job::Idle { account, since } = job else { .. pending .. };
+//!     let (mut ear, since) = (self.store.hub().subscribe(*account), *since);
+//!     async move { ear.wait_for(|modseq| *modseq > since).await; }
+//! }
+//! ```
+//!
+//! `result` carries an [`Error`]; the session answers its client with it, and [`Error::log`] says what
+//! the administrator should read, if anything.
+//!
+//! In IDLE [`postroad_protocol::Protocol::tick`] says `* OK Still here`.
+
+mod append;
+pub mod capability;
+mod commands;
+mod error;
+mod fetch;
+mod flags;
+mod job;
+mod login;
+mod names;
+mod run;
+mod search;
+mod seqmap;
+mod session;
+mod settings;
+mod steps;
+mod sync;
+mod view;
+
+pub use error::Error;
+pub use job::{Job, Login, Outcome};
+pub use session::Session;
+pub use settings::Settings;

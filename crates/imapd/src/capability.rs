@@ -1,0 +1,65 @@
+//! CAPABILITY (RFC 9051 §6.1.1): what this server can, by what the session may do now.
+
+use crate::error::Reply;
+use crate::session::Session;
+
+/// What is advertised always.
+const ALWAYS: &[&str] = &["LITERAL+", "SASL-IR", "ID", "ENABLE"];
+
+/// What is advertised after login.
+const AFTER_LOGIN: &[&str] = &[
+    "IDLE",
+    "NAMESPACE",
+    "CHILDREN",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "STATUS=SIZE",
+    "BINARY",
+    "CONDSTORE",
+    "QRESYNC",
+    "OBJECTID",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    // Outlook 2013 knows special uses only from XLIST.
+    "XLIST",
+];
+
+/// What is advertised to this client now.
+pub(crate) fn list(session: &Session) -> Vec<String> {
+    let mut all = vec!["IMAP4rev1".to_owned()];
+    if session.settings.rev2 {
+        all.push("IMAP4rev2".to_owned());
+    }
+    all.extend(ALWAYS.iter().map(|name| (*name).to_owned()));
+    if session.login.is_some() {
+        all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
+        all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
+        return all;
+    }
+    if session.tls.is_none() && session.settings.starttls {
+        all.push("STARTTLS".to_owned());
+    }
+    if session.may_send_password() {
+        all.extend(postroad_sasl::MECHANISMS.iter().map(|mechanism| format!("AUTH={}", mechanism.name)));
+    } else {
+        // RFC 9051 §7.2.2: no AUTH= that would send a password in clear.
+        all.push("LOGINDISABLED".to_owned());
+    }
+    all
+}
+
+pub(crate) fn run(session: &mut Session) -> Option<Reply> {
+    let all = list(session);
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    session.now_writer().capability(&names);
+    Some(Reply::ok("CAPABILITY done"))
+}

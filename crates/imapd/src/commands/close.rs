@@ -1,0 +1,34 @@
+//! CLOSE and UNSELECT (RFC 9051 §6.4.1-6.4.2).
+
+use postroad_mail::{expunge, mailboxes};
+use postroad_store::WriteTx;
+
+use crate::error::{Error, Reply};
+use crate::session::{Flow, Session};
+
+/// CLOSE: only a mailbox with something to expunge needs a write.
+pub(crate) fn read(session: &mut Session, tx: &postroad_store::ReadTx) -> Result<Flow, Error> {
+    let view = session.view()?;
+    if !view.read_only {
+        let mailbox = mailboxes::by_id(tx, session.account()?, view.mailbox)?;
+        if mailbox.is_some_and(|mailbox| mailbox.deleted > 0) {
+            return Ok(Flow::Write);
+        }
+    }
+    session.view = None;
+    Ok(Flow::Done(Reply::ok("CLOSE done")))
+}
+
+/// CLOSE with something to expunge: without untagged EXPUNGE responses.
+pub(crate) fn write(session: &mut Session, tx: &mut WriteTx) -> Result<Flow, Error> {
+    let (by, account, mailbox) = (session.by()?, session.account()?, session.view()?.mailbox);
+    expunge::expunge(tx, &by, account, mailbox, None)?;
+    session.view = None;
+    Ok(Flow::Done(Reply::ok("CLOSE done")))
+}
+
+/// UNSELECT: nothing is expunged.
+pub(crate) fn unselect(session: &mut Session) -> Flow {
+    session.view = None;
+    Flow::Done(Reply::ok("UNSELECT done"))
+}

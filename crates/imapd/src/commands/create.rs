@@ -1,0 +1,38 @@
+//! CREATE (RFC 9051 §6.3.4), with special uses (RFC 6154 §3) and MAILBOXID (RFC 8474 §4.2).
+
+use postroad_imap::{MailboxName, ResponseCode, SpecialUse};
+use postroad_mail::{Role, mailboxes};
+use postroad_store::WriteTx;
+
+use crate::error::{Error, Reply};
+use crate::names;
+use crate::session::{Flow, Session};
+
+pub(crate) fn run(
+    session: &mut Session,
+    tx: &mut WriteTx,
+    name: &MailboxName,
+    uses: &[SpecialUse],
+) -> Result<Flow, Error> {
+    // RFC 9051 §6.3.4: a trailing separator says that names below will follow; the mailbox is made all the same.
+    let name = names::of_wire(name)?;
+    let role = match uses {
+        [] => None,
+        [one] => Some(Role::from_attribute(one.as_str()).ok_or_else(unknown_use)?),
+        // RFC 6154 §3: USEATTR when the use, or this number of them, is not to be had.
+        _ => return Err(Error::no(ResponseCode::UseAttr, "a mailbox has one special use here")),
+    };
+    let (by, account) = (session.by()?, session.account()?);
+    if let Some(role) = role
+        && mailboxes::by_role(tx, account, role)?.is_some()
+    {
+        return Err(Error::no(ResponseCode::UseAttr, "another mailbox has this special use"));
+    }
+    let mailbox = mailboxes::create(tx, &by, account, &name, role)?;
+    let code = ResponseCode::MailboxId(mailbox.id.to_string());
+    Ok(Flow::Done(Reply::ok_with(code, "CREATE done")))
+}
+
+fn unknown_use() -> Error {
+    Error::no(ResponseCode::UseAttr, "this special use cannot be had here")
+}

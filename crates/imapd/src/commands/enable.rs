@@ -1,0 +1,31 @@
+//! ENABLE (RFC 9051 §6.3.1, RFC 5161).
+
+use crate::error::Reply;
+use crate::session::Session;
+
+pub(crate) fn run(session: &mut Session, names: &[String]) -> Option<Reply> {
+    let mut enabled = Vec::new();
+    for name in names {
+        match name.to_ascii_uppercase().as_str() {
+            "CONDSTORE" => {
+                session.enabled.condstore = true;
+                enabled.push("CONDSTORE");
+            }
+            "QRESYNC" => {
+                // RFC 7162 §3.2.3: QRESYNC is CONDSTORE too.
+                session.enabled.condstore = true;
+                session.enabled.qresync = true;
+                enabled.push("QRESYNC");
+            }
+            "IMAP4REV2" if session.settings.rev2 => {
+                session.enabled.rev2 = true;
+                session.framer.syntax_mut().utf8 = true;
+                enabled.push("IMAP4rev2");
+            }
+            // RFC 5161 §3.1: what the server does not know is ignored.
+            _ => {}
+        }
+    }
+    session.now_writer().enabled(&enabled);
+    Some(Reply::ok("ENABLE done"))
+}

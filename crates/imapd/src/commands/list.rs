@@ -1,0 +1,132 @@
+//! LIST (RFC 9051 §6.3.9; RFC 5258, RFC 5819, RFC 6154), and XLIST for Outlook 2013.
+//!
+//! Special uses are told always, whether asked for or not: several clients never ask.
+
+use std::collections::BTreeMap;
+
+use postroad_imap::command::{List, StatusItem};
+use postroad_imap::encode::{ListExtra, ListResponse, MailboxAttribute};
+use postroad_imap::{Pattern, SpecialUse};
+use postroad_mail::mailboxes::{self, Listed};
+use postroad_mail::{MailboxName, Role};
+use postroad_store::ReadTx;
+
+use super::status;
+use crate::error::{Error, Reply};
+use crate::names;
+use crate::session::{Flow, Session};
+
+pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flow, Error> {
+    let done = Ok(Flow::Done(Reply::ok(if list.xlist { "XLIST done" } else { "LIST done" })));
+    // RFC 9051 §6.3.9: an empty name asks for the separator, and the root of the reference.
+    if !list.extended && list.patterns.iter().all(String::is_empty) {
+        let root = ListResponse { attributes: &[MailboxAttribute::NoSelect], name: None, extra: &[] };
+        session.writer().list_as(list, &root);
+        return done;
+    }
+    let patterns: Vec<Pattern> =
+        list.patterns.iter().filter(|text| !text.is_empty()).map(|text| Pattern::new(&list.reference, text)).collect();
+    let all = mailboxes::list(tx, session.account()?)?;
+    for (name, line) in choose(list, &patterns, &all) {
+        tell(session, tx, list, &name, &line)?;
+    }
+    done
+}
+
+/// What is to be told of a name.
+struct Line<'a> {
+    /// What the store has of it; `None`: only names below it are there.
+    listed: Option<&'a Listed>,
+    /// The selection options chose names below it (RFC 5258 §4).
+    child_info: bool,
+}
+
+/// The names that patterns and selection options choose, in the order of the store.
+fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Listed]) -> Vec<(MailboxName, Line<'a>)> {
+    let mut lines: Vec<(MailboxName, Line<'a>)> = Vec::new();
+    let mut places: BTreeMap<MailboxName, usize> = BTreeMap::new();
+    let matches = |name: &MailboxName| patterns.iter().any(|pattern| pattern.matches(name.as_str()));
+    for listed in all {
+        if selected(list, listed) && matches(&listed.name) {
+            places.insert(listed.name.clone(), lines.len());
+            lines.push((listed.name.clone(), Line { listed: Some(listed), child_info: false }));
+        }
+    }
+    if !list.selection.recursive_match {
+        return lines;
+    }
+    // RFC 5258 §3.1: RECURSIVEMATCH also tells the parents of what is selected, for those who cannot see it.
+    for listed in all.iter().filter(|listed| selected(list, listed)) {
+        for parent in listed.name.ancestors().filter(&matches) {
+            let place = *places.entry(parent.clone()).or_insert_with(|| {
+                let own = all.iter().find(|other| other.name == parent);
+                lines.push((parent, Line { listed: own, child_info: false }));
+                lines.len() - 1
+            });
+            lines[place].1.child_info = true;
+        }
+    }
+    lines
+}
+
+/// Whether the selection options (RFC 5258 §3.1) choose it; REMOTE adds nothing here.
+fn selected(list: &List, listed: &Listed) -> bool {
+    let use_of = listed.mailbox.as_ref().and_then(|mailbox| mailbox.role).and_then(special_use);
+    if list.selection.special_use && use_of.is_none() {
+        return false;
+    }
+    match list.selection.subscribed {
+        true => listed.subscribed,
+        // A subscription to a name that is not there is told only to who asks for subscriptions.
+        false => listed.mailbox.is_some(),
+    }
+}
+
+fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, line: &Line<'_>) -> Result<(), Error> {
+    let Some(wire_name) = names::to_wire(name.as_str()) else { return Ok(()) };
+    let attributes = attributes(list, line);
+    let child_info = line.child_info && list.selection.subscribed;
+    let extra: &[ListExtra] = if child_info { &[ListExtra::ChildInfoSubscribed] } else { &[] };
+    let response = ListResponse { attributes: &attributes, name: Some(&wire_name), extra };
+    session.writer().list_as(list, &response);
+    // RFC 5819 §2: no STATUS of what cannot be selected. LIST comes before its STATUS.
+    let mailbox = line.listed.and_then(|listed| listed.mailbox.as_ref()).filter(|mailbox| mailbox.selectable);
+    let items: Option<&Vec<StatusItem>> = list.returns.status.as_ref();
+    if let (Some(mailbox), Some(items)) = (mailbox, items) {
+        let values = status::values(session, tx, mailbox, items)?;
+        session.writer().status(&wire_name, &values);
+    }
+    Ok(())
+}
+
+fn attributes(list: &List, line: &Line<'_>) -> Vec<MailboxAttribute> {
+    let mut all = Vec::new();
+    let mailbox = line.listed.and_then(|listed| listed.mailbox.as_ref());
+    match mailbox {
+        None => all.push(MailboxAttribute::NonExistent),
+        Some(mailbox) if !mailbox.selectable => all.push(MailboxAttribute::NoSelect),
+        Some(_) => {}
+    }
+    let has_children = line.listed.is_none_or(|listed| listed.has_children);
+    all.push(if has_children { MailboxAttribute::HasChildren } else { MailboxAttribute::HasNoChildren });
+    let told = list.selection.subscribed || list.returns.subscribed;
+    if told && line.listed.is_some_and(|listed| listed.subscribed) {
+        all.push(MailboxAttribute::Subscribed);
+    }
+    all.extend(mailbox.and_then(|mailbox| mailbox.role).and_then(special_use).map(MailboxAttribute::Use));
+    all
+}
+
+/// The attribute of a role; INBOX has none.
+fn special_use(role: Role) -> Option<SpecialUse> {
+    match role {
+        Role::Inbox => None,
+        Role::Drafts => Some(SpecialUse::Drafts),
+        Role::Sent => Some(SpecialUse::Sent),
+        Role::Archive => Some(SpecialUse::Archive),
+        Role::Junk => Some(SpecialUse::Junk),
+        Role::Trash => Some(SpecialUse::Trash),
+        Role::Flagged => Some(SpecialUse::Flagged),
+        Role::Important => Some(SpecialUse::Important),
+    }
+}

@@ -1,0 +1,150 @@
+//! The commands: a table, and a file for each.
+//!
+//! Adding a command touches its file and one row of `table.rs`.
+
+mod close;
+mod copy;
+mod create;
+mod delete;
+mod enable;
+mod expunge;
+mod id;
+mod idle;
+mod list;
+mod logout;
+mod lsub;
+mod r#move;
+mod namespace;
+mod quota;
+mod rename;
+mod select;
+mod starttls;
+mod status;
+mod store;
+mod subscribe;
+mod table;
+
+use postroad_imap::{Body, Tag};
+use postroad_store::{ReadTx, WriteTx};
+
+use crate::error::{Error, Reply};
+use crate::run::Tx;
+use crate::session::{Cursor, Flow, Session};
+use crate::steps::Running;
+
+pub(crate) use table::row;
+
+/// A row of the table, for one command.
+pub(crate) struct Row<'a> {
+    /// As in the RFC; `UID` variants share their row.
+    pub(crate) name: &'static str,
+    /// In which states it may come.
+    pub(crate) states: States,
+    /// Whether untagged EXPUNGE may come with its answer (RFC 9051 §7.5.1).
+    pub(crate) expunges: bool,
+    /// Whether it names messages, so that the view must be up to date before it.
+    pub(crate) numbers: bool,
+    /// What does it.
+    pub(crate) handler: Handler<'a>,
+}
+
+/// A command's function, by what it needs. The command's arguments are in the closure.
+pub(crate) enum Handler<'a> {
+    /// No data. `None`: the answer comes later.
+    Now(Box<dyn FnOnce(&mut Session, &Tag) -> Option<Reply> + 'a>),
+    /// Nothing but the news of the selected mailbox, if one is.
+    Poll(&'static str),
+    /// A look.
+    Read(Box<dyn FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a>),
+    /// A change.
+    Write(Box<dyn FnOnce(&mut Session, &mut WriteTx) -> Result<Flow, Error> + 'a>),
+    /// A look that may turn out to need a change ([`Flow::Write`]).
+    Either(
+        Box<dyn FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a>,
+        Box<dyn FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a>,
+    ),
+}
+
+/// What a command needs to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing.
+    None,
+    /// A read transaction.
+    Read,
+    /// A write transaction.
+    Write,
+}
+
+/// The states of RFC 9051 §3 in which a command may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum States {
+    /// Any.
+    Any,
+    /// Before login only.
+    Before,
+    /// After login.
+    After,
+    /// With a mailbox selected.
+    Selected,
+    /// With a mailbox selected by SELECT, not by EXAMINE.
+    Writable,
+}
+
+impl States {
+    pub(crate) fn allow(self, session: &Session) -> bool {
+        match self {
+            States::Any => true,
+            States::Before => session.login.is_none(),
+            States::After => session.login.is_some(),
+            States::Selected | States::Writable => session.view.is_some(),
+        }
+    }
+
+    pub(crate) fn why_not(self, session: &Session) -> &'static str {
+        match (self, session.login.is_some()) {
+            (States::Before, _) => "you are logged in already",
+            (_, false) => "log in first",
+            (_, true) => "select a mailbox first",
+        }
+    }
+}
+
+impl Row<'_> {
+    pub(crate) fn access(&self, session: &Session) -> Access {
+        match self.handler {
+            Handler::Now(_) => Access::None,
+            Handler::Poll(_) if session.view.is_none() => Access::None,
+            Handler::Poll(_) | Handler::Read(_) | Handler::Either(..) => Access::Read,
+            Handler::Write(_) => Access::Write,
+        }
+    }
+}
+
+/// Carries out a command that needs no data. `None`: the answer comes later.
+pub(crate) fn run_now(session: &mut Session, tag: &Tag, body: &Body) -> Option<Reply> {
+    match row(body).handler {
+        Handler::Now(handler) => handler(session, tag),
+        Handler::Poll(text) => Some(Reply::ok(text)),
+        Handler::Read(_) | Handler::Write(_) | Handler::Either(..) => Some(Error::bug("a job was needed").reply()),
+    }
+}
+
+/// Carries out a command, or its next part, in a transaction.
+pub(crate) fn run(session: &mut Session, tx: &mut Tx<'_>, running: &mut Running) -> Result<Flow, Error> {
+    let row = row(&running.body);
+    let cursor = &mut running.cursor;
+    // RFC 9051 §6.3.3: nothing changes in a mailbox opened by EXAMINE.
+    if row.states == States::Writable && session.view()?.read_only {
+        return Err(Error::no(postroad_imap::ResponseCode::ReadOnly, "the mailbox is open for reading only"));
+    }
+    match (row.handler, tx) {
+        (Handler::Poll(text), _) => Ok(Flow::Done(Reply::ok(text))),
+        (Handler::Read(handler), tx) => handler(session, tx.read(), cursor),
+        (Handler::Write(handler), Tx::Write(tx)) => handler(session, tx),
+        (Handler::Either(handler, _), Tx::Read(tx)) => handler(session, tx, cursor),
+        (Handler::Either(_, handler), Tx::Write(tx)) => handler(session, tx, cursor),
+        (Handler::Write(_), Tx::Read(_)) => Ok(Flow::Write),
+        (Handler::Now(_), _) => Err(Error::bug("no job was needed")),
+    }
+}

@@ -1,0 +1,177 @@
+//! SELECT and EXAMINE (RFC 9051 §6.3.2-6.3.3; RFC 7162 §3.1.8, §3.2.5; RFC 8474 §4.3).
+//!
+//! Costs a constant number of rows whatever the size of the mailbox; QRESYNC costs what changed.
+
+use std::sync::Arc;
+
+use postroad_imap::command::{QresyncParameters, Select};
+use postroad_imap::encode::ListResponse;
+use postroad_imap::{NumberSet, ResponseCode, Status};
+use postroad_mail::changes::{self, Mark};
+use postroad_mail::mailboxes::{self, Mailbox};
+use postroad_mail::{Error as MailError, UidSet, What, view};
+use postroad_store::{ModSeq, ReadTx, WriteTx};
+
+use super::status;
+use crate::error::{Error, Reply};
+use crate::names;
+use crate::session::{Flow, Session};
+use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
+use crate::sync;
+use crate::view::{View, number_set, uid_set};
+
+/// SELECT: a look, unless there are recent messages to be claimed.
+pub(crate) fn read(session: &mut Session, tx: &ReadTx, select: &Select) -> Result<Flow, Error> {
+    let mailbox = find(session, tx, select)?;
+    if mailbox.has_recent() {
+        return Ok(Flow::Write);
+    }
+    open(session, tx, select, &mailbox, false)
+}
+
+/// SELECT of a mailbox with recent messages: they are this session's (RFC 3501 §2.3.2).
+pub(crate) fn write(session: &mut Session, tx: &mut WriteTx, select: &Select) -> Result<Flow, Error> {
+    let mailbox = find(session, tx, select)?;
+    let flow = open(session, tx, select, &mailbox, false)?;
+    view::claim_recent(tx, session.account()?, mailbox.id)?;
+    Ok(flow)
+}
+
+/// EXAMINE: recent messages stay recent.
+pub(crate) fn examine(session: &mut Session, tx: &ReadTx, select: &Select) -> Result<Flow, Error> {
+    let mailbox = find(session, tx, select)?;
+    open(session, tx, select, &mailbox, true)
+}
+
+fn find(session: &Session, tx: &ReadTx, select: &Select) -> Result<Mailbox, Error> {
+    if select.qresync.is_some() && !session.enabled.qresync {
+        // RFC 7162 §3.2.5: the parameter may come only after ENABLE QRESYNC.
+        return Err(Error::bad("say ENABLE QRESYNC first"));
+    }
+    let name = names::of_wire(&select.mailbox)?;
+    let mailbox = mailboxes::find(tx, session.account()?, &name)?;
+    let mailbox = mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
+    if !mailbox.selectable {
+        return Err(Error::no(ResponseCode::NonExistent, "this name holds no messages, only other mailboxes"));
+    }
+    Ok(mailbox)
+}
+
+fn open(
+    session: &mut Session,
+    tx: &ReadTx,
+    select: &Select,
+    mailbox: &Mailbox,
+    read_only: bool,
+) -> Result<Flow, Error> {
+    let account = session.account()?;
+    // RFC 7162 §3.2.11: what follows is of the new mailbox.
+    if session.view.take().is_some() {
+        session.writer().untagged(Status::Ok, Some(&ResponseCode::Closed), "the previous mailbox is closed");
+    }
+    if select.condstore || select.qresync.is_some() {
+        session.enable_condstore();
+    }
+    let recent = status::recent(session, tx, mailbox)?;
+    session.view = Some(View {
+        mailbox: mailbox.id,
+        uid_validity: mailbox.uidvalidity,
+        read_only,
+        mark: Mark::at(mailbox.highest_modseq),
+        uid_next: mailbox.uidnext,
+        recent_from: mailbox.first_recent,
+        recent,
+        keywords: Arc::new(view::keywords(tx, account, mailbox.id)?),
+        exists: mailbox.messages,
+        map: None,
+        ghosts: Arc::default(),
+        saved: Arc::default(),
+    });
+    sync::tell_known_flags(session)?;
+    tell_state(session, tx, mailbox, recent)?;
+    if let Some(known) = &select.qresync
+        && known.uid_validity == mailbox.uidvalidity
+    {
+        tell_changes(session, tx, mailbox, known)?;
+    }
+    let (code, text) = match read_only {
+        true => (ResponseCode::ReadOnly, "EXAMINE done"),
+        false => (ResponseCode::ReadWrite, "SELECT done"),
+    };
+    Ok(Flow::Done(Reply::ok_with(code, text)))
+}
+
+/// EXISTS, RECENT and the response codes. Outlook needs EXISTS and UIDVALIDITY.
+fn tell_state(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, recent: u32) -> Result<(), Error> {
+    let rev2 = session.enabled.rev2;
+    let unseen = match rev2 {
+        true => None,
+        false => first_unseen(session, tx, mailbox)?,
+    };
+    let mut writer = session.writer();
+    writer.exists(mailbox.messages);
+    if !rev2 {
+        writer.recent(recent);
+    }
+    let codes = [
+        (unseen.map(ResponseCode::Unseen), "the first unseen message"),
+        (Some(ResponseCode::UidValidity(mailbox.uidvalidity)), "UIDs are valid"),
+        (Some(ResponseCode::UidNext(mailbox.uidnext)), "the next UID"),
+        (Some(ResponseCode::HighestModSeq(mailbox.highest_modseq.0.unsigned_abs())), "the last change"),
+        (Some(ResponseCode::MailboxId(mailbox.id.to_string())), "the mailbox's id"),
+    ];
+    for (code, text) in codes {
+        if code.is_some() {
+            writer.untagged(Status::Ok, code.as_ref(), text);
+        }
+    }
+    // RFC 9051 §6.3.2: LIST tells the name as the server knows it.
+    if rev2 {
+        let name = names::to_wire(mailbox.name.as_str());
+        writer.list(&ListResponse { attributes: &[], name: name.as_ref(), extra: &[] });
+    }
+    Ok(())
+}
+
+/// `[UNSEEN n]`: the number of the first message without `\Seen`; left out of large mailboxes, because
+/// counting what lies before it is the one thing in SELECT that grows with the mailbox.
+fn first_unseen(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<Option<u32>, Error> {
+    if mailbox.unseen == 0 || mailbox.messages > UNSEEN_COUNTED_MAX {
+        return Ok(None);
+    }
+    let account = session.account()?;
+    let Some(uid) = view::first_unseen(tx, account, mailbox.id)? else { return Ok(None) };
+    Ok(Some(view::entries_before(tx, account, mailbox.id, uid)? + 1))
+}
+
+/// RFC 7162 §3.2.5.1: what vanished and what changed since the client last looked.
+fn tell_changes(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, known: &QresyncParameters) -> Result<(), Error> {
+    let account = session.account()?;
+    let known_uids = match &known.known_uids {
+        Some(uids) => uid_set(uids),
+        None => UidSet::range(1, mailbox.uidnext.saturating_sub(1)),
+    };
+    let mut mark = Mark::at(ModSeq(i64::try_from(known.mod_seq).unwrap_or(i64::MAX)));
+    if mark.modseq >= mailbox.highest_modseq {
+        return Ok(());
+    }
+    sync::load_map(session, tx)?;
+    let (mut vanished, mut changed) = (UidSet::new(), Vec::new());
+    loop {
+        let page = changes::changes_since(tx, account, mailbox.id, mark, CHANGES_PER_JOB)?;
+        vanished = vanished.union(&page.vanished);
+        changed.extend(page.changed);
+        mark = page.mark;
+        if !page.more {
+            break;
+        }
+    }
+    let vanished = vanished.intersection(&known_uids).difference(&session.view()?.map().uids());
+    session.writer().vanished(true, &number_set(&vanished));
+    for entry in &changed {
+        if known.known_uids.as_ref().is_none_or(|uids: &NumberSet| uids.contains(entry.uid)) {
+            sync::tell_entry(session, entry, true, true)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! STATUS (RFC 9051 §6.3.11; RFC 7162, RFC 8438, RFC 8474, RFC 9208): read from the mailbox's own row.
+
+use postroad_imap::command::StatusItem;
+use postroad_imap::encode::StatusValue;
+use postroad_imap::{MailboxName, ResponseCode};
+use postroad_mail::mailboxes::{self, Mailbox};
+use postroad_mail::view::{self, Query, Want};
+use postroad_mail::{Error as MailError, Flags, What};
+use postroad_store::ReadTx;
+
+use crate::error::{Error, Reply};
+use crate::names;
+use crate::session::{Flow, Session};
+
+pub(crate) fn run(
+    session: &mut Session,
+    tx: &ReadTx,
+    wire_name: &MailboxName,
+    items: &[StatusItem],
+) -> Result<Flow, Error> {
+    let name = names::of_wire(wire_name)?;
+    let mailbox = mailboxes::find(tx, session.account()?, &name)?;
+    let mailbox = mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
+    if !mailbox.selectable {
+        return Err(Error::no(ResponseCode::Cannot, "this name holds no messages, only other mailboxes"));
+    }
+    let values = values(session, tx, &mailbox, items)?;
+    session.writer().status(&wire_name.without_trailing_separator(), &values);
+    Ok(Flow::Done(Reply::ok("STATUS done")))
+}
+
+/// What STATUS, and LIST's RETURN (STATUS ..), tell of a mailbox.
+pub(crate) fn values(
+    session: &mut Session,
+    tx: &ReadTx,
+    mailbox: &Mailbox,
+    items: &[StatusItem],
+) -> Result<Vec<StatusValue>, Error> {
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
+        let number = match item {
+            StatusItem::Messages => u64::from(mailbox.messages),
+            StatusItem::Recent => u64::from(recent(session, tx, mailbox)?),
+            StatusItem::UidNext => u64::from(mailbox.uidnext),
+            StatusItem::UidValidity => u64::from(mailbox.uidvalidity),
+            StatusItem::Unseen => u64::from(mailbox.unseen),
+            StatusItem::Deleted => u64::from(mailbox.deleted),
+            StatusItem::Size => mailbox.size,
+            StatusItem::HighestModSeq => {
+                session.enable_condstore();
+                mailbox.highest_modseq.0.unsigned_abs()
+            }
+            StatusItem::DeletedStorage => deleted_storage(session, tx, mailbox)?,
+            StatusItem::MailboxId => {
+                values.push(StatusValue::MailboxId(mailbox.id.to_string()));
+                continue;
+            }
+        };
+        values.push(StatusValue::Number(*item, number));
+    }
+    Ok(values)
+}
+
+/// How many messages no session was told of.
+pub(crate) fn recent(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<u32, Error> {
+    if !mailbox.has_recent() {
+        return Ok(0);
+    }
+    let old = view::entries_before(tx, session.account()?, mailbox.id, mailbox.first_recent)?;
+    Ok(mailbox.messages.saturating_sub(old))
+}
+
+/// What EXPUNGE would free at most (RFC 9208 §4.1.4).
+fn deleted_storage(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<u64, Error> {
+    if mailbox.deleted == 0 {
+        return Ok(0);
+    }
+    let account = session.account()?;
+    let uids = view::uids_by_flags(tx, account, mailbox.id, Flags::DELETED, Flags::NONE)?;
+    let limit = usize::try_from(uids.count()).unwrap_or(usize::MAX);
+    let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit };
+    Ok(view::entries(tx, account, mailbox.id, &query)?.iter().map(|entry| entry.size).sum())
+}

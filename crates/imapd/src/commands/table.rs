@@ -1,0 +1,144 @@
+//! The table: each command with its states and what does it.
+
+use postroad_imap::{Body, Numbering, Tag};
+use postroad_store::{ReadTx, WriteTx};
+
+use super::{Handler, Row, States};
+use super::{
+    close, copy, create, delete, enable, expunge, id, idle, list, logout, lsub, r#move, namespace, quota, rename,
+    select, starttls, status, store, subscribe,
+};
+use crate::error::{Error, Reply};
+use crate::session::{Cursor, Flow, Session};
+use crate::{capability, fetch, login, search};
+
+/// The row of a command.
+pub(crate) fn row(body: &Body) -> Row<'_> {
+    use States::{After, Any, Before, Selected, Writable};
+    match body {
+        // any state
+        Body::Capability => now("CAPABILITY", Any, |session, _| capability::run(session)),
+        Body::Noop => poll("NOOP", Any, "NOOP done"),
+        Body::Logout => now("LOGOUT", Any, logout::run),
+        Body::Id(fields) => now("ID", Any, move |session, _| id::run(session, fields)),
+        // before login
+        Body::StartTls => now("STARTTLS", Before, |session, tag| starttls::run(session, tag)),
+        Body::Authenticate { mechanism, initial } => now("AUTHENTICATE", Before, move |session, tag| {
+            login::authenticate(session, tag, mechanism, initial.as_ref())
+        }),
+        Body::Login { user, password } => {
+            now("LOGIN", Before, move |session, tag| login::login(session, tag, user, password))
+        }
+        // after login
+        Body::Enable(names) => now("ENABLE", After, move |session, _| enable::run(session, names)),
+        Body::Select(select) => either(
+            "SELECT",
+            After,
+            move |session, tx, _| select::read(session, tx, select),
+            move |session, tx, _| select::write(session, tx, select),
+        ),
+        Body::Examine(select) => read("EXAMINE", After, move |session, tx, _| select::examine(session, tx, select)),
+        Body::Create { mailbox, special_use } => {
+            write("CREATE", After, move |session, tx| create::run(session, tx, mailbox, special_use))
+        }
+        Body::Delete(mailbox) => write("DELETE", After, move |session, tx| delete::run(session, tx, mailbox)),
+        Body::Rename { from, to } => write("RENAME", After, move |session, tx| rename::run(session, tx, from, to)),
+        Body::Subscribe(mailbox) => {
+            write("SUBSCRIBE", After, move |session, tx| subscribe::subscribe(session, tx, mailbox))
+        }
+        Body::Unsubscribe(mailbox) => {
+            write("UNSUBSCRIBE", After, move |session, tx| subscribe::unsubscribe(session, tx, mailbox))
+        }
+        Body::List(list) => read("LIST", After, move |session, tx, _| list::run(session, tx, list)),
+        Body::Lsub { reference, pattern } => {
+            read("LSUB", After, move |session, tx, _| lsub::run(session, tx, reference, pattern))
+        }
+        Body::Namespace => now("NAMESPACE", After, |session, _| namespace::run(session)),
+        Body::Status { mailbox, items } => {
+            read("STATUS", After, move |session, tx, _| status::run(session, tx, mailbox, items))
+        }
+        Body::Idle => now("IDLE", After, idle::run),
+        Body::GetQuota(root) => read("GETQUOTA", After, move |session, tx, _| quota::get(session, tx, root)),
+        Body::GetQuotaRoot(mailbox) => {
+            read("GETQUOTAROOT", After, move |session, tx, _| quota::get_root(session, tx, mailbox))
+        }
+        Body::SetQuota { .. } => now("SETQUOTA", After, |_, _| Some(quota::set())),
+        // with a mailbox
+        Body::Check => poll("CHECK", Selected, "CHECK done"),
+        Body::Close => either("CLOSE", Selected, |s, tx, _| close::read(s, tx), |s, tx, _| close::write(s, tx)),
+        Body::Unselect => read("UNSELECT", Selected, |session, _, _| Ok(close::unselect(session))),
+        Body::Expunge(set) => {
+            numbers(write("EXPUNGE", Writable, move |session, tx| expunge::run(session, tx, set.as_ref())))
+        }
+        Body::Search(search) => numbered(
+            search.numbering,
+            read("SEARCH", Selected, move |session, tx, cursor| search::read(session, tx, search, cursor.search())),
+        ),
+        Body::Fetch(fetch) => numbered(
+            fetch.numbering,
+            either(
+                "FETCH",
+                Selected,
+                move |session, tx, cursor| fetch::read(session, tx, fetch, cursor.fetch()),
+                move |session, tx, cursor| fetch::write(session, tx, fetch, cursor.fetch()),
+            ),
+        ),
+        Body::Store(store) => {
+            numbered(store.numbering, write("STORE", Writable, move |session, tx| store::run(session, tx, store)))
+        }
+        Body::Copy(copy) => numbers(write("COPY", Selected, move |session, tx| copy::run(session, tx, copy))),
+        Body::Move(copy) => numbers(write("MOVE", Writable, move |session, tx| r#move::run(session, tx, copy))),
+    }
+}
+
+fn now<'a>(
+    name: &'static str,
+    states: States,
+    handler: impl FnOnce(&mut Session, &Tag) -> Option<Reply> + 'a,
+) -> Row<'a> {
+    let handler = Handler::Now(Box::new(handler));
+    Row { name, states, expunges: true, numbers: false, handler }
+}
+
+fn poll(name: &'static str, states: States, text: &'static str) -> Row<'static> {
+    Row { name, states, expunges: true, numbers: false, handler: Handler::Poll(text) }
+}
+
+fn read<'a>(
+    name: &'static str,
+    states: States,
+    handler: impl FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a,
+) -> Row<'a> {
+    let handler = Handler::Read(Box::new(handler));
+    Row { name, states, expunges: true, numbers: false, handler }
+}
+
+fn write<'a>(
+    name: &'static str,
+    states: States,
+    handler: impl FnOnce(&mut Session, &mut WriteTx) -> Result<Flow, Error> + 'a,
+) -> Row<'a> {
+    let handler = Handler::Write(Box::new(handler));
+    Row { name, states, expunges: true, numbers: false, handler }
+}
+
+fn either<'a>(
+    name: &'static str,
+    states: States,
+    look: impl FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a,
+    change: impl FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a,
+) -> Row<'a> {
+    let handler = Handler::Either(Box::new(look), Box::new(change));
+    Row { name, states, expunges: true, numbers: false, handler }
+}
+
+/// It names messages.
+fn numbers(row: Row<'_>) -> Row<'_> {
+    Row { numbers: true, ..row }
+}
+
+/// FETCH, STORE and SEARCH: no EXPUNGE with their answers, but with those of their UID forms
+/// (RFC 9051 §7.5.1).
+fn numbered(numbering: Numbering, row: Row<'_>) -> Row<'_> {
+    Row { numbers: true, expunges: numbering == Numbering::Uid, ..row }
+}

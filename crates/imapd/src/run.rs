@@ -1,0 +1,242 @@
+//! The jobs of a session, as the world carries them out: in a transaction, or on the disk.
+
+use postroad_imap::{Body, ResponseCode, Status, Tag};
+use postroad_mail::accounts::{self, State};
+use postroad_store::{ModSeq, ReadTx, Timestamp, WriteTx};
+
+use crate::commands;
+use crate::error::{Error, Reply};
+use crate::session::{Before, Flow, Session};
+use crate::steps::{Idle, Phase, Running, Stage};
+use crate::sync;
+
+/// The transaction of a job.
+pub(crate) enum Tx<'a> {
+    /// A look.
+    Read(&'a ReadTx),
+    /// A change.
+    Write(&'a mut WriteTx),
+}
+
+impl Tx<'_> {
+    pub(crate) fn read(&self) -> &ReadTx {
+        match self {
+            Tx::Read(tx) => tx,
+            Tx::Write(tx) => tx,
+        }
+    }
+}
+
+impl Session {
+    /// The session's part of [`crate::Job::Read`] and [`crate::Job::Idle`]. `now` is the shell's clock.
+    /// After an error the world calls [`Session::read_done`] with it.
+    pub fn run_read(&mut self, tx: &ReadTx, now: Timestamp) -> Result<(), Error> {
+        self.run(&mut Tx::Read(tx), now)
+    }
+
+    /// The session's part of [`crate::Job::Write`]. After an error the transaction is undone and the world
+    /// calls [`Session::write_done`] with it.
+    pub fn run_write(&mut self, tx: &mut WriteTx, now: Timestamp) -> Result<(), Error> {
+        self.run(&mut Tx::Write(tx), now)
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
+        self.now = now;
+        self.staged.clear();
+        self.before = Some(Before {
+            view: self.view.clone(),
+            enabled: self.enabled,
+            selecting: self.selecting(),
+            tag: self.tag().cloned(),
+        });
+        match std::mem::take(&mut self.phase) {
+            Phase::Working(mut running) => {
+                let worked = self.work(tx, &mut running);
+                if !matches!(worked, Ok(Worked::Finished)) {
+                    self.phase = Phase::Working(running);
+                }
+                worked.map(|_| ())
+            }
+            Phase::Idle(mut idle) => {
+                let looked = self.look(tx, &mut idle);
+                if !matches!(self.phase, Phase::Closing) {
+                    self.phase = Phase::Idle(idle);
+                }
+                looked
+            }
+            Phase::Appending(mut appending) => {
+                let ran = self.append_job(tx, &mut appending);
+                if !matches!(ran, Ok(true)) {
+                    self.phase = Phase::Appending(appending);
+                }
+                ran.map(|_| ())
+            }
+            other @ (Phase::Greeting
+            | Phase::Ready
+            | Phase::Authenticating(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::StartTls
+            | Phase::Closing) => {
+                self.phase = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// The command under way.
+    fn tag(&self) -> Option<&Tag> {
+        match &self.phase {
+            Phase::Working(running) => Some(&running.tag),
+            Phase::Appending(appending) => Some(appending.tag()),
+            Phase::LoggingIn(tag, _) | Phase::Penalty(tag, _, _) => Some(tag),
+            Phase::Idle(_)
+            | Phase::Greeting
+            | Phase::Ready
+            | Phase::Authenticating(_)
+            | Phase::StartTls
+            | Phase::Closing => None,
+        }
+    }
+
+    fn selecting(&self) -> bool {
+        match &self.phase {
+            Phase::Working(running) => matches!(running.body, Body::Select(_) | Body::Examine(_)),
+            _ => false,
+        }
+    }
+
+    fn work(&mut self, tx: &mut Tx<'_>, running: &mut Running) -> Result<Worked, Error> {
+        let (numbers, expunges) = {
+            let row = commands::row(&running.body);
+            (row.numbers, row.expunges)
+        };
+        if let Stage::Before = running.stage {
+            // What names no message tells what happened at its end.
+            if numbers {
+                if sync::gather(self, tx.read())? == sync::Gathered::Part {
+                    return Ok(Worked::Unfinished);
+                }
+                sync::load_map(self, tx.read())?;
+            }
+            running.stage = Stage::Main;
+        }
+        if let Stage::Main = running.stage {
+            match commands::run(self, tx, running)? {
+                Flow::Done(reply) => running.stage = Stage::After(reply),
+                Flow::More => {
+                    running.writes = false;
+                    return Ok(Worked::Unfinished);
+                }
+                Flow::Write => {
+                    self.go_back();
+                    running.writes = true;
+                    running.stage = Stage::Before;
+                    return Ok(Worked::Unfinished);
+                }
+            }
+        }
+        let Stage::After(reply) = &running.stage else { return Ok(Worked::Unfinished) };
+        let reply = reply.clone();
+        if self.view.is_some() {
+            if sync::gather(self, tx.read())? == sync::Gathered::Part {
+                running.writes = false;
+                return Ok(Worked::Unfinished);
+            }
+            if expunges {
+                sync::tell_expunged(self);
+            }
+        }
+        let reply = self.with_modseq(&running.body, reply);
+        self.writer().tagged(&running.tag, reply.status, reply.code.as_ref(), &reply.text);
+        self.bad_commands = 0;
+        Ok(Worked::Finished)
+    }
+
+    /// Drops what the job under way did to the session.
+    fn go_back(&mut self) {
+        self.staged.clear();
+        if let Some(before) = &self.before {
+            self.view.clone_from(&before.view);
+            self.enabled = before.enabled;
+        }
+    }
+
+    /// What a client in IDLE is told.
+    fn look(&mut self, tx: &mut Tx<'_>, idle: &mut Idle) -> Result<(), Error> {
+        idle.more = false;
+        // The account's modseq is read before its changes: a change between the two is news again.
+        let account = accounts::by_id(tx.read(), self.account()?)?;
+        let heard = account.as_ref().map_or(ModSeq(0), |account| account.modseq);
+        if account.is_none_or(|account| account.state != State::Active) {
+            self.writer().untagged(Status::Bye, Some(&ResponseCode::ContactAdmin), "the account is suspended");
+            self.phase = Phase::Closing;
+            return Ok(());
+        }
+        idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
+        if !idle.more {
+            sync::tell_expunged(self);
+            idle.heard = Some(heard);
+        }
+        Ok(())
+    }
+
+    /// A job failed: its output is dropped, the view is that of before, the client is told.
+    pub(crate) fn failed(&mut self, error: &Error) {
+        let tag = self.before.as_ref().map_or_else(|| self.tag().cloned(), |before| before.tag.clone());
+        let selecting = self.before.as_ref().map_or_else(|| self.selecting(), |before| before.selecting);
+        self.go_back();
+        self.before = None;
+        if selecting {
+            // RFC 9051 §6.3.2: a SELECT that fails leaves no mailbox selected.
+            self.view = None;
+        }
+        if let Error::Deselected = error {
+            // RFC 9051 §6.3.5 is silent; clients survive the loss of a connection, not of a mailbox.
+            return self.say_bye(None, "the selected mailbox was deleted");
+        }
+        let mut close = false;
+        match std::mem::take(&mut self.phase) {
+            Phase::Idle(mut idle) => {
+                // Tried again at the next tick, not at once: the store may be away for a while.
+                idle.more = false;
+                idle.heard = Some(ModSeq(i64::MAX));
+                self.phase = Phase::Idle(idle);
+                return;
+            }
+            Phase::Appending(appending) => close = self.append_failed(&appending),
+            Phase::Closing => self.phase = Phase::Closing,
+            Phase::Greeting
+            | Phase::Ready
+            | Phase::Working(_)
+            | Phase::Authenticating(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::StartTls => {}
+        }
+        if let Some(tag) = tag {
+            let reply = error.reply();
+            self.complain(Some(&tag), &reply);
+        }
+        if close {
+            self.say_bye(None, "too much of a refused message is still to come");
+        }
+    }
+
+    /// RFC 7162 §3.2.7-3.2.8: with QRESYNC, EXPUNGE tells the new HIGHESTMODSEQ.
+    fn with_modseq(&self, body: &Body, reply: Reply) -> Reply {
+        let expunges = matches!(body, Body::Expunge(_));
+        match &self.view {
+            Some(view) if expunges && self.enabled.qresync && reply.code.is_none() => {
+                Reply { code: Some(ResponseCode::HighestModSeq(view.mark.modseq.0.unsigned_abs())), ..reply }
+            }
+            Some(_) | None => reply,
+        }
+    }
+}
+
+/// What a job of a command came to.
+enum Worked {
+    Finished,
+    Unfinished,
+}

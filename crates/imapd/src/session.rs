@@ -1,0 +1,229 @@
+//! One client's connection, as a plain struct.
+//!
+//! States: not authenticated (`login` is `None`), authenticated, selected (`view` is some), logout
+//! (`Phase::Closing`); RFC 9051 §3. Transitions: [`Session::logged_in`]; SELECT and EXAMINE; CLOSE, UNSELECT
+//! and a failed SELECT; LOGOUT, [`postroad_protocol::Protocol::interrupt`] and too many errors.
+//!
+//! Invariants:
+//! 1. A session has at most one job out. What the job says is in `staged` and becomes output only when
+//!    the world told its outcome; `before` is what a failed job goes back to.
+//! 2. `login` is set only from an `Authenticated`, which only a verified password makes.
+
+use std::sync::Arc;
+
+use postroad_imap::{Framer, Limits, Syntax, Tag, Writer};
+use postroad_mail::{Authenticated, By};
+use postroad_protocol::{Peer, TlsFacts};
+use postroad_store::{AccountId, Receipt, Timestamp};
+
+use crate::error::{Error, Reply};
+use crate::settings::Settings;
+use crate::steps::{Phase, Running};
+use crate::view::View;
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) peer: Peer,
+    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) framer: Framer,
+    pub(crate) phase: Phase,
+    pub(crate) login: Option<Authenticated>,
+    pub(crate) view: Option<View>,
+    pub(crate) enabled: Enabled,
+    /// What may go to the client.
+    pub(crate) out: Vec<u8>,
+    /// What the job under way says.
+    pub(crate) staged: Vec<u8>,
+    pub(crate) before: Option<Before>,
+    /// The time of the job under way.
+    pub(crate) now: Timestamp,
+    pub(crate) bad_commands: u32,
+    pub(crate) failed_logins: u32,
+}
+
+/// What ENABLE, or a command that implies it, switched on. Never switched off (RFC 5161 §3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Enabled {
+    /// MODSEQ in FETCH responses (RFC 7162 §3.1).
+    pub(crate) condstore: bool,
+    /// VANISHED instead of EXPUNGE (RFC 7162 §3.2).
+    pub(crate) qresync: bool,
+    /// IMAP4rev2: UTF-8 names, no RECENT, ESEARCH instead of SEARCH (RFC 9051 appendix E).
+    pub(crate) rev2: bool,
+}
+
+/// What a job that fails goes back to.
+#[derive(Debug)]
+pub(crate) struct Before {
+    pub(crate) view: Option<View>,
+    pub(crate) enabled: Enabled,
+    /// The command under way is SELECT or EXAMINE: when it fails, no mailbox is selected.
+    pub(crate) selecting: bool,
+    /// The command under way.
+    pub(crate) tag: Option<Tag>,
+}
+
+impl Session {
+    /// A session for a client that has just connected. With implicit TLS (port 993) `tls` is there already.
+    pub fn new(settings: Arc<Settings>, peer: Peer, tls: Option<TlsFacts>) -> Session {
+        let framer = Framer::new(Syntax { utf8: false, limits: Limits::before_login() });
+        Session {
+            settings,
+            peer,
+            tls,
+            framer,
+            phase: Phase::Greeting,
+            login: None,
+            view: None,
+            enabled: Enabled::default(),
+            out: Vec::new(),
+            staged: Vec::new(),
+            before: None,
+            now: Timestamp(0),
+            bad_commands: 0,
+            failed_logins: 0,
+        }
+    }
+
+    /// Who logged in, for limits by account and for the log.
+    pub fn login(&self) -> Option<&Authenticated> {
+        self.login.as_ref()
+    }
+
+    /// The client.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The outcome of [`crate::Job::Read`].
+    pub fn read_done(&mut self, outcome: Result<(), Error>) {
+        self.settle(outcome);
+    }
+
+    /// The outcome of [`crate::Job::Write`]: what it said goes out only with a receipt.
+    pub fn write_done(&mut self, outcome: Result<Receipt, Error>) {
+        self.settle(outcome.map(|_receipt| ()));
+    }
+
+    fn settle(&mut self, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => {
+                self.before = None;
+                self.out.append(&mut self.staged);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The account. [`Error::Mail`] (a defect) before login: the table of commands allows no such thing.
+    pub(crate) fn account(&self) -> Result<AccountId, Error> {
+        self.login.as_ref().map(Authenticated::account).ok_or_else(|| Error::bug("a command before login"))
+    }
+
+    /// The author of what this session changes.
+    pub(crate) fn by(&self) -> Result<By, Error> {
+        let login = self.login.as_ref().ok_or_else(|| Error::bug("a change before login"))?;
+        Ok(By::new(self.now, login.actor()))
+    }
+
+    /// The selected mailbox. [`Error::Mail`] (a defect) when there is none.
+    pub(crate) fn view(&self) -> Result<&View, Error> {
+        self.view.as_ref().ok_or_else(|| Error::bug("a command without a mailbox"))
+    }
+
+    /// The selected mailbox, to be changed.
+    pub(crate) fn view_mut(&mut self) -> Result<&mut View, Error> {
+        self.view.as_mut().ok_or_else(|| Error::bug("a command without a mailbox"))
+    }
+
+    /// The tag of the command that a job carries out.
+    pub(crate) fn tag_under_way(&self) -> Option<&Tag> {
+        self.before.as_ref().and_then(|before| before.tag.as_ref())
+    }
+
+    /// Writes what the job under way says.
+    pub(crate) fn writer(&mut self) -> Writer<'_> {
+        Writer::new(&mut self.staged, self.enabled.rev2)
+    }
+
+    /// Writes what needs no job.
+    pub(crate) fn now_writer(&mut self) -> Writer<'_> {
+        Writer::new(&mut self.out, self.enabled.rev2)
+    }
+
+    /// Whether the job under way has said as much as one job should ([`crate::settings::OUTPUT_BUDGET`]).
+    pub(crate) fn over_budget(&self) -> bool {
+        self.staged.len() >= crate::settings::OUTPUT_BUDGET
+    }
+
+    /// A CONDSTORE-enabling command came (RFC 7162 §3.1).
+    pub(crate) fn enable_condstore(&mut self) {
+        self.enabled.condstore = true;
+    }
+
+    /// Whether a name and a password may be sent now.
+    pub(crate) fn may_send_password(&self) -> bool {
+        self.tls.is_some() || (self.settings.cleartext_on_loopback && self.peer.is_loopback())
+    }
+
+    /// The tagged line of a command that needed no job.
+    pub(crate) fn answer(&mut self, tag: &Tag, reply: &Reply) {
+        self.now_writer().tagged(tag, reply.status, reply.code.as_ref(), &reply.text);
+    }
+}
+
+/// What a handler comes to.
+#[derive(Debug)]
+pub(crate) enum Flow {
+    /// The command is done: synchronise, then the tagged line.
+    Done(Reply),
+    /// A part is done; the output may go, then the same again: as a read.
+    More,
+    /// The command has to write: do it again, from its start, as a write. What this job said is dropped.
+    Write,
+}
+
+/// What a command that runs in several jobs keeps between them.
+#[derive(Debug, Default)]
+pub(crate) enum Cursor {
+    /// Nothing yet.
+    #[default]
+    Start,
+    /// FETCH.
+    Fetch(Box<crate::fetch::Cursor>),
+    /// SEARCH.
+    Search(Box<crate::search::Cursor>),
+}
+
+impl Cursor {
+    /// FETCH's cursor, made when first asked for.
+    pub(crate) fn fetch(&mut self) -> &mut crate::fetch::Cursor {
+        if !matches!(self, Cursor::Fetch(_)) {
+            *self = Cursor::Fetch(Box::default());
+        }
+        match self {
+            Cursor::Fetch(cursor) => cursor,
+            Cursor::Start | Cursor::Search(_) => unreachable!("made above"),
+        }
+    }
+
+    /// SEARCH's cursor, made when first asked for.
+    pub(crate) fn search(&mut self) -> &mut crate::search::Cursor {
+        if !matches!(self, Cursor::Search(_)) {
+            *self = Cursor::Search(Box::default());
+        }
+        match self {
+            Cursor::Search(cursor) => cursor,
+            Cursor::Start | Cursor::Fetch(_) => unreachable!("made above"),
+        }
+    }
+}
+
+impl Running {
+    /// A command that begins.
+    pub(crate) fn new(tag: Tag, body: postroad_imap::Body) -> Running {
+        Running { tag, body, cursor: Cursor::Start, writes: false, stage: crate::steps::Stage::Before }
+    }
+}

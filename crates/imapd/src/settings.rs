@@ -1,0 +1,69 @@
+//! What an administrator may choose about the IMAP service, and its limits.
+//!
+//! What it never does: read a file. The shell fills this in.
+
+use std::time::Duration;
+
+/// The settings of the IMAP service; shared by all sessions.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Advertise `IMAP4rev2` beside `IMAP4rev1`. A client of rev1 sees no difference until it says
+    /// `ENABLE IMAP4rev2`; Apple's clients were seen to show empty mailboxes on servers that advertise it,
+    /// hence the switch.
+    pub rev2: bool,
+    /// Let a client on this machine log in without TLS (a trial on loopback). Elsewhere `LOGINDISABLED`
+    /// is advertised and obeyed until TLS is up.
+    pub cleartext_on_loopback: bool,
+    /// Whether STARTTLS can be offered, that is, whether there is a certificate.
+    pub starttls: bool,
+    /// The largest message taken by APPEND, in octets.
+    pub message_size_max: u64,
+    /// How long the answer to a failed login is held back; the second failure waits twice as long and so
+    /// on. Zero for none.
+    pub login_delay: Duration,
+    /// Whether clients on this machine are spared that delay.
+    pub no_delay_on_loopback: bool,
+    /// How long a client that has not logged in may be silent.
+    pub patience_before_login: Duration,
+    /// How long a client that has logged in may be silent. RFC 9051 §5.4: at least 30 minutes.
+    pub patience: Duration,
+    /// How often a client in IDLE hears `* OK Still here`, so that routers and mobile networks keep the
+    /// connection and a dead one is noticed.
+    pub idle_tick: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            rev2: false,
+            cleartext_on_loopback: false,
+            starttls: true,
+            message_size_max: 50 * 1024 * 1024,
+            login_delay: Duration::from_secs(2),
+            no_delay_on_loopback: true,
+            patience_before_login: Duration::from_secs(90),
+            patience: Duration::from_secs(30 * 60),
+            idle_tick: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The longest that a failed login is held back, however often it failed before.
+pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(16);
+/// After this many failed logins the session ends.
+pub const FAILED_LOGINS_MAX: u32 = 5;
+/// After this many lines in a row that are no commands the session ends.
+pub const BAD_COMMANDS_MAX: u32 = 20;
+/// A job that produced this much output stops and goes on after the client has taken it.
+pub const OUTPUT_BUDGET: usize = 256 * 1024;
+/// At most this many messages are looked at by one job of FETCH or SEARCH.
+pub const MESSAGES_PER_JOB: usize = 2_000;
+/// Octets of an APPEND that are handed to the disk at once.
+pub const APPEND_CHUNK: usize = 64 * 1024;
+/// A client in IDLE is not dropped before this: Outlook hangs when it is. Clients say DONE and IDLE again
+/// after 29 minutes (RFC 2177).
+pub const IDLE_PATIENCE_MIN: Duration = Duration::from_secs(60 * 60);
+/// Changes read by one synchronisation; more are read by the next job.
+pub const CHANGES_PER_JOB: usize = 5_000;
+/// SELECT tells `[UNSEEN n]` of mailboxes with at most so many messages.
+pub const UNSEEN_COUNTED_MAX: u32 = 10_000;

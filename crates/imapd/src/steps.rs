@@ -1,0 +1,311 @@
+//! What the session does next: bytes to events, events to commands, commands to jobs.
+//!
+//! Standards: RFC 9051 §2.2, §3, §5.4; RFC 2177 (IDLE); RFC 7888 (literals).
+
+use std::time::Duration;
+
+use postroad_imap::{Body, Event, Problem, Refusal, Refused, ResponseCode, Status, Tag};
+use postroad_protocol::{Interrupt, Protocol, Step, TlsFacts};
+use postroad_store::{Locks, ModSeq};
+
+use crate::append::{self, Appending};
+use crate::capability;
+use crate::commands::{self, Access};
+use crate::error::Reply;
+use crate::job::{Job, Login};
+use crate::login::Authenticating;
+use crate::session::{Cursor, Session};
+use crate::settings::{BAD_COMMANDS_MAX, IDLE_PATIENCE_MIN};
+
+/// What the session is at.
+#[derive(Debug, Default)]
+pub(crate) enum Phase {
+    /// The greeting is to be said.
+    Greeting,
+    /// Between commands.
+    #[default]
+    Ready,
+    /// A command needs a job, or is in it.
+    Working(Running),
+    /// AUTHENTICATE asked something.
+    Authenticating(Authenticating),
+    /// A password waits to be verified; `None` once the world has it.
+    LoggingIn(Tag, Option<Box<Login>>),
+    /// A failed login is held back for a while.
+    Penalty(Tag, Reply, Duration),
+    /// An APPEND's message is coming.
+    Appending(Appending),
+    /// IDLE.
+    Idle(Idle),
+    /// STARTTLS was answered.
+    StartTls,
+    /// The last words are said.
+    Closing,
+}
+
+/// A command that needs jobs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) tag: Tag,
+    pub(crate) body: Body,
+    pub(crate) cursor: Cursor,
+    /// Its next job writes.
+    pub(crate) writes: bool,
+    pub(crate) stage: Stage,
+}
+
+/// Where a command is.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The view is to be brought up to date.
+    Before,
+    /// The handler works.
+    Main,
+    /// The handler is done: what else happened is to be told, then this.
+    After(Reply),
+}
+
+/// A client that waits for news.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) tag: Tag,
+    /// What was heard of the account; `None` until the first look.
+    pub(crate) heard: Option<ModSeq>,
+    /// A look goes on: there is more to tell.
+    pub(crate) more: bool,
+}
+
+impl Protocol for Session {
+    type Job = Job;
+
+    fn input(&mut self, bytes: &[u8]) {
+        self.framer.feed(bytes);
+    }
+
+    fn step(&mut self) -> Step<Job> {
+        loop {
+            match &mut self.phase {
+                Phase::Greeting => {
+                    self.greet();
+                    self.phase = Phase::Ready;
+                }
+                Phase::Closing => return Step::Close,
+                Phase::StartTls => return Step::StartTls,
+                Phase::Working(running) => {
+                    let writes = running.writes;
+                    return Step::Do(self.data_job(writes));
+                }
+                Phase::LoggingIn(_, login) => {
+                    return match login.take() {
+                        Some(login) => Step::Do(Job::Login(*login)),
+                        None => Step::Read,
+                    };
+                }
+                Phase::Penalty(_, _, delay) => return Step::Do(Job::Pause(*delay)),
+                Phase::Appending(appending) if appending.wants_job() => {
+                    return Step::Do(match appending.access() {
+                        append::Access::Read => Job::Read,
+                        append::Access::Disk => Job::Disk,
+                        append::Access::Write => self.data_job(true),
+                    });
+                }
+                Phase::Idle(idle) if idle.more => return Step::Do(Job::Read),
+                Phase::Ready | Phase::Authenticating(_) | Phase::Appending(_) | Phase::Idle(_) => {
+                    let event = self.framer.next_event();
+                    if event == Event::NeedInput {
+                        return self.wait();
+                    }
+                    self.event(event);
+                }
+            }
+        }
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    fn secured(&mut self, tls: TlsFacts) {
+        // RFC 9051 §6.2.1: what came in clear behind STARTTLS counts for nothing.
+        self.framer.clear();
+        self.tls = Some(tls);
+        self.phase = Phase::Ready;
+    }
+
+    fn interrupt(&mut self, why: Interrupt) {
+        let text = match why {
+            Interrupt::TimedOut => "autologout: nothing was heard for too long",
+            Interrupt::ShuttingDown => "the server stops; come back soon",
+            Interrupt::Closed => "goodbye",
+        };
+        let code = (why == Interrupt::ShuttingDown).then_some(ResponseCode::Unavailable);
+        self.say_bye(code, text);
+    }
+
+    fn patience(&self) -> Duration {
+        match (&self.phase, &self.login) {
+            (Phase::Idle(_), _) => self.settings.patience.max(IDLE_PATIENCE_MIN),
+            (_, Some(_)) => self.settings.patience,
+            (_, None) => self.settings.patience_before_login,
+        }
+    }
+
+    fn tick_every(&self) -> Option<Duration> {
+        matches!(self.phase, Phase::Idle(_)).then_some(self.settings.idle_tick)
+    }
+
+    fn tick(&mut self) {
+        let Phase::Idle(idle) = &mut self.phase else { return };
+        // A look that failed is tried again at each tick; Outlook hangs when it is dropped in IDLE.
+        idle.more = self.view.is_some() && idle.heard.is_none_or(|heard| heard == ModSeq(i64::MAX));
+        self.now_writer().untagged(Status::Ok, None, "Still here");
+    }
+}
+
+impl Session {
+    fn greet(&mut self) {
+        let capabilities = capability::list(self).join(" ");
+        let code = ResponseCode::Capability(capabilities);
+        self.now_writer().untagged(Status::Ok, Some(&code), "Postroad is ready");
+    }
+
+    /// `* BYE`, then the end.
+    pub(crate) fn say_bye(&mut self, code: Option<ResponseCode>, text: &str) {
+        self.now_writer().untagged(Status::Bye, code.as_ref(), text);
+        self.phase = Phase::Closing;
+    }
+
+    fn data_job(&self, writes: bool) -> Job {
+        match (&self.login, writes) {
+            (Some(login), true) => Job::Write(Locks::account(login.account())),
+            (Some(_), false) | (None, _) => Job::Read,
+        }
+    }
+
+    fn wait(&self) -> Step<Job> {
+        match (&self.phase, &self.login) {
+            (Phase::Idle(Idle { heard: Some(since), .. }), Some(login)) if self.view.is_some() => {
+                Step::Wait(Job::Idle { account: login.account(), since: *since })
+            }
+            _ => Step::Read,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::NeedInput => {}
+            Event::Continue => self.now_writer().continuation("OK"),
+            Event::Command(frame) => self.command(&frame),
+            Event::Line(line) => self.line(&line),
+            Event::AppendStart(start) => self.append_start(start),
+            Event::AppendChunk(chunk) => {
+                if let Phase::Appending(appending) = &mut self.phase {
+                    appending.chunk(chunk);
+                }
+            }
+            Event::AppendEnd => {
+                if let Phase::Appending(appending) = &mut self.phase {
+                    appending.end();
+                }
+            }
+            Event::Refused(refused) => self.refused(&refused),
+        }
+    }
+
+    fn command(&mut self, frame: &[u8]) {
+        // iOS sends an empty line before a command, and others after a literal: no command, no answer.
+        if frame.trim_ascii().is_empty() {
+            return;
+        }
+        let command = match postroad_imap::parse(frame, self.framer.syntax()) {
+            Ok(command) => command,
+            Err(error) => {
+                let reply = match &error.problem {
+                    Problem::BadCharset(_) => {
+                        Reply::no(ResponseCode::BadCharset(vec!["UTF-8".into(), "US-ASCII".into()]), error.to_string())
+                    }
+                    Problem::UnknownCommand(_) | Problem::Expected(_) | Problem::TooMuch(_) => {
+                        Reply::bad(error.to_string())
+                    }
+                };
+                return self.complain(error.tag.as_ref(), &reply);
+            }
+        };
+        let (states, access) = {
+            let row = commands::row(&command.body);
+            (row.states, row.access(self))
+        };
+        if !states.allow(self) {
+            let reply = Reply::bad(states.why_not(self));
+            return self.complain(Some(&command.tag), &reply);
+        }
+        match access {
+            Access::None => {
+                let flow = commands::run_now(self, &command.tag, &command.body);
+                self.bad_commands = 0;
+                if let Some(reply) = flow {
+                    self.answer(&command.tag, &reply);
+                }
+            }
+            Access::Read | Access::Write => {
+                let writes = access == Access::Write;
+                let mut running = Running::new(command.tag, command.body);
+                running.writes = writes;
+                self.phase = Phase::Working(running);
+            }
+        }
+    }
+
+    /// A raw line: an answer in AUTHENTICATE, or DONE.
+    fn line(&mut self, line: &[u8]) {
+        match std::mem::take(&mut self.phase) {
+            Phase::Authenticating(authenticating) => self.authenticate_line(authenticating, line),
+            Phase::Idle(idle) => {
+                let reply = if line.trim_ascii().eq_ignore_ascii_case(b"DONE") {
+                    Reply::ok("IDLE done")
+                } else {
+                    Reply::bad("DONE was expected")
+                };
+                self.answer(&idle.tag, &reply);
+            }
+            other @ (Phase::Greeting
+            | Phase::Ready
+            | Phase::Working(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::Appending(_)
+            | Phase::StartTls
+            | Phase::Closing) => self.phase = other,
+        }
+    }
+
+    fn refused(&mut self, refused: &Refused) {
+        if let Phase::Appending(_) | Phase::Authenticating(_) | Phase::Idle(_) = self.phase {
+            self.phase = Phase::Ready;
+        }
+        let text = refused.why.to_string();
+        let reply = match &refused.why {
+            Refusal::LineTooLong | Refusal::Append(_) => Reply::bad(text),
+            Refusal::LiteralTooBig => Reply::new(Status::Bad, Some(ResponseCode::TooBig), text),
+            Refusal::MessageTooBig => Reply::no(ResponseCode::TooBig, text),
+        };
+        self.complain(refused.tag.as_ref(), &reply);
+        if refused.close {
+            self.say_bye(None, "cannot go on after that");
+        }
+    }
+
+    /// Answers what was no command, and ends a session that sends nothing else.
+    pub(crate) fn complain(&mut self, tag: Option<&Tag>, reply: &Reply) {
+        match tag {
+            Some(tag) => self.answer(tag, reply),
+            None => self.now_writer().untagged(reply.status, reply.code.as_ref(), &reply.text),
+        }
+        if reply.status == Status::Bad {
+            self.bad_commands += 1;
+            if self.bad_commands >= BAD_COMMANDS_MAX {
+                self.say_bye(None, "too many commands that are none");
+            }
+        }
+    }
+}

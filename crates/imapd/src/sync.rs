@@ -1,0 +1,193 @@
+//! What else happened: the untagged responses that keep two sessions of one mailbox in step.
+//!
+//! [`gather`] reads the changes since the view's mark, tells new messages and flags, and makes ghosts of
+//! what is gone; [`tell_expunged`] tells of those, where the protocol allows it. Whatever order changes,
+//! commands and sessions come in, a client that got a NOOP answered knows what a fresh SELECT would tell.
+//!
+//! Standards: RFC 9051 §5.2, §7.4, §7.5.1; RFC 7162 §3.2.10 (VANISHED).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use postroad_imap::{ResponseCode, Status};
+use postroad_mail::changes::{self, Mark};
+use postroad_mail::{Entry, Flags, UidSet, view};
+use postroad_store::{ModSeq, ReadTx};
+
+use crate::error::Error;
+use crate::flags;
+use crate::seqmap::SeqMap;
+use crate::session::Session;
+use crate::settings::CHANGES_PER_JOB;
+use crate::view::number_set;
+
+/// How much of what happened is in the view now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// All.
+    All,
+    /// Not all: the next job goes on.
+    Part,
+}
+
+/// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing
+/// happened. [`Error::Deselected`] when the mailbox is gone.
+pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
+    let account = session.account()?;
+    let Some(view) = &session.view else { return Ok(Gathered::All) };
+    let (known, mailbox, mut mark) = (view.uid_next, view.mailbox, view.mark);
+    let mut arrived = Vec::new();
+    loop {
+        let changes = changes::changes_since(tx, account, mailbox, mark, CHANGES_PER_JOB)?;
+        let now = changes.mailbox.ok_or(Error::Deselected)?;
+        if now.uidvalidity != session.view()?.uid_validity {
+            return Err(Error::Deselected);
+        }
+        let (old, new): (Vec<Entry>, Vec<Entry>) = changes.changed.into_iter().partition(|entry| entry.uid < known);
+        if !changes.vanished.is_empty() || !old.is_empty() {
+            load_map_as_of(session, tx, &changes.vanished)?;
+        }
+        session.view_mut()?.vanished(&changes.vanished);
+        tell_flags(session, tx, &old)?;
+        arrived.extend(new.iter().map(|entry| entry.uid));
+        (mark, session.view_mut()?.mark) = (changes.mark, changes.mark);
+        // Arrivals may lie on any page, and can be told only together: uids must rise.
+        if changes.more && now.uidnext == known {
+            return Ok(Gathered::Part);
+        }
+        if !changes.more {
+            break;
+        }
+    }
+    tell_arrived(session, &UidSet::from_iter(arrived))?;
+    Ok(Gathered::All)
+}
+
+/// Loads the map if the view has none. The view must be up to date.
+pub(crate) fn load_map(session: &mut Session, tx: &ReadTx) -> Result<(), Error> {
+    load_map_as_of(session, tx, &UidSet::new())
+}
+
+/// Loads the map as it was at the view's mark: what is there now without what came since, and with what
+/// vanished since.
+fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Result<(), Error> {
+    let account = session.account()?;
+    let view = session.view_mut()?;
+    if view.map.is_some() {
+        return Ok(());
+    }
+    let now: UidSet = view::uids(tx, account, view.mailbox)?.into_iter().collect();
+    let Some(last) = view.uid_next.checked_sub(1).filter(|last| *last > 0) else {
+        view.map = Some(Arc::new(SeqMap::default()));
+        return Ok(());
+    };
+    let then = now.union(vanished).intersection(&UidSet::range(1, last));
+    let map = SeqMap::from_set(&then);
+    if map.len() != view.exists {
+        return Err(Error::bug("the mailbox's messages are not those that were counted"));
+    }
+    view.map = Some(Arc::new(map));
+    Ok(())
+}
+
+/// A change of flags that this session made itself, and told: not to be told again. The view was up to
+/// date in the same transaction before it.
+pub(crate) fn own_change(session: &mut Session, modseq: Option<ModSeq>) {
+    if let (Some(view), Some(modseq)) = (&mut session.view, modseq) {
+        view.mark = Mark::at(modseq);
+    }
+}
+
+/// `* n FETCH (FLAGS ..)` for each.
+fn tell_flags(session: &mut Session, tx: &ReadTx, entries: &[Entry]) -> Result<(), Error> {
+    tell_keywords(session, tx, entries)?;
+    for entry in entries {
+        tell_entry(session, entry, true, false)?;
+    }
+    Ok(())
+}
+
+/// One `* n FETCH`: what a change of flags, or STORE, tells. Nothing when the client does not know it.
+pub(crate) fn tell_entry(session: &mut Session, entry: &Entry, with_flags: bool, with_uid: bool) -> Result<(), Error> {
+    let view = session.view()?;
+    let Some(seq) = view.map().seq(entry.uid) else { return Ok(()) };
+    let recent = view.is_recent(entry.uid) && !session.enabled.rev2;
+    let enabled = session.enabled;
+    let mut writer = session.writer();
+    writer.fetch_begin(seq);
+    // RFC 7162 §3.2.4: with QRESYNC every FETCH response has the UID.
+    if with_uid || enabled.qresync || enabled.rev2 {
+        writer.fetch_uid(entry.uid);
+    }
+    if with_flags {
+        writer.fetch_flags(&flags::join(entry.flags, &entry.keywords), recent);
+    }
+    // Old Outlooks break on a MODSEQ that they did not ask for: only after a CONDSTORE-enabling command.
+    if enabled.condstore {
+        writer.fetch_mod_seq(entry.modseq.0.unsigned_abs());
+    }
+    writer.fetch_end();
+    Ok(())
+}
+
+/// `* FLAGS` again, before a keyword appears that the client has not heard of.
+pub(crate) fn tell_keywords(session: &mut Session, tx: &ReadTx, entries: &[Entry]) -> Result<(), Error> {
+    let known: HashSet<&str> = session.view()?.keywords.iter().map(String::as_str).collect();
+    let news = entries.iter().flat_map(|entry| entry.keywords.iter()).any(|keyword| !known.contains(keyword));
+    if !news {
+        return Ok(());
+    }
+    let (account, mailbox) = (session.account()?, session.view()?.mailbox);
+    let keywords = view::keywords(tx, account, mailbox)?;
+    session.view_mut()?.keywords = Arc::new(keywords);
+    tell_known_flags(session)
+}
+
+/// `* FLAGS` and `* OK [PERMANENTFLAGS ..]` as they are known now.
+pub(crate) fn tell_known_flags(session: &mut Session) -> Result<(), Error> {
+    let view = session.view()?;
+    let read_only = view.read_only;
+    let all = Flags::ANSWERED | Flags::FLAGGED | Flags::DELETED | Flags::SEEN | Flags::DRAFT;
+    let mut known = flags::of_system(all);
+    known.extend(view.keywords.iter().filter_map(|keyword| flags::keyword(keyword)));
+    let mut writer = session.writer();
+    writer.flags(&known);
+    let code = match read_only {
+        true => ResponseCode::PermanentFlags(Vec::new(), false),
+        false => ResponseCode::PermanentFlags(known, true),
+    };
+    writer.untagged(Status::Ok, Some(&code), "flags that stay");
+    Ok(())
+}
+
+fn tell_arrived(session: &mut Session, uids: &UidSet) -> Result<(), Error> {
+    let rev1 = !session.enabled.rev2;
+    let view = session.view_mut()?;
+    let before = view.exists;
+    view.arrived(uids);
+    let (exists, recent) = (view.exists, view.recent);
+    if exists != before {
+        let mut writer = session.writer();
+        writer.exists(exists);
+        if rev1 {
+            writer.recent(recent);
+        }
+    }
+    Ok(())
+}
+
+/// `* n EXPUNGE` or `* VANISHED uids` for what is gone: only where the protocol allows it.
+pub(crate) fn tell_expunged(session: &mut Session) {
+    let qresync = session.enabled.qresync;
+    let Some(view) = &mut session.view else { return };
+    let (uids, seqs) = view.lay_ghosts();
+    let mut writer = session.writer();
+    if qresync {
+        writer.vanished(false, &number_set(&uids));
+        return;
+    }
+    // RFC 9051 §7.5.1: each EXPUNGE lowers the numbers of all behind it at once.
+    for (told, seq) in (0..).zip(seqs) {
+        writer.expunge(seq - told);
+    }
+}

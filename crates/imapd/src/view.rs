@@ -1,0 +1,162 @@
+//! The selected mailbox as one client knows it.
+//!
+//! Invariants:
+//! 1. What the client can work out from the untagged responses it got is what the view says: `exists` is
+//!    the last EXISTS minus the EXPUNGEs since, and sequence numbers are those of `map`.
+//! 2. A message that is gone but not yet reported is a *ghost*: still in the map, so that the numbers of
+//!    the others stay (RFC 9051 §7.5.1: no EXPUNGE while no command is in progress or during FETCH, STORE
+//!    and SEARCH).
+//! 3. All changes up to `mark` are in the view. The map is loaded only when first needed; it is then the
+//!    mailbox as of `mark` plus the ghosts.
+//! 4. A view is cheap to copy: a job that fails goes back to the copy from before.
+//!
+//! What it never does: look at the database.
+
+use std::sync::Arc;
+
+use postroad_imap::{MessageSet, NumberSet, Numbering, ResponseCode, Status};
+use postroad_mail::changes::Mark;
+use postroad_mail::{MailboxId, UidSet};
+
+use crate::error::{Error, Reply};
+use crate::seqmap::SeqMap;
+
+/// The selected mailbox.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Which mailbox.
+    pub mailbox: MailboxId,
+    /// Its UIDVALIDITY.
+    pub uid_validity: u32,
+    /// Opened by EXAMINE, so that nothing may change.
+    pub read_only: bool,
+    /// Changes up to here are in the view.
+    pub mark: Mark,
+    /// Messages from this UID on are not in the view yet.
+    pub uid_next: u32,
+    /// Messages from this UID on are recent to this session (RFC 3501 §2.3.2).
+    pub recent_from: u32,
+    /// How many of the messages in the view are recent.
+    pub recent: u32,
+    /// The keywords the client heard of in FLAGS.
+    pub keywords: Arc<Vec<String>>,
+    /// The number the client knows from EXISTS and EXPUNGE.
+    pub exists: u32,
+    /// The map, when it was needed before.
+    pub map: Option<Arc<SeqMap>>,
+    /// Messages that are gone but not reported.
+    pub ghosts: Arc<UidSet>,
+    /// The result of the last SEARCH RETURN (SAVE): `$` (RFC 9051 §6.4.4.1).
+    pub saved: Arc<UidSet>,
+}
+
+impl View {
+    /// The map. Commands that take message numbers get here after the session has loaded it.
+    pub fn map(&self) -> &SeqMap {
+        self.map.as_deref().unwrap_or(&EMPTY)
+    }
+
+    /// Whether a message is gone but still has its number.
+    pub fn is_ghost(&self, uid: u32) -> bool {
+        self.ghosts.contains(uid)
+    }
+
+    /// Whether a message is recent to this session.
+    pub fn is_recent(&self, uid: u32) -> bool {
+        uid >= self.recent_from
+    }
+
+    /// The messages of the view that a command means, ghosts included. UIDs that are not there mean
+    /// nothing. [`Error::Refused`] with `BAD` when a sequence number is beyond the last message.
+    pub fn resolve(&self, set: &MessageSet, numbering: Numbering) -> Result<UidSet, Error> {
+        let map = self.map();
+        let named = match (set, numbering) {
+            (MessageSet::Saved, _) => return Ok(self.saved.intersection(&map.uids())),
+            (MessageSet::Set(set), Numbering::Uid) => set.resolve(Some(map.last_uid()).filter(|uid| *uid > 0)),
+            (MessageSet::Set(set), Numbering::Sequence) => {
+                // RFC 9051 §9 seq-number: a number beyond the last message is answered with BAD. A range
+                // with `*` is cut instead: clients send `1:*` and `n:*` without looking at EXISTS.
+                if !set.has_star() && set.largest_named().is_some_and(|largest| largest > map.len()) {
+                    let code = Some(ResponseCode::ClientBug);
+                    let text = "there are not so many messages in this mailbox";
+                    return Err(Error::Refused(Reply::new(Status::Bad, code, text)));
+                }
+                return Ok(map.uids_of(&set.resolve(Some(map.len()).filter(|last| *last > 0))));
+            }
+        };
+        Ok(uid_set(&named).intersection(&map.uids()))
+    }
+
+    /// The next `(sequence number, UID)` pairs of `targets` above the UID `after`, at most `limit`: for jobs
+    /// that stop at their budget and go on later.
+    pub fn next_targets(&self, targets: &UidSet, after: u32, limit: usize) -> Vec<(u32, u32)> {
+        let mut pairs = Vec::new();
+        for &(low, high) in targets.ranges() {
+            if high <= after {
+                continue;
+            }
+            let low = low.max(after.saturating_add(1));
+            pairs.extend(self.map().between(low, high).take(limit - pairs.len()));
+            if pairs.len() == limit {
+                break;
+            }
+        }
+        pairs
+    }
+
+    /// Takes in messages that arrived. Those the view has already are ignored.
+    pub fn arrived(&mut self, uids: &UidSet) {
+        let new = match self.uid_next {
+            0 => uids.clone(),
+            next => uids.intersection(&UidSet::range(next, u32::MAX)),
+        };
+        let Some(last) = new.last() else { return };
+        self.uid_next = last.saturating_add(1);
+        let count = u32::try_from(new.count()).unwrap_or(u32::MAX);
+        self.exists += count;
+        self.recent += count;
+        if let Some(map) = &self.map {
+            let map = SeqMap::from_set(&map.uids().union(&new));
+            self.exists = map.len();
+            self.map = Some(Arc::new(map));
+        }
+    }
+
+    /// Takes in messages that are gone: from now on ghosts. Needs the map.
+    pub fn vanished(&mut self, uids: &UidSet) {
+        let known = uids.intersection(&self.map().uids());
+        if !known.is_empty() {
+            self.ghosts = Arc::new(self.ghosts.union(&known));
+        }
+    }
+
+    /// Takes the ghosts out of the map. Returns their UIDs and the numbers they had, both rising.
+    pub fn lay_ghosts(&mut self) -> (Arc<UidSet>, Vec<u32>) {
+        let ghosts = std::mem::take(&mut self.ghosts);
+        if ghosts.is_empty() {
+            return (ghosts, Vec::new());
+        }
+        let (map, seqs) = self.map().without(&ghosts);
+        let recent = ghosts.intersection(&UidSet::range(self.recent_from.max(1), u32::MAX)).count();
+        self.recent = self.recent.saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
+        self.exists = map.len();
+        self.map = Some(Arc::new(map));
+        // RFC 9051 §6.4.4.1: an expunged message leaves the saved result.
+        if !self.saved.intersection(&ghosts).is_empty() {
+            self.saved = Arc::new(self.saved.difference(&ghosts));
+        }
+        (ghosts, seqs)
+    }
+}
+
+static EMPTY: SeqMap = SeqMap::EMPTY;
+
+/// A set of numbers as a set of UIDs.
+pub fn uid_set(numbers: &NumberSet) -> UidSet {
+    UidSet::from_ranges(numbers.ranges().map(|range| (*range.start(), *range.end())))
+}
+
+/// A set of UIDs as a set of numbers, to be written.
+pub fn number_set(uids: &UidSet) -> NumberSet {
+    NumberSet::from_ranges(uids.ranges().iter().map(|&(low, high)| low..=high))
+}
