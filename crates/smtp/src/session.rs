@@ -102,6 +102,23 @@ enum Phase {
     Closing,
 }
 
+/// Why there is no line.
+enum NoLine {
+    /// More input is needed.
+    Read,
+    /// What came is no line; the session says goodbye.
+    Closing,
+}
+
+impl From<NoLine> for Option<Step<Stage>> {
+    fn from(why: NoLine) -> Self {
+        match why {
+            NoLine::Read => Some(Step::Read),
+            NoLine::Closing => None,
+        }
+    }
+}
+
 /// What a refused BDAT chunk is followed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Skipped {
@@ -260,24 +277,23 @@ impl<W> Session<W> {
         }
     }
 
-    /// The next line in a phase that reads lines; `None` when there is none, with what to do instead.
-    fn next_line(&mut self, phase: Phase) -> Result<(Line, Phase), Option<Step<Stage>>> {
+    /// The next line in a phase that reads lines, with that phase; otherwise what to do instead.
+    fn next_line(&mut self, phase: Phase) -> Result<(Line, Phase), NoLine> {
         match self.input.line() {
             Line::Incomplete => {
                 self.phase = phase;
-                Err(Some(Step::Read))
+                Err(NoLine::Read)
             }
             Line::LoneLf => {
                 // A peer that ends lines with LF alone is broken or part of a smuggling attempt; where
                 // its next line begins is anyone's guess, so there is no next line.
-                self.say(&Reply::new(500, (5, 5, 2), "Lines end with CR LF here, not with LF alone; closing"));
-                self.close();
-                Err(None)
+                let text = "Lines end with CR LF here, not with LF alone; closing";
+                self.hang_up(&Reply::new(500, (5, 5, 2), text));
+                Err(NoLine::Closing)
             }
             Line::Flood => {
-                self.say(&Reply::new(500, (5, 5, 2), "The line does not end; closing"));
-                self.close();
-                Err(None)
+                self.hang_up(&Reply::new(500, (5, 5, 2), "The line does not end; closing"));
+                Err(NoLine::Closing)
             }
             line @ (Line::Whole(_) | Line::LoneCr | Line::TooLong) => Ok((line, phase)),
         }

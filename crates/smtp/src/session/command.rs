@@ -18,7 +18,7 @@ impl<W> Session<W> {
         }
         let (line, phase) = match self.next_line(Phase::Command) {
             Ok(found) => found,
-            Err(step) => return step,
+            Err(why) => return why.into(),
         };
         self.phase = phase;
         self.counters.commands = self.counters.commands.saturating_add(1);
@@ -158,7 +158,7 @@ impl<W> Session<W> {
     pub(super) fn auth_line(&mut self, exchange: Exchange) -> Option<Step<Stage>> {
         let (line, phase) = match self.next_line(Phase::Auth(exchange)) {
             Ok(found) => found,
-            Err(step) => return step,
+            Err(why) => return why.into(),
         };
         let Phase::Auth(mut exchange) = phase else {
             return None;

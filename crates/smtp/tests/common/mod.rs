@@ -1,0 +1,179 @@
+//! A world that says yes and no by the names of addresses, and the drive that replays bytes against it.
+
+#![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
+use postroad_smtp::{Abandoned, BareNewlines, ClearAuth, Identity, Reply, Role, Session, Settings, Stage, Verdict};
+
+/// What the world saw.
+#[derive(Debug, Default)]
+pub struct Fake {
+    pub body: Vec<u8>,
+    pub log: Vec<String>,
+}
+
+/// A session with its output so far.
+pub struct Drive {
+    pub session: Session<Fake>,
+    pub output: Vec<u8>,
+    pub closed: bool,
+    pub handshake: bool,
+}
+
+impl Drive {
+    pub fn new(settings: Settings, peer: Peer, tls: Option<TlsFacts>) -> Drive {
+        let session = Session::new(Arc::new(settings), peer, tls, Fake::default());
+        let mut drive = Drive { session, output: Vec::new(), closed: false, handshake: false };
+        drive.run();
+        drive
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if !self.closed {
+            self.session.input(bytes);
+            self.run();
+        }
+    }
+
+    fn run(&mut self) {
+        loop {
+            let step = self.session.step();
+            self.output.extend(self.session.take_output());
+            match step {
+                Step::Read => return,
+                Step::Do(stage) => perform(&mut self.session, stage),
+                Step::Wait(_) => panic!("SMTP never waits"),
+                Step::StartTls => {
+                    self.handshake = true;
+                    return;
+                }
+                Step::Close => {
+                    self.closed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    pub fn secured(&mut self) {
+        assert!(self.handshake, "the session did not ask for TLS");
+        self.handshake = false;
+        self.session.secured(tls());
+        self.run();
+    }
+}
+
+fn perform(session: &mut Session<Fake>, stage: Stage) {
+    let verdict = match stage {
+        Stage::Connect => Verdict::Accept,
+        Stage::Helo => match session.helo().map(|helo| helo.name.as_str()) {
+            Some("evil.example") => refuse(550, (5, 7, 1), "Not you"),
+            _ => Verdict::Accept,
+        },
+        Stage::Auth(check) => match (check.authcid.as_str(), check.password.expose()) {
+            ("alice", "secret") => Verdict::Authenticated(Identity {
+                account: 7,
+                login: "alice@example.com".into(),
+                mechanism: check.mechanism,
+            }),
+            ("broken", _) => refuse(454, (4, 7, 0), "The accounts cannot be read"),
+            _ => refuse(535, (5, 7, 8), "Wrong name or password"),
+        },
+        Stage::Mail(mail) => match mail.path.as_ref().map(|path| path.local()) {
+            Some("refused") => refuse(550, (5, 7, 1), "Not from there"),
+            _ => Verdict::Accept,
+        },
+        Stage::Rcpt(rcpt) => match rcpt.path.address().map(|address| address.local()) {
+            Some("unknown" | "Green") => refuse(550, (5, 1, 1), "No such user here"),
+            Some("full") => refuse(452, (4, 2, 2), "The mailbox is full"),
+            Some("goaway") => refuse(421, (4, 7, 0), "Come back later"),
+            Some("silent") => return,
+            _ => Verdict::Accept,
+        },
+        Stage::Body(piece) => {
+            assert!(!piece.is_empty());
+            session.world.body.extend_from_slice(&piece);
+            match session.world.body.windows(5).any(|window| window == b"VIRUS") {
+                true => refuse(554, (5, 7, 1), "Infected"),
+                false => Verdict::Accept,
+            }
+        }
+        Stage::Message => message(session),
+        Stage::Abandon(why) => {
+            session.world.body.clear();
+            let why = match why {
+                Abandoned::Reset => "reset".to_owned(),
+                Abandoned::Quit => "quit".to_owned(),
+                Abandoned::Body(reply) => reply.to_string(),
+            };
+            session.world.log.push(format!("abandoned: {why}"));
+            return;
+        }
+    };
+    session.verdict(verdict);
+}
+
+fn message(session: &mut Session<Fake>) -> Verdict {
+    let sender = session.sender().expect("a message has a sender");
+    let from = sender.path.as_ref().map_or(String::new(), |path| path.to_string());
+    let to: Vec<String> = session.recipients().iter().map(|rcpt| rcpt.path.to_string()).collect();
+    let body = std::mem::take(&mut session.world.body);
+    session.world.log.push(format!("<{from}> {} {}", to.join(","), body.escape_ascii()));
+    if to.iter().any(|to| to.starts_with("quota")) {
+        let reply = |to: &String| match to.starts_with("quota") {
+            true => Reply::new(452, (4, 2, 2), format!("{to} is full")),
+            false => Reply::new(250, (2, 1, 5), format!("{to} has it")),
+        };
+        return Verdict::PerRecipient(to.iter().map(reply).collect());
+    }
+    Verdict::AcceptWith(Reply::new(250, (2, 0, 0), "Stored"))
+}
+
+fn refuse(code: u16, enhanced: (u8, u16, u16), text: &str) -> Verdict {
+    Verdict::Refuse(Reply::new(code, enhanced, text))
+}
+
+pub fn tls() -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256".into(),
+        group: Some("X25519MLKEM768".into()),
+        server_name: None,
+    }
+}
+
+pub fn peer(remote: &str) -> Peer {
+    let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+    Peer { remote: address(remote), local: address("192.0.2.1:25") }
+}
+
+/// Settings by the words of a transcript's first lines.
+pub fn settings(words: &[&str]) -> Settings {
+    let role = match words {
+        [.., "submission"] | ["submission", ..] => Role::Submission,
+        ["lmtp", ..] => Role::Lmtp,
+        _ => Role::Relay,
+    };
+    let mut settings = Settings::new(role, "mx.example.com");
+    settings.size_limit = 2_000;
+    settings.recipients_limit = 5;
+    settings.errors_limit = 100;
+    settings.text_line_limit = 1_000;
+    settings.patience.command = Duration::from_secs(300);
+    for word in words {
+        match *word {
+            "relay" | "submission" | "lmtp" | "tls" => {}
+            "clear" => settings.clear_auth = ClearAuth::Always,
+            "auth-equals" => settings.auth_equals_line = true,
+            "keep-newlines" => settings.bare_newlines = BareNewlines::Keep,
+            "few-errors" => settings.errors_limit = 6,
+            "two-messages" => settings.transactions_limit = 2,
+            other => panic!("no such setting: {other}"),
+        }
+    }
+    settings
+}
