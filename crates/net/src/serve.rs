@@ -40,6 +40,14 @@ impl Door {
     pub fn new(limits: Arc<Limits>, tls: Option<Tls>, stop: Stop, times: Times, seed: u64) -> Door {
         Door { limits, tls, stop, times, next_id: Arc::new(AtomicU64::new(seed)) }
     }
+
+    /// Whether the listener can be served through this door.
+    pub fn check(&self, listener: &Listener) -> Result<(), Error> {
+        if listener.tls != TlsMode::None && self.tls.is_none() {
+            return Err(Error::NoCertificate { name: listener.name.clone() });
+        }
+        Ok(())
+    }
 }
 
 /// A connection's short name in the logs.
@@ -83,8 +91,8 @@ pub struct Connection {
 }
 
 /// Serves sessions of one protocol on one listener. Returns when the stop was asked for and all connections have
-/// ended or the grace period is over; early only with [`Error::NoCertificate`] or when the socket is unusable.
-pub async fn serve<P, W, F>(bound: Bound, door: Door, world: Arc<W>, session: F) -> Result<(), Error>
+/// ended or the grace period is over; at once, with an error in the log, when [`Door::check`] would have complained.
+pub async fn serve<P, W, F>(bound: Bound, door: Door, world: Arc<W>, session: F)
 where
     P: Protocol,
     W: World<P>,
@@ -100,23 +108,28 @@ where
             run(stream, &arrival, &door, &*world, session).await;
         }
     })
-    .await
+    .await;
 }
 
 /// Serves a listener with something other than a [`Protocol`] (HTTP): `handle` gets each connection after limits,
 /// PROXY header and TLS handshake, and should end soon after the door's stop. Returns like [`serve`].
-pub async fn accept<F, R>(bound: Bound, door: Door, handle: F) -> Result<(), Error>
+pub async fn accept<F, R>(bound: Bound, door: Door, handle: F)
 where
     F: Fn(Connection) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
     let Bound { listener, address, socket } = bound;
     let name: Arc<str> = listener.name.as_str().into();
-    if listener.tls != TlsMode::None && door.tls.is_none() {
-        return Err(Error::NoCertificate { name: listener.name });
-    }
-    let socket =
-        TcpListener::from_std(socket).map_err(|cause| Error::Bind { name: listener.name.clone(), address, cause })?;
+    let usable = door.check(&listener).and_then(|()| {
+        TcpListener::from_std(socket).map_err(|cause| Error::Bind { name: listener.name.clone(), address, cause })
+    });
+    let socket = match usable {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(listener = &*name, %error, "the listener is not served");
+            return;
+        }
+    };
     tracing::info!(listener = &*name, %address, "listening");
     let gate = Arc::new(Gate { listener, name, open: Arc::default(), door, handle });
     let mut connections = JoinSet::new();
@@ -157,7 +170,6 @@ where
         tracing::warn!(listener = &*gate.name, left, "the grace period is over; connections are cut");
     }
     // Dropping the set ends what is left.
-    Ok(())
 }
 
 /// Sessions catch their own panics; this is for what is around them.

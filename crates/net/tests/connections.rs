@@ -110,7 +110,7 @@ async fn a_stop_finishes_the_running_job_and_no_other() {
     server.world.release.add_permits(1);
     assert_eq!(client.rest().await, "slow is done\r\nShuttingDown\r\n");
     drop(client);
-    server.task.await.expect("no panic").expect("no error");
+    server.task.await.expect("no panic");
     assert!(tokio::net::TcpStream::connect(server.address).await.is_err(), "the listener is closed");
 }
 
@@ -123,7 +123,7 @@ async fn the_grace_period_ends_what_does_not_end() {
     client.expect("hello").await;
     server.world.begun.acquire().await.expect("begun").forget();
     server.door.stop.stop();
-    server.task.await.expect("no panic").expect("no error");
+    server.task.await.expect("no panic");
     assert_eq!(client.rest().await, "");
 }
 

@@ -212,7 +212,7 @@ pub struct Server {
     pub world: Arc<Test>,
     pub door: Door,
     pub address: std::net::SocketAddr,
-    pub task: JoinHandle<Result<(), postroad_net::Error>>,
+    pub task: JoinHandle<()>,
     pub folder: tempfile::TempDir,
     pub certificates: Arc<Certificates>,
     pub files: CertificateFiles,
