@@ -15,6 +15,7 @@ pub mod build;
 mod codec;
 pub mod date;
 pub mod decode;
+mod fields;
 pub mod header;
 mod parser;
 mod prepend;
@@ -23,9 +24,10 @@ mod summary;
 pub mod thread;
 
 pub use codec::SummaryView;
+pub use fields::Fields;
 pub use parser::{Limits, Parsed, Parser};
 pub use section::SectionKind;
-pub use summary::{Content, Disposition, Envelope, Facts, Fields, HeaderDate, Nested, Param, Part, Summary};
+pub use summary::{Content, Disposition, Envelope, Facts, HeaderDate, Nested, Param, Part, Summary};
 
 /// What can go wrong when stored bytes are read back. Parsing mail never fails; only our own format can be broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Text in these types is valid UTF-8. Where the message had 8-bit bytes that are not UTF-8 (against RFC 5322, common in old
 //! mail) they were read as windows-1252. "Raw" means: unfolded, but RFC 2047 encoded words are still encoded.
 
+use crate::Fields;
 use crate::address::Address;
 use crate::date::DateTime;
 use crate::decode::Encoding;
@@ -260,37 +261,5 @@ impl Disposition {
     /// The decoded value of a parameter, as [`Part::param`].
     pub fn param(&self, name: &str) -> Option<String> {
         crate::header::param(&self.params, name)
-    }
-}
-
-/// The raw fields of the top header block that clients ask for, in the order of the message, as far as they fit.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fields {
-    pub(crate) kept: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Fields {
-    /// Whether [`Fields::select`] can answer for this field name (present or known to be absent) without the message.
-    pub fn covers(&self, name: &str) -> bool {
-        let _ = name;
-        unimplemented!()
-    }
-
-    /// The answer to `BODY[HEADER.FIELDS (names)]`: the fields in the order of the message, raw, and the blank line. `None` if
-    /// the message itself must be read because some name is not covered.
-    pub fn select(&self, names: &[&str]) -> Option<Vec<u8>> {
-        let _ = names;
-        unimplemented!()
-    }
-
-    /// The raw value (after the colon, still folded) of the first field with this name. `None` also if it was not kept.
-    pub fn value(&self, name: &str) -> Option<&[u8]> {
-        self.values(name).into_iter().next()
-    }
-
-    /// The raw values of all kept fields with this name.
-    pub fn values(&self, name: &str) -> Vec<&[u8]> {
-        let _ = name;
-        self.kept.iter().map(|(_, v)| v.as_slice()).collect()
     }
 }
