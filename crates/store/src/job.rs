@@ -162,11 +162,6 @@ impl<J: ?Sized> Queue<J> {
         self.arrival.notify_all();
     }
 
-    /// Whether [`Queue::close`] was called.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.line().closed
-    }
-
     fn taken(&self, mut waiting: Waiting<J>) -> Waiting<J> {
         waiting._room = None;
         metrics::histogram!("postroad_store_job_wait_seconds", "kind" => self.label)

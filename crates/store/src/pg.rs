@@ -58,11 +58,6 @@ impl Pg {
         self.client.borrow_mut().batch_execute(sql).map_err(|error| fault(&error, sql))
     }
 
-    /// Whether the connection is known to be lost.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.client.borrow().is_closed()
-    }
-
     fn statement(&self, sql: &str, params: &[Param<'_>]) -> Result<Statement, Failed> {
         let mut prepared = self.prepared.borrow_mut();
         let statement = match prepared.get(sql) {

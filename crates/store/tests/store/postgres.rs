@@ -1,0 +1,212 @@
+//! What only PostgreSQL can show: several nodes, locks, a server that goes away and comes back.
+
+use crate::TABLES;
+use postroad_store::{AccountId, Error, Locks, ModSeq, Settings, Store, WriteTx, params};
+use postroad_testkit::postgres::{Durability, Server};
+use postroad_testkit::{TestStore, wait};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+/// Raises the account's modseq by reading it and writing it back: only the lock makes that right.
+fn raise(tx: &mut WriteTx, account: AccountId) -> Result<ModSeq, Error> {
+    let sql = "SELECT modseq FROM account WHERE account = $1";
+    let next = tx.one(sql, params![account], |row| row.int(0))? + 1;
+    tx.execute("UPDATE account SET modseq = $2 WHERE account = $1", params![account, next])?;
+    tx.execute("INSERT INTO number (n, note) VALUES ($1, 'raised')", params![next * 1000 + account.0])?;
+    tx.publish(account, ModSeq(next));
+    Ok(ModSeq(next))
+}
+
+fn with_accounts(store: &Store, count: i64) {
+    let made = store.write_blocking(Locks::none(), move |tx| {
+        let rows: Vec<_> = (1..=count).map(|account| [account.into(), 0.into()]).collect();
+        tx.insert_rows("INSERT INTO account (account, modseq)", &rows, "")
+    });
+    made.expect("accounts are made");
+}
+
+#[test]
+fn modseq_order_is_commit_order_between_nodes() {
+    let test = TestStore::postgres(&[TABLES]);
+    let other = Store::open(test.settings()).expect("a second node opens");
+    with_accounts(&test.store, 3);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            // A snapshot never shows a modseq without all that are below it.
+            let mut looks = 0;
+            while !done.load(Ordering::Relaxed) {
+                let complete = other.read_blocking(|tx| {
+                    tx.one(
+                        "SELECT (SELECT sum(modseq) FROM account) = (SELECT count(*) FROM number)
+                            AND NOT EXISTS (SELECT 1 FROM number x WHERE x.n > 2000
+                                            AND NOT EXISTS (SELECT 1 FROM number y WHERE y.n = x.n - 1000))",
+                        params![],
+                        |row| row.bool(0),
+                    )
+                });
+                assert_eq!(complete, Ok(true));
+                looks += 1;
+            }
+            looks
+        });
+        let writers: Vec<_> = [&test.store, &other]
+            .into_iter()
+            .map(|store| {
+                scope.spawn(move || {
+                    wait(async {
+                        let jobs: Vec<_> = (0..60)
+                            .map(|n| {
+                                // Locks are named in any order; taken in one.
+                                let (one, two) = (AccountId(n % 3 + 1), AccountId((n + 1 + n % 2) % 3 + 1));
+                                tokio::spawn(store.write(Locks::accounts([one, two]), move |tx| {
+                                    raise(tx, one)?;
+                                    raise(tx, two)
+                                }))
+                            })
+                            .collect();
+                        for job in jobs {
+                            job.await.expect("no panic").expect("it commits");
+                        }
+                    });
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().expect("a writer ends well");
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(watcher.join().expect("the watcher saw no gap") > 0);
+    });
+    let sum = test.store.read_blocking(|tx| tx.one("SELECT sum(modseq) FROM account", params![], |row| row.int(0)));
+    assert_eq!(sum, Ok(240));
+}
+
+#[test]
+fn news_reach_other_nodes() {
+    let test = TestStore::postgres(&[TABLES]);
+    let other = Store::open(test.settings()).expect("a second node opens");
+    wait(async {
+        let mut ear = other.hub().subscribe(AccountId(5));
+        // The other node may not listen yet when the first hint is sent: its first connection wakes all, and
+        // hints go on until one is heard.
+        let mut modseq = 0;
+        while ear.borrow_and_update().0 == 0 {
+            modseq += 1;
+            let stored = test.store.write(Locks::account(AccountId(5)), move |tx| {
+                tx.publish(AccountId(5), ModSeq(modseq));
+                Ok::<_, Error>(())
+            });
+            stored.await.expect("it commits");
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), ear.changed()).await;
+        }
+        // From now on it listens: everything is heard.
+        let many = move |tx: &mut WriteTx| {
+            (0..500).for_each(|account| tx.publish(AccountId(account), ModSeq(1000)));
+            Ok::<_, Error>(())
+        };
+        test.store.write(Locks::none(), many).await.expect("it commits");
+        while *ear.borrow_and_update() != ModSeq(1000) {
+            ear.changed().await.expect("the hub is there");
+        }
+    });
+}
+
+#[test]
+fn a_lock_excludes_only_its_own() {
+    let test = TestStore::postgres(&[TABLES]);
+    with_accounts(&test.store, 2);
+    wait(async {
+        let (entered, has_entered) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        let holder = tokio::spawn(test.store.write(Locks::account(AccountId(1)), move |tx| {
+            entered.send(()).expect("the test waits");
+            gone.recv().expect("the test says when");
+            raise(tx, AccountId(1))
+        }));
+        tokio::task::yield_now().await;
+        has_entered.recv().expect("it has the lock");
+        let same = tokio::spawn(test.store.write(Locks::account(AccountId(1)), |tx| raise(tx, AccountId(1))));
+        let other = test.store.write(Locks::account(AccountId(2)), |tx| raise(tx, AccountId(2)));
+        assert_eq!(other.await.expect("another account goes on").value, ModSeq(1));
+        assert!(!same.is_finished(), "the same account waits");
+        go.send(()).expect("the holder waits");
+        assert_eq!(holder.await.expect("no panic").expect("it commits").value, ModSeq(1));
+        assert_eq!(same.await.expect("no panic").expect("it commits").value, ModSeq(2));
+    });
+}
+
+#[test]
+fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
+    let server = Server::start(Durability::Synced);
+    let mut settings = Settings::memory();
+    settings.database = postroad_store::Database::Postgres(server.fresh_database());
+    settings.patience = std::time::Duration::from_millis(300);
+    let store = Store::open(settings).expect("it opens");
+    store.migrate(TABLES).expect("tables are made");
+    with_accounts(&store, 4);
+    let down = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
+    let (acknowledged, refused_while_down) = std::thread::scope(|scope| {
+        let clients: Vec<_> = (1..=4)
+            .map(|account| {
+                let (store, down, stop) = (&store, &down, &stop);
+                scope.spawn(move || {
+                    let (mut good, mut refused) = (Vec::new(), 0);
+                    while !stop.load(Ordering::Relaxed) {
+                        let account = AccountId(account);
+                        match store.write_blocking(Locks::account(account), move |tx| raise(tx, account)) {
+                            Ok(stored) => good.push((account, stored.value)),
+                            Err(error @ (Error::Unavailable(_) | Error::OutcomeUnknown(_))) => {
+                                assert!(error.is_temporary());
+                                refused += usize::from(down.load(Ordering::Relaxed));
+                            }
+                            Err(error) => panic!("another error: {error:?}"),
+                        }
+                    }
+                    (good, refused)
+                })
+            })
+            .collect();
+        let count = || store.read_blocking(|tx| tx.one("SELECT count(*) FROM number", params![], |row| row.int(0)));
+        let grow = |from: i64| while !matches!(count(), Ok(now) if now > from) {};
+        for _ in 0..3 {
+            let before = loop {
+                if let Ok(before) = count() {
+                    break before;
+                }
+            };
+            grow(before + 20);
+            server.stop();
+            down.store(true, Ordering::Relaxed);
+            let health = store.health();
+            assert!(matches!(health, Err(Error::Unavailable(_))), "{health:?}");
+            let (state, failed) = wait(store.write_with(Locks::none(), "session", |_, _| Ok::<_, Error>(())));
+            assert_eq!(state, Some("session"), "the session comes back");
+            assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
+            down.store(false, Ordering::Relaxed);
+            server.start_again();
+            grow(before + 20);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let ended: Vec<_> = clients.into_iter().map(|client| client.join().expect("a client ends well")).collect();
+        let refused: usize = ended.iter().map(|(_, refused)| refused).sum();
+        (ended.into_iter().flat_map(|(good, _)| good).collect::<Vec<_>>(), refused)
+    });
+    assert!(refused_while_down > 0, "it was down while clients wrote");
+    let present =
+        store.read_blocking(|tx| tx.rows("SELECT n FROM number", params![], |row| row.int(0))).expect("it is read");
+    for (account, modseq) in &acknowledged {
+        assert!(present.contains(&(modseq.0 * 1000 + account.0)), "{account} at {modseq} was acknowledged and is lost");
+    }
+    assert!(acknowledged.len() >= 60, "{}", acknowledged.len());
+    assert!(store.health().expect("full service again").writable);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_so() {
+    let mut settings = Settings::memory();
+    settings.database = postroad_store::Database::Postgres("postgres://nobody@127.0.0.1:1/none".into());
+    let error = Store::open(settings).map(|_| ()).expect_err("nobody listens there");
+    assert!(matches!(&error, Error::Unavailable(text) if text.contains("127.0.0.1:1/none")), "{error:?}");
+}
