@@ -108,7 +108,13 @@ impl<'a> Cursor<'a> {
         let before = self.at;
         self.skip_spaces();
         let beside = self.peek() == Some(b'(') || (before > 0 && self.bytes[before - 1] == b')');
-        if self.at > before || beside { Ok(()) } else { self.expected("a space") }
+        if self.at > before || beside {
+            Ok(())
+        } else if self.at == self.bytes.len() {
+            self.expected("more before the end of the line")
+        } else {
+            self.expected("a space")
+        }
     }
 
     /// Nothing but spaces is left.

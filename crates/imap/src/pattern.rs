@@ -90,7 +90,7 @@ mod tests {
             ("", "*a%", &["a", "x/ya", "x/yab"], &["a/b", "b"]),
             ("", "inbox", &["INBOX"], &["inbox/x", "INBOX/x"]),
             ("", "InBox/%", &["INBOX/x"], &["INBOX"]),
-            ("", "inb%", &["INBOX"], &["inbx"]),
+            ("", "inb%", &["INBOX", "inbx"], &["INbx"]),
             ("", "Foo", &["Foo"], &["foo"]),
             ("x", "/a", &["a"], &["x/a", "/a"]),
             ("", "", &[""], &["a"]),

@@ -63,10 +63,10 @@ impl Tag {
         good.then(|| Tag(text.into()))
     }
 
-    /// The tag at the start of a command, if it has one.
+    /// The tag at the start of a command, if it has one and a space after it.
     pub(crate) fn of(command: &[u8]) -> Option<Tag> {
         let command = command.trim_ascii_start();
-        let end = command.iter().position(|&byte| byte <= b' ').unwrap_or(command.len());
+        let end = command.iter().position(|&byte| byte <= b' ')?;
         Tag::new(std::str::from_utf8(&command[..end]).ok()?)
     }
 }

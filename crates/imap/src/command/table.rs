@@ -38,8 +38,9 @@ fn body(cursor: &mut Cursor<'_>) -> Rule<Body> {
     let mut name = cursor.word("a command after the tag")?;
     let row = if name == "UID" {
         cursor.space()?;
-        name = cursor.word("a command after UID")?;
-        ROWS.iter().find(|row| row.name == name).and_then(|row| row.uid)
+        let second = cursor.word("a command after UID")?;
+        name = format!("UID {second}");
+        ROWS.iter().find(|row| row.name == second).and_then(|row| row.uid)
     } else {
         ROWS.iter().find(|row| row.name == name).and_then(|row| row.plain)
     };

@@ -1,0 +1,212 @@
+//! Whatever comes, nothing panics, and what is written can be read again.
+
+use postroad_imap::{
+    DateTime, Event, Flag, Framer, Limits, MailboxName, NumberSet, Pattern, SequenceSet, Syntax, Writer, from_utf7,
+    parse, parse_auth_line, to_utf7,
+};
+
+const ITERATIONS: usize = 2000;
+
+fn syntax(utf8: bool) -> Syntax {
+    Syntax { utf8, limits: Limits { line: 4096, depth: 8, ..Limits::default() } }
+}
+
+#[test]
+fn fuzz_framer() {
+    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|bytes| {
+        let mut framer = Framer::new(syntax(false));
+        framer.feed(bytes);
+        // Each event consumes something.
+        for _ in 0..=bytes.len() {
+            match framer.next_event() {
+                Event::NeedInput => return,
+                Event::AppendStart(start) if start.size % 2 == 0 => {
+                    framer.refuse_append();
+                }
+                Event::AppendStart(_) => {
+                    framer.accept_append();
+                }
+                Event::Command(_)
+                | Event::Line(_)
+                | Event::Continue
+                | Event::AppendChunk(_)
+                | Event::AppendEnd
+                | Event::Refused(_) => {}
+            }
+        }
+        panic!("the framer makes events of nothing: {}", bytes.escape_ascii());
+    });
+}
+
+#[test]
+fn fuzz_parse() {
+    bolero::check!().with_type::<(bool, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(utf8, bytes)| {
+        let _ = parse(bytes, &syntax(*utf8));
+        let _ = parse_auth_line(bytes);
+    });
+}
+
+/// Commands made of the grammar's own words get further in than random bytes.
+#[test]
+fn fuzz_parse_words() {
+    const WORDS: &[&str] = &[
+        "FETCH ",
+        "SEARCH ",
+        "STORE ",
+        "SELECT ",
+        "LIST ",
+        "UID ",
+        "(",
+        ")",
+        " ",
+        "1:*",
+        "$",
+        "BODY[",
+        "]",
+        "<0.1>",
+        "HEADER.FIELDS ",
+        "\"a\\\"b\"",
+        "{3}\r\nabc",
+        "~{1}\r\nx",
+        "OR ",
+        "NOT ",
+        "RETURN ",
+        "FLAGS",
+        "+FLAGS",
+        "\\Seen",
+        "CHARSET UTF-8 ",
+        "\u{fc}",
+        "&APw-",
+        "QRESYNC ",
+        "STATUS ",
+        "NIL",
+        "1.2.",
+        "MIME",
+        "5",
+        "*",
+        "%",
+        "TEXT ",
+        "=",
+        "AUTHENTICATE PLAIN ",
+        "ID ",
+        "CREATE a ",
+        "USE ",
+        "MODSEQ ",
+        "\"/flags/\" all ",
+        "CHANGEDSINCE ",
+        "BINARY.SIZE[",
+    ];
+    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|seed| {
+        let words = seed.iter().map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
+        let command: String = std::iter::once("a ").chain(words).collect();
+        if let Err(error) = parse(command.as_bytes(), &syntax(false)) {
+            assert!(error.position <= command.len());
+            assert!(error.tag.is_some());
+        }
+    });
+}
+
+#[test]
+fn fuzz_sets() {
+    bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(a, b)| {
+        let _ = SequenceSet::parse(a, 10);
+        let numbers = |bytes: &[u8]| NumberSet::from_unsorted(bytes.iter().map(|&byte| u32::from(byte)));
+        let (left, right) = (numbers(a), numbers(b));
+        assert_eq!(left.to_string().parse(), Ok(left.clone()));
+        let mut grown = NumberSet::new();
+        a.iter().for_each(|&byte| grown.insert(u32::from(byte)));
+        assert_eq!(grown, left);
+        let (both, either, rest) = (left.intersection(&right), left.union(&right), left.difference(&right));
+        for number in 0..=256 {
+            let (l, r) = (left.contains(number), right.contains(number));
+            assert_eq!(l, number > 0 && a.iter().any(|&byte| u32::from(byte) == number));
+            assert_eq!(both.contains(number), l && r);
+            assert_eq!(either.contains(number), l || r);
+            assert_eq!(rest.contains(number), l && !r);
+        }
+        assert_eq!(either.count(), rest.count() + right.count());
+        let existing: Vec<u32> = right.iter().collect();
+        assert_eq!(left.select(&existing), both.iter().collect::<Vec<u32>>());
+    });
+}
+
+#[test]
+fn fuzz_utf7() {
+    bolero::check!().with_type::<String>().with_iterations(ITERATIONS).for_each(|text| {
+        assert_eq!(from_utf7(to_utf7(text).as_bytes()).as_ref(), Ok(text));
+    });
+}
+
+#[test]
+fn fuzz_utf7_bytes() {
+    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|bytes| {
+        if let Ok(text) = from_utf7(bytes) {
+            assert_eq!(to_utf7(&text).as_bytes(), bytes);
+        }
+        let _ = MailboxName::from_wire(bytes, false);
+    });
+}
+
+#[test]
+fn fuzz_names_come_back() {
+    bolero::check!().with_type::<(bool, String)>().with_iterations(ITERATIONS).for_each(|(utf8, text)| {
+        let Ok(name) = MailboxName::from_text(text) else { return };
+        let mut out = b"a SELECT ".to_vec();
+        Writer::new(&mut out, *utf8).mailbox(&name);
+        let command = parse(&out, &syntax(*utf8)).map(|command| format!("{:?}", command.body));
+        let expected = format!("Select(Select {{ mailbox: {name:?}, condstore: false, qresync: None }})");
+        assert_eq!(command.as_deref(), Ok(expected.as_str()), "{}", out.escape_ascii());
+    });
+}
+
+#[test]
+fn fuzz_strings_come_back() {
+    bolero::check!().with_type::<(bool, String)>().with_iterations(ITERATIONS).for_each(|(utf8, text)| {
+        let mut out = b"a SEARCH CHARSET UTF-8 SUBJECT ".to_vec();
+        Writer::new(&mut out, *utf8).astring(text.as_bytes());
+        let command = parse(&out, &syntax(*utf8)).map(|command| format!("{:?}", command.body));
+        let expected = text.replace('\0', " ");
+        let expected = format!("Search(Search {{ numbering: Sequence, returns: None, key: Subject({expected:?}) }})");
+        assert_eq!(command.as_deref(), Ok(expected.as_str()));
+    });
+}
+
+#[test]
+fn fuzz_flags_and_dates() {
+    bolero::check!().with_type::<(Vec<u8>, i64, i16)>().with_iterations(ITERATIONS).for_each(
+        |(bytes, seconds, zone)| {
+            if let Ok(flag) = Flag::parse(bytes) {
+                assert_eq!(Flag::parse(flag.as_str().as_bytes()), Ok(flag));
+            }
+            let _ = DateTime::parse(bytes);
+            let moment = DateTime { seconds: seconds % 253_402_300_800, offset: i32::from(zone % 1440) };
+            let written = moment.format();
+            if (0..250_000_000_000).contains(&moment.seconds) {
+                assert_eq!(DateTime::parse(written.as_bytes()), Some(moment), "{written}");
+            }
+        },
+    );
+}
+
+#[test]
+fn fuzz_patterns() {
+    bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(pattern, name)| {
+        let text = |bytes: &[u8]| bytes.iter().map(|&byte| ['a', 'b', '/', '*', '%'][usize::from(byte) % 5]).collect();
+        let (pattern, name): (String, String) =
+            (text(&pattern[..pattern.len().min(12)]), text(&name[..name.len().min(12)]));
+        let name = name.replace(['*', '%'], "a");
+        let absolute = pattern.strip_prefix('/').unwrap_or(&pattern);
+        assert_eq!(Pattern::new("", &pattern).matches(&name), plainly(absolute.as_bytes(), name.as_bytes()));
+    });
+}
+
+/// The definition, exponential.
+fn plainly(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((&wild @ (b'*' | b'%'), rest)) => (0..=name.len())
+            .take_while(|&length| wild == b'*' || !name[..length].contains(&b'/'))
+            .any(|length| plainly(rest, &name[length..])),
+        Some((byte, rest)) => name.first() == Some(byte) && plainly(rest, &name[1..]),
+    }
+}
