@@ -121,6 +121,19 @@ pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<std::path::PathBu
     files
 }
 
+/// Compares text with lines that may have holes, for directives that say what something must look like.
+/// The error shows both.
+pub fn same_text(expected: &str, found: &str) -> Result<(), String> {
+    let (wanted, lines): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
+    let mut kept = pattern::Kept::new();
+    let same = wanted.len() == lines.len()
+        && wanted.iter().zip(&lines).all(|(wanted, line)| pattern::matches(wanted, line, &mut kept));
+    if same {
+        return Ok(());
+    }
+    Err(format!("expected:\n{expected}\nfound:\n{found}"))
+}
+
 fn check_file_on(path: &Path, wire: &mut impl Wire) {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let outcome = replay::replay(&text, wire);
