@@ -1,1 +1,18 @@
-//! HTTP: health and metrics.
+//! HTTP: health, metrics and a page that says what this is. Served over `net`'s listeners, so that limits, TLS and
+//! the PROXY protocol are the same as for mail.
+//!
+//! It never changes anything, never knows a mail protocol, and tells strangers no more than whether the server is
+//! well: reasons, versions and numbers are for loopback and the networks that the settings name.
+//!
+//! Standards: RFC 9110 and 9112 (HTTP/1.1, through hyper), the Prometheus text format 0.0.4.
+
+mod gather;
+mod health;
+pub mod metrics;
+mod page;
+mod serve;
+mod site;
+
+pub use metrics::Recorder;
+pub use serve::serve;
+pub use site::{About, ServiceLine, Site};

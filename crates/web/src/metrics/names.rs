@@ -1,0 +1,85 @@
+//! Every metric of Postroad: what it counts, in which unit, by which labels. A test compares this table with the
+//! sources.
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// How many values there were of which size.
+    Histogram,
+}
+
+impl Kind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    /// The name, its unit last.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it counts.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Counter, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Gauge, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Histogram, help }
+}
+
+/// All metrics, by area.
+pub const NAMES: &[Name] = &[
+    // Connections (net).
+    counter("postroad_connections_total", "Connections that got a place, by listener."),
+    gauge("postroad_connections_open", "Connections open now, by listener."),
+    counter(
+        "postroad_connections_refused_total",
+        "Connections refused, by listener and reason (total, listener, client, banned).",
+    ),
+    counter("postroad_tls_handshake_failures_total", "TLS handshakes that failed, by listener."),
+    counter("postroad_received_bytes_total", "Bytes received by sessions, without TLS, by listener."),
+    counter("postroad_sent_bytes_total", "Bytes sent by sessions, without TLS, by listener."),
+    histogram("postroad_job_seconds", "Time that jobs of sessions took, by listener and stage."),
+    // Messages (mta, server).
+    counter("postroad_messages_accepted_total", "Messages answered with 250, by role."),
+    histogram("postroad_message_bytes", "Size of accepted messages, by role."),
+    histogram("postroad_smtp_stage_seconds", "Time that answering a stage of SMTP took, by role and stage."),
+    counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
+    counter("postroad_logins_failed_total", "Logins that failed, by service."),
+    counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
+    // Queue (web, at the time of asking).
+    gauge("postroad_queue_messages", "Messages in the queue with recipients that wait."),
+    gauge("postroad_queue_recipients", "Recipients that wait."),
+    gauge("postroad_queue_oldest_seconds", "Age of the oldest message in the queue; 0 when it is empty."),
+    // Store.
+    histogram("postroad_store_batch_jobs", "Writes that shared one COMMIT."),
+    histogram("postroad_store_commit_seconds", "Time that a COMMIT took."),
+    histogram("postroad_store_job_seconds", "Time that a job took on the store's thread, by kind."),
+    histogram("postroad_store_job_wait_seconds", "Time that a job waited for its thread, by kind."),
+    gauge("postroad_store_jobs_waiting", "Jobs that wait for a thread, by kind."),
+    // Process.
+    gauge("process_resident_memory_bytes", "Resident memory."),
+    gauge("process_open_fds", "Open files and sockets."),
+    gauge("process_threads", "Threads."),
+    // Metrics about metrics (web).
+    counter("postroad_metrics_dropped_total", "Values not kept because a name had too many series."),
+    counter("postroad_metrics_failures_total", "Numbers that could not be looked up, by what."),
+];

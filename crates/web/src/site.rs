@@ -1,0 +1,150 @@
+//! What is served, and to whom.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, extract::State};
+use postroad_net::{Network, Stop};
+use postroad_store::Store;
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::health::Health;
+use crate::{Recorder, gather, page};
+
+/// What the pages say of the server.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The host name, as clients know it.
+    pub host: String,
+    /// The program's version.
+    pub version: String,
+    /// What is served where.
+    pub services: Vec<ServiceLine>,
+    /// Who may see metrics, versions and reasons; loopback always may.
+    pub insiders: Vec<Network>,
+}
+
+/// A line of the front page.
+#[derive(Debug, Clone)]
+pub struct ServiceLine {
+    /// Such as `IMAP`.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// In words, such as `TLS`, `STARTTLS` or `in clear`.
+    pub security: String,
+}
+
+/// The pages and what they are made from.
+pub struct Site {
+    pub(crate) about: About,
+    pub(crate) store: Store,
+    pub(crate) recorder: Recorder,
+    pub(crate) health: Health,
+}
+
+impl Site {
+    /// A site that shows this store and this recorder's metrics.
+    pub fn new(store: Store, recorder: Recorder, about: About) -> Site {
+        Site { about, health: Health::new(store.clone()), store, recorder }
+    }
+}
+
+/// Who asks, and whether the server is about to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) address: IpAddr,
+    pub(crate) stop: Stop,
+}
+
+impl Visitor {
+    fn is_insider(&self, about: &About) -> bool {
+        self.address.to_canonical().is_loopback() || about.insiders.iter().any(|network| network.contains(self.address))
+    }
+}
+
+pub(crate) fn routes(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(front))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(site)
+}
+
+async fn front(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {
+    page::html(StatusCode::OK, page::front(&site.about, visitor.is_insider(&site.about)))
+}
+
+async fn healthz(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {
+    let found = site.health.look().await;
+    let mut reasons = found.reasons.clone();
+    if visitor.stop.is_stopped() {
+        // So that a load balancer sends nobody else while the last connections end.
+        reasons.push("the server is stopping".to_owned());
+    }
+    let well = reasons.is_empty();
+    let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if well { "ok" } else { "unavailable" };
+    let body = if visitor.is_insider(&site.about) {
+        json!({
+            "status": status,
+            "reasons": reasons,
+            "version": site.about.version,
+            "database": found.database,
+            "blobs": found.blobs,
+        })
+    } else {
+        json!({ "status": status })
+    };
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+async fn metrics(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    if !visitor.is_insider(&site.about) {
+        return problem(
+            &headers,
+            StatusCode::FORBIDDEN,
+            "metrics are shown to this machine and to the networks that the settings name",
+        );
+    }
+    gather::queue(&site.store).await;
+    gather::process();
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (headers, site.recorder.render()).into_response()
+}
+
+async fn unknown(headers: HeaderMap) -> Response {
+    problem(&headers, StatusCode::NOT_FOUND, "there is no such page here")
+}
+
+async fn not_allowed(headers: HeaderMap) -> Response {
+    problem(&headers, StatusCode::METHOD_NOT_ALLOWED, "this page can only be looked at: use GET or HEAD")
+}
+
+/// HTML for browsers, JSON for programs.
+fn problem(headers: &HeaderMap, code: StatusCode, what: &str) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        page::html(code, page::problem(code.as_u16(), what))
+    } else {
+        // RFC 9457 names the members.
+        let body = json!({ "status": code.as_u16(), "title": what });
+        (code, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}
+
+/// No page takes a body; what is sent all the same is not read beyond this.
+const BODY_MAX: usize = 64 * 1024;
