@@ -2,10 +2,11 @@
 //!
 //! A new account has INBOX, Drafts, Sent, Archive, Junk and Trash, subscribed and with their roles.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
+use postroad_store::{AccountId, ModSeq, ReadTx, Row, Timestamp, WriteTx, params};
 
+use crate::journal::{self, Note, Operation};
 use crate::password::PasswordHash;
-use crate::{Address, By, Result};
+use crate::{Address, By, Error, Result, What, addresses, credentials, domains, mailbox_changes, sql};
 
 /// Named lock that serialises changes of accounts, addresses and domains:
 /// `Locks::named(accounts::DIRECTORY_LOCK)`.
@@ -66,41 +67,148 @@ pub struct NewAccount {
 ///
 /// Errors: `NotFound(Domain)` when the domain is not ours, `Exists(Address)`.
 pub fn create(tx: &mut WriteTx, by: &By, new: &NewAccount) -> Result<AccountId> {
-    unimplemented!()
+    let domain = domains::ours(tx, new.address.domain())?.ok_or(Error::NotFound(What::Domain))?;
+    let address = Address::new(new.address.local(), domain.as_str()).map_err(Error::AddressInvalid)?;
+    if addresses::find(tx, &address)?.is_some() {
+        return Err(Error::Exists(What::Address));
+    }
+    let id: AccountId = tx
+        .returning(
+            "INSERT INTO account (address, display_name, state, quota_bytes, quota_messages, used_bytes,
+                                  used_messages, modseq, next_mailbox, last_uidvalidity, created)
+             VALUES ($1, $2, 'active', $3, $4, 0, 0, 1, 1, 0, $5) RETURNING id",
+            params![
+                &address.to_string(),
+                &new.display_name,
+                sql::number(new.quota_bytes),
+                sql::number(new.quota_messages),
+                by.now
+            ],
+            |row| row.id(0),
+        )?
+        .pop()
+        .ok_or(Error::NotFound(What::Account))?;
+    addresses::insert(tx, &address, "account", Some(id))?;
+    mailbox_changes::furnish(tx, id, by.now)?;
+    if let Some(hash) = &new.password {
+        credentials::insert_password(tx, by, id, hash)?;
+    }
+    journal::end(tx, by, id, ModSeq(1), &Note { before: b"created\n", ..Note::plain(Operation::Account) })?;
+    Ok(id)
+}
+
+const COLUMNS: &str = "id, address, display_name, state, quota_bytes, quota_messages, used_bytes, used_messages,
+     modseq, created";
+
+fn account(row: &Row<'_>) -> postroad_store::Result<Account> {
+    Ok(Account {
+        id: row.id(0)?,
+        address: Address::stored(&row.text(1)?),
+        display_name: row.text(2)?,
+        state: State::from_name(&row.text(3)?),
+        quota_bytes: sql::unsigned(row, 4)?,
+        quota_messages: sql::unsigned(row, 5)?,
+        used_bytes: sql::unsigned(row, 6)?,
+        used_messages: sql::unsigned(row, 7)?,
+        modseq: row.id(8)?,
+        created: row.id(9)?,
+    })
+}
+
+impl State {
+    /// Its name in the database and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Active => "active",
+            State::Suspended => "suspended",
+            State::Deleted => "deleted",
+        }
+    }
+
+    /// From the database; what is unknown is not let in.
+    pub(crate) fn from_name(name: &str) -> State {
+        match name {
+            "active" => State::Active,
+            "deleted" => State::Deleted,
+            _ => State::Suspended,
+        }
+    }
 }
 
 /// An account by any of its own addresses (not through aliases with targets, not by sub-addresses).
 pub fn find(tx: &ReadTx, address: &Address) -> Result<Option<Account>> {
-    unimplemented!()
+    let Some(domain) = domains::ours(tx, address.domain())? else {
+        return Ok(None);
+    };
+    let text = format!(
+        "SELECT {COLUMNS} FROM account
+         WHERE id = (SELECT account FROM address WHERE domain = $1 AND local = $2 AND kind = 'account')"
+    );
+    Ok(tx.row(&text, params![domain.as_str(), &address.key()], account)?)
 }
 
-/// An account by its id.
+/// An account by its id. One statement.
 pub fn by_id(tx: &ReadTx, id: AccountId) -> Result<Option<Account>> {
-    unimplemented!()
+    Ok(tx.row(&format!("SELECT {COLUMNS} FROM account WHERE id = $1"), params![id], account)?)
 }
 
-/// Accounts in the order of their ids, after `after`.
+/// Accounts in the order of their ids, after `after`; deleted ones are not among them.
 pub fn list(tx: &ReadTx, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>> {
-    unimplemented!()
+    let text = format!("SELECT {COLUMNS} FROM account WHERE id > $1 AND state <> 'deleted' ORDER BY id LIMIT $2");
+    Ok(tx.rows(&text, params![after.unwrap_or_default(), sql::limit(limit)], account)?)
 }
 
 /// Gives it another display name.
 pub fn set_display_name(tx: &mut WriteTx, by: &By, id: AccountId, name: &str) -> Result<()> {
-    unimplemented!()
+    let old = existing(tx, id)?;
+    let modseq = journal::begin(tx, id)?;
+    tx.execute("UPDATE account SET display_name = $2 WHERE id = $1", params![id, name])?;
+    let before = format!("display_name\t{}\n", old.display_name);
+    journal::end(tx, by, id, modseq, &Note { before: before.as_bytes(), ..Note::plain(Operation::Account) })
 }
 
 /// Gives it another quota (0: no limit). What is there stays, also above the quota.
 pub fn set_quota(tx: &mut WriteTx, by: &By, id: AccountId, bytes: u64, messages: u64) -> Result<()> {
-    unimplemented!()
+    let old = existing(tx, id)?;
+    let modseq = journal::begin(tx, id)?;
+    tx.execute(
+        "UPDATE account SET quota_bytes = $2, quota_messages = $3 WHERE id = $1",
+        params![id, sql::number(bytes), sql::number(messages)],
+    )?;
+    let before = format!("quota\t{}\t{}\n", old.quota_bytes, old.quota_messages);
+    journal::end(tx, by, id, modseq, &Note { before: before.as_bytes(), ..Note::plain(Operation::Account) })
 }
 
 /// Suspends it or lets it work again; `State::Deleted` is refused here.
 pub fn set_state(tx: &mut WriteTx, by: &By, id: AccountId, state: State) -> Result<()> {
-    unimplemented!()
+    if state == State::Deleted {
+        return Err(Error::Refused("an account is deleted by its own command"));
+    }
+    let old = existing(tx, id)?;
+    if old.state == state {
+        return Ok(());
+    }
+    write_state(tx, by, id, old.state, state)
 }
 
 /// Takes its addresses and credentials away at once; its mail goes in the background
-/// ([`crate::retention::sweep`]).
+/// ([`crate::retention::sweep`]). Locks: the account's and [`DIRECTORY_LOCK`].
 pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
-    unimplemented!()
+    let old = existing(tx, id)?;
+    tx.execute("DELETE FROM address WHERE account = $1", params![id])?;
+    tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
+    tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
+    write_state(tx, by, id, old.state, State::Deleted)
+}
+
+/// An account that is not deleted.
+pub(crate) fn existing(tx: &ReadTx, id: AccountId) -> Result<Account> {
+    by_id(tx, id)?.filter(|account| account.state != State::Deleted).ok_or(Error::NotFound(What::Account))
+}
+
+fn write_state(tx: &mut WriteTx, by: &By, id: AccountId, old: State, new: State) -> Result<()> {
+    let modseq = journal::begin(tx, id)?;
+    tx.execute("UPDATE account SET state = $2 WHERE id = $1", params![id, new.name()])?;
+    let before = format!("state\t{}\n", old.name());
+    journal::end(tx, by, id, modseq, &Note { before: before.as_bytes(), ..Note::plain(Operation::Account) })
 }

@@ -1,8 +1,10 @@
 //! Entries are copied and moved: the same messages, other places.
 
-use postroad_store::{AccountId, ModSeq, WriteTx};
+use postroad_store::{AccountId, ModSeq, ReadTx, WriteTx, params};
 
-use crate::{By, MailboxId, Result, UidSet};
+use crate::journal::{self, Note, Operation};
+use crate::selected::{self, Before, Tally};
+use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, keywords, sql};
 
 /// What [`copy`] or [`move_to`] did (RFC 4315 COPYUID: the n-th source uid became the n-th target uid).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,9 @@ pub struct Copied {
 }
 
 /// Copies entries into a mailbox of the same account (which may be the same mailbox) with their flags.
-/// Costs nothing of the quota. Six statements for any number of entries, one or two more for keywords.
+/// Costs nothing of the quota. Six statements for any number of entries, one more for keywords.
+///
+/// Errors: `NotFound(Mailbox)` for the target, `Limit(Uids)`.
 pub fn copy(
     tx: &mut WriteTx,
     by: &By,
@@ -27,11 +31,19 @@ pub fn copy(
     uids: &UidSet,
     to: MailboxId,
 ) -> Result<Copied> {
-    unimplemented!()
+    let entries = selected::entries(tx, account, from, uids)?;
+    let target = Target::find(tx, account, to, entries.len())?;
+    if entries.is_empty() {
+        return Ok(target.nothing());
+    }
+    let modseq = journal::begin(tx, account)?;
+    let copied = place(tx, by, account, from, &entries, &target, modseq)?;
+    note(tx, by, account, Operation::Copy, from, to, &copied)?;
+    Ok(copied)
 }
 
 /// Moves entries (RFC 6851): in one operation they are in `to` and gone from `from`.
-/// Nine statements for any number of entries, one or two more for keywords.
+/// Nine statements for any number of entries, one more for keywords. Errors as [`copy`].
 pub fn move_to(
     tx: &mut WriteTx,
     by: &By,
@@ -40,5 +52,124 @@ pub fn move_to(
     uids: &UidSet,
     to: MailboxId,
 ) -> Result<Copied> {
-    unimplemented!()
+    let entries = selected::entries(tx, account, from, uids)?;
+    let target = Target::find(tx, account, to, entries.len())?;
+    if entries.is_empty() {
+        return Ok(target.nothing());
+    }
+    let modseq = journal::begin(tx, account)?;
+    let moved = refile(tx, by, account, from, &entries, &target, modseq)?;
+    note(tx, by, account, Operation::Move, from, to, &moved)?;
+    Ok(moved)
+}
+
+fn note(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    operation: Operation,
+    from: MailboxId,
+    to: MailboxId,
+    copied: &Copied,
+) -> Result<()> {
+    let modseq = copied.modseq.ok_or(Error::NotFound(What::Message))?;
+    let note = Note {
+        operation,
+        mailbox: Some(from),
+        other: Some(to),
+        uids: &copied.source,
+        other_uids: &copied.target,
+        before: b"",
+    };
+    journal::end(tx, by, account, modseq, &note)
+}
+
+/// A mailbox that takes entries.
+pub(crate) struct Target {
+    pub(crate) id: MailboxId,
+    pub(crate) uidvalidity: u32,
+    pub(crate) uidnext: u32,
+}
+
+impl Target {
+    /// A selectable mailbox with room for `count` more uids. One statement.
+    pub(crate) fn find(tx: &ReadTx, account: AccountId, id: MailboxId, count: usize) -> Result<Target> {
+        let target = tx
+            .row(
+                "SELECT uidvalidity, uidnext FROM mailbox WHERE account = $1 AND id = $2 AND selectable = 1",
+                params![account, id],
+                |row| Ok(Target { id, uidvalidity: sql::small(row, 0)?, uidnext: sql::small(row, 1)? }),
+            )?
+            .ok_or(Error::NotFound(What::Mailbox))?;
+        let room = usize::try_from(u32::MAX - target.uidnext).unwrap_or(usize::MAX);
+        if count > room {
+            return Err(Error::Limit(Bound::Uids));
+        }
+        Ok(target)
+    }
+
+    fn nothing(&self) -> Copied {
+        Copied { modseq: None, uidvalidity: self.uidvalidity, source: UidSet::new(), target: UidSet::new() }
+    }
+}
+
+/// Puts `entries` of `from` also into the target. Two statements, one more for keywords.
+fn place(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    from: MailboxId,
+    entries: &[Before],
+    target: &Target,
+    modseq: ModSeq,
+) -> Result<Copied> {
+    let source = selected::uids(entries);
+    tx.execute(
+        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
+         SELECT e.account, CAST($4 AS BIGINT), $5 + row_number() OVER (ORDER BY e.uid) - 1, e.message, e.flags,
+                e.keywords, CAST($6 AS BIGINT), CAST($7 AS BIGINT), e.size
+         FROM {ints:$3} AS r CROSS JOIN entry AS e
+         WHERE e.account = $1 AND e.mailbox = $2
+           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
+        params![account, from, source.packed(), target.id, target.uidnext, modseq, by.now],
+    )?;
+    let used = entries.iter().flat_map(|entry| entry.keywords.iter());
+    if target.id != from {
+        keywords::carry(tx, account, target.id, modseq, used)?;
+    }
+    admit(tx, account, target, modseq, Tally::of(entries))?;
+    let last = target.uidnext + u32::try_from(entries.len()).unwrap_or(u32::MAX) - 1;
+    Ok(Copied {
+        modseq: Some(modseq),
+        uidvalidity: target.uidvalidity,
+        source,
+        target: UidSet::range(target.uidnext, last),
+    })
+}
+
+/// Counts entries that were put into the target under its next uids. One statement.
+pub(crate) fn admit(tx: &mut WriteTx, account: AccountId, target: &Target, modseq: ModSeq, tally: Tally) -> Result<()> {
+    tx.execute(
+        "UPDATE mailbox SET uidnext = uidnext + $3, messages = messages + $3, unseen = unseen + $4,
+                            deleted = deleted + $5, size = size + $6, highest_modseq = $7
+         WHERE account = $1 AND id = $2",
+        params![account, target.id, tally.messages, tally.unseen, tally.deleted, tally.size, modseq],
+    )?;
+    Ok(())
+}
+
+/// Puts `entries` into the target and takes them out of `from`. Five statements, one more for keywords.
+pub(crate) fn refile(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    from: MailboxId,
+    entries: &[Before],
+    target: &Target,
+    modseq: ModSeq,
+) -> Result<Copied> {
+    let moved = place(tx, by, account, from, entries, target, modseq)?;
+    crate::expunge::take_out(tx, by, account, from, &moved.source, modseq, crate::expunge::After::Elsewhere)?;
+    selected::count(tx, account, from, modseq, Tally::of(entries).negative())?;
+    Ok(moved)
 }

@@ -6,10 +6,12 @@
 //! let authenticated = candidates.verify(password, Service::Imap, now)?;
 //! ```
 
-use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx};
+use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 
+use crate::accounts::{self, State};
+use crate::journal::{self, Note, Operation};
 use crate::password::PasswordHash;
-use crate::{Actor, Address, By, Result, Service};
+use crate::{Actor, Address, Bound, By, Error, Result, Service, What};
 
 /// Most app passwords of an account.
 pub const MAX_APP_PASSWORDS: usize = 50;
@@ -18,6 +20,27 @@ pub const MAX_APP_PASSWORDS: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Candidates {
     login: String,
+    owner: Option<Owner>,
+}
+
+/// The account behind a login.
+#[derive(Debug, Clone)]
+struct Owner {
+    account: AccountId,
+    address: Address,
+    state: State,
+    stored: Vec<Stored>,
+}
+
+/// A credential as stored.
+#[derive(Debug, Clone)]
+struct Stored {
+    id: i64,
+    name: Option<String>,
+    hash: PasswordHash,
+    scopes: Vec<Service>,
+    expires: Option<Timestamp>,
+    last_used: Option<Timestamp>,
 }
 
 /// That somebody proved to be who they say. Only a successful [`Candidates::verify`] makes one.
@@ -29,6 +52,7 @@ pub struct Authenticated {
     service: Service,
     credential: i64,
     app: Option<String>,
+    last_used: Option<Timestamp>,
 }
 
 /// Why a login was refused. The client learns no difference between wrong and unknown.
@@ -45,9 +69,52 @@ pub enum Refused {
 }
 
 /// Takes a login's hashes out: by any address of the account, or by the bare local part when there is
-/// one domain only. One or two statements.
+/// one domain only. Two or three statements.
 pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
-    unimplemented!()
+    let nobody = Candidates { login: login.to_owned(), owner: None };
+    let Some(address) = login_address(tx, login)? else {
+        return Ok(nobody);
+    };
+    let owner = tx.row(
+        "SELECT x.id, x.address, x.state FROM address AS a JOIN account AS x ON x.id = a.account
+         WHERE a.domain = COALESCE((SELECT d.domain FROM domain_alias AS d WHERE d.alias = $1), $1)
+           AND a.local = $2 AND a.kind = 'account' AND x.state <> 'deleted'",
+        params![address.domain().as_str(), &address.key()],
+        |row| {
+            let (account, state) = (row.id(0)?, State::from_name(&row.text(2)?));
+            Ok(Owner { account, address: Address::stored(&row.text(1)?), state, stored: Vec::new() })
+        },
+    )?;
+    let Some(mut owner) = owner else {
+        return Ok(nobody);
+    };
+    owner.stored = tx.rows(
+        "SELECT id, name, hash, scopes, expires, last_used FROM credential WHERE account = $1",
+        params![owner.account],
+        |row| {
+            Ok(Stored {
+                id: row.int(0)?,
+                name: row.text_or_null(1)?,
+                hash: PasswordHash::stored(row.text(2)?),
+                scopes: scopes(&row.text(3)?),
+                expires: row.int_or_null(4)?.map(Timestamp),
+                last_used: row.int_or_null(5)?.map(Timestamp),
+            })
+        },
+    )?;
+    Ok(Candidates { owner: Some(owner), ..nobody })
+}
+
+/// The address that a login means.
+fn login_address(tx: &ReadTx, login: &str) -> Result<Option<Address>> {
+    if login.contains('@') {
+        return Ok(Address::parse(login).ok());
+    }
+    let domains = tx.rows("SELECT name FROM domain LIMIT 2", params![], |row| row.text(0))?;
+    match domains.as_slice() {
+        [only] => Ok(Address::new(login, only).ok()),
+        [] | [..] => Ok(None),
+    }
 }
 
 impl Candidates {
@@ -58,12 +125,81 @@ impl Candidates {
         service: Service,
         now: Timestamp,
     ) -> std::result::Result<Authenticated, Refused> {
-        unimplemented!()
+        let stored = self.owner.as_ref().map_or(&[][..], |owner| &owner.stored);
+        let main = stored.iter().find(|stored| !stored.hash.is_quick());
+        // Both kinds are always tried, so that the time tells nothing.
+        let dummy = PasswordHash::dummy();
+        let slow = main.map_or(&dummy, |stored| &stored.hash).matches(password);
+        let app = stored.iter().filter(|stored| stored.hash.is_quick()).find(|stored| stored.hash.matches(password));
+        let hit = if slow { main.or(app) } else { app };
+        match (&self.owner, hit) {
+            (Some(owner), Some(stored)) => self.grant(owner, stored, service, now),
+            (Some(_) | None, Some(_) | None) => Err(Refused::Wrong),
+        }
+    }
+
+    /// The password is right: does it count?
+    fn grant(
+        &self,
+        owner: &Owner,
+        stored: &Stored,
+        service: Service,
+        now: Timestamp,
+    ) -> std::result::Result<Authenticated, Refused> {
+        if owner.state != State::Active {
+            return Err(Refused::Suspended);
+        }
+        if stored.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refused::Expired);
+        }
+        if !stored.scopes.contains(&service) {
+            return Err(Refused::Scope);
+        }
+        Ok(Authenticated {
+            account: owner.account,
+            address: owner.address.clone(),
+            login: self.login.clone(),
+            service,
+            credential: stored.id,
+            app: stored.name.clone(),
+            last_used: stored.last_used,
+        })
     }
 
     /// The account, when the login is one's: for limits and the log, not for any answer to the client.
     pub fn account(&self) -> Option<AccountId> {
-        unimplemented!()
+        self.owner.as_ref().map(|owner| owner.account)
+    }
+
+    /// Everything that a verification depends on except the password and the time, for [`crate::LoginCache`].
+    pub(crate) fn fingerprint(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        if let Some(owner) = &self.owner {
+            hasher.update(&owner.account.0.to_le_bytes());
+            hasher.update(owner.state.name().as_bytes());
+            for stored in &owner.stored {
+                hasher.update(&stored.id.to_le_bytes());
+                hasher.update(&stored.expires.map_or(0, |expires| expires.0).to_le_bytes());
+                hasher.update(&[u8::try_from(stored.scopes.len()).unwrap_or(u8::MAX)]);
+                for scope in &stored.scopes {
+                    hasher.update(scope.name().as_bytes());
+                }
+                hasher.update(stored.hash.as_str().as_bytes());
+            }
+        }
+        hasher.finalize()
+    }
+
+    /// The credential that `remembered` was made with, checked again in all but the password.
+    pub(crate) fn again(
+        &self,
+        credential: i64,
+        service: Service,
+        now: Timestamp,
+    ) -> Option<std::result::Result<Authenticated, Refused>> {
+        let owner = self.owner.as_ref()?;
+        let stored = owner.stored.iter().find(|stored| stored.id == credential)?;
+        Some(self.grant(owner, stored, service, now))
     }
 }
 
@@ -91,6 +227,16 @@ impl Authenticated {
     /// The app password's name, when one was used.
     pub fn app(&self) -> Option<&str> {
         self.app.as_deref()
+    }
+
+    /// Which credential: its number in the account.
+    pub(crate) fn credential(&self) -> i64 {
+        self.credential
+    }
+
+    /// Whether the last use is older than a day, so that [`touch`] is worth a write.
+    pub fn should_touch(&self, now: Timestamp) -> bool {
+        self.last_used.is_none_or(|last| now.0 - last.0 >= TOUCH_MICROS)
     }
 
     /// The journal's author for what this login does.
@@ -131,34 +277,110 @@ pub struct NewAppPassword {
 
 /// Sets the account's password.
 pub fn set_password(tx: &mut WriteTx, by: &By, account: AccountId, hash: &PasswordHash) -> Result<()> {
-    unimplemented!()
+    accounts::existing(tx, account)?;
+    let modseq = journal::begin(tx, account)?;
+    tx.execute("DELETE FROM credential WHERE account = $1 AND name IS NULL", params![account])?;
+    insert_password(tx, by, account, hash)?;
+    let note = Note { before: b"password\n", ..Note::plain(Operation::Credential) };
+    journal::end(tx, by, account, modseq, &note)
 }
 
-/// Adds an app password; answers with its number.
+/// Writes the row of an account's password. One statement.
+pub(crate) fn insert_password(tx: &mut WriteTx, by: &By, account: AccountId, hash: &PasswordHash) -> Result<()> {
+    insert(tx, by, account, new_id(), None, &Service::ALL, None, hash)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row, column by column")]
+fn insert(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    id: i64,
+    name: Option<&str>,
+    scopes: &[Service],
+    expires: Option<Timestamp>,
+    hash: &PasswordHash,
+) -> Result<()> {
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+    tx.execute(
+        "INSERT INTO credential (account, id, name, hash, scopes, expires, created)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        params![account, id, name, hash.as_str(), &scopes.join(" "), expires, by.now],
+    )?;
+    Ok(())
+}
+
+fn scopes(text: &str) -> Vec<Service> {
+    text.split_ascii_whitespace().filter_map(Service::from_name).collect()
+}
+
+/// Adds an app password; answers with its number. Errors: `Refused` for no name or no scope,
+/// `Exists(Credential)`, `Limit(AppPasswords)`.
 pub fn add_app_password(tx: &mut WriteTx, by: &By, account: AccountId, new: &NewAppPassword) -> Result<i64> {
-    unimplemented!()
+    accounts::existing(tx, account)?;
+    if new.name.is_empty() || new.name.len() > MAX_APP_NAME_BYTES {
+        return Err(Error::Refused("an app password has a name of at most 200 bytes"));
+    }
+    if new.scopes.is_empty() {
+        return Err(Error::Refused("an app password is for at least one service"));
+    }
+    let others = list(tx, account)?;
+    if others.iter().any(|other| other.name.as_ref() == Some(&new.name)) {
+        return Err(Error::Exists(What::Credential));
+    }
+    if others.iter().filter(|other| other.name.is_some()).count() >= MAX_APP_PASSWORDS {
+        return Err(Error::Limit(Bound::AppPasswords));
+    }
+    let modseq = journal::begin(tx, account)?;
+    let id = new_id();
+    insert(tx, by, account, id, Some(&new.name), &new.scopes, new.expires, &new.hash)?;
+    let before = format!("- {}\n", new.name);
+    let note = Note { before: before.as_bytes(), ..Note::plain(Operation::Credential) };
+    journal::end(tx, by, account, modseq, &note)?;
+    Ok(id)
 }
 
-/// The account's credentials.
+/// The account's credentials, the oldest first.
 pub fn list(tx: &ReadTx, account: AccountId) -> Result<Vec<Credential>> {
-    unimplemented!()
+    let rows = tx.rows(
+        "SELECT id, name, scopes, expires, created, last_used FROM credential WHERE account = $1 ORDER BY id",
+        params![account],
+        |row| {
+            Ok(Credential {
+                id: row.int(0)?,
+                name: row.text_or_null(1)?,
+                scopes: scopes(&row.text(2)?),
+                expires: row.int_or_null(3)?.map(Timestamp),
+                created: row.id(4)?,
+                last_used: row.int_or_null(5)?.map(Timestamp),
+            })
+        },
+    )?;
+    Ok(rows)
 }
 
 /// Takes an app password (by its number) away; it stops to work with the next login.
 pub fn remove(tx: &mut WriteTx, by: &By, account: AccountId, id: i64) -> Result<()> {
-    unimplemented!()
+    let credential = list(tx, account)?.into_iter().find(|credential| credential.id == id);
+    let name = credential.and_then(|credential| credential.name).ok_or(Error::NotFound(What::Credential))?;
+    let modseq = journal::begin(tx, account)?;
+    tx.execute("DELETE FROM credential WHERE account = $1 AND id = $2", params![account, id])?;
+    let before = format!("+ {name}\n");
+    let note = Note { before: before.as_bytes(), ..Note::plain(Operation::Credential) };
+    journal::end(tx, by, account, modseq, &note)
 }
 
-/// Notes that a credential was used, at most once a day (then one statement that finds nothing to do);
-/// not an operation of the account. Locks: none.
+/// Notes that a credential was used; ask [`Authenticated::should_touch`] before. Not an operation of the
+/// account. Locks: none. One statement.
 pub fn touch(tx: &mut WriteTx, login: &Authenticated, now: Timestamp) -> Result<()> {
-    unimplemented!()
+    tx.execute(
+        "UPDATE credential SET last_used = $3 WHERE account = $1 AND id = $2",
+        params![login.account, login.credential, now],
+    )?;
+    Ok(())
 }
 
-/// Whether [`touch`] would write: decided on what [`Candidates`] knew, so that most logins need no write.
-impl Authenticated {
-    /// Whether the last use is older than a day.
-    pub fn should_touch(&self, now: Timestamp) -> bool {
-        unimplemented!()
-    }
-}
+/// How exactly the last use of a credential is known.
+const TOUCH_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Longest name of an app password.
+const MAX_APP_NAME_BYTES: usize = 200;

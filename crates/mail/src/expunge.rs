@@ -1,8 +1,11 @@
 //! Entries are removed and restored.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
+use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
 
-use crate::{By, Flags, Keywords, MailboxId, MessageId, Result, UidSet};
+use crate::copy::{Copied, Target, admit};
+use crate::journal::{self, Note, Operation};
+use crate::selected::{self, Before, Tally};
+use crate::{By, Error, Flags, Keywords, MailboxId, MessageId, Result, UidSet, keywords, sql};
 
 /// What [`expunge`] or [`remove`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +25,92 @@ pub fn expunge(
     mailbox: MailboxId,
     only: Option<&UidSet>,
 ) -> Result<Expunged> {
-    unimplemented!()
+    let all = UidSet::all();
+    let entries = selected::deleted(tx, account, mailbox, only.unwrap_or(&all))?;
+    take(tx, by, account, mailbox, &entries)
 }
 
-/// Removes entries whatever their flags (POP3 QUIT, JMAP).
+/// Removes entries whatever their flags (POP3 QUIT, JMAP). Eight statements for any number of entries.
 pub fn remove(tx: &mut WriteTx, by: &By, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Expunged> {
-    unimplemented!()
+    let entries = selected::entries(tx, account, mailbox, uids)?;
+    take(tx, by, account, mailbox, &entries)
+}
+
+/// Removes `entries`. Seven statements.
+fn take(tx: &mut WriteTx, by: &By, account: AccountId, mailbox: MailboxId, entries: &[Before]) -> Result<Expunged> {
+    if entries.is_empty() {
+        return Ok(Expunged { modseq: None, uids: UidSet::new() });
+    }
+    let modseq = journal::begin(tx, account)?;
+    let uids = selected::uids(entries);
+    take_out(tx, by, account, mailbox, &uids, modseq, After::Restorable)?;
+    give_back(tx, account, mailbox, modseq)?;
+    selected::count(tx, account, mailbox, modseq, Tally::of(entries).negative())?;
+    let note = Note {
+        mailbox: Some(mailbox),
+        uids: &uids,
+        before: &selected::flags_before(entries),
+        ..Note::plain(Operation::Expunge)
+    };
+    journal::end(tx, by, account, modseq, &note)?;
+    Ok(Expunged { modseq: Some(modseq), uids })
+}
+
+/// What becomes of entries that are taken out of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// They can be restored.
+    Restorable,
+    /// They live on in another mailbox.
+    Elsewhere,
+}
+
+/// Takes entries out of a mailbox; counters are the caller's. Two statements.
+pub(crate) fn take_out(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    modseq: ModSeq,
+    after: After,
+) -> Result<()> {
+    let packed = uids.packed();
+    tx.execute(
+        "INSERT INTO expunged (account, mailbox, uid, message, flags, keywords, saved, size, modseq, at, restorable)
+         SELECT e.account, e.mailbox, e.uid, e.message, e.flags, e.keywords, e.saved, e.size,
+                CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT)
+         FROM {ints:$3} AS r CROSS JOIN entry AS e
+         WHERE e.account = $1 AND e.mailbox = $2
+           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
+        params![account, mailbox, &packed, modseq, by.now, after == After::Restorable],
+    )?;
+    tx.execute(
+        "DELETE FROM entry WHERE account = $1 AND mailbox = $2 AND uid IN (
+             SELECT e.uid FROM {ints:$3} AS r CROSS JOIN entry AS e
+             WHERE e.account = $1 AND e.mailbox = $2
+               AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))",
+        params![account, mailbox, &packed],
+    )?;
+    Ok(())
+}
+
+/// Gives the quota of contents back that the operation `modseq` took the last entry of. Two statements.
+pub(crate) fn give_back(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, modseq: ModSeq) -> Result<()> {
+    let (messages, bytes) = tx.one(
+        "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(m.size), 0) AS BIGINT)
+         FROM (SELECT DISTINCT x.message FROM expunged x
+               WHERE x.account = $1 AND x.mailbox = $2 AND x.modseq = $3) AS gone
+         JOIN message m ON m.account = $1 AND m.id = gone.message
+         WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.account = $1 AND e.message = gone.message)",
+        params![account, mailbox, modseq],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    tx.execute(
+        "UPDATE account SET used_messages = used_messages - $2, used_bytes = used_bytes - $3 WHERE id = $1",
+        params![account, messages, bytes],
+    )?;
+    Ok(())
 }
 
 /// An entry that was removed and can be restored.
@@ -51,10 +134,29 @@ pub struct Removed {
 
 /// What was removed from a mailbox (also a deleted one) and can be restored, the latest first.
 pub fn removed(tx: &ReadTx, account: AccountId, mailbox: MailboxId, limit: usize) -> Result<Vec<Removed>> {
-    unimplemented!()
+    let rows = tx.rows(
+        "SELECT uid, message, flags, keywords, size, at, modseq FROM expunged
+         WHERE account = $1 AND mailbox = $2 AND restorable = 1 ORDER BY modseq DESC, uid DESC LIMIT $3",
+        params![account, mailbox, sql::limit(limit)],
+        |row| {
+            Ok(Removed {
+                uid: sql::small(row, 0)?,
+                message: row.id(1)?,
+                flags: Flags::from_bits(row.int(2)?),
+                keywords: Keywords::stored(row.text(3)?),
+                size: sql::unsigned(row, 4)?,
+                at: row.id(5)?,
+                modseq: row.id(6)?,
+            })
+        },
+    )?;
+    Ok(rows)
 }
 
 /// Puts removed entries back, under new uids, without `\Deleted`, into `to`. Counts against the quota again.
+/// Nine statements for any number of entries, one more for keywords.
+///
+/// Errors: `NotFound(Mailbox)` for `to`, `Limit(Uids)`, `OverQuota`.
 pub fn restore(
     tx: &mut WriteTx,
     by: &By,
@@ -62,6 +164,75 @@ pub fn restore(
     mailbox: MailboxId,
     uids: &UidSet,
     to: MailboxId,
-) -> Result<crate::copy::Copied> {
-    unimplemented!()
+) -> Result<Copied> {
+    let mut entries = selected::restorable(tx, account, mailbox, uids)?;
+    let target = Target::find(tx, account, to, entries.len())?;
+    let source = selected::uids(&entries);
+    if entries.is_empty() {
+        return Ok(Copied { modseq: None, uidvalidity: target.uidvalidity, source, target: UidSet::new() });
+    }
+    let modseq = claim_quota(tx, account, mailbox, &source)?;
+    tx.execute(
+        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
+         SELECT e.account, CAST($4 AS BIGINT), $5 + row_number() OVER (ORDER BY e.uid) - 1, e.message,
+                (e.flags & 23), e.keywords, CAST($6 AS BIGINT), CAST($7 AS BIGINT), e.size
+         FROM {ints:$3} AS r CROSS JOIN expunged AS e
+         WHERE e.account = $1 AND e.mailbox = $2 AND e.restorable = 1
+           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
+        params![account, mailbox, source.packed(), to, target.uidnext, modseq, by.now],
+    )?;
+    tx.execute(
+        "UPDATE expunged SET restorable = 0 WHERE account = $1 AND mailbox = $2 AND uid IN (
+             SELECT x.uid FROM {ints:$3} AS r CROSS JOIN expunged AS x
+             WHERE x.account = $1 AND x.mailbox = $2
+               AND x.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))",
+        params![account, mailbox, source.packed()],
+    )?;
+    let used = entries.iter().flat_map(|entry| entry.keywords.iter());
+    keywords::carry(tx, account, to, modseq, used)?;
+    for entry in &mut entries {
+        entry.flags = entry.flags.without(Flags::DELETED);
+    }
+    admit(tx, account, &target, modseq, Tally::of(&entries))?;
+    let last = target.uidnext + u32::try_from(entries.len()).unwrap_or(u32::MAX) - 1;
+    let restored = Copied {
+        modseq: Some(modseq),
+        uidvalidity: target.uidvalidity,
+        source,
+        target: UidSet::range(target.uidnext, last),
+    };
+    let note = Note {
+        operation: Operation::Restore,
+        mailbox: Some(mailbox),
+        other: Some(to),
+        uids: &restored.source,
+        other_uids: &restored.target,
+        before: b"",
+    };
+    journal::end(tx, by, account, modseq, &note)?;
+    Ok(restored)
+}
+
+/// Begins the operation and counts the contents that have no live entry. Two statements.
+fn claim_quota(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<ModSeq> {
+    let (messages, bytes) = tx.one(
+        "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(m.size), 0) AS BIGINT)
+         FROM (SELECT DISTINCT x.message FROM {ints:$3} AS r CROSS JOIN expunged AS x
+               WHERE x.account = $1 AND x.mailbox = $2 AND x.restorable = 1
+                 AND x.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)) AS back
+         JOIN message m ON m.account = $1 AND m.id = back.message
+         WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.account = $1 AND e.message = back.message)",
+        params![account, mailbox, uids.packed()],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    tx.returning(
+        "UPDATE account SET modseq = modseq + 1, used_messages = used_messages + $2, used_bytes = used_bytes + $3
+         WHERE id = $1 AND (quota_messages = 0 OR used_messages + $2 <= quota_messages)
+           AND (quota_bytes = 0 OR used_bytes + $3 <= quota_bytes)
+         RETURNING modseq",
+        params![account, messages, bytes],
+        |row| row.id(0),
+    )?
+    .pop()
+    .ok_or(Error::OverQuota)
 }

@@ -1,8 +1,16 @@
 //! Flags and keywords of entries change.
 
-use postroad_store::{AccountId, ModSeq, WriteTx};
+use std::collections::HashSet;
 
-use crate::{By, Flags, Keyword, Keywords, MailboxId, Result, UidSet};
+use postroad_store::{AccountId, ModSeq, Param, WriteTx};
+
+use crate::journal::{self, Note, Operation};
+use crate::keywords::{self, Spelled};
+use crate::selected::{self, Before, Tally};
+use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, Result, UidSet};
+
+/// Most keywords that one change names: they become one SQL expression.
+pub const MAX_NAMED: usize = 200;
 
 /// How flags change (RFC 9051 §6.4.6).
 #[derive(Debug, Clone)]
@@ -42,7 +50,8 @@ pub struct ChangedEntry {
 /// Changes the flags of the entries in `uids` that exist. Uids that do not exist are in no part of the
 /// answer. Only entries whose flags really change get the new modseq.
 ///
-/// Five statements for any number of entries, two to three more when keywords are named.
+/// Five statements for any number of entries, one to two more when keywords are named.
+/// Errors: `Limit(Keywords)`.
 pub fn change(
     tx: &mut WriteTx,
     by: &By,
@@ -52,5 +61,142 @@ pub fn change(
     change: &FlagChange,
     unchanged_since: Option<ModSeq>,
 ) -> Result<Changed> {
-    unimplemented!()
+    let named = change.keywords();
+    if named.len() > MAX_NAMED {
+        return Err(Error::Limit(Bound::Keywords));
+    }
+    let spelled = keywords::spell(tx, account, mailbox, named)?;
+    let mut answer = Changed { modseq: None, changed: Vec::new(), unchanged: UidSet::new(), modified: UidSet::new() };
+    let mut before = Vec::new();
+    for entry in selected::entries(tx, account, mailbox, uids)? {
+        if unchanged_since.is_some_and(|since| entry.modseq > since) {
+            answer.modified.insert(entry.uid);
+            continue;
+        }
+        let (flags, keywords) = change.applied(&entry, &spelled);
+        if flags == entry.flags && same(&keywords, &entry.keywords) {
+            answer.unchanged.insert(entry.uid);
+            continue;
+        }
+        answer.changed.push(ChangedEntry { uid: entry.uid, flags, keywords });
+        before.push(entry);
+    }
+    if before.is_empty() {
+        return Ok(answer);
+    }
+    let modseq = journal::begin(tx, account)?;
+    let changed = selected::uids(&before);
+    change.write(tx, account, mailbox, &changed, &spelled, modseq)?;
+    if !matches!(change, FlagChange::Remove(..)) {
+        keywords::learn(tx, account, mailbox, modseq, &spelled)?;
+    }
+    let was = Tally::of(&before);
+    let tally = Tally {
+        messages: 0,
+        unseen: answer.changed.iter().map(|entry| selected::unseen(entry.flags)).sum::<i64>() - was.unseen,
+        deleted: answer.changed.iter().map(|entry| selected::deleted_count(entry.flags)).sum::<i64>() - was.deleted,
+        size: 0,
+    };
+    selected::count(tx, account, mailbox, modseq, tally)?;
+    let note = Note {
+        mailbox: Some(mailbox),
+        uids: &changed,
+        before: &selected::flags_before(&before),
+        ..Note::plain(Operation::Flags)
+    };
+    journal::end(tx, by, account, modseq, &note)?;
+    answer.modseq = Some(modseq);
+    Ok(answer)
+}
+
+/// Whether both are the same set.
+fn same(a: &Keywords, b: &Keywords) -> bool {
+    a == b || a.iter().collect::<HashSet<_>>() == b.iter().collect::<HashSet<_>>()
+}
+
+impl FlagChange {
+    fn keywords(&self) -> &[Keyword] {
+        match self {
+            FlagChange::Add(_, keywords) | FlagChange::Remove(_, keywords) | FlagChange::Replace(_, keywords) => {
+                keywords
+            }
+        }
+    }
+
+    /// An entry's flags after the change: exactly what [`FlagChange::write`] does in SQL.
+    fn applied(&self, entry: &Before, spelled: &Spelled) -> (Flags, Keywords) {
+        let kept = |named: &[Keyword]| -> Vec<Keyword> {
+            let own = entry.keywords.iter().map(|text| Keyword::stored(text.to_owned()));
+            own.filter(|keyword| !named.contains(keyword)).collect()
+        };
+        match self {
+            FlagChange::Add(flags, _) => {
+                let keywords = kept(&spelled.all).into_iter().chain(spelled.all.iter().cloned()).collect();
+                (entry.flags | *flags, keywords)
+            }
+            FlagChange::Remove(flags, _) => (entry.flags.without(*flags), kept(&spelled.known).into_iter().collect()),
+            FlagChange::Replace(flags, _) => (*flags, spelled.all.iter().cloned().collect()),
+        }
+    }
+
+    /// Writes the change to all of `uids`. One statement; its text depends on how many keywords are named.
+    fn write(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        spelled: &Spelled,
+        modseq: ModSeq,
+    ) -> Result<()> {
+        // flags = (flags & $5) | $6
+        let (keep, set, named): (Flags, Flags, &[Keyword]) = match self {
+            FlagChange::Add(flags, _) => (Flags::ALL, *flags, &spelled.all),
+            FlagChange::Remove(flags, _) => (Flags::ALL.without(*flags), Flags::NONE, &spelled.known),
+            FlagChange::Replace(flags, _) => (Flags::NONE, *flags, &spelled.all),
+        };
+        let all: Keywords = named.iter().cloned().collect();
+        let single: Vec<String> = named.iter().map(|keyword| format!(" {keyword} ")).collect();
+        let packed = uids.packed();
+        let mut params = vec![
+            Param::from(account),
+            Param::from(mailbox),
+            Param::from(&packed),
+            Param::from(modseq),
+            Param::from(keep.bits()),
+            Param::from(set.bits()),
+        ];
+        let keywords = match self {
+            FlagChange::Replace(..) => {
+                params.push(Param::from(all.as_stored()));
+                "$7".to_owned()
+            }
+            FlagChange::Add(..) | FlagChange::Remove(..) if named.is_empty() => "keywords".to_owned(),
+            FlagChange::Add(..) => {
+                params.push(Param::from(all.as_stored().trim_start()));
+                params.extend(single.iter().map(Param::from));
+                format!("{} || CAST($7 AS TEXT)", without("COALESCE(NULLIF(keywords, ''), ' ')", 8, single.len()))
+            }
+            FlagChange::Remove(..) => {
+                params.extend(single.iter().map(Param::from));
+                format!("COALESCE(NULLIF({}, ' '), '')", without("keywords", 7, single.len()))
+            }
+        };
+        tx.execute(
+            &format!(
+                "UPDATE entry SET flags = (flags & $5) | $6, keywords = {keywords}, modseq = $4
+                 WHERE account = $1 AND mailbox = $2 AND uid IN (
+                     SELECT e.uid FROM {{ints:$3}} AS r CROSS JOIN entry AS e
+                     WHERE e.account = $1 AND e.mailbox = $2
+                       AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))"
+            ),
+            &params,
+        )?;
+        Ok(())
+    }
+}
+
+/// SQL that takes the keywords in `$first ..` (each with a space on both sides) out of `text`.
+fn without(text: &str, first: usize, count: usize) -> String {
+    (first..first + count).fold(text.to_owned(), |inner, number| format!("replace({inner}, ${number}, ' ')"))
 }

@@ -2,11 +2,25 @@
 
 use std::fmt;
 
+use postroad_store::Param;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $letter:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub i64);
+
+        impl From<i64> for $name {
+            fn from(value: i64) -> $name {
+                $name(value)
+            }
+        }
+
+        impl From<$name> for Param<'_> {
+            fn from(value: $name) -> Self {
+                Param::Int(value.0)
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,17 +7,31 @@
 //! let arrival = intake.finish(received_and_return_path)?;      // blocking: fsync
 //! ```
 
-use postroad_message::{Limits, Summary};
+use postroad_message::{Limits, Parser, Summary};
 use postroad_store::{Prepared, Upload};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Longest header block in bytes; a longer one is refused.
 pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
 /// A message that is coming in.
 pub struct Intake {
+    parser: Parser,
+    upload: Upload,
     header: Vec<u8>,
+    state: State,
+}
+
+/// How far a message has come.
+enum State {
+    /// No line of the header block so far is empty. `line` is where the current line begins, `seen` how far
+    /// it was searched for its end.
+    Header { line: usize, seen: usize },
+    /// The header block may be edited; these bytes follow it.
+    Ended { body: Vec<u8> },
+    /// The parser has seen the header block, and all body bytes so far.
+    Body,
 }
 
 /// What a [`Intake::feed`] brought about.
@@ -49,12 +63,33 @@ pub struct Arrival {
 impl Intake {
     /// Ready for bytes.
     pub fn new(upload: Upload, limits: Limits) -> Intake {
-        unimplemented!()
+        Intake { parser: Parser::new(limits), upload, header: Vec::new(), state: State::Header { line: 0, seen: 0 } }
     }
 
     /// Takes bytes. Errors: `Message` for a header block beyond [`MAX_HEADER_BYTES`], `Store`.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed> {
-        unimplemented!()
+        self.seal()?;
+        let State::Header { line, seen } = &mut self.state else {
+            self.body(bytes)?;
+            return Ok(Fed::More);
+        };
+        self.header.extend_from_slice(bytes);
+        // The block ends with the first empty line, in whatever way its lines end.
+        while let Some(length) = self.header[*seen..].iter().position(|byte| *byte == b'\n') {
+            let end = *seen + length + 1;
+            let empty = matches!(&self.header[*line..end], b"\n" | b"\r\n");
+            (*line, *seen) = (end, end);
+            if empty {
+                if end > MAX_HEADER_BYTES {
+                    return Err(TOO_LONG);
+                }
+                let body = self.header.split_off(end);
+                self.state = State::Ended { body };
+                return Ok(Fed::HeaderEnded);
+            }
+        }
+        *seen = self.header.len();
+        if self.header.len() > MAX_HEADER_BYTES { Err(TOO_LONG) } else { Ok(Fed::More) }
     }
 
     /// The header block so far, with its blank line once it ended.
@@ -62,20 +97,64 @@ impl Intake {
         &self.header
     }
 
-    /// The header block for editing; `None` when it is sealed (body bytes were fed after `HeaderEnded`).
+    /// The header block for editing; `None` when it is sealed (bytes were fed after `HeaderEnded`).
     /// A message that ends within its header is edited here right before `finish`.
     pub fn header_mut(&mut self) -> Option<&mut Vec<u8>> {
-        unimplemented!()
+        match self.state {
+            State::Header { .. } | State::Ended { .. } => Some(&mut self.header),
+            State::Body => None,
+        }
     }
 
-    /// Bytes taken so far.
+    /// Bytes taken so far, edits counted.
     pub fn size(&self) -> u64 {
-        unimplemented!()
+        let waiting = match &self.state {
+            State::Ended { body } => body.len(),
+            State::Header { .. } | State::Body => 0,
+        };
+        (self.header.len() + waiting) as u64 + self.upload.size()
     }
 
     /// Ends the message. `prefix` is whole header lines to put first (Return-Path, Received). Blocks on the
     /// disk or the object store: not on an async thread, not in a transaction.
-    pub fn finish(self, prefix: Vec<u8>) -> Result<Arrival> {
-        unimplemented!()
+    pub fn finish(mut self, mut prefix: Vec<u8>) -> Result<Arrival> {
+        if matches!(self.state, State::Header { .. }) {
+            self.state = State::Ended { body: Vec::new() };
+        }
+        self.seal()?;
+        let mut summary = self.parser.finish().summary;
+        if !prefix.is_empty() {
+            summary.prepend(&prefix);
+            prefix.extend_from_slice(&self.header);
+            self.header = prefix;
+        }
+        let blob = self.upload.finish(self.header)?;
+        Ok(Arrival {
+            size: blob.size(),
+            summary_bytes: summary.encode(),
+            thread_keys: summary.thread_keys(),
+            message_id: summary.message_id(),
+            summary,
+            blob,
+        })
+    }
+
+    /// Shows the parser the header block as it now is, and the bytes that followed it.
+    fn seal(&mut self) -> Result<()> {
+        if let State::Ended { body } = &mut self.state {
+            let body = std::mem::take(body);
+            self.state = State::Body;
+            self.parser.feed(&self.header);
+            self.body(&body)?;
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, bytes: &[u8]) -> Result<()> {
+        self.parser.feed(bytes);
+        self.upload.write(bytes)?;
+        Ok(())
     }
 }
+
+const TOO_LONG: Error = Error::Message("the header of this message is too long");

@@ -1,8 +1,8 @@
 //! The journal: each operation of an account in one row, in the order of its modseqs.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp};
+use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
 
-use crate::{MailboxId, Result, UidSet};
+use crate::{By, Error, MailboxId, Result, UidSet, What};
 
 /// What an operation was. On disk by [`Operation::name`]: names are never reused for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,5 +60,122 @@ pub struct Record {
 
 /// The operations of an account after `since`, oldest first. One statement.
 pub fn changes(tx: &ReadTx, account: AccountId, since: ModSeq, limit: usize) -> Result<Vec<Record>> {
-    unimplemented!()
+    let rows = tx.rows(
+        "SELECT modseq, at, actor, what, mailbox, other, uids, other_uids, before FROM journal
+         WHERE account = $1 AND modseq > $2 ORDER BY modseq LIMIT $3",
+        params![account, since, crate::sql::limit(limit)],
+        |row| {
+            let record = Record {
+                modseq: row.id(0)?,
+                at: row.id(1)?,
+                actor: row.text(2)?,
+                operation: Operation::Account,
+                mailbox: row.int_or_null(4)?.map(MailboxId),
+                other: row.int_or_null(5)?.map(MailboxId),
+                uids: UidSet::parse(&row.text(6)?).unwrap_or_default(),
+                other_uids: UidSet::parse(&row.text(7)?).unwrap_or_default(),
+                before: row.bytes(8)?,
+            };
+            Ok((row.text(3)?, record))
+        },
+    )?;
+    rows.into_iter()
+        .map(|(what, record)| {
+            let operation =
+                Operation::from_name(&what).ok_or_else(|| Error::Corrupt(format!("journal operation {what}")))?;
+            Ok(Record { operation, ..record })
+        })
+        .collect()
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 13] = [
+        Operation::Account,
+        Operation::Credential,
+        Operation::Create,
+        Operation::Delete,
+        Operation::Rename,
+        Operation::Role,
+        Operation::Subscription,
+        Operation::Append,
+        Operation::Flags,
+        Operation::Copy,
+        Operation::Move,
+        Operation::Expunge,
+        Operation::Restore,
+    ];
+
+    /// The name on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Account => "account",
+            Operation::Credential => "credential",
+            Operation::Create => "create",
+            Operation::Delete => "delete",
+            Operation::Rename => "rename",
+            Operation::Role => "role",
+            Operation::Subscription => "subscription",
+            Operation::Append => "append",
+            Operation::Flags => "flags",
+            Operation::Copy => "copy",
+            Operation::Move => "move",
+            Operation::Expunge => "expunge",
+            Operation::Restore => "restore",
+        }
+    }
+
+    /// The inverse of [`Operation::name`].
+    pub fn from_name(name: &str) -> Option<Operation> {
+        Operation::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+}
+
+/// Raises the account's modseq by one: the first write of every operation. One statement.
+pub(crate) fn begin(tx: &mut WriteTx, account: AccountId) -> Result<ModSeq> {
+    tx.returning("UPDATE account SET modseq = modseq + 1 WHERE id = $1 RETURNING modseq", params![account], |row| {
+        row.id(0)
+    })?
+    .pop()
+    .ok_or(Error::NotFound(What::Account))
+}
+
+/// What [`end`] writes besides author and place.
+pub(crate) struct Note<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) mailbox: Option<MailboxId>,
+    pub(crate) other: Option<MailboxId>,
+    pub(crate) uids: &'a UidSet,
+    pub(crate) other_uids: &'a UidSet,
+    pub(crate) before: &'a [u8],
+}
+
+impl Note<'static> {
+    /// An operation that concerns no mailbox.
+    pub(crate) fn plain(operation: Operation) -> Note<'static> {
+        const NONE: &UidSet = &UidSet::EMPTY;
+        Note { operation, mailbox: None, other: None, uids: NONE, other_uids: NONE, before: b"" }
+    }
+}
+
+/// Writes the operation's journal row and publishes it: the last write of every operation. One statement.
+pub(crate) fn end(tx: &mut WriteTx, by: &By, account: AccountId, modseq: ModSeq, note: &Note<'_>) -> Result<()> {
+    tx.execute(
+        "INSERT INTO journal (account, modseq, at, actor, what, mailbox, other, uids, other_uids, before)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        params![
+            account,
+            modseq,
+            by.now,
+            &by.actor.to_string(),
+            note.operation.name(),
+            note.mailbox,
+            note.other,
+            &note.uids.to_string(),
+            &note.other_uids.to_string(),
+            note.before,
+        ],
+    )?;
+    tx.publish(account, modseq);
+    Ok(())
 }

@@ -25,6 +25,9 @@ impl Flags {
     /// `\Draft`.
     pub const DRAFT: Flags = Flags(16);
 
+    /// All of them.
+    pub const ALL: Flags = Flags(31);
+
     /// Each flag with its name, in the order in which they are written.
     pub const NAMES: [(Flags, &'static str); 5] = [
         (Flags::ANSWERED, "\\Answered"),

@@ -1,11 +1,15 @@
 //! Remembers fresh successful logins, so that a client that opens ten connections costs one argon2id run.
 //!
-//! It keeps no password and no hash of the store: a blake3 of (password, stored hash) under a key that
+//! It keeps no password and no hash of the store: a blake3 of (stored hashes, password) under a key that
 //! lives as long as the process. A changed credential no longer matches by itself.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use postroad_store::Timestamp;
 
-use crate::{Authenticated, Candidates, Refused, Service};
+use crate::password::{prepared, random};
+use crate::{Authenticated, Candidates, Error, Refused, Service};
 
 /// Most logins remembered.
 pub const MAX_REMEMBERED: usize = 10_000;
@@ -13,13 +17,21 @@ pub const MAX_REMEMBERED: usize = 10_000;
 pub const REMEMBERED_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// See the module. Shared between threads.
-#[derive(Debug)]
-pub struct LoginCache {}
+pub struct LoginCache {
+    key: [u8; 32],
+    remembered: Mutex<HashMap<[u8; 32], Remembered>>,
+}
+
+/// A login that succeeded.
+struct Remembered {
+    credential: i64,
+    until: Timestamp,
+}
 
 impl LoginCache {
     /// An empty cache with a fresh random key.
-    pub fn new() -> std::io::Result<LoginCache> {
-        unimplemented!()
+    pub fn new() -> Result<LoginCache, Error> {
+        Ok(LoginCache { key: random::<32>()?, remembered: Mutex::default() })
     }
 
     /// As [`Candidates::verify`], but quick for a login that lately succeeded.
@@ -30,6 +42,45 @@ impl LoginCache {
         service: Service,
         now: Timestamp,
     ) -> Result<Authenticated, Refused> {
-        unimplemented!()
+        let name = self.name(candidates, password);
+        if let Some(credential) = self.recall(&name, now)
+            && let Some(outcome) = candidates.again(credential, service, now)
+        {
+            return outcome;
+        }
+        let authenticated = candidates.verify(password, service, now)?;
+        self.remember(name, authenticated.credential(), now);
+        Ok(authenticated)
+    }
+
+    /// What a login is remembered by: useless without this process's key.
+    fn name(&self, candidates: &Candidates, password: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(candidates.fingerprint().as_bytes());
+        hasher.update(prepared(password).as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn recall(&self, name: &[u8; 32], now: Timestamp) -> Option<i64> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(name).filter(|login| login.until > now).map(|login| login.credential)
+    }
+
+    fn remember(&self, name: [u8; 32], credential: i64, now: Timestamp) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.retain(|_, login| login.until > now);
+            if remembered.len() >= MAX_REMEMBERED {
+                // Rather some argon2id runs too many than a cache that grows.
+                remembered.clear();
+            }
+        }
+        remembered.insert(name, Remembered { credential, until: Timestamp(now.0 + REMEMBERED_MICROS) });
+    }
+}
+
+impl std::fmt::Debug for LoginCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginCache")
     }
 }

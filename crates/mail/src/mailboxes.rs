@@ -3,9 +3,12 @@
 //! Names are full paths. A name that was deleted while others lie below it stays as a placeholder that
 //! cannot be selected (RFC 9051 §6.3.5) and goes with the last name below it.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, WriteTx};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::{By, MailboxId, MailboxName, Result, Role};
+use postroad_store::{AccountId, ModSeq, ReadTx, Row, params};
+
+pub use crate::mailbox_changes::{create, delete, rename, set_role, subscribe, unsubscribe};
+use crate::{MailboxId, MailboxName, Result, Role, sql};
 
 /// Most mailboxes of an account, placeholders included.
 pub const MAX_MAILBOXES: usize = 5_000;
@@ -65,61 +68,81 @@ pub struct Listed {
     pub has_subscribed_children: bool,
 }
 
-/// A mailbox by name; placeholders too.
+/// The columns that [`mailbox`] reads.
+pub(crate) const COLUMNS: &str = "id, name, role, selectable, uidvalidity, uidnext, first_recent, highest_modseq,
+     messages, unseen, deleted, size, created, forgotten";
+
+pub(crate) fn mailbox(row: &Row<'_>) -> postroad_store::Result<Mailbox> {
+    Ok(Mailbox {
+        id: row.id(0)?,
+        name: MailboxName::stored(row.text(1)?),
+        role: row.text_or_null(2)?.and_then(|name| Role::from_name(&name)),
+        selectable: row.int(3)? != 0,
+        uidvalidity: sql::small(row, 4)?,
+        uidnext: sql::small(row, 5)?,
+        first_recent: sql::small(row, 6)?,
+        highest_modseq: row.id(7)?,
+        messages: sql::small(row, 8)?,
+        unseen: sql::small(row, 9)?,
+        deleted: sql::small(row, 10)?,
+        size: sql::unsigned(row, 11)?,
+        created: row.id(12)?,
+    })
+}
+
+/// A mailbox by name; placeholders too. One statement that reads one row.
 pub fn find(tx: &ReadTx, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>> {
-    unimplemented!()
+    let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND name = $2");
+    Ok(tx.row(&text, params![account, name.as_str()], mailbox)?)
 }
 
-/// A mailbox by id.
+/// A mailbox by id. One statement that reads one row.
 pub fn by_id(tx: &ReadTx, account: AccountId, id: MailboxId) -> Result<Option<Mailbox>> {
-    unimplemented!()
+    Ok(with_forgotten(tx, account, id)?.map(|(mailbox, _)| mailbox))
 }
 
-/// The mailbox that has a role.
+/// A mailbox by id, and the highest modseq of removals that the retention took.
+pub(crate) fn with_forgotten(tx: &ReadTx, account: AccountId, id: MailboxId) -> Result<Option<(Mailbox, ModSeq)>> {
+    let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND id = $2");
+    Ok(tx.row(&text, params![account, id], |row| Ok((mailbox(row)?, row.id(13)?)))?)
+}
+
+/// The mailbox that has a role. One statement that reads one row.
 pub fn by_role(tx: &ReadTx, account: AccountId, role: Role) -> Result<Option<Mailbox>> {
-    unimplemented!()
+    let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND role = $2");
+    Ok(tx.row(&text, params![account, role.name()], mailbox)?)
+}
+
+/// All mailboxes and placeholders of an account, by name. One statement.
+pub(crate) fn all(tx: &ReadTx, account: AccountId) -> Result<Vec<Mailbox>> {
+    let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 ORDER BY name");
+    Ok(tx.rows(&text, params![account], mailbox)?)
 }
 
 /// Everything there is to list, INBOX first, then by name; two statements. Patterns are the caller's.
 pub fn list(tx: &ReadTx, account: AccountId) -> Result<Vec<Listed>> {
-    unimplemented!()
-}
-
-/// Makes a mailbox, and the levels above it that are missing (RFC 9051 §6.3.4). A placeholder becomes
-/// a mailbox with a new uidvalidity. Errors: `Exists(Mailbox)`, also when the role is taken, `Limit`.
-pub fn create(
-    tx: &mut WriteTx,
-    by: &By,
-    account: AccountId,
-    name: &MailboxName,
-    role: Option<Role>,
-) -> Result<Mailbox> {
-    unimplemented!()
-}
-
-/// Deletes a mailbox; its messages stay restorable until the retention has passed. With names below it
-/// becomes a placeholder. Errors: `NotFound`, `Refused` for INBOX and for a placeholder with names below.
-pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName) -> Result<()> {
-    unimplemented!()
-}
-
-/// Renames a mailbox and all below it; missing levels above the new name are made. Renaming INBOX moves
-/// its messages into a new mailbox and leaves it empty (RFC 9051 §6.3.6). Subscriptions stay by name.
-pub fn rename(tx: &mut WriteTx, by: &By, account: AccountId, from: &MailboxName, to: &MailboxName) -> Result<()> {
-    unimplemented!()
-}
-
-/// Gives a mailbox a role or takes it away; taken from whoever had it.
-pub fn set_role(tx: &mut WriteTx, by: &By, account: AccountId, id: MailboxId, role: Option<Role>) -> Result<()> {
-    unimplemented!()
-}
-
-/// Subscribes to a name, existing or not (RFC 9051 §6.3.7). Again is no error.
-pub fn subscribe(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName) -> Result<()> {
-    unimplemented!()
-}
-
-/// Takes a subscription away. None there is no error.
-pub fn unsubscribe(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName) -> Result<()> {
-    unimplemented!()
+    let mailboxes = all(tx, account)?;
+    let subscribed: Vec<MailboxName> =
+        tx.rows("SELECT name FROM subscription WHERE account = $1", params![account], |row| {
+            Ok(MailboxName::stored(row.text(0)?))
+        })?;
+    let parents: HashSet<MailboxName> = mailboxes.iter().filter_map(|row| row.name.parent()).collect();
+    let subscribed_parents: HashSet<MailboxName> =
+        subscribed.iter().flat_map(|name| name.ancestors().collect::<Vec<_>>()).collect();
+    let mut names: BTreeMap<MailboxName, Option<Mailbox>> =
+        subscribed.iter().map(|name| (name.clone(), None)).collect();
+    names.extend(mailboxes.into_iter().map(|row| (row.name.clone(), Some(row))));
+    let subscribed: HashSet<MailboxName> = subscribed.into_iter().collect();
+    let mut listed: Vec<Listed> = names
+        .into_iter()
+        .map(|(name, mailbox)| Listed {
+            subscribed: subscribed.contains(&name),
+            has_children: parents.contains(&name),
+            has_subscribed_children: subscribed_parents.contains(&name),
+            name,
+            mailbox,
+        })
+        .collect();
+    listed.sort_by_key(|listed| !listed.name.is_inbox());
+    Ok(listed)
 }

@@ -1,5 +1,14 @@
 //! Hashing passwords. Slow on purpose: never inside a transaction, never on an async thread.
 
+use argon2::password_hash::PasswordVerifier;
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use precis_profiles::OpaqueString;
+use precis_profiles::precis_core::profile::Profile;
+use subtle::ConstantTimeEq;
+
 use crate::Error;
 
 /// Memory of argon2id in KiB (OWASP: 19 MiB with two passes).
@@ -11,7 +20,7 @@ pub const ARGON2_LANES: u32 = 1;
 /// Longest password in bytes; more is refused unread, so that nobody makes us hash megabytes.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
-/// A hash that may be kept: argon2id as a PHC string, or that of an app password.
+/// A hash that may be kept: argon2id as a PHC string, or `$blake3$salt$hash` of an app password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -20,22 +29,116 @@ impl PasswordHash {
     ///
     /// Errors: `Refused` for an empty or too long one.
     pub fn of_password(password: &str) -> Result<PasswordHash, Error> {
-        unimplemented!()
+        if password.is_empty() {
+            return Err(Error::Refused("the password is empty"));
+        }
+        if password.len() > MAX_PASSWORD_BYTES {
+            return Err(Error::Refused("the password is longer than 1,024 bytes"));
+        }
+        let salt = random::<16>()?;
+        let mut out = [0u8; 32];
+        let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, Some(out.len()));
+        params
+            .and_then(|params| {
+                let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+                argon2.hash_password_into(prepared(password).as_bytes(), &salt, &mut out)
+            })
+            .map_err(|error| Error::Corrupt(format!("argon2: {error}")))?;
+        Ok(PasswordHash(format!(
+            "$argon2id$v=19$m={ARGON2_MEMORY_KIB},t={ARGON2_PASSES},p={ARGON2_LANES}${}${}",
+            STANDARD_NO_PAD.encode(salt),
+            STANDARD_NO_PAD.encode(out)
+        )))
+    }
+
+    /// The text for the database.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A hash that no password has, for logins that do not exist: the same work, always in vain.
+    pub(crate) fn dummy() -> PasswordHash {
+        PasswordHash(format!(
+            "$argon2id$v=19$m={ARGON2_MEMORY_KIB},t={ARGON2_PASSES},p={ARGON2_LANES}$AAAAAAAAAAAAAAAAAAAAAA${}",
+            "A".repeat(43)
+        ))
+    }
+
+    /// From the database.
+    pub(crate) fn stored(text: String) -> PasswordHash {
+        PasswordHash(text)
+    }
+
+    /// Whether it is that of an app password, which is quick to check.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.0.starts_with(BLAKE3)
+    }
+
+    /// Whether `password` has this hash; a hash that cannot be read has none.
+    pub(crate) fn matches(&self, password: &str) -> bool {
+        if password.len() > MAX_PASSWORD_BYTES {
+            return false;
+        }
+        if let Some(rest) = self.0.strip_prefix(BLAKE3) {
+            let Some((salt, hash)) = rest.split_once('$') else {
+                return false;
+            };
+            return bool::from(quick(&app_form(password), salt).as_bytes().ct_eq(hash.as_bytes()));
+        }
+        let Ok(hash) = phc::PasswordHash::new(&self.0) else {
+            return false;
+        };
+        Argon2::default().verify_password(prepared(password).as_bytes(), &hash).is_ok()
     }
 }
 
 /// A new app password: what is shown once, and what is kept.
 #[derive(Debug, Clone)]
 pub struct AppPassword {
-    /// 24 letters and digits in groups of four, `abcd-efgh-…`, 119 bits; typed with or without the hyphens.
+    /// 24 letters and digits in groups of four, `abcd-efgh-…`, 120 bits; typed with or without the hyphens.
     pub plain: String,
-    /// The hash: blake3 with a random salt. A fast hash suffices because the password is random.
+    /// The hash: blake3 with a random salt. A fast hash suffices because the password is random: guessing
+    /// 2^120 is hopeless at any speed, and each login costs microseconds.
     pub hash: PasswordHash,
 }
 
 impl AppPassword {
     /// Makes one.
     pub fn generate() -> Result<AppPassword, Error> {
-        unimplemented!()
+        let letters: String = random::<24>()?.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
+        let salt = STANDARD_NO_PAD.encode(random::<16>()?);
+        let hash = PasswordHash(format!("{BLAKE3}{salt}${}", quick(&letters, &salt)));
+        let groups: Vec<&str> = (0..6).map(|group| &letters[group * 4..group * 4 + 4]).collect();
+        Ok(AppPassword { plain: groups.join("-"), hash })
     }
+}
+
+/// The start of an app password's hash.
+const BLAKE3: &str = "$blake3$";
+/// 32 letters and digits that are not mistaken for each other.
+const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+
+/// An app password as it is hashed: people type hyphens, spaces and capitals as they like.
+fn app_form(password: &str) -> String {
+    password.chars().filter(|c| !matches!(c, '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+fn quick(password: &str, salt: &str) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("postroad 2026 app password");
+    hasher.update(salt.as_bytes());
+    hasher.update(b"$");
+    hasher.update(password.as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The form that is hashed: PRECIS OpaqueString (RFC 8265 §4.2), so that the same password typed on
+/// different systems is the same; as it is where the profile does not take it.
+pub(crate) fn prepared(password: &str) -> String {
+    OpaqueString::new().enforce(password).map_or_else(|_| password.to_owned(), |text| text.into_owned())
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0u8; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Corrupt(format!("no randomness: {error}")))?;
+    Ok(bytes)
 }

@@ -2,7 +2,7 @@
 
 use postroad_store::{AccountId, ReadTx};
 
-use crate::Result;
+use crate::{Error, Result, What, accounts};
 
 /// Usage and limits. A message's content counts once, however many mailboxes it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,5 +19,12 @@ pub struct Quota {
 
 /// An account's usage and limits. One statement.
 pub fn of(tx: &ReadTx, account: AccountId) -> Result<Quota> {
-    unimplemented!()
+    let account = accounts::by_id(tx, account)?.ok_or(Error::NotFound(What::Account))?;
+    let limit = |value: u64| (value != 0).then_some(value);
+    Ok(Quota {
+        used_bytes: account.used_bytes,
+        limit_bytes: limit(account.quota_bytes),
+        used_messages: account.used_messages,
+        limit_messages: limit(account.quota_messages),
+    })
 }

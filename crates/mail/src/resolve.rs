@@ -1,8 +1,12 @@
 //! Where mail for an address goes.
 
-use postroad_store::{AccountId, ReadTx};
+use std::collections::{HashMap, HashSet};
 
-use crate::{Address, Result};
+use postroad_store::{AccountId, ReadTx, params};
+
+use crate::accounts::State;
+use crate::address::local_key;
+use crate::{Address, Error, Result, addresses};
 
 /// Most levels of aliases and groups that lead to each other.
 pub const MAX_ALIAS_DEPTH: usize = 10;
@@ -42,12 +46,224 @@ pub struct Target {
 
 /// Resolves a recipient: domain aliases, exact address, then without sub-address, then postmaster
 /// and abuse duties, then the catch-all; aliases and groups expanded level by level.
-/// Two statements for an account's own address; three for each level of aliases.
+/// Two statements for an account's own address, three for each level of aliases.
 pub fn resolve(tx: &ReadTx, recipient: &Address) -> Result<Resolution> {
-    unimplemented!()
+    walk(tx, recipient, Groups::Open)
 }
 
 /// The bare `<postmaster>` of RFC 5321 §4.5.1: postmaster of the first domain.
 pub fn postmaster(tx: &ReadTx) -> Result<Resolution> {
-    unimplemented!()
+    let first = tx.row("SELECT name FROM domain ORDER BY created, name LIMIT 1", params![], |row| row.text(0))?;
+    let Some(domain) = first else {
+        return Ok(Resolution::Unknown);
+    };
+    let address = Address::new("postmaster", &domain).map_err(Error::AddressInvalid)?;
+    resolve(tx, &address)
 }
+
+/// See [`addresses::may_send_as`].
+pub(crate) fn leads_to(tx: &ReadTx, address: &Address, account: AccountId) -> Result<bool> {
+    match walk(tx, address, Groups::Closed)? {
+        Resolution::Found { accounts, .. } => Ok(accounts.iter().any(|target| target.account == account)),
+        Resolution::Unknown | Resolution::Suspended | Resolution::NotOurs | Resolution::Endless => Ok(false),
+    }
+}
+
+/// Whether groups are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Open,
+    Closed,
+}
+
+/// What the levels have found so far.
+#[derive(Default)]
+struct Found {
+    accounts: Vec<Target>,
+    remote: Vec<Address>,
+    suspended: bool,
+    circle: bool,
+}
+
+fn walk(tx: &ReadTx, recipient: &Address, groups: Groups) -> Result<Resolution> {
+    let mut found = Found::default();
+    let mut seen: HashSet<(String, String)> = HashSet::new();
+    let mut level = vec![recipient.clone()];
+    let mut depth = 0;
+    while !level.is_empty() {
+        if depth > MAX_ALIAS_DEPTH || seen.len() + level.len() > MAX_EXPANSION {
+            return Ok(Resolution::Endless);
+        }
+        let domains = our_domains(tx, &level)?;
+        if depth == 0 && !domains.contains_key(recipient.domain().as_str()) {
+            return Ok(Resolution::NotOurs);
+        }
+        level = next_level(tx, level, &domains, groups, &mut seen, &mut found)?;
+        depth += 1;
+    }
+    Ok(if !found.accounts.is_empty() || !found.remote.is_empty() {
+        Resolution::Found { accounts: found.accounts, remote: found.remote }
+    } else if found.suspended {
+        Resolution::Suspended
+    } else if found.circle {
+        Resolution::Endless
+    } else {
+        Resolution::Unknown
+    })
+}
+
+/// A domain of ours, by any of its names.
+struct Ours {
+    name: String,
+    catch_all: Option<Address>,
+    postmaster: Option<AccountId>,
+}
+
+fn our_domains(tx: &ReadTx, level: &[Address]) -> Result<HashMap<String, Ours>> {
+    let names: HashSet<&str> = level.iter().map(|address| address.domain().as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let rows = tx.rows(
+        "SELECT n.value, d.name, d.catch_all, d.postmaster FROM {texts:$1} AS n
+         LEFT JOIN domain_alias AS a ON a.alias = n.value JOIN domain AS d ON d.name = COALESCE(a.domain, n.value)",
+        params![&names],
+        |row| {
+            let ours = Ours {
+                name: row.text(1)?,
+                catch_all: row.text_or_null(2)?.map(|text| Address::stored(&text)),
+                postmaster: row.int_or_null(3)?.map(AccountId),
+            };
+            Ok((row.text(0)?, ours))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+/// A row of `address` with the account it belongs to.
+struct Row {
+    kind: String,
+    account: Option<(AccountId, Address, State)>,
+}
+
+/// Takes one level apart: accounts and remote addresses into `found`; answers with what the lists of this
+/// level lead to.
+fn next_level(
+    tx: &ReadTx,
+    level: Vec<Address>,
+    domains: &HashMap<String, Ours>,
+    groups: Groups,
+    seen: &mut HashSet<(String, String)>,
+    found: &mut Found,
+) -> Result<Vec<Address>> {
+    let rows = rows_of(tx, &level, domains)?;
+    let mut next = Vec::new();
+    let mut lists = Vec::new();
+    for address in level {
+        let Some(ours) = domains.get(address.domain().as_str()) else {
+            if !found.remote.contains(&address) {
+                found.remote.push(address);
+            }
+            continue;
+        };
+        let key = address.key();
+        if !seen.insert((ours.name.clone(), key.clone())) {
+            found.circle = true;
+            continue;
+        }
+        let exact = rows.get(&(ours.name.clone(), key.clone())).map(|row| (row, key.clone(), None));
+        let hit = exact.or_else(|| {
+            let (base, detail) = sub_address(address.local())?;
+            let row = rows.get(&(ours.name.clone(), base.clone()))?;
+            Some((row, base, Some(detail.to_owned())))
+        });
+        match hit {
+            Some((Row { account: Some((account, primary, state)), .. }, _, detail)) => {
+                found.add(Target { account: *account, address: primary.clone(), detail }, *state);
+            }
+            Some((row, key, _)) => {
+                if row.kind != "group" || groups == Groups::Open {
+                    lists.push((ours.name.clone(), key));
+                }
+            }
+            None if DUTIES.contains(&key.as_str()) => {
+                if let Some((target, state)) = duty(tx, ours)? {
+                    found.add(target, state);
+                }
+            }
+            None => next.extend(ours.catch_all.clone()),
+        }
+    }
+    let (list_domains, list_locals): (Vec<&str>, Vec<&str>) =
+        lists.iter().map(|(domain, local)| (domain.as_str(), local.as_str())).unzip();
+    let mut targets = addresses::targets(tx, &list_domains, &list_locals)?;
+    next.extend(lists.iter().filter_map(|list| targets.remove(list)).flatten());
+    Ok(next)
+}
+
+impl Found {
+    fn add(&mut self, target: Target, state: State) {
+        match state {
+            State::Active if self.accounts.iter().any(|own| own.account == target.account) => {}
+            State::Active => self.accounts.push(target),
+            State::Suspended => self.suspended = true,
+            State::Deleted => {}
+        }
+    }
+}
+
+/// The rows of a level's addresses, with and without their details.
+fn rows_of(tx: &ReadTx, level: &[Address], domains: &HashMap<String, Ours>) -> Result<HashMap<(String, String), Row>> {
+    let mut locals = HashSet::new();
+    for address in level.iter().filter(|address| domains.contains_key(address.domain().as_str())) {
+        locals.insert(address.key());
+        locals.extend(sub_address(address.local()).map(|(base, _)| base));
+    }
+    if locals.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let locals: Vec<String> = locals.into_iter().collect();
+    let names: HashSet<&str> = domains.values().map(|ours| ours.name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let rows = tx.rows(
+        "SELECT a.domain, a.local, a.kind, x.id, x.address, x.state FROM address AS a
+         LEFT JOIN account AS x ON x.id = a.account WHERE a.domain {in:$1} AND a.local {in:$2}",
+        params![&names, &locals],
+        |row| {
+            let account = match row.int_or_null(3)? {
+                Some(id) => {
+                    let address = Address::stored(&row.text(4)?);
+                    Some((AccountId(id), address, State::from_name(&row.text(5)?)))
+                }
+                None => None,
+            };
+            Ok(((row.text(0)?, row.text(1)?), Row { kind: row.text(2)?, account }))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The key without the detail, and the detail: `alice+x` -> (`alice`, `x`).
+fn sub_address(local: &str) -> Option<(String, &str)> {
+    let (base, detail) = local.split_once(SUB_ADDRESS)?;
+    (!base.is_empty()).then(|| (local_key(base), detail))
+}
+
+/// Who gets `postmaster@` and `abuse@` of a domain that has no such address. One statement.
+fn duty(tx: &ReadTx, ours: &Ours) -> Result<Option<(Target, State)>> {
+    let target = tx.row(
+        "SELECT x.id, x.address, x.state FROM account AS x WHERE x.state = 'active'
+         ORDER BY CASE WHEN x.id = $2 THEN 0
+                       WHEN EXISTS (SELECT 1 FROM address AS a WHERE a.account = x.id AND a.domain = $1) THEN 1
+                       ELSE 2 END, x.id LIMIT 1",
+        params![ours.name.as_str(), ours.postmaster.unwrap_or_default()],
+        |row| {
+            let target = Target { account: row.id(0)?, address: Address::stored(&row.text(1)?), detail: None };
+            Ok((target, State::from_name(&row.text(2)?)))
+        },
+    )?;
+    Ok(target)
+}
+
+/// Between local part and detail (RFC 5233).
+const SUB_ADDRESS: char = '+';
+/// Local parts that every domain answers to (RFC 5321 §4.5.1, RFC 2142 §2 and §5).
+const DUTIES: [&str; 2] = ["postmaster", "abuse"];

@@ -1,6 +1,171 @@
 //! The tables of mail.
+//!
+//! Every table of an account has the account first in its primary key. Texts that are compared (addresses,
+//! names, keywords) are stored in the form they are compared by. Times are microseconds, sizes bytes.
 
 use postroad_store::Migration;
 
 /// The tables of this crate, in order.
-pub const MIGRATIONS: &[Migration] = &[];
+pub const MIGRATIONS: &[Migration] = &[Migration { owner: "mail", version: 1, sql: V1 }];
+
+/// `entry` is clustered by uid, so that a range of uids is one stretch of pages. The partial indexes make
+/// SELECT's first unseen entry and EXPUNGE independent of the mailbox's size. `expunged` holds what was
+/// removed: `restorable` rows can be restored; the others (moved away, restored) only tell VANISHED.
+/// `mailbox.forgotten` is the highest modseq of rows of `expunged` that the retention took.
+const V1: &str = "
+CREATE TABLE domain (
+    name {text} PRIMARY KEY,
+    catch_all {text},
+    postmaster BIGINT,
+    created BIGINT NOT NULL
+);
+CREATE TABLE domain_alias (
+    alias {text} PRIMARY KEY,
+    domain {text} NOT NULL
+);
+CREATE TABLE directory_log (
+    id {id},
+    at BIGINT NOT NULL,
+    actor {text} NOT NULL,
+    what {text} NOT NULL
+);
+CREATE TABLE account (
+    id {id},
+    address {text} NOT NULL,
+    display_name {text} NOT NULL,
+    state {text} NOT NULL,
+    quota_bytes BIGINT NOT NULL,
+    quota_messages BIGINT NOT NULL,
+    used_bytes BIGINT NOT NULL,
+    used_messages BIGINT NOT NULL,
+    modseq BIGINT NOT NULL,
+    next_mailbox BIGINT NOT NULL,
+    last_uidvalidity BIGINT NOT NULL,
+    created BIGINT NOT NULL
+);
+CREATE TABLE address (
+    domain {text} NOT NULL,
+    local {text} NOT NULL,
+    shown {text} NOT NULL,
+    kind {text} NOT NULL,
+    account BIGINT,
+    PRIMARY KEY (domain, local)
+) {clustered};
+CREATE INDEX address_account ON address (account);
+CREATE TABLE address_target (
+    domain {text} NOT NULL,
+    local {text} NOT NULL,
+    target {text} NOT NULL,
+    PRIMARY KEY (domain, local, target)
+) {clustered};
+CREATE TABLE credential (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    name {text},
+    hash {text} NOT NULL,
+    scopes {text} NOT NULL,
+    expires BIGINT,
+    created BIGINT NOT NULL,
+    last_used BIGINT,
+    PRIMARY KEY (account, id)
+) {clustered};
+CREATE TABLE mailbox (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    name {text} NOT NULL,
+    role {text},
+    selectable BIGINT NOT NULL,
+    uidvalidity BIGINT NOT NULL,
+    uidnext BIGINT NOT NULL,
+    first_recent BIGINT NOT NULL,
+    highest_modseq BIGINT NOT NULL,
+    forgotten BIGINT NOT NULL,
+    messages BIGINT NOT NULL,
+    unseen BIGINT NOT NULL,
+    deleted BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (account, id)
+) {clustered};
+CREATE UNIQUE INDEX mailbox_name ON mailbox (account, name);
+CREATE UNIQUE INDEX mailbox_role ON mailbox (account, role);
+CREATE TABLE subscription (
+    account BIGINT NOT NULL,
+    name {text} NOT NULL,
+    PRIMARY KEY (account, name)
+) {clustered};
+CREATE TABLE keyword (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    folded {text} NOT NULL,
+    name {text} NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, folded)
+) {clustered};
+CREATE INDEX keyword_folded ON keyword (account, folded);
+CREATE TABLE message (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    blob BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    received BIGINT NOT NULL,
+    thread BIGINT NOT NULL,
+    trace BIGINT,
+    summary {bytes} NOT NULL,
+    PRIMARY KEY (account, id)
+);
+CREATE INDEX message_thread ON message (account, thread);
+CREATE TABLE entry (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    uid BIGINT NOT NULL,
+    message BIGINT NOT NULL,
+    flags BIGINT NOT NULL,
+    keywords {text} NOT NULL,
+    modseq BIGINT NOT NULL,
+    saved BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, uid)
+) {clustered};
+CREATE INDEX entry_message ON entry (account, message);
+CREATE INDEX entry_modseq ON entry (account, mailbox, modseq, uid);
+CREATE INDEX entry_unseen ON entry (account, mailbox, uid) WHERE (flags & 1) = 0;
+CREATE INDEX entry_deleted ON entry (account, mailbox, uid) WHERE (flags & 8) = 8;
+CREATE TABLE expunged (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    uid BIGINT NOT NULL,
+    message BIGINT NOT NULL,
+    flags BIGINT NOT NULL,
+    keywords {text} NOT NULL,
+    saved BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    modseq BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    restorable BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, uid)
+) {clustered};
+CREATE INDEX expunged_modseq ON expunged (account, mailbox, modseq, uid);
+CREATE INDEX expunged_message ON expunged (account, message);
+CREATE INDEX expunged_at ON expunged (account, at);
+CREATE TABLE thread_key (
+    account BIGINT NOT NULL,
+    key BIGINT NOT NULL,
+    thread BIGINT NOT NULL,
+    PRIMARY KEY (account, key)
+) {clustered};
+CREATE INDEX thread_key_thread ON thread_key (account, thread);
+CREATE TABLE journal (
+    account BIGINT NOT NULL,
+    modseq BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    actor {text} NOT NULL,
+    what {text} NOT NULL,
+    mailbox BIGINT,
+    other BIGINT,
+    uids {text} NOT NULL,
+    other_uids {text} NOT NULL,
+    before {bytes} NOT NULL,
+    PRIMARY KEY (account, modseq)
+) {clustered};
+";

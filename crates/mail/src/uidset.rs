@@ -12,6 +12,9 @@ pub struct UidSet {
 
 impl UidSet {
     /// No uid.
+    pub const EMPTY: UidSet = UidSet { ranges: Vec::new() };
+
+    /// No uid.
     pub fn new() -> UidSet {
         UidSet::default()
     }
@@ -164,8 +167,8 @@ impl UidSet {
         Some(UidSet::from_ranges(ranges))
     }
 
-    /// The ranges packed for SQL, one number each: `low << 32 | high`. As `high` is below 2^32 and
-    /// uids stay below 2^31 in practice the packing also survives as a signed number: SQL masks.
+    /// The ranges packed for SQL, one number each: `low << 32 | high`. SQL unpacks with a mask, since the
+    /// number may be negative: `(value >> 32) & 4294967295` and `value & 4294967295`.
     pub(crate) fn packed(&self) -> Vec<i64> {
         self.ranges.iter().map(|&(low, high)| ((u64::from(low) << 32) | u64::from(high)).cast_signed()).collect()
     }

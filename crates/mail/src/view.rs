@@ -1,8 +1,8 @@
 //! Looking into a mailbox, in sets.
 
-use postroad_store::{AccountId, BlobId, ModSeq, ReadTx, Timestamp, WriteTx};
+use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, Row, Timestamp, WriteTx, params};
 
-use crate::{Flags, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet};
+use crate::{Error, Flags, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What, sql};
 
 /// Which entries, and how much of each.
 #[derive(Debug, Clone)]
@@ -62,17 +62,143 @@ pub struct Facts {
     pub summary: Vec<u8>,
 }
 
-/// Entries of a mailbox, by uid. One statement.
+/// Entries of a mailbox, by uid.
+///
+/// One statement for a single range; for more ranges, one for each stretch of ranges that could hold
+/// `limit` entries.
 pub fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, query: &Query<'_>) -> Result<Vec<Entry>> {
-    unimplemented!()
+    let mut found = Vec::new();
+    let mut ranges = query.uids.ranges();
+    while found.len() < query.limit && !ranges.is_empty() {
+        let room = query.limit - found.len();
+        let (stretch, rest) = ranges.split_at(stretch(ranges, room));
+        ranges = rest;
+        match stretch {
+            [range] => one_range(tx, account, mailbox, query, *range, room, &mut found)?,
+            ranges => {
+                let set = UidSet::from_ranges(ranges.iter().copied());
+                many_ranges(tx, account, mailbox, query, &set, room, &mut found)?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How many of the first ranges to ask for together: as many as hold at most `room` uids, at least one. So
+/// the database never sorts more than `room` rows, and a large range is read in the order of its index.
+fn stretch(ranges: &[(u32, u32)], room: usize) -> usize {
+    let mut uids = 0u64;
+    let within = ranges.iter().take_while(|(low, high)| {
+        uids += u64::from(high - low) + 1;
+        uids <= room as u64
+    });
+    within.count().max(1)
+}
+
+fn one_range(
+    tx: &ReadTx,
+    account: AccountId,
+    mailbox: MailboxId,
+    query: &Query<'_>,
+    (low, high): (u32, u32),
+    room: usize,
+    found: &mut Vec<Entry>,
+) -> Result<()> {
+    let (columns, join) = columns(query.want);
+    let mut params = vec![
+        Param::from(account),
+        Param::from(mailbox),
+        Param::from(low),
+        Param::from(high),
+        Param::from(sql::limit(room)),
+    ];
+    // With CHANGEDSINCE the rows are found by modseq: the plus keeps the uid out of the choice of index.
+    let place = match query.changed_since {
+        None => "e.uid BETWEEN $3 AND $4",
+        Some(since) => {
+            params.push(Param::from(since));
+            "+ e.uid BETWEEN $3 AND $4 AND e.modseq > $6"
+        }
+    };
+    let text = format!(
+        "SELECT {columns} FROM entry AS e {join}
+         WHERE e.account = $1 AND e.mailbox = $2 AND {place} ORDER BY e.uid LIMIT $5"
+    );
+    found.extend(tx.rows(&text, &params, |row| entry(row, query.want))?);
+    Ok(())
+}
+
+fn many_ranges(
+    tx: &ReadTx,
+    account: AccountId,
+    mailbox: MailboxId,
+    query: &Query<'_>,
+    uids: &UidSet,
+    room: usize,
+    found: &mut Vec<Entry>,
+) -> Result<()> {
+    let (columns, join) = columns(query.want);
+    let text = format!(
+        "SELECT {columns} FROM {{ints:$3}} AS r CROSS JOIN entry AS e {join}
+         WHERE e.account = $1 AND e.mailbox = $2 AND e.modseq > $4
+           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)
+         ORDER BY e.uid LIMIT $5"
+    );
+    let since = query.changed_since.unwrap_or(ModSeq(0));
+    let params = params![account, mailbox, uids.packed(), since, sql::limit(room)];
+    found.extend(tx.rows(&text, params, |row| entry(row, query.want))?);
+    Ok(())
+}
+
+/// The columns that [`entry`] reads, and the join that has them.
+fn columns(want: Want) -> (&'static str, &'static str) {
+    const JOIN: &str = "JOIN message AS m ON m.account = e.account AND m.id = e.message";
+    match want {
+        Want::Flags => ("e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size", ""),
+        Want::Facts => {
+            ("e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size, m.received, m.thread, m.blob", JOIN)
+        }
+        Want::Summary => (
+            "e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size, m.received, m.thread, m.blob, m.summary",
+            JOIN,
+        ),
+    }
+}
+
+pub(crate) fn entry(row: &Row<'_>, want: Want) -> postroad_store::Result<Entry> {
+    let facts = match want {
+        Want::Flags => None,
+        Want::Facts | Want::Summary => Some(Facts {
+            received: row.id(7)?,
+            thread: row.id(8)?,
+            blob: row.id(9)?,
+            summary: if want == Want::Summary { row.bytes(10)? } else { Vec::new() },
+        }),
+    };
+    Ok(Entry {
+        uid: sql::small(row, 0)?,
+        flags: Flags::from_bits(row.int(1)?),
+        keywords: Keywords::stored(row.text(2)?),
+        modseq: row.id(3)?,
+        saved: row.id(4)?,
+        message: row.id(5)?,
+        size: sql::unsigned(row, 6)?,
+        facts,
+    })
 }
 
 /// All uids of a mailbox, rising: the map from sequence numbers. One statement.
 pub fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<u32>> {
-    unimplemented!()
+    let uids = tx.rows(
+        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 ORDER BY uid",
+        params![account, mailbox],
+        |row| sql::small(row, 0),
+    )?;
+    Ok(uids)
 }
 
-/// The uids of entries that have all of `with` and none of `without`, rising (SEARCH UNSEEN and the like).
+/// The uids of entries that have all of `with` and none of `without` (SEARCH UNSEEN and the like). One
+/// statement; unseen and deleted ones are found without reading the others.
 pub fn uids_by_flags(
     tx: &ReadTx,
     account: AccountId,
@@ -80,26 +206,72 @@ pub fn uids_by_flags(
     with: Flags,
     without: Flags,
 ) -> Result<UidSet> {
-    unimplemented!()
+    // The literal conditions are those of the partial indexes.
+    let index = if without.contains(Flags::SEEN) {
+        "AND (flags & 1) = 0"
+    } else if with.contains(Flags::DELETED) {
+        "AND (flags & 8) = 8"
+    } else {
+        ""
+    };
+    let uids = tx.rows(
+        &format!(
+            "SELECT uid FROM entry
+             WHERE account = $1 AND mailbox = $2 {index} AND (flags & $3) = $3 AND (flags & $4) = 0 ORDER BY uid"
+        ),
+        params![account, mailbox, with.bits(), without.bits()],
+        |row| sql::small(row, 0),
+    )?;
+    Ok(uids.into_iter().collect())
 }
 
-/// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number).
+/// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number). One
+/// statement that reads one row.
 pub fn first_unseen(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Option<u32>> {
-    unimplemented!()
+    let uid = tx.row(
+        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid LIMIT 1",
+        params![account, mailbox],
+        |row| sql::small(row, 0),
+    )?;
+    Ok(uid)
 }
 
-/// How many entries lie before `uid`: its sequence number less one.
+/// How many entries lie before `uid`: its sequence number less one. Counts them: prefer the map.
 pub fn entries_before(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uid: u32) -> Result<u32> {
-    unimplemented!()
+    let count = tx.one(
+        "SELECT CAST(count(*) AS BIGINT) FROM entry WHERE account = $1 AND mailbox = $2 AND uid < $3",
+        params![account, mailbox, uid],
+        |row| sql::small(row, 0),
+    )?;
+    Ok(count)
 }
 
 /// The keywords that the mailbox knows, for the FLAGS response, in the order in which it met them.
 pub fn keywords(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<String>> {
-    unimplemented!()
+    let names = tx.rows(
+        "SELECT name FROM keyword WHERE account = $1 AND mailbox = $2 ORDER BY since, folded",
+        params![account, mailbox],
+        |row| row.text(0),
+    )?;
+    Ok(names)
 }
 
 /// Makes all entries old: what was recent is this session's (SELECT, not EXAMINE). Answers with the first
-/// uid that was recent. No operation of the account, so it raises no modseq. One statement.
+/// uid that was recent. No operation of the account, so it raises no modseq. At most two statements; ask
+/// only when [`crate::Mailbox::has_recent`].
 pub fn claim_recent(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId) -> Result<u32> {
-    unimplemented!()
+    let (first, next) = tx
+        .row(
+            "SELECT first_recent, uidnext FROM mailbox WHERE account = $1 AND id = $2",
+            params![account, mailbox],
+            |row| Ok((sql::small(row, 0)?, sql::small(row, 1)?)),
+        )?
+        .ok_or(Error::NotFound(What::Mailbox))?;
+    if first < next {
+        tx.execute(
+            "UPDATE mailbox SET first_recent = uidnext WHERE account = $1 AND id = $2",
+            params![account, mailbox],
+        )?;
+    }
+    Ok(first)
 }

@@ -11,7 +11,7 @@ mod enqueue;
 mod look;
 mod schema;
 
-pub use enqueue::{Body, Notify, Outgoing, QueueId, Recipient, Ret, enqueue};
+pub use enqueue::{Body, LIFETIME, Notify, Outgoing, QueueId, Recipient, Ret, enqueue};
 pub use look::{Depth, Listed, ListedRecipient, State, depth, list};
 pub use schema::MIGRATIONS;
 
