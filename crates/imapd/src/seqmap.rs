@@ -28,16 +28,16 @@ impl Run {
 
 /// Sequence numbers 1..=n and the UID of each, strictly rising.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SeqMap {
+pub(crate) struct SeqMap {
     runs: Vec<Run>,
 }
 
 impl SeqMap {
     /// No messages.
-    pub const EMPTY: SeqMap = SeqMap { runs: Vec::new() };
+    pub(crate) const EMPTY: SeqMap = SeqMap { runs: Vec::new() };
 
     /// The map of a mailbox with these UIDs.
-    pub fn from_set(uids: &UidSet) -> SeqMap {
+    pub(crate) fn from_set(uids: &UidSet) -> SeqMap {
         let mut before = 0;
         let runs = uids.ranges().iter().map(|&(first, last)| {
             let run = Run { first, count: last - first + 1, before };
@@ -48,22 +48,22 @@ impl SeqMap {
     }
 
     /// How many messages the client knows.
-    pub fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         self.runs.last().map_or(0, |run| run.before + run.count)
     }
 
     /// Whether the client knows no message.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
     /// The highest UID, 0 when empty.
-    pub fn last_uid(&self) -> u32 {
+    pub(crate) fn last_uid(&self) -> u32 {
         self.runs.last().map_or(0, Run::last)
     }
 
     /// The UID of a sequence number.
-    pub fn uid(&self, seq: u32) -> Option<u32> {
+    pub(crate) fn uid(&self, seq: u32) -> Option<u32> {
         let at = self.runs.partition_point(|run| run.before < seq).checked_sub(1)?;
         let run = self.runs[at];
         let offset = seq - run.before - 1;
@@ -71,7 +71,7 @@ impl SeqMap {
     }
 
     /// The sequence number of a UID.
-    pub fn seq(&self, uid: u32) -> Option<u32> {
+    pub(crate) fn seq(&self, uid: u32) -> Option<u32> {
         let at = self.runs.partition_point(|run| run.first <= uid).checked_sub(1)?;
         let run = self.runs[at];
         let offset = uid - run.first;
@@ -79,7 +79,7 @@ impl SeqMap {
     }
 
     /// The `(sequence number, UID)` pairs with `low <= UID <= high`, rising.
-    pub fn between(&self, low: u32, high: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    pub(crate) fn between(&self, low: u32, high: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let start = self.runs.partition_point(|run| run.last() < low);
         self.runs[start..].iter().take_while(move |run| run.first <= high).flat_map(move |run| {
             let (from, to) = (run.first.max(low), run.last().min(high));
@@ -88,12 +88,12 @@ impl SeqMap {
     }
 
     /// All pairs `(sequence number, UID)`, rising.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.between(1, u32::MAX)
     }
 
     /// The UIDs of a set of sequence numbers; numbers beyond the last mean nothing.
-    pub fn uids_of(&self, seqs: &NumberSet) -> UidSet {
+    pub(crate) fn uids_of(&self, seqs: &NumberSet) -> UidSet {
         let mut ranges = Vec::new();
         for range in seqs.ranges() {
             let (low, high) = (*range.start(), (*range.end()).min(self.len()));
@@ -109,12 +109,12 @@ impl SeqMap {
     }
 
     /// All UIDs.
-    pub fn uids(&self) -> UidSet {
+    pub(crate) fn uids(&self) -> UidSet {
         UidSet::from_ranges(self.runs.iter().map(|run| (run.first, run.last())))
     }
 
     /// The map without these UIDs, and the sequence numbers they had in this map, rising.
-    pub fn without(&self, gone: &UidSet) -> (SeqMap, Vec<u32>) {
+    pub(crate) fn without(&self, gone: &UidSet) -> (SeqMap, Vec<u32>) {
         let uids = self.uids();
         let seqs = uids.intersection(gone).iter().filter_map(|uid| self.seq(uid)).collect();
         (SeqMap::from_set(&uids.difference(gone)), seqs)

@@ -49,21 +49,21 @@ impl Default for Settings {
 }
 
 /// The longest that a failed login is held back, however often it failed before.
-pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(16);
+pub(crate) const LOGIN_DELAY_MAX: Duration = Duration::from_secs(16);
 /// After this many failed logins the session ends.
-pub const FAILED_LOGINS_MAX: u32 = 5;
+pub(crate) const FAILED_LOGINS_MAX: u32 = 5;
 /// After this many lines in a row that are no commands the session ends.
-pub const BAD_COMMANDS_MAX: u32 = 20;
+pub(crate) const BAD_COMMANDS_MAX: u32 = 20;
 /// A job that produced this much output stops and goes on after the client has taken it.
-pub const OUTPUT_BUDGET: usize = 256 * 1024;
+pub(crate) const OUTPUT_BUDGET: usize = 256 * 1024;
 /// At most this many messages are looked at by one job of FETCH or SEARCH.
-pub const MESSAGES_PER_JOB: usize = 2_000;
+pub(crate) const MESSAGES_PER_JOB: usize = 2_000;
 /// Octets of an APPEND that are handed to the disk at once.
-pub const APPEND_CHUNK: usize = 64 * 1024;
+pub(crate) const APPEND_CHUNK: usize = 64 * 1024;
 /// A client in IDLE is not dropped before this: Outlook hangs when it is. Clients say DONE and IDLE again
 /// after 29 minutes (RFC 2177).
-pub const IDLE_PATIENCE_MIN: Duration = Duration::from_secs(60 * 60);
+pub(crate) const IDLE_PATIENCE_MIN: Duration = Duration::from_secs(60 * 60);
 /// Changes read by one synchronisation; more are read by the next job.
-pub const CHANGES_PER_JOB: usize = 5_000;
+pub(crate) const CHANGES_PER_JOB: usize = 5_000;
 /// SELECT tells `[UNSEEN n]` of mailboxes with at most so many messages.
-pub const UNSEEN_COUNTED_MAX: u32 = 10_000;
+pub(crate) const UNSEEN_COUNTED_MAX: u32 = 10_000;

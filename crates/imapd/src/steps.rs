@@ -224,6 +224,8 @@ impl Session {
                     Problem::BadCharset(_) => {
                         Reply::no(ResponseCode::BadCharset(vec!["UTF-8".into(), "US-ASCII".into()]), error.to_string())
                     }
+                    // RFC 6154 §3.
+                    Problem::UnknownUse(_) => Reply::no(ResponseCode::UseAttr, error.to_string()),
                     Problem::UnknownCommand(_) | Problem::Expected(_) | Problem::TooMuch(_) => {
                         Reply::bad(error.to_string())
                     }
@@ -260,6 +262,11 @@ impl Session {
     fn line(&mut self, line: &[u8]) {
         match std::mem::take(&mut self.phase) {
             Phase::Authenticating(authenticating) => self.authenticate_line(authenticating, line),
+            // A stray empty line is no answer.
+            Phase::Idle(idle) if line.is_empty() => {
+                self.framer.expect_line();
+                self.phase = Phase::Idle(idle);
+            }
             Phase::Idle(idle) => {
                 let reply = if line.trim_ascii().eq_ignore_ascii_case(b"DONE") {
                     Reply::ok("IDLE done")

@@ -23,52 +23,52 @@ use crate::seqmap::SeqMap;
 
 /// The selected mailbox.
 #[derive(Debug, Clone)]
-pub struct View {
+pub(crate) struct View {
     /// Which mailbox.
-    pub mailbox: MailboxId,
+    pub(crate) mailbox: MailboxId,
     /// Its UIDVALIDITY.
-    pub uid_validity: u32,
+    pub(crate) uid_validity: u32,
     /// Opened by EXAMINE, so that nothing may change.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     /// Changes up to here are in the view.
-    pub mark: Mark,
+    pub(crate) mark: Mark,
     /// Messages from this UID on are not in the view yet.
-    pub uid_next: u32,
+    pub(crate) uid_next: u32,
     /// Messages from this UID on are recent to this session (RFC 3501 §2.3.2).
-    pub recent_from: u32,
+    pub(crate) recent_from: u32,
     /// How many of the messages in the view are recent.
-    pub recent: u32,
+    pub(crate) recent: u32,
     /// The keywords the client heard of in FLAGS.
-    pub keywords: Arc<Vec<String>>,
+    pub(crate) keywords: Arc<Vec<String>>,
     /// The number the client knows from EXISTS and EXPUNGE.
-    pub exists: u32,
+    pub(crate) exists: u32,
     /// The map, when it was needed before.
-    pub map: Option<Arc<SeqMap>>,
+    pub(crate) map: Option<Arc<SeqMap>>,
     /// Messages that are gone but not reported.
-    pub ghosts: Arc<UidSet>,
+    pub(crate) ghosts: Arc<UidSet>,
     /// The result of the last SEARCH RETURN (SAVE): `$` (RFC 9051 §6.4.4.1).
-    pub saved: Arc<UidSet>,
+    pub(crate) saved: Arc<UidSet>,
 }
 
 impl View {
     /// The map. Commands that take message numbers get here after the session has loaded it.
-    pub fn map(&self) -> &SeqMap {
+    pub(crate) fn map(&self) -> &SeqMap {
         self.map.as_deref().unwrap_or(&EMPTY)
     }
 
     /// Whether a message is gone but still has its number.
-    pub fn is_ghost(&self, uid: u32) -> bool {
+    pub(crate) fn is_ghost(&self, uid: u32) -> bool {
         self.ghosts.contains(uid)
     }
 
     /// Whether a message is recent to this session.
-    pub fn is_recent(&self, uid: u32) -> bool {
+    pub(crate) fn is_recent(&self, uid: u32) -> bool {
         uid >= self.recent_from
     }
 
     /// The messages of the view that a command means, ghosts included. UIDs that are not there mean
     /// nothing. [`Error::Refused`] with `BAD` when a sequence number is beyond the last message.
-    pub fn resolve(&self, set: &MessageSet, numbering: Numbering) -> Result<UidSet, Error> {
+    pub(crate) fn resolve(&self, set: &MessageSet, numbering: Numbering) -> Result<UidSet, Error> {
         let map = self.map();
         let named = match (set, numbering) {
             (MessageSet::Saved, _) => return Ok(self.saved.intersection(&map.uids())),
@@ -89,7 +89,7 @@ impl View {
 
     /// The next `(sequence number, UID)` pairs of `targets` above the UID `after`, at most `limit`: for jobs
     /// that stop at their budget and go on later.
-    pub fn next_targets(&self, targets: &UidSet, after: u32, limit: usize) -> Vec<(u32, u32)> {
+    pub(crate) fn next_targets(&self, targets: &UidSet, after: u32, limit: usize) -> Vec<(u32, u32)> {
         let mut pairs = Vec::new();
         for &(low, high) in targets.ranges() {
             if high <= after {
@@ -105,7 +105,7 @@ impl View {
     }
 
     /// Takes in messages that arrived. Those the view has already are ignored.
-    pub fn arrived(&mut self, uids: &UidSet) {
+    pub(crate) fn arrived(&mut self, uids: &UidSet) {
         let new = match self.uid_next {
             0 => uids.clone(),
             next => uids.intersection(&UidSet::range(next, u32::MAX)),
@@ -123,7 +123,7 @@ impl View {
     }
 
     /// Takes in messages that are gone: from now on ghosts. Needs the map.
-    pub fn vanished(&mut self, uids: &UidSet) {
+    pub(crate) fn vanished(&mut self, uids: &UidSet) {
         let known = uids.intersection(&self.map().uids());
         if !known.is_empty() {
             self.ghosts = Arc::new(self.ghosts.union(&known));
@@ -131,7 +131,7 @@ impl View {
     }
 
     /// Takes the ghosts out of the map. Returns their UIDs and the numbers they had, both rising.
-    pub fn lay_ghosts(&mut self) -> (Arc<UidSet>, Vec<u32>) {
+    pub(crate) fn lay_ghosts(&mut self) -> (Arc<UidSet>, Vec<u32>) {
         let ghosts = std::mem::take(&mut self.ghosts);
         if ghosts.is_empty() {
             return (ghosts, Vec::new());
@@ -152,11 +152,11 @@ impl View {
 static EMPTY: SeqMap = SeqMap::EMPTY;
 
 /// A set of numbers as a set of UIDs.
-pub fn uid_set(numbers: &NumberSet) -> UidSet {
+pub(crate) fn uid_set(numbers: &NumberSet) -> UidSet {
     UidSet::from_ranges(numbers.ranges().map(|range| (*range.start(), *range.end())))
 }
 
 /// A set of UIDs as a set of numbers, to be written.
-pub fn number_set(uids: &UidSet) -> NumberSet {
+pub(crate) fn number_set(uids: &UidSet) -> NumberSet {
     NumberSet::from_ranges(uids.ranges().iter().map(|&(low, high)| low..=high))
 }
