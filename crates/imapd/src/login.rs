@@ -81,7 +81,8 @@ impl Session {
     fn turn(&mut self, authenticating: Authenticating, turn: Turn) -> Option<Reply> {
         match turn {
             Turn::Challenge(text) => {
-                self.now_writer().continuation(&text);
+                // The text is base64 already, and may be empty: `+ ` and nothing.
+                self.now_writer().raw(format!("+ {text}\r\n").as_bytes());
                 self.framer.expect_line();
                 self.phase = Phase::Authenticating(authenticating);
                 None

@@ -138,9 +138,11 @@ impl World {
                 session
             }
             Job::Write(locks) => {
-                let (session, result) = wait(
-                    self.store.write_with(locks, session, move |tx, session: &mut Session| session.run_write(tx, now)),
-                );
+                let (session, result) = wait(self.store.write_with(
+                    locks,
+                    session,
+                    move |tx, session: &mut Session| session.run_write(tx, now),
+                ));
                 let mut session = session.expect("the session comes back");
                 session.write_done(result.map(|stored| stored.receipt));
                 session
@@ -273,7 +275,8 @@ impl Stage<Session> for World {
             ("many", [name, mailbox, count]) => {
                 let count: u32 = count.parse().map_err(|_| "a number is needed")?;
                 for number in 1..=count {
-                    let message = format!("From: bob@example.test\r\nSubject: Message {number}\r\n\r\nHello {number}\r\n");
+                    let message =
+                        format!("From: bob@example.test\r\nSubject: Message {number}\r\n\r\nHello {number}\r\n");
                     self.deliver(name, mailbox, &[], &message);
                 }
                 Ok(())
@@ -282,7 +285,9 @@ impl Stage<Session> for World {
                 let bytes: u64 = bytes.parse().map_err(|_| "a number is needed")?;
                 self.administer(name, move |tx, by, id| accounts::set_quota(tx, by, id, bytes, 0))
             }
-            ("suspend", [name]) => self.administer(name, |tx, by, id| accounts::set_state(tx, by, id, State::Suspended)),
+            ("suspend", [name]) => {
+                self.administer(name, |tx, by, id| accounts::set_state(tx, by, id, State::Suspended))
+            }
             ("away", []) => {
                 self.away = true;
                 Ok(())
