@@ -1,0 +1,57 @@
+//! What a POP3 session asks of the world, and what the world tells it.
+//!
+//! The set is closed and small, so that a world is some twenty lines (see the crate's documentation).
+
+use std::time::Duration;
+
+use postroad_mail::{Authenticated, Refused};
+use postroad_sasl::Check;
+use postroad_store::Locks;
+
+/// A job for the world. The session travels with it and comes back.
+#[derive(Debug, PartialEq)]
+pub enum Job {
+    /// `store.read_with(session, |tx, session| session.run_read(tx, now))`, then [`crate::Session::read_done`].
+    Read,
+    /// `store.write_with(locks, session, |tx, session| session.run_write(tx, now))`, then
+    /// [`crate::Session::write_done`].
+    Write(Locks),
+    /// Verify a name and a password (never inside a transaction: hashing is slow), then
+    /// [`crate::Session::logged_in`].
+    Login(Login),
+    /// Hold the session for this long, then [`crate::Session::resumed`]: the answer to a failed login, or
+    /// (zero) a long listing whose first part is to be sent before the next.
+    Pause(Duration),
+}
+
+impl Job {
+    /// A name for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Job::Read => "read",
+            Job::Write(_) => "write",
+            Job::Login(_) => "login",
+            Job::Pause(_) => "pause",
+        }
+    }
+}
+
+/// Who wants to log in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Name, password, and whom to act as.
+    pub check: Check,
+    /// Whether the password came under TLS.
+    pub secure: bool,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The password is right. Only [`postroad_mail::credentials::Candidates::verify`] makes one.
+    Granted(Authenticated),
+    /// It is not, or may not be used here.
+    Refused(Refused),
+    /// Nobody could look: the database is away.
+    Unavailable,
+}

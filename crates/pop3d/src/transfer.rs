@@ -1,0 +1,166 @@
+//! A message on its way to the client: RETR and TOP, a chunk per job.
+//!
+//! The encoder makes of any octets what a multi-line response may hold (RFC 1939 §3): lines end with CR LF,
+//! first dots are doubled, NUL becomes 0x80 (Outlook stops at NUL), and the header block ends with an empty
+//! line even when the message does not have one (old Outlook Express waits for it).
+
+use memchr::memchr;
+
+use postroad_store::BlobId;
+
+/// A RETR or TOP under way.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    /// The content.
+    pub(crate) blob: BlobId,
+    /// Its size as the maildrop has it.
+    pub(crate) size: u64,
+    /// How much of it was read.
+    pub(crate) offset: u64,
+    /// A part of it is out.
+    pub(crate) said: bool,
+    /// All of it was read.
+    pub(crate) done: bool,
+    pub(crate) encoder: Encoder,
+}
+
+/// Turns a message's octets into the lines of a response.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// Lines of the body still to be sent; `None` for all.
+    lines_left: Option<u64>,
+    /// The header block is not over yet.
+    in_header: bool,
+    /// Octets of the line under way, without its end.
+    line: u64,
+    /// The last octet was CR.
+    cr: bool,
+    /// Nothing more is to be sent.
+    full: bool,
+}
+
+impl Encoder {
+    /// `body_lines`: how many lines of the body (TOP); `None` for all (RETR).
+    pub(crate) fn new(body_lines: Option<u64>) -> Encoder {
+        Encoder { lines_left: body_lines, in_header: true, line: 0, cr: false, full: false }
+    }
+
+    /// Whether more of the message would change nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Appends what becomes of the next octets.
+    pub(crate) fn encode(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while !bytes.is_empty() && !self.full {
+            match memchr(b'\n', bytes) {
+                None => {
+                    self.part(bytes, out);
+                    return;
+                }
+                Some(end) => {
+                    self.part(&bytes[..end], out);
+                    self.line_end(out);
+                    bytes = &bytes[end + 1..];
+                }
+            }
+        }
+    }
+
+    /// Appends what is missing at the message's end, and the response's last line.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        if (self.line > 0 || self.cr) && !self.full {
+            self.line_end(out);
+        }
+        if self.in_header {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b".\r\n");
+    }
+
+    /// A part of a line, its end not included. A CR is held back until it is known what follows.
+    fn part(&mut self, part: &[u8], out: &mut Vec<u8>) {
+        if part.is_empty() {
+            return;
+        }
+        if self.cr {
+            self.text(b"\r", out);
+        }
+        self.cr = part.last() == Some(&b'\r');
+        self.text(&part[..part.len() - usize::from(self.cr)], out);
+    }
+
+    fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        if self.line == 0 && text.first() == Some(&b'.') {
+            out.push(b'.');
+        }
+        self.line += text.len() as u64;
+        let mut rest = text;
+        while let Some(nul) = memchr(0, rest) {
+            out.extend_from_slice(&rest[..nul]);
+            out.push(0x80);
+            rest = &rest[nul + 1..];
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// LF: a CR before it belongs to it, and otherwise is added.
+    fn line_end(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n");
+        let empty = self.line == 0;
+        (self.line, self.cr) = (0, false);
+        if self.in_header {
+            self.in_header = !empty;
+        } else if let Some(left) = &mut self.lines_left {
+            *left -= 1;
+        }
+        self.full = !self.in_header && self.lines_left == Some(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Encoder;
+
+    fn encode(message: &[u8], lines: Option<u64>, cut: usize) -> String {
+        let mut encoder = Encoder::new(lines);
+        let mut out = Vec::new();
+        for piece in message.chunks(cut) {
+            encoder.encode(piece, &mut out);
+        }
+        encoder.finish(&mut out);
+        out.escape_ascii().to_string()
+    }
+
+    #[test]
+    fn messages_become_lines_for_every_cut() {
+        let all: [(&[u8], Option<u64>, &str); 20] = [
+            (b"A: b\r\n\r\nx\r\n", None, r"A: b\r\n\r\nx\r\n.\r\n"),
+            (b"A: b\r\n\r\n.\r\n..\r\n.x\r\n", None, r"A: b\r\n\r\n..\r\n...\r\n..x\r\n.\r\n"),
+            (b"A: b\n\nx\n.\n", None, r"A: b\r\n\r\nx\r\n..\r\n.\r\n"),
+            (b"A: b\r\n\r\nno end", None, r"A: b\r\n\r\nno end\r\n.\r\n"),
+            (b"A: b\r\n", None, r"A: b\r\n\r\n.\r\n"),
+            (b"A: b", None, r"A: b\r\n\r\n.\r\n"),
+            (b"A: b\r", None, r"A: b\r\n\r\n.\r\n"),
+            (b"", None, r"\r\n.\r\n"),
+            (b"\r\nbody\r\n", None, r"\r\nbody\r\n.\r\n"),
+            (b"A: b\r\n\r\n\0x\0\0\r\n", None, r"A: b\r\n\r\n\x80x\x80\x80\r\n.\r\n"),
+            (b"A: b\r\n\r\nx\r\r\n", None, r"A: b\r\n\r\nx\r\r\n.\r\n"),
+            (b"A: b\r\n\r\nx\ry\r\n", None, r"A: b\r\n\r\nx\ry\r\n.\r\n"),
+            (b"A: b\r\n\r\n1\r\n2\r\n", Some(0), r"A: b\r\n\r\n.\r\n"),
+            (b"A: b\r\n\r\n1\r\n2\r\n", Some(1), r"A: b\r\n\r\n1\r\n.\r\n"),
+            (b"A: b\r\n\r\n1\r\n2\r\n", Some(2), r"A: b\r\n\r\n1\r\n2\r\n.\r\n"),
+            (b"A: b\r\n\r\n1\r\n2", Some(9), r"A: b\r\n\r\n1\r\n2\r\n.\r\n"),
+            (b"A: b\r\n\r\n\r\n2\r\n", Some(1), r"A: b\r\n\r\n\r\n.\r\n"),
+            (b"A: b", Some(0), r"A: b\r\n\r\n.\r\n"),
+            (b"A: b\r\n\r\n", Some(5), r"A: b\r\n\r\n.\r\n"),
+            (b".A: b\r\n\r\n", Some(0), r"..A: b\r\n\r\n.\r\n"),
+        ];
+        for (message, lines, expect) in all {
+            for cut in [1, 2, 3, 100] {
+                let got = encode(message, lines, cut);
+                assert_eq!(got, expect, "{:?} {lines:?} cut {cut}", message.escape_ascii().to_string());
+            }
+        }
+    }
+}
