@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn the_contract_for_scripts_parses() {
-        let line = "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
+        let line =
+            "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
         let cli = Cli::try_parse_from(line.split(' ')).expect("the fixed form");
         let Command::Quickstart(quickstart) = cli.command else { panic!("quickstart") };
         assert_eq!((quickstart.port_offset, quickstart.accounts), (Some(2000), 5));

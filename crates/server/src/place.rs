@@ -61,8 +61,10 @@ pub(crate) fn open_store(settings: &Settings) -> Result<Store> {
     };
     let mut opening = postroad_store::Settings::new(database, blob_place(settings)?);
     opening.inline_limit = usize::try_from(settings.blobs.inline_limit).unwrap_or(usize::MAX);
-    let store = Store::open(opening).with_context(|| format!("the store in {} cannot be opened", settings.data.display()))?;
-    let migrations: Vec<_> = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
+    let store =
+        Store::open(opening).with_context(|| format!("the store in {} cannot be opened", settings.data.display()))?;
+    let migrations: Vec<_> =
+        [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
     store.migrate(&migrations).context("the database cannot be brought up to date")?;
     Ok(store)
 }

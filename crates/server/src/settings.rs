@@ -371,7 +371,8 @@ pub(crate) fn documented() -> String {
             let many = matches!(defaults.get(head), Some(toml::Value::Array(_)));
             text += &if many { format!("\n# [[{head}]]  (as many as you like)\n") } else { format!("\n[{head}]\n") };
         }
-        let value = if head.is_empty() { defaults.get(name) } else { defaults.get(head).and_then(|inner| inner.get(name)) };
+        let value =
+            if head.is_empty() { defaults.get(name) } else { defaults.get(head).and_then(|inner| inner.get(name)) };
         text += &format!("# {}\n", key.meaning);
         match value {
             Some(value) => text += &format!("{name} = {value}\n"),

@@ -89,8 +89,11 @@ impl Answer {
 
 impl Story {
     fn text(&self) -> String {
-        let rows: Vec<Vec<String>> =
-            self.lines.iter().map(|(at, event, detail)| vec![format!("  {at}"), event.clone(), detail.clone()]).collect();
+        let rows: Vec<Vec<String>> = self
+            .lines
+            .iter()
+            .map(|(at, event, detail)| vec![format!("  {at}"), event.clone(), detail.clone()])
+            .collect();
         format!("{}\n{}", self.title, aligned(&rows))
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod operation;
 mod perform;
 pub(crate) mod socket;
+mod time;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::Operation;

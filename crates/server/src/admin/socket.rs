@@ -42,7 +42,8 @@ pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
     let path = path(data);
     // A socket that an ended server left is in the way; a running one was noticed before (see `commands::serve`).
     let _ = std::fs::remove_file(&path);
-    let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener =
+        tokio::net::UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     loop {
         let accepted = tokio::select! {
@@ -71,7 +72,8 @@ pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
 async fn answer_one(stream: tokio::net::UnixStream, store: Store) -> Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
-    tokio::time::timeout(REQUEST_WITHIN, tokio::io::BufReader::new(reader.take(REQUEST_MAX)).read_line(&mut line)).await??;
+    tokio::time::timeout(REQUEST_WITHIN, tokio::io::BufReader::new(reader.take(REQUEST_MAX)).read_line(&mut line))
+        .await??;
     let operation: Operation = serde_json::from_str(&line)?;
     let answer = tokio::task::spawn_blocking(move || super::perform(&store, operation, Timestamp::now())).await?;
     let mut text = serde_json::to_vec(&answer)?;

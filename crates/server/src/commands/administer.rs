@@ -181,7 +181,8 @@ fn age(text: &str) -> Result<u64> {
         'w' => 604_800,
         _ => bail!("{text} is no age; write 90m, 12h or 7d"),
     };
-    let number: u64 = text[..text.len() - 1].parse().with_context(|| format!("{text} is no age; write 90m, 12h or 7d"))?;
+    let number: u64 =
+        text[..text.len() - 1].parse().with_context(|| format!("{text} is no age; write 90m, 12h or 7d"))?;
     Ok(number.saturating_mul(seconds))
 }
 

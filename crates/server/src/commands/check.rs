@@ -47,7 +47,11 @@ pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
     let mut report = Report::default();
     report.good("settings", format!("data in {}, host name {}", settings.data.display(), settings.hostname));
     if settings.cleartext_auth == CleartextAuth::Loopback {
-        report.note("settings", "passwords are taken without TLS from this machine", "for a trial; else cleartext-auth = \"never\"");
+        report.note(
+            "settings",
+            "passwords are taken without TLS from this machine",
+            "for a trial; else cleartext-auth = \"never\"",
+        );
     }
     let is_running = socket::ask(&settings.data, &Operation::DomainList)?.is_some();
     if is_running {
@@ -84,7 +88,8 @@ fn database(settings: &Settings, report: &mut Report) {
         }
         Err(error) => report.bad("database", error.to_string(), error.next_step()),
     }
-    for (operation, what) in [(Operation::DomainList, "domains"), (Operation::AccountList { domain: None }, "accounts")] {
+    for (operation, what) in [(Operation::DomainList, "domains"), (Operation::AccountList { domain: None }, "accounts")]
+    {
         match admin::perform(&store, operation, Timestamp::now()) {
             Answer::Table { rows, empty, .. } if rows.is_empty() => report.note(what, "none", empty),
             Answer::Table { rows, .. } => report.good(what, rows.len().to_string()),
@@ -127,7 +132,11 @@ fn certificates(settings: &Settings, report: &mut Report) {
         if facts.days_left < 0 {
             report.bad("certificate", fact, "it has expired: put a new one in place; it is read by itself");
         } else if facts.self_signed {
-            report.note("certificate", format!("{fact}, of our own making"), "clients warn; put a real one into [[certificate]]");
+            report.note(
+                "certificate",
+                format!("{fact}, of our own making"),
+                "clients warn; put a real one into [[certificate]]",
+            );
         } else if facts.days_left < DAYS_LEFT_MIN {
             report.note("certificate", fact, "renew it soon");
         } else {
@@ -140,7 +149,11 @@ fn listeners(settings: &Settings, report: &mut Report) {
     for listener in &settings.listener {
         let mut address = listener.address;
         if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+            address.set_ip(if address.is_ipv4() {
+                [127, 0, 0, 1].into()
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            });
         }
         match TcpStream::connect_timeout(&address, CONNECT_WITHIN) {
             Ok(_) => report.good("listener", format!("{} accepts on {}", listener.name, listener.address)),
@@ -162,6 +175,8 @@ fn resolver(report: &mut Report) {
         .and_then(|runtime| runtime.block_on(postroad_dns::reachable()).map_err(|error| error.to_string()));
     match outcome {
         Ok(servers) => report.good("DNS", format!("{servers} answers")),
-        Err(error) => report.note("DNS", error, "name a working resolver in /etc/resolv.conf; mail within this server needs none"),
+        Err(error) => {
+            report.note("DNS", error, "name a working resolver in /etc/resolv.conf; mail within this server needs none")
+        }
     }
 }

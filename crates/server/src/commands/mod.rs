@@ -24,9 +24,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Alias { action, place, output } => administer::alias(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
-        Command::Trace { key, since, limit, place, output } => {
-            administer::trace(&key, &since, limit, &place, output)
-        }
+        Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),
         Command::Settings => {
             print::text(&crate::settings::documented());
             Ok(ExitCode::SUCCESS)

@@ -101,9 +101,9 @@ fn known_settings(options: &Quickstart, data: &Path, file: &Path) -> Result<Sett
 
 fn checked_listeners(address: IpAddr, offset: u16) -> Result<Vec<crate::settings::ListenerSettings>> {
     let highest = STANDARD.iter().map(|(_, _, port, _)| *port).max().unwrap_or(0);
-    highest
-        .checked_add(offset)
-        .with_context(|| format!("a port offset of {offset} leads beyond the last port; at most {}", u16::MAX - highest))?;
+    highest.checked_add(offset).with_context(|| {
+        format!("a port offset of {offset} leads beyond the last port; at most {}", u16::MAX - highest)
+    })?;
     Ok(listeners(address, offset))
 }
 

@@ -45,7 +45,8 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
     let before = Timestamp(now.0 - i64::from(settings.trace_days) * MICROS_PER_DAY);
     let mut forgotten = u64::from(TRACE_BATCH);
     while forgotten == u64::from(TRACE_BATCH) && !stop.is_stopped() {
-        let swept = store.write(Locks::none(), move |tx| trace::sweep(tx, before, TRACE_BATCH).map_err(Error::from)).await?;
+        let swept =
+            store.write(Locks::none(), move |tx| trace::sweep(tx, before, TRACE_BATCH).map_err(Error::from)).await?;
         forgotten = swept.value;
     }
     let sweeper = store.clone();

@@ -13,17 +13,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use postroad_mail::LoginCache;
 use postroad_net::{
-    CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind, ready as notify_ready,
-    self_made, stopping as notify_stopping, watchdog,
+    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
+    ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
+use postroad_web::{About, Recorder, ServiceLine, Site};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::admin::socket;
-use crate::settings::Settings;
-use crate::worlds::Logins;
+use crate::settings::{Settings, TlsMode};
 use crate::{place, print};
 
 /// Certificate files are looked at this often.
@@ -46,7 +47,8 @@ pub(crate) fn run(settings: &Settings, ready: impl FnOnce() + Send) -> Result<()
 async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) -> Result<()> {
     let stop = Stop::new();
     let certificates = certificates(settings)?;
-    let door = door(settings, &certificates, stop.clone())?;
+    let bans = Arc::new(Bans::new(BanSettings::default()));
+    let door = door(settings, &certificates, Arc::clone(&bans), stop.clone())?;
     let mut inherited = Inherited::from_environment();
     let mut bound = Vec::new();
     for listener in &settings.listener {
@@ -57,10 +59,13 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     }
 
     let mut running = JoinSet::new();
-    let parts = listeners::Parts::new(settings, store.clone(), Logins::new(store.clone())?)?;
+    let (stories, scribe) = postroad_mta::scribe(store.clone());
+    let site = site(settings, store)?;
+    let parts = listeners::Parts::new(settings, store, Arc::new(LoginCache::new()?), bans, stories, site);
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
+    running.spawn(scribe.run());
     running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));
     {
@@ -107,6 +112,28 @@ fn lock(settings: &Settings) -> Result<File> {
     Ok(file)
 }
 
+/// What the pages over HTTP show.
+fn site(settings: &Settings, store: &Store) -> Result<Site> {
+    let recorder = Recorder::default();
+    recorder.install();
+    let services = settings
+        .listener
+        .iter()
+        .map(|listener| ServiceLine {
+            name: listener.name.clone(),
+            address: listener.address,
+            security: match listener.tls {
+                TlsMode::None => "in clear".into(),
+                TlsMode::Starttls => "STARTTLS".into(),
+                TlsMode::Implicit => "TLS".into(),
+            },
+        })
+        .collect();
+    let version = env!("CARGO_PKG_VERSION").to_string();
+    let about = About { host: settings.hostname.clone(), version, services, insiders: Vec::new() };
+    Ok(Site::new(store.clone(), recorder, about))
+}
+
 fn certificates(settings: &Settings) -> Result<Arc<Certificates>> {
     let mut files: Vec<CertificateFiles> = settings
         .certificate
@@ -128,7 +155,7 @@ pub(crate) fn self_made_files(settings: &Settings) -> Result<CertificateFiles> {
     Ok(self_made(&settings.data.join("tls"), &names, SystemTime::now())?)
 }
 
-fn door(settings: &Settings, certificates: &Arc<Certificates>, stop: Stop) -> Result<Door> {
+fn door(settings: &Settings, certificates: &Arc<Certificates>, bans: Arc<Bans>, stop: Stop) -> Result<Door> {
     let limits = LimitSettings {
         total: settings.limits.connections,
         per_listener: settings.limits.connections,
@@ -138,7 +165,7 @@ fn door(settings: &Settings, certificates: &Arc<Certificates>, stop: Stop) -> Re
     let times = Times { grace: Duration::from_secs(settings.limits.stop_seconds), ..Times::default() };
     let tls = Tls::new(Arc::clone(certificates))?;
     let seed = u64::try_from(Timestamp::now().0).unwrap_or_default();
-    Ok(Door::new(Limits::new(limits, None), Some(tls), stop, times, seed))
+    Ok(Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed))
 }
 
 async fn wait_for_signal() -> Result<()> {

@@ -1,9 +1,10 @@
 //! The world of IMAP sessions.
 
 use std::future::Future;
+use std::net::IpAddr;
 
-use postroad_imapd::{Job, Login, Outcome, Session, User};
-use postroad_mail::{Refused, Service};
+use postroad_imapd::{Job, Login, Outcome, Session};
+use postroad_mail::Service;
 use postroad_net::{Fatal, World};
 use postroad_store::{Store, Timestamp};
 
@@ -20,18 +21,10 @@ impl ImapWorld {
         ImapWorld { store, logins }
     }
 
-    async fn verify(&self, login: Login) -> Outcome {
-        let Login { check, .. } = login;
-        match self.logins.verify(check.authcid, check.password.reveal().to_string(), Service::Imap).await {
-            Ok(who) => Outcome::Granted(User {
-                account: who.account(),
-                login: who.login().to_string(),
-                device: who.app().map(str::to_string),
-            }),
-            Err(Denied::Refused(Refused::Wrong)) => Outcome::Denied,
-            Err(Denied::Refused(Refused::Expired)) => Outcome::Refused("this app password has expired".into()),
-            Err(Denied::Refused(Refused::Scope)) => Outcome::Refused("this app password is not for IMAP".into()),
-            Err(Denied::Refused(Refused::Suspended)) => Outcome::Refused("this account is suspended".into()),
+    async fn verify(&self, login: Login, from: IpAddr) -> Outcome {
+        match self.logins.verify(login.check, from, Service::Imap).await {
+            Ok(authenticated) => Outcome::Granted(authenticated),
+            Err(Denied::Refused(refused)) => Outcome::Refused(refused),
             Err(Denied::Unavailable) => Outcome::Unavailable,
         }
     }
@@ -67,7 +60,7 @@ impl World<Session> for ImapWorld {
                 tokio::task::spawn_blocking(work).await.map_err(|_| lost())
             }
             Job::Login(login) => {
-                let outcome = self.verify(login).await;
+                let outcome = self.verify(login, session.peer().remote.ip()).await;
                 let mut session = session;
                 session.logged_in(outcome);
                 Ok(session)
@@ -87,11 +80,14 @@ impl World<Session> for ImapWorld {
             Job::Read | Job::Write(_) | Job::Disk | Job::Login(_) | Job::Pause(_) => None,
         };
         async move {
-            match ear {
+            if let Some((mut ear, since)) = ear {
                 // The hub lives as long as the store, so the wait ends with news.
-                Some((mut ear, since)) if ear.wait_for(|modseq| *modseq > since).await.is_ok() => {}
-                Some(_) | None => std::future::pending().await,
+                let heard = ear.wait_for(|modseq| *modseq > since).await.is_ok();
+                if heard {
+                    return;
+                }
             }
+            std::future::pending().await
         }
     }
 

@@ -6,6 +6,7 @@ use postroad_mail::{audit, credentials};
 
 use super::{Desk, Outcome, about, address, domain_name, limit, size};
 use crate::admin::Answer;
+use crate::admin::time::shown;
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -53,10 +54,13 @@ pub(super) fn show(desk: &Desk<'_>, text: &str) -> Outcome {
         ("messages", account.used_messages.to_string()),
         ("size", size(account.used_bytes)),
         ("quota", limit(account.quota_bytes)),
-        ("quota in messages", if account.quota_messages == 0 { "no limit".into() } else { account.quota_messages.to_string() }),
+        (
+            "quota in messages",
+            if account.quota_messages == 0 { "no limit".into() } else { account.quota_messages.to_string() },
+        ),
         ("changes so far", account.modseq.0.to_string()),
         ("app passwords", if apps.is_empty() { "none".into() } else { apps.join(", ") }),
-        ("made", account.created.to_string()),
+        ("made", shown(account.created)),
     ];
     Ok(Answer::Facts { facts: facts.into_iter().map(|(name, value)| (name.into(), value)).collect() })
 }
@@ -100,7 +104,7 @@ pub(super) fn audit(desk: &Desk<'_>, one: Option<&str>) -> Outcome {
     for account in accounts {
         let id = account.id;
         for fault in desk.read(move |tx| audit::audit(tx, id))? {
-            rows.push(vec![account.address.to_string(), fault.to_string()]);
+            rows.push(vec![account.address.to_string(), fault.what]);
         }
     }
     Ok(Answer::table(&["ACCOUNT", "FAULT"], rows, &format!("{count} accounts: all counters equal a recount")))

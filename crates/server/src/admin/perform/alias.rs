@@ -42,7 +42,11 @@ pub(super) fn list(desk: &Desk<'_>, domain: Option<&str>) -> Outcome {
             break;
         }
     }
-    Ok(Answer::table(&["ADDRESS", "KIND", "GOES TO"], rows, "no alias yet; make one with `postroad alias add ADDRESS TARGET`"))
+    Ok(Answer::table(
+        &["ADDRESS", "KIND", "GOES TO"],
+        rows,
+        "no alias yet; make one with `postroad alias add ADDRESS TARGET`",
+    ))
 }
 
 pub(super) fn remove(desk: &Desk<'_>, text: &str) -> Outcome {

@@ -7,6 +7,7 @@ use postroad_store::Timestamp;
 
 use super::{Desk, Outcome, Refusal};
 use crate::admin::Answer;
+use crate::admin::time::shown;
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -32,7 +33,7 @@ pub(super) fn list(desk: &Desk<'_>, text: &str) -> Outcome {
     let id = account.id;
     let found = desk.read(move |tx| credentials::list(tx, id))?;
     let row = |credential: &Credential| {
-        let time = |time: Option<Timestamp>, none: &str| time.map_or_else(|| none.to_string(), |time| time.to_string());
+        let time = |time: Option<Timestamp>, none: &str| time.map_or_else(|| none.to_string(), shown);
         let name = credential.name.clone()?;
         let scopes: Vec<_> = credential.scopes.iter().map(|service| service.name()).collect();
         Some(vec![name, scopes.join(","), time(credential.expires, "never"), time(credential.last_used, "never")])
@@ -46,7 +47,9 @@ pub(super) fn remove(desk: &Desk<'_>, text: &str, name: &str) -> Outcome {
     let id = account.id;
     let found = desk.read(move |tx| credentials::list(tx, id))?;
     let Some(credential) = found.iter().find(|credential| credential.name.as_deref() == Some(name)) else {
-        return Err(Refusal(format!("{text} has no app password {name}; `postroad app-password list {text}` shows all")));
+        return Err(Refusal(format!(
+            "{text} has no app password {name}; `postroad app-password list {text}` shows all"
+        )));
     };
     let number = credential.id;
     desk.of_account(&account, move |tx, by| credentials::remove(tx, by, id, number))?;

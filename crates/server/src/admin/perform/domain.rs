@@ -21,7 +21,11 @@ pub(super) fn list(desk: &Desk<'_>) -> Outcome {
         ]
     };
     let rows = rows.iter().map(row).collect();
-    Ok(Answer::table(&["DOMAIN", "ALIASES", "CATCH-ALL"], rows, "no domain yet; make one with `postroad domain add NAME`"))
+    Ok(Answer::table(
+        &["DOMAIN", "ALIASES", "CATCH-ALL"],
+        rows,
+        "no domain yet; make one with `postroad domain add NAME`",
+    ))
 }
 
 pub(super) fn remove(desk: &Desk<'_>, name: &str) -> Outcome {

@@ -6,6 +6,7 @@ use postroad_mail::{MailboxName, UidSet, expunge};
 
 use super::{Desk, Outcome, Refusal, about, size};
 use crate::admin::Answer;
+use crate::admin::time::shown;
 
 /// Deleted messages listed at once.
 const DELETED_MAX: usize = 1_000;
@@ -58,7 +59,7 @@ pub(super) fn deleted(desk: &Desk<'_>, text: &str, name: &str) -> Outcome {
     let account = desk.account(text)?;
     let mailbox = mailbox(desk, &account, name)?;
     let found = desk.read(move |tx| expunge::removed(tx, account.id, mailbox.id, DELETED_MAX))?;
-    let row = |removed: &expunge::Removed| vec![removed.uid.to_string(), removed.at.to_string(), size(removed.size)];
+    let row = |removed: &expunge::Removed| vec![removed.uid.to_string(), shown(removed.at), size(removed.size)];
     let rows = found.iter().map(row).collect();
     Ok(Answer::table(&["NUMBER", "DELETED", "SIZE"], rows, "nothing was deleted here within the retention"))
 }

@@ -5,6 +5,7 @@ use postroad_store::trace;
 use postroad_store::{Timestamp, TraceId};
 
 use super::{Desk, Outcome};
+use crate::admin::time::shown;
 use crate::admin::{Answer, Story};
 
 pub(super) fn stories(desk: &Desk<'_>, key: &str, since_seconds: u64, limit: u32) -> Outcome {
@@ -20,7 +21,7 @@ pub(super) fn stories(desk: &Desk<'_>, key: &str, since_seconds: u64, limit: u32
         for id in ids {
             let events = trace::story(tx, id)?;
             if !events.is_empty() {
-                let line = |event: trace::Event| (event.at.to_string(), event.kind, event.detail);
+                let line = |event: trace::Event| (shown(event.at), event.kind, event.detail);
                 stories.push(Story { title: id.to_string(), lines: events.into_iter().map(line).collect() });
             }
         }

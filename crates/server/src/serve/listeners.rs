@@ -1,0 +1,131 @@
+//! From a listener of the settings to sessions that are served: the one place where services, worlds and
+//! listeners meet.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postroad_mail::LoginCache;
+use postroad_mta::{Inbound, Stories};
+use postroad_net::{Bans, Bound, Door, Listener, Network, TlsMode, serve};
+use postroad_smtp::{ClearAuth, Role};
+use postroad_store::{Store, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::settings::{self, CleartextAuth, ListenerSettings, Service, Settings};
+use crate::worlds::{ImapWorld, Logins};
+
+/// What sessions of all services are made from.
+pub(super) struct Parts {
+    inbound: Arc<Inbound>,
+    relay: Arc<postroad_smtp::Settings>,
+    submission: Arc<postroad_smtp::Settings>,
+    lmtp: Arc<postroad_smtp::Settings>,
+    imap: Arc<postroad_imapd::Settings>,
+    imap_world: Arc<ImapWorld>,
+    site: Arc<postroad_web::Site>,
+}
+
+impl Parts {
+    pub(super) fn new(
+        settings: &Settings,
+        store: &Store,
+        cache: Arc<LoginCache>,
+        bans: Arc<Bans>,
+        stories: Stories,
+        site: postroad_web::Site,
+    ) -> Parts {
+        let logins = Logins::new(store.clone(), Arc::clone(&cache), Arc::clone(&bans));
+        let clock = Arc::new(Timestamp::now);
+        Parts {
+            inbound: Arc::new(Inbound::new(store.clone(), mta(settings), cache, Some(bans), clock, stories)),
+            relay: Arc::new(smtp(settings, Role::Relay)),
+            submission: Arc::new(smtp(settings, Role::Submission)),
+            lmtp: Arc::new(smtp(settings, Role::Lmtp)),
+            imap: Arc::new(imap(settings)),
+            imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
+            site: Arc::new(site),
+        }
+    }
+
+    /// Serves a bound listener until the door's stop.
+    pub(super) fn serve(&self, running: &mut JoinSet<()>, service: Service, bound: Bound, door: Door) {
+        match service {
+            Service::Smtp => self.smtp(running, bound, door, &self.relay),
+            Service::Submission => self.smtp(running, bound, door, &self.submission),
+            Service::Lmtp => self.smtp(running, bound, door, &self.lmtp),
+            Service::Imap => {
+                let settings = Arc::clone(&self.imap);
+                running.spawn(serve(bound, door, Arc::clone(&self.imap_world), move |arrival| {
+                    postroad_imapd::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
+                }));
+            }
+            Service::Pop3 => {}
+            Service::Http => {
+                running.spawn(postroad_web::serve(bound, door, Arc::clone(&self.site)));
+            }
+        }
+    }
+
+    fn smtp(&self, running: &mut JoinSet<()>, bound: Bound, door: Door, settings: &Arc<postroad_smtp::Settings>) {
+        let (inbound, settings) = (Arc::clone(&self.inbound), Arc::clone(settings));
+        let world = Arc::clone(&self.inbound);
+        running.spawn(serve(bound, door, world, move |arrival| {
+            postroad_mta::session(&inbound, Arc::clone(&settings), arrival.peer, arrival.tls.clone())
+        }));
+    }
+}
+
+/// The listener as the loop wants it.
+pub(super) fn listener(from: &ListenerSettings) -> Listener {
+    let whole = |address: &IpAddr| Network::new(*address, if address.is_ipv4() { 32 } else { 128 });
+    Listener {
+        dual_stack: from.address.is_ipv6() && from.address.ip().is_unspecified(),
+        tls: match from.tls {
+            settings::TlsMode::None => TlsMode::None,
+            settings::TlsMode::Starttls => TlsMode::StartTls,
+            settings::TlsMode::Implicit => TlsMode::Implicit,
+        },
+        proxy: from.proxy_from.iter().filter_map(whole).collect(),
+        alpn: if from.service == Service::Http { vec![b"http/1.1".to_vec()] } else { Vec::new() },
+        busy: match from.service {
+            Service::Smtp | Service::Submission | Service::Lmtp => {
+                b"421 4.7.0 Too many connections, try again later\r\n"
+            }
+            Service::Imap => b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n",
+            Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
+            Service::Http => b"",
+        },
+        ..Listener::new(from.name.clone(), from.address)
+    }
+}
+
+fn smtp(settings: &Settings, role: Role) -> postroad_smtp::Settings {
+    postroad_smtp::Settings {
+        size_limit: settings.limits.message_size,
+        recipients_limit: settings.limits.recipients,
+        clear_auth: match settings.cleartext_auth {
+            CleartextAuth::Never => ClearAuth::Never,
+            CleartextAuth::Loopback => ClearAuth::Loopback,
+        },
+        auth_equals_line: settings.smtp.auth_equals_line,
+        ..postroad_smtp::Settings::new(role, settings.hostname.clone())
+    }
+}
+
+fn mta(settings: &Settings) -> postroad_mta::Settings {
+    postroad_mta::Settings {
+        header_firewall: settings.smtp.header_firewall,
+        hide_login: settings.smtp.hide_sender,
+        hide_client: settings.smtp.hide_sender,
+        ..postroad_mta::Settings::new(settings.hostname.clone())
+    }
+}
+
+fn imap(settings: &Settings) -> postroad_imapd::Settings {
+    postroad_imapd::Settings {
+        rev2: settings.imap.rev2,
+        cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
+        message_size_max: settings.limits.message_size,
+        ..postroad_imapd::Settings::default()
+    }
+}
