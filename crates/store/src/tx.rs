@@ -21,6 +21,7 @@ pub struct ReadTx {
     connection: Connection,
     spoiled: RefCell<Option<Error>>,
     showing: Cell<bool>,
+    statements: Cell<u64>,
     blobs: Arc<Blobs>,
 }
 
@@ -49,7 +50,7 @@ impl Deref for WriteTx {
 
 impl ReadTx {
     pub(crate) fn new(connection: Connection, blobs: Arc<Blobs>) -> ReadTx {
-        ReadTx { connection, spoiled: RefCell::new(None), showing: Cell::new(false), blobs }
+        ReadTx { connection, spoiled: RefCell::new(None), showing: Cell::new(false), statements: Cell::new(0), blobs }
     }
 
     /// All rows.
@@ -106,6 +107,12 @@ impl ReadTx {
         matches!(self.connection, Connection::Postgres(_))
     }
 
+    /// How many statements this connection has run, a set of rows inserted counted once for each round trip:
+    /// the difference before and after an operation is its cost. For tests of cost.
+    pub fn statements(&self) -> u64 {
+        self.statements.get()
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -136,6 +143,7 @@ impl ReadTx {
         if self.showing.replace(true) {
             return Err(Error::Bug(format!("a statement inside a loop over rows: {sql}")));
         }
+        self.statements.set(self.statements.get() + 1);
         let _shown = Shown(&self.showing);
         let result = check(sql, params).map_err(Failed::Statement).and_then(|()| statement(&self.connection));
         result.map_err(|failed| match failed {
