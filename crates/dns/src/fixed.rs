@@ -30,13 +30,13 @@ impl Fixed {
     }
 
     /// Adds a mail exchanger; `""` or `"."` makes it a null MX.
-    pub fn mx(mut self, name: &str, preference: u16, exchange: &str) -> Fixed {
+    pub fn with_mx(mut self, name: &str, preference: u16, exchange: &str) -> Fixed {
         self.at(name).mx.push(Mx { preference, exchange: key(exchange) });
         self
     }
 
     /// Adds an address.
-    pub fn address(mut self, name: &str, address: impl Into<IpAddr>) -> Fixed {
+    pub fn with_address(mut self, name: &str, address: impl Into<IpAddr>) -> Fixed {
         match address.into() {
             IpAddr::V4(address) => self.at(name).ipv4.push(address),
             IpAddr::V6(address) => self.at(name).ipv6.push(address),
@@ -45,32 +45,32 @@ impl Fixed {
     }
 
     /// Adds a name that an address claims.
-    pub fn ptr(mut self, address: impl Into<IpAddr>, name: &str) -> Fixed {
+    pub fn with_ptr(mut self, address: impl Into<IpAddr>, name: &str) -> Fixed {
         self.at(&reverse(address.into())).ptr.push(key(name));
         self
     }
 
     /// Adds a TXT record.
-    pub fn txt(mut self, name: &str, text: impl Into<Vec<u8>>) -> Fixed {
+    pub fn with_txt(mut self, name: &str, text: impl Into<Vec<u8>>) -> Fixed {
         self.at(name).txt.push(text.into());
         self
     }
 
     /// Makes the name an alias (CNAME).
-    pub fn alias(mut self, name: &str, target: &str) -> Fixed {
+    pub fn with_alias(mut self, name: &str, target: &str) -> Fixed {
         self.at(name).alias = Some(key(target));
         self
     }
 
     /// Questions about the name fail.
-    pub fn fails(mut self, name: &str, error: Error) -> Fixed {
+    pub fn with_failure(mut self, name: &str, error: Error) -> Fixed {
         self.at(name).fails = Some(error);
         self
     }
 
     /// Questions about the address fail.
-    pub fn ptr_fails(self, address: impl Into<IpAddr>, error: Error) -> Fixed {
-        self.fails(&reverse(address.into()), error)
+    pub fn with_ptr_failure(self, address: impl Into<IpAddr>, error: Error) -> Fixed {
+        self.with_failure(&reverse(address.into()), error)
     }
 
     fn at(&mut self, name: &str) -> &mut Records {
@@ -152,17 +152,17 @@ mod tests {
 
     fn zone() -> Fixed {
         Fixed::new()
-            .mx("Example.TEST", 10, "mx.example.test.")
-            .mx("nomail.test", 0, ".")
-            .address("mx.example.test", Ipv4Addr::new(192, 0, 2, 1))
-            .address("mx.example.test", Ipv6Addr::LOCALHOST)
-            .address("four.example.test", Ipv4Addr::new(192, 0, 2, 4))
-            .txt("_dmarc.example.test", "v=DMARC1; p=none")
-            .ptr(Ipv4Addr::new(192, 0, 2, 1), "MX.example.test.")
-            .ptr(Ipv6Addr::LOCALHOST, "six.example.test")
-            .alias("www.example.test", "mx.example.test")
-            .alias("loop.test", "loop.test")
-            .fails("broken.test", Error::Temporary("the server is down".into()))
+            .with_mx("Example.TEST", 10, "mx.example.test.")
+            .with_mx("nomail.test", 0, ".")
+            .with_address("mx.example.test", Ipv4Addr::new(192, 0, 2, 1))
+            .with_address("mx.example.test", Ipv6Addr::LOCALHOST)
+            .with_address("four.example.test", Ipv4Addr::new(192, 0, 2, 4))
+            .with_txt("_dmarc.example.test", "v=DMARC1; p=none")
+            .with_ptr(Ipv4Addr::new(192, 0, 2, 1), "MX.example.test.")
+            .with_ptr(Ipv6Addr::LOCALHOST, "six.example.test")
+            .with_alias("www.example.test", "mx.example.test")
+            .with_alias("loop.test", "loop.test")
+            .with_failure("broken.test", Error::Temporary("the server is down".into()))
     }
 
     #[tokio::test]

@@ -165,7 +165,7 @@ fn parse(text: &str) -> Result<Name, Error> {
     // ASCII is taken as it is: `_dmarc` is a name although no host may be called so.
     let parsed = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) };
     let mut name = parsed.map_err(|_| bad())?;
-    if name.is_root() {
+    if name.num_labels() == 0 {
         return Err(bad());
     }
     name.set_fqdn(true);

@@ -83,7 +83,7 @@ where
         let mut wire = Wire::new(stream, Arc::clone(&arrival.listener), door.times);
         let mut secured = None;
         let driven = Drive { wire: &mut wire, door, world, secured: &mut secured, left: STEPS_AFTER_INTERRUPT };
-        let ending = match unless_panicking(pin!(driven.to_the_end(session))).await {
+        let ending = match unless_panicking(pin!(driven.until_over(session))).await {
             Ok(ending) => ending,
             Err(panic) => Ending::Fatal(format!("panicked: {panic}")),
         };
@@ -152,7 +152,7 @@ enum Event {
 }
 
 impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
-    async fn to_the_end<P: Protocol>(mut self, mut session: P) -> Ending
+    async fn until_over<P: Protocol>(mut self, mut session: P) -> Ending
     where
         W: World<P>,
     {

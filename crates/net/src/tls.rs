@@ -15,8 +15,10 @@ use crate::{Certificates, Error};
 #[derive(Debug, Clone)]
 pub struct Tls {
     plain: Arc<ServerConfig>,
-    with_alpn: Arc<Mutex<HashMap<Vec<Vec<u8>>, Arc<ServerConfig>>>>,
+    with_alpn: Arc<Mutex<ByAlpn>>,
 }
+
+type ByAlpn = HashMap<Vec<Vec<u8>>, Arc<ServerConfig>>;
 
 impl Tls {
     /// TLS with these certificates, whichever they are at the time of each handshake.

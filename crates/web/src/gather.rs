@@ -7,7 +7,7 @@ use postroad_store::Store;
 
 /// How full the queue is and how old its oldest message.
 pub(crate) async fn queue(store: &Store) {
-    let asked = store.read(|tx| postroad_queue::depth(tx));
+    let asked = store.read(postroad_queue::depth);
     let depth = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(depth)) => depth,
         // The last known numbers stay, and the failure is a number of its own.

@@ -194,7 +194,8 @@ impl World<Lines> for Test {
     }
 
     fn news(&self, _: &Lines, _: &Job) -> impl Future<Output = ()> + Send {
-        async { self.news.acquire().await.expect("never closed").forget() }
+        let news = &self.news;
+        async move { news.acquire().await.expect("never closed").forget() }
     }
 
     fn label(&self, job: &Job) -> &'static str {

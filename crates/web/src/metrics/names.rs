@@ -74,6 +74,7 @@ pub const NAMES: &[Name] = &[
     histogram("postroad_store_commit_seconds", "Time that a COMMIT took."),
     histogram("postroad_store_job_seconds", "Time that a job took on the store's thread, by kind."),
     histogram("postroad_store_job_wait_seconds", "Time that a job waited for its thread, by kind."),
+    counter("postroad_store_blobs_removed", "Blobs that the sweeper removed."),
     gauge("postroad_store_jobs_waiting", "Jobs that wait for a thread, by kind."),
     // Process.
     gauge("process_resident_memory_bytes", "Resident memory."),

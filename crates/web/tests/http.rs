@@ -1,0 +1,182 @@
+//! HTTP over real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postroad_net::{Door, Inherited, LimitSettings, Limits, Listener, Stop, Times, bind};
+use postroad_store::{BlobPlace, Database, Settings, Store};
+use postroad_web::{About, Recorder, ServiceLine, Site, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+struct Server {
+    address: SocketAddr,
+    store: Store,
+    recorder: Recorder,
+    stop: Stop,
+    task: JoinHandle<()>,
+}
+
+/// Behind a proxy, so that a test can be anybody.
+fn start() -> Server {
+    let settings = Settings { blobs: BlobPlace::Inline, ..Settings::new(Database::Memory, BlobPlace::Inline) };
+    let store = Store::open(settings).expect("a store");
+    store.migrate(postroad_store::MIGRATIONS).expect("its tables");
+    store.migrate(postroad_queue::MIGRATIONS).expect("the queue's tables");
+    let recorder = Recorder::new();
+    let about = About {
+        host: "mail.example.test".into(),
+        version: "1.2.3".into(),
+        services: vec![ServiceLine {
+            name: "IMAP".into(),
+            address: "192.0.2.7:993".parse().expect("an address"),
+            security: "TLS".into(),
+        }],
+        insiders: vec!["10.0.0.0/8".parse().expect("a network")],
+    };
+    let site = Arc::new(Site::new(store.clone(), recorder.clone(), about));
+    let mut listener = Listener::new("http", "127.0.0.1:0".parse().expect("an address"));
+    listener.proxy = vec!["127.0.0.0/8".parse().expect("a network")];
+    let bound = bind(listener, &mut Inherited::none()).expect("a socket");
+    let address = bound.address;
+    let stop = Stop::new();
+    let door = Door::new(Limits::new(LimitSettings::default(), None), None, stop.clone(), Times::default(), 1);
+    let task = tokio::spawn(serve(bound, door, site));
+    Server { address, store, recorder, stop, task }
+}
+
+async fn connect(server: &Server, from: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(server.address).await.expect("connected");
+    let line = format!("PROXY TCP4 {from} 192.0.2.1 4000 80\r\n");
+    socket.write_all(line.as_bytes()).await.expect("written");
+    socket
+}
+
+async fn ask(server: &Server, from: &str, request: &str) -> (u16, String, String) {
+    let mut socket = connect(server, from).await;
+    socket.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let code = head.split(' ').nth(1).expect("a code").parse().expect("a number");
+    (code, head.to_ascii_lowercase(), body.to_owned())
+}
+
+async fn get(server: &Server, from: &str, path: &str) -> (u16, String, String) {
+    ask(server, from, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
+}
+
+const STRANGER: &str = "203.0.113.9";
+const INSIDER: &str = "10.1.2.3";
+
+#[tokio::test]
+async fn health_tells_strangers_yes_or_no_and_insiders_why() {
+    let server = start();
+    let (code, _, body) = get(&server, STRANGER, "/healthz").await;
+    assert_eq!((code, body.as_str()), (200, r#"{"status":"ok"}"#));
+    let (code, _, body) = get(&server, INSIDER, "/healthz").await;
+    assert_eq!(code, 200);
+    for part in [r#""status":"ok""#, r#""reasons":[]"#, r#""version":"1.2.3""#, r#""database":"memory "#] {
+        assert!(body.contains(part), "{part} is not in {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_is_not_healthy() {
+    let server = start();
+    server.store.close();
+    let (code, _, body) = get(&server, STRANGER, "/healthz").await;
+    assert_eq!((code, body.as_str()), (503, r#"{"status":"unavailable"}"#));
+    let (code, _, body) = get(&server, "127.0.0.1", "/healthz").await;
+    assert_eq!(code, 503);
+    assert!(body.contains(r#""reasons":["the database: "#), "{body}");
+    // The other pages still answer.
+    let (code, _, _) = get(&server, "127.0.0.1", "/metrics").await;
+    assert_eq!(code, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_for_insiders() {
+    let server = start();
+    metrics::with_local_recorder(&server.recorder, || {
+        metrics::counter!("postroad_connections_total", "listener" => "imap").increment(3);
+    });
+    let (code, head, body) = get(&server, INSIDER, "/metrics").await;
+    assert_eq!(code, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("postroad_connections_total{listener=\"imap\"} 3\n"), "{body}");
+    let (code, _, body) = get(&server, STRANGER, "/metrics").await;
+    assert_eq!(code, 403);
+    assert!(!body.contains("postroad_connections"), "{body}");
+}
+
+#[tokio::test]
+async fn unknown_pages_and_wrong_methods() {
+    let server = start();
+    let (code, head, body) = get(&server, STRANGER, "/nothing/here").await;
+    assert_eq!(code, 404);
+    assert!(head.contains("application/problem+json") && body.contains(r#""status":404"#), "{head}{body}");
+    let browser = "GET /nothing HTTP/1.1\r\nHost: x\r\nAccept: text/html,*/*\r\nConnection: close\r\n\r\n";
+    let (code, head, body) = ask(&server, STRANGER, browser).await;
+    assert_eq!(code, 404);
+    assert!(head.contains("text/html") && body.starts_with("<!DOCTYPE html>"), "{head}{body}");
+    let post = "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    let (code, head, _) = ask(&server, STRANGER, post).await;
+    assert_eq!(code, 405);
+    assert!(head.contains("allow: get,head"), "{head}");
+    for path in ["/", "/healthz"] {
+        let (code, head, body) =
+            ask(&server, STRANGER, &format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        assert_eq!((code, body.as_str()), (200, ""));
+        assert!(head.contains("content-length: "), "{head}");
+    }
+    let (code, _, body) = get(&server, STRANGER, "/").await;
+    assert_eq!(code, 200);
+    assert!(body.contains("Mail at mail.example.test") && !body.contains("1.2.3"), "{body}");
+    let (code, ..) = ask(&server, STRANGER, "nonsense\r\n\r\n").await;
+    assert_eq!(code, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_finish_asking_is_dropped() {
+    let server = start();
+    for begun in ["", "GET /", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut socket = connect(&server, STRANGER).await;
+        socket.write_all(begun.as_bytes()).await.expect("written");
+        let start = tokio::time::Instant::now();
+        let mut rest = Vec::new();
+        socket.read_to_end(&mut rest).await.expect("closed");
+        let seconds = start.elapsed().as_secs();
+        assert!((10..=20).contains(&seconds), "{begun:?} took {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let server = start();
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Y: z\r\n".repeat(200));
+    assert_eq!(ask(&server, STRANGER, &many).await.0, 431);
+    let mut socket = connect(&server, STRANGER).await;
+    let long = format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(100_000));
+    // It may be closed before all is written.
+    let _ = socket.write_all(long.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_kept_connections() {
+    let server = start();
+    let mut socket = connect(&server, STRANGER).await;
+    socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+    let mut first = [0; 15];
+    socket.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    server.stop.stop();
+    let mut rest = Vec::new();
+    socket.read_to_end(&mut rest).await.expect("closed");
+    tokio::time::timeout(Duration::from_secs(10), server.task).await.expect("in time").expect("no panic");
+}
