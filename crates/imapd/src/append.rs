@@ -94,7 +94,7 @@ impl Session {
             return;
         }
         let appending = Appending { start, stage: Stage::Check, buffer: Vec::new(), ended: false, intake: None };
-        self.phase = Phase::Appending(appending);
+        self.phase = Phase::Appending(Box::new(appending));
     }
 
     /// A job of APPEND in a transaction; true when the command is done.

@@ -176,7 +176,7 @@ impl Session {
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
         if !idle.more {
             sync::tell_expunged(self);
-            idle.heard = Some(heard);
+            idle.heard = heard;
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Session {
             Phase::Idle(mut idle) => {
                 // Tried again at the next tick, not at once: the store may be away for a while.
                 idle.more = false;
-                idle.heard = Some(ModSeq(i64::MAX));
+                idle.heard = ModSeq(i64::MAX);
                 self.phase = Phase::Idle(idle);
                 return;
             }

@@ -52,11 +52,6 @@ impl SeqMap {
         self.runs.last().map_or(0, |run| run.before + run.count)
     }
 
-    /// Whether the client knows no message.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
-
     /// The highest UID, 0 when empty.
     pub(crate) fn last_uid(&self) -> u32 {
         self.runs.last().map_or(0, Run::last)

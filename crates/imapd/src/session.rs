@@ -223,7 +223,7 @@ impl Cursor {
 
 impl Running {
     /// A command that begins.
-    pub(crate) fn new(tag: Tag, body: postroad_imap::Body) -> Running {
-        Running { tag, body, cursor: Cursor::Start, writes: false, stage: crate::steps::Stage::Before }
+    pub(crate) fn new(tag: Tag, name: &'static str, body: postroad_imap::Body) -> Running {
+        Running { tag, name, body, cursor: Cursor::Start, writes: false, stage: crate::steps::Stage::Before }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Phase {
     /// A failed login is held back for a while.
     Penalty(Tag, Reply, Duration),
     /// An APPEND's message is coming.
-    Appending(Appending),
+    Appending(Box<Appending>),
     /// IDLE.
     Idle(Idle),
     /// STARTTLS was answered.
@@ -47,6 +47,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) tag: Tag,
+    /// The row's, for metrics.
+    pub(crate) name: &'static str,
     pub(crate) body: Body,
     pub(crate) cursor: Cursor,
     /// Its next job writes.
@@ -69,8 +71,9 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Idle {
     pub(crate) tag: Tag,
-    /// What was heard of the account; `None` until the first look.
-    pub(crate) heard: Option<ModSeq>,
+    /// What was heard of the account. -1 until the first look; the highest there is after a look that failed,
+    /// so that only a tick leads to the next.
+    pub(crate) heard: ModSeq,
     /// A look goes on: there is more to tell.
     pub(crate) more: bool,
 }
@@ -92,8 +95,8 @@ impl Protocol for Session {
                 Phase::Closing => return Step::Close,
                 Phase::StartTls => return Step::StartTls,
                 Phase::Working(running) => {
-                    let writes = running.writes;
-                    return Step::Do(self.data_job(writes));
+                    let (writes, name) = (running.writes, running.name);
+                    return Step::Do(self.data_job(writes, name));
                 }
                 Phase::LoggingIn(_, login) => {
                     return match login.take() {
@@ -104,12 +107,12 @@ impl Protocol for Session {
                 Phase::Penalty(_, _, delay) => return Step::Do(Job::Pause(*delay)),
                 Phase::Appending(appending) if appending.wants_job() => {
                     return Step::Do(match appending.access() {
-                        append::Access::Read => Job::Read,
+                        append::Access::Read => Job::Read("append"),
                         append::Access::Disk => Job::Disk,
-                        append::Access::Write => self.data_job(true),
+                        append::Access::Write => self.data_job(true, "append"),
                     });
                 }
-                Phase::Idle(idle) if idle.more => return Step::Do(Job::Read),
+                Phase::Idle(idle) if idle.more => return Step::Do(Job::Read("idle")),
                 Phase::Ready | Phase::Authenticating(_) | Phase::Appending(_) | Phase::Idle(_) => {
                     let event = self.framer.next_event();
                     if event == Event::NeedInput {
@@ -156,8 +159,8 @@ impl Protocol for Session {
 
     fn tick(&mut self) {
         let Phase::Idle(idle) = &mut self.phase else { return };
-        // A look that failed is tried again at each tick; Outlook hangs when it is dropped in IDLE.
-        idle.more = self.view.is_some() && idle.heard.is_none_or(|heard| heard == ModSeq(i64::MAX));
+        // A look at each tick heals a hint that was lost, and a look that failed.
+        idle.more = self.view.is_some();
         self.now_writer().untagged(Status::Ok, None, "Still here");
     }
 }
@@ -175,16 +178,16 @@ impl Session {
         self.phase = Phase::Closing;
     }
 
-    fn data_job(&self, writes: bool) -> Job {
+    fn data_job(&self, writes: bool, name: &'static str) -> Job {
         match (&self.login, writes) {
-            (Some(login), true) => Job::Write(Locks::account(login.account())),
-            (Some(_), false) | (None, _) => Job::Read,
+            (Some(login), true) => Job::Write(Locks::account(login.account()), name),
+            (Some(_), false) | (None, _) => Job::Read(name),
         }
     }
 
     fn wait(&self) -> Step<Job> {
         match (&self.phase, &self.login) {
-            (Phase::Idle(Idle { heard: Some(since), .. }), Some(login)) if self.view.is_some() => {
+            (Phase::Idle(Idle { heard: since, .. }), Some(login)) if self.view.is_some() => {
                 Step::Wait(Job::Idle { account: login.account(), since: *since })
             }
             _ => Step::Read,
@@ -233,12 +236,12 @@ impl Session {
                 return self.complain(error.tag.as_ref(), &reply);
             }
         };
-        let (states, access) = {
+        let (name, states, access) = {
             let row = commands::row(&command.body);
-            (row.states, row.access(self))
+            (row.name, row.states, row.access(self))
         };
         if !states.allow(self) {
-            let reply = Reply::bad(states.why_not(self));
+            let reply = Reply::bad(format!("{}: {}", name.to_ascii_uppercase(), states.why_not(self)));
             return self.complain(Some(&command.tag), &reply);
         }
         match access {
@@ -251,7 +254,7 @@ impl Session {
             }
             Access::Read | Access::Write => {
                 let writes = access == Access::Write;
-                let mut running = Running::new(command.tag, command.body);
+                let mut running = Running::new(command.tag, name, command.body);
                 running.writes = writes;
                 self.phase = Phase::Working(running);
             }

@@ -36,7 +36,7 @@ pub(crate) use table::row;
 
 /// A row of the table, for one command.
 pub(crate) struct Row<'a> {
-    /// As in the RFC; `UID` variants share their row.
+    /// As in the RFC, in small letters, for metrics; `UID` variants share their row.
     pub(crate) name: &'static str,
     /// In which states it may come.
     pub(crate) states: States,
@@ -51,19 +51,23 @@ pub(crate) struct Row<'a> {
 /// A command's function, by what it needs. The command's arguments are in the closure.
 pub(crate) enum Handler<'a> {
     /// No data. `None`: the answer comes later.
-    Now(Box<dyn FnOnce(&mut Session, &Tag) -> Option<Reply> + 'a>),
+    Now(Answer<'a>),
     /// Nothing but the news of the selected mailbox, if one is.
     Poll(&'static str),
     /// A look.
-    Read(Box<dyn FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a>),
+    Read(Look<'a>),
     /// A change.
-    Write(Box<dyn FnOnce(&mut Session, &mut WriteTx) -> Result<Flow, Error> + 'a>),
+    Write(Change<'a>),
     /// A look that may turn out to need a change ([`Flow::Write`]).
-    Either(
-        Box<dyn FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a>,
-        Box<dyn FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a>,
-    ),
+    Either(Look<'a>, Change<'a>),
 }
+
+/// A command's function without data.
+pub(crate) type Answer<'a> = Box<dyn FnOnce(&mut Session, &Tag) -> Option<Reply> + 'a>;
+/// A command's function in a read transaction.
+pub(crate) type Look<'a> = Box<dyn FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a>;
+/// A command's function in a write transaction.
+pub(crate) type Change<'a> = Box<dyn FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a>;
 
 /// What a command needs to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +145,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut Tx<'_>, running: &mut Running)
     match (row.handler, tx) {
         (Handler::Poll(text), _) => Ok(Flow::Done(Reply::ok(text))),
         (Handler::Read(handler), tx) => handler(session, tx.read(), cursor),
-        (Handler::Write(handler), Tx::Write(tx)) => handler(session, tx),
+        (Handler::Write(handler), Tx::Write(tx)) => handler(session, tx, cursor),
         (Handler::Either(handler, _), Tx::Read(tx)) => handler(session, tx, cursor),
         (Handler::Either(_, handler), Tx::Write(tx)) => handler(session, tx, cursor),
         (Handler::Write(_), Tx::Read(_)) => Ok(Flow::Write),

@@ -17,77 +17,77 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
     use States::{After, Any, Before, Selected, Writable};
     match body {
         // any state
-        Body::Capability => now("CAPABILITY", Any, |session, _| capability::run(session)),
-        Body::Noop => poll("NOOP", Any, "NOOP done"),
-        Body::Logout => now("LOGOUT", Any, logout::run),
-        Body::Id(fields) => now("ID", Any, move |session, _| id::run(session, fields)),
+        Body::Capability => now("capability", Any, |session, _| capability::run(session)),
+        Body::Noop => poll("noop", Any, "NOOP done"),
+        Body::Logout => now("logout", Any, logout::run),
+        Body::Id(fields) => now("id", Any, move |session, _| id::run(session, fields)),
         // before login
-        Body::StartTls => now("STARTTLS", Before, |session, tag| starttls::run(session, tag)),
-        Body::Authenticate { mechanism, initial } => now("AUTHENTICATE", Before, move |session, tag| {
+        Body::StartTls => now("starttls", Before, starttls::run),
+        Body::Authenticate { mechanism, initial } => now("authenticate", Before, move |session, tag| {
             login::authenticate(session, tag, mechanism, initial.as_ref())
         }),
         Body::Login { user, password } => {
-            now("LOGIN", Before, move |session, tag| login::login(session, tag, user, password))
+            now("login", Before, move |session, tag| login::login(session, tag, user, password))
         }
         // after login
-        Body::Enable(names) => now("ENABLE", After, move |session, _| enable::run(session, names)),
+        Body::Enable(names) => now("enable", After, move |session, _| enable::run(session, names)),
         Body::Select(select) => either(
-            "SELECT",
+            "select",
             After,
             move |session, tx, _| select::read(session, tx, select),
             move |session, tx, _| select::write(session, tx, select),
         ),
-        Body::Examine(select) => read("EXAMINE", After, move |session, tx, _| select::examine(session, tx, select)),
+        Body::Examine(select) => read("examine", After, move |session, tx, _| select::examine(session, tx, select)),
         Body::Create { mailbox, special_use } => {
-            write("CREATE", After, move |session, tx| create::run(session, tx, mailbox, special_use))
+            write("create", After, move |session, tx| create::run(session, tx, mailbox, special_use))
         }
-        Body::Delete(mailbox) => write("DELETE", After, move |session, tx| delete::run(session, tx, mailbox)),
-        Body::Rename { from, to } => write("RENAME", After, move |session, tx| rename::run(session, tx, from, to)),
+        Body::Delete(mailbox) => write("delete", After, move |session, tx| delete::run(session, tx, mailbox)),
+        Body::Rename { from, to } => write("rename", After, move |session, tx| rename::run(session, tx, from, to)),
         Body::Subscribe(mailbox) => {
-            write("SUBSCRIBE", After, move |session, tx| subscribe::subscribe(session, tx, mailbox))
+            write("subscribe", After, move |session, tx| subscribe::subscribe(session, tx, mailbox))
         }
         Body::Unsubscribe(mailbox) => {
-            write("UNSUBSCRIBE", After, move |session, tx| subscribe::unsubscribe(session, tx, mailbox))
+            write("unsubscribe", After, move |session, tx| subscribe::unsubscribe(session, tx, mailbox))
         }
-        Body::List(list) => read("LIST", After, move |session, tx, _| list::run(session, tx, list)),
+        Body::List(list) => read("list", After, move |session, tx, _| list::run(session, tx, list)),
         Body::Lsub { reference, pattern } => {
-            read("LSUB", After, move |session, tx, _| lsub::run(session, tx, reference, pattern))
+            read("lsub", After, move |session, tx, _| lsub::run(session, tx, reference, pattern))
         }
-        Body::Namespace => now("NAMESPACE", After, |session, _| namespace::run(session)),
+        Body::Namespace => now("namespace", After, |session, _| namespace::run(session)),
         Body::Status { mailbox, items } => {
-            read("STATUS", After, move |session, tx, _| status::run(session, tx, mailbox, items))
+            read("status", After, move |session, tx, _| status::run(session, tx, mailbox, items))
         }
-        Body::Idle => now("IDLE", After, idle::run),
-        Body::GetQuota(root) => read("GETQUOTA", After, move |session, tx, _| quota::get(session, tx, root)),
+        Body::Idle => now("idle", After, idle::run),
+        Body::GetQuota(root) => read("getquota", After, move |session, tx, _| quota::get(session, tx, root)),
         Body::GetQuotaRoot(mailbox) => {
-            read("GETQUOTAROOT", After, move |session, tx, _| quota::get_root(session, tx, mailbox))
+            read("getquotaroot", After, move |session, tx, _| quota::get_root(session, tx, mailbox))
         }
-        Body::SetQuota { .. } => now("SETQUOTA", After, |_, _| Some(quota::set())),
+        Body::SetQuota { .. } => now("setquota", After, |_, _| Some(quota::set())),
         // with a mailbox
-        Body::Check => poll("CHECK", Selected, "CHECK done"),
-        Body::Close => either("CLOSE", Selected, |s, tx, _| close::read(s, tx), |s, tx, _| close::write(s, tx)),
-        Body::Unselect => read("UNSELECT", Selected, |session, _, _| Ok(close::unselect(session))),
+        Body::Check => poll("check", Selected, "CHECK done"),
+        Body::Close => either("close", Selected, |s, tx, _| close::read(s, tx), |s, tx, _| close::write(s, tx)),
+        Body::Unselect => read("unselect", Selected, |session, _, _| Ok(close::unselect(session))),
         Body::Expunge(set) => {
-            numbers(write("EXPUNGE", Writable, move |session, tx| expunge::run(session, tx, set.as_ref())))
+            numbers(write("expunge", Writable, move |session, tx| expunge::run(session, tx, set.as_ref())))
         }
         Body::Search(search) => numbered(
             search.numbering,
-            read("SEARCH", Selected, move |session, tx, cursor| search::read(session, tx, search, cursor.search())),
+            read("search", Selected, move |session, tx, cursor| search::read(session, tx, search, cursor.search())),
         ),
         Body::Fetch(fetch) => numbered(
             fetch.numbering,
             either(
-                "FETCH",
+                "fetch",
                 Selected,
                 move |session, tx, cursor| fetch::read(session, tx, fetch, cursor.fetch()),
                 move |session, tx, cursor| fetch::write(session, tx, fetch, cursor.fetch()),
             ),
         ),
         Body::Store(store) => {
-            numbered(store.numbering, write("STORE", Writable, move |session, tx| store::run(session, tx, store)))
+            numbered(store.numbering, write("store", Writable, move |session, tx| store::run(session, tx, store)))
         }
-        Body::Copy(copy) => numbers(write("COPY", Selected, move |session, tx| copy::run(session, tx, copy))),
-        Body::Move(copy) => numbers(write("MOVE", Writable, move |session, tx| r#move::run(session, tx, copy))),
+        Body::Copy(copy) => numbers(write("copy", Selected, move |session, tx| copy::run(session, tx, copy))),
+        Body::Move(copy) => numbers(write("move", Writable, move |session, tx| r#move::run(session, tx, copy))),
     }
 }
 
@@ -118,7 +118,7 @@ fn write<'a>(
     states: States,
     handler: impl FnOnce(&mut Session, &mut WriteTx) -> Result<Flow, Error> + 'a,
 ) -> Row<'a> {
-    let handler = Handler::Write(Box::new(handler));
+    let handler = Handler::Write(Box::new(|session, tx, _| handler(session, tx)));
     Row { name, states, expunges: true, numbers: false, handler }
 }
 

@@ -21,29 +21,29 @@ use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
 
 /// Everyone's password.
-pub const PASSWORD: &str = "wonderland";
+pub(crate) const PASSWORD: &str = "wonderland";
 /// The people of a [`Stage`].
-pub const PEOPLE: [&str; 2] = ["alice", "bob"];
+pub(crate) const PEOPLE: [&str; 2] = ["alice", "bob"];
 /// When all of it happens: 2026-11-22T03:00:00Z.
-pub const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 
 /// A store with accounts, and sessions on it.
-pub struct World {
-    pub store: Store,
-    pub settings: Settings,
-    pub accounts: HashMap<String, AccountId>,
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) accounts: HashMap<String, AccountId>,
     known: HashMap<String, Authenticated>,
     /// Moves by a second with each job, so that times differ.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// Jobs from now on fail as if the database were away.
-    pub away: bool,
+    pub(crate) away: bool,
     /// Jobs done, by label.
-    pub jobs: HashMap<&'static str, u32>,
+    pub(crate) jobs: HashMap<&'static str, u32>,
 }
 
 impl World {
     /// `alice@example.test` and `bob@example.test`.
-    pub fn new(test: &TestStore) -> World {
+    pub(crate) fn new(test: &TestStore) -> World {
         let store = test.store.clone();
         let hash = PasswordHash::of_password(PASSWORD).expect("a good password");
         let by = By::new(NOW, Actor::Admin);
@@ -70,18 +70,18 @@ impl World {
     }
 
     /// A new connection from this machine.
-    pub fn connect(&self) -> Session {
+    pub(crate) fn connect(&self) -> Session {
         self.connect_with(self.settings.clone(), None)
     }
 
     /// A new connection.
-    pub fn connect_with(&self, settings: Settings, tls: Option<TlsFacts>) -> Session {
+    pub(crate) fn connect_with(&self, settings: Settings, tls: Option<TlsFacts>) -> Session {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Session::new(Arc::new(settings), Peer { remote: local(50_000), local: local(143) }, tls)
     }
 
     /// A connection that has logged in; what was said until then is thrown away.
-    pub fn logged_in(&mut self, name: &str) -> Session {
+    pub(crate) fn logged_in(&mut self, name: &str) -> Session {
         let session = self.connect();
         let login = format!("login LOGIN {name}@example.test {PASSWORD}\r\n");
         let (session, said) = self.say(session, login.as_bytes());
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Feeds bytes and drains the session until it wants more; gives what it said.
-    pub fn say(&mut self, mut session: Session, bytes: &[u8]) -> (Session, String) {
+    pub(crate) fn say(&mut self, mut session: Session, bytes: &[u8]) -> (Session, String) {
         let mut out = Vec::new();
         session = self.drain(session, &mut out);
         session.input(bytes);
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Does the job of a session that waits, as after news.
-    pub fn news(&mut self, mut session: Session) -> (Session, String) {
+    pub(crate) fn news(&mut self, mut session: Session) -> (Session, String) {
         let mut out = Vec::new();
         if let Step::Wait(job) = session.step() {
             session = self.perform(session, job);
@@ -122,7 +122,7 @@ impl World {
     }
 
     /// The world that the crate's documentation shows.
-    pub fn perform(&mut self, mut session: Session, job: Job) -> Session {
+    pub(crate) fn perform(&mut self, mut session: Session, job: Job) -> Session {
         *self.jobs.entry(job.label()).or_default() += 1;
         self.now = self.now.plus(Duration::from_secs(1));
         let now = self.now;
@@ -130,14 +130,14 @@ impl World {
             return away(session, &job);
         }
         match job {
-            Job::Read | Job::Idle { .. } => {
+            Job::Read(_) | Job::Idle { .. } => {
                 let (session, result) =
                     wait(self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)));
                 let mut session = session.expect("the session comes back");
                 session.read_done(result);
                 session
             }
-            Job::Write(locks) => {
+            Job::Write(locks, _) => {
                 let (session, result) = wait(self.store.write_with(
                     locks,
                     session,
@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Puts a message into a mailbox as delivery does. `flags`: `\Seen` and the like, and keywords.
-    pub fn deliver(&mut self, name: &str, mailbox: &str, flags: &[&str], message: &str) {
+    pub(crate) fn deliver(&mut self, name: &str, mailbox: &str, flags: &[&str], message: &str) {
         self.now = self.now.plus(Duration::from_secs(1));
         let (account, by) = (self.accounts[name], By::new(self.now, Actor::Delivery));
         let mut intake = Intake::new(self.store.upload(), postroad_message::Limits::default());
@@ -218,8 +218,8 @@ impl World {
 fn away(mut session: Session, job: &Job) -> Session {
     let error = || postroad_imapd::Error::from(postroad_store::Error::Unavailable("it is away".into()));
     match job {
-        Job::Read | Job::Idle { .. } => session.read_done(Err(error())),
-        Job::Write(_) => session.write_done(Err(error())),
+        Job::Read(_) | Job::Idle { .. } => session.read_done(Err(error())),
+        Job::Write(..) => session.write_done(Err(error())),
         Job::Login(_) => session.logged_in(Outcome::Unavailable),
         Job::Disk | Job::Pause(_) => panic!("not done when the database is away"),
     }
@@ -227,7 +227,7 @@ fn away(mut session: Session, job: &Job) -> Session {
 }
 
 /// What a handshake established.
-pub fn tls() -> TlsFacts {
+pub(crate) fn tls() -> TlsFacts {
     TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".into(), group: None, server_name: None }
 }
 
@@ -302,4 +302,4 @@ impl Stage<Session> for World {
 }
 
 /// What the loop says at the end of a connection.
-pub const END: Interrupt = Interrupt::Closed;
+pub(crate) const END: Interrupt = Interrupt::Closed;
