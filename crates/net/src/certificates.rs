@@ -292,6 +292,26 @@ mod tests {
         assert_eq!(name_shown(&certificates, None), "new.example", "it stays in use");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_watch_sees_new_files_and_stops() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = made(&folder.path().join("live"), &["old.example"]);
+        let certificates = Certificates::load(vec![files.clone()]).expect("it loads");
+        let stop = Stop::new();
+        let task = tokio::spawn(Arc::clone(&certificates).watch(Duration::from_secs(60), stop.clone()));
+        let new = made(&folder.path().join("next"), &["new.example"]);
+        fs::rename(&new.key, &files.key).expect("renamed");
+        fs::rename(&new.chain, &files.chain).expect("renamed");
+        let start = tokio::time::Instant::now();
+        while name_shown(&certificates, None) != "new.example" {
+            // The clock is paused: this only lets the watch run.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(start.elapsed() < Duration::from_secs(200), "the watch does not see it");
+        }
+        stop.stop();
+        task.await.expect("no panic");
+    }
+
     #[test]
     fn errors_name_the_file_and_what_is_expected() {
         let folder = tempfile::tempdir().expect("a folder");

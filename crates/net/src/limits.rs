@@ -18,7 +18,7 @@ pub struct LimitSettings {
     pub per_listener: usize,
     /// Connections of one client: an IPv4 address or an IPv6 /64.
     pub per_client: usize,
-    /// Who may have any number of connections; loopback always may.
+    /// Who may have any number of connections and is never shut out; loopback is always among them.
     pub exempt: Vec<Network>,
 }
 
@@ -102,13 +102,13 @@ impl Place {
     /// The client is known now.
     pub(crate) fn belongs_to(&mut self, address: IpAddr) -> Result<(), Refusal> {
         let limits = &self.limits;
-        if limits.bans.as_ref().is_some_and(|bans| bans.is_out(address, Instant::now())) {
-            return Err(Refusal::Banned);
-        }
         let exempt = address.to_canonical().is_loopback()
             || limits.settings.exempt.iter().any(|network| network.contains(address));
         if exempt {
             return Ok(());
+        }
+        if limits.bans.as_ref().is_some_and(|bans| bans.is_out(address, Instant::now())) {
+            return Err(Refusal::Banned);
         }
         let client = Network::of_one_client(address);
         let mut clients = limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,10 +195,13 @@ mod tests {
     #[test]
     fn who_is_shut_out_does_not_get_in() {
         let bans = Arc::new(Bans::new(BanSettings { points: 1, ..BanSettings::default() }));
-        let limits = Limits::new(LimitSettings::default(), Some(Arc::clone(&bans)));
-        let bad = "192.0.2.1".parse().expect("an address");
-        bans.offend(bad, 1, Instant::now());
-        let mut place = limits.enter(&Arc::default()).expect("a place");
-        assert_eq!(place.belongs_to(bad), Err(Refusal::Banned));
+        let exempt = vec!["10.0.0.0/8".parse().expect("a network")];
+        let limits = Limits::new(LimitSettings { exempt, ..LimitSettings::default() }, Some(Arc::clone(&bans)));
+        for (address, outcome) in [("192.0.2.1", Err(Refusal::Banned)), ("10.1.1.1", Ok(()))] {
+            let address = address.parse().expect("an address");
+            bans.offend(address, 1, Instant::now());
+            let mut place = limits.enter(&Arc::default()).expect("a place");
+            assert_eq!(place.belongs_to(address), outcome, "{address}");
+        }
     }
 }

@@ -38,12 +38,16 @@ impl Inherited {
         Inherited { sockets: Vec::new() }
     }
 
-    /// The socket of that name, else the one bound to that address.
+    /// The socket of that name, else the one bound to that address. One unit's sockets for several addresses share
+    /// its name: then the address tells them apart.
     pub fn take(&mut self, name: &str, address: SocketAddr) -> Option<TcpListener> {
-        let by_name = self.sockets.iter().position(|(known, _)| known == name);
-        let place = by_name.or_else(|| {
-            self.sockets.iter().position(|(_, socket)| socket.local_addr().is_ok_and(|bound| bound == address))
-        })?;
+        let is_named = |known: &str| known == name;
+        let is_at = |socket: &TcpListener| socket.local_addr().is_ok_and(|bound| bound == address);
+        let mut sockets = self.sockets.iter();
+        let place = sockets
+            .position(|(known, socket)| is_named(known) && is_at(socket))
+            .or_else(|| self.sockets.iter().position(|(known, _)| is_named(known)))
+            .or_else(|| self.sockets.iter().position(|(_, socket)| is_at(socket)))?;
         Some(self.sockets.swap_remove(place).1)
     }
 
@@ -62,6 +66,17 @@ impl Inherited {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_of_one_name_are_told_apart_by_address() {
+        let open = || TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let sockets: Vec<_> = (0..3).map(|_| ("smtp".to_owned(), open())).collect();
+        let second = sockets[1].1.local_addr().expect("an address");
+        let mut inherited = Inherited { sockets };
+        let taken = inherited.take("smtp", second).expect("by both");
+        assert_eq!(taken.local_addr().expect("an address"), second);
+        assert_eq!(inherited.left().len(), 2);
+    }
 
     #[test]
     fn by_name_first_then_by_address() {

@@ -1,5 +1,6 @@
-//! The PROXY protocol's parser against any bytes.
+//! The PROXY protocol's parser and the network parser against anything.
 
+use postroad_net::Network;
 use postroad_net::proxy::{Header, Parsed, parse};
 
 #[test]
@@ -42,6 +43,27 @@ fn fuzz_proxy_version_1_inverse() {
             let family = if *is_six { "TCP6" } else { "TCP4" };
             let line = format!("PROXY {family} {} {} {from} {to}\r\n", source.ip(), destination.ip());
             assert_eq!(parse(line.as_bytes()), Parsed::Header(Header::Forwarded { source, destination }, line.len()));
+        },
+    );
+}
+
+#[test]
+fn fuzz_network() {
+    bolero::check!().with_iterations(2000).with_type::<(Vec<u8>, [u8; 16], u8, bool)>().for_each(
+        |(text, bytes, prefix, is_four)| {
+            if let Ok(network) = String::from_utf8_lossy(text).parse::<Network>() {
+                assert_eq!(network.to_string().parse(), Ok(network));
+            }
+            let address = std::net::Ipv6Addr::from(*bytes);
+            let address = if *is_four {
+                std::net::Ipv4Addr::from(bytes[0..4].first_chunk().copied().unwrap_or_default()).into()
+            } else {
+                std::net::IpAddr::from(address)
+            };
+            if let Some(network) = Network::new(address, *prefix) {
+                assert!(network.contains(address), "{network} {address}");
+                assert_eq!(network.to_string().parse(), Ok(network));
+            }
         },
     );
 }

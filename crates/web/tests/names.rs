@@ -58,3 +58,28 @@ fn every_metric_is_described() {
     let unused: Vec<_> = described.keys().filter(|name| !found.contains_key(*name)).collect();
     assert!(unused.is_empty(), "described in {table}, but never counted: {unused:?}");
 }
+
+/// `UPDATE_EXPECT=1 cargo test -p postroad-web` writes the page anew.
+#[test]
+fn the_page_of_metrics_is_up_to_date() {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         `/metrics` on the HTTP listener shows these in the Prometheus text format, to this machine and to the networks\n\
+         that the settings name. Made from `crates/web/src/metrics/names.rs`; not to be edited by hand.\n\n\
+         | name | kind | what |\n|---|---|---|\n",
+    );
+    for known in NAMES {
+        let kind = match known.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        page.push_str(&format!("| `{}` | {kind} | {} |\n", known.name, known.help));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, &page).expect("written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/metrics.md is out of date: UPDATE_EXPECT=1 cargo test -p postroad-web");
+}
