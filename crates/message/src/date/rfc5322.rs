@@ -47,11 +47,14 @@ struct Found {
 
 impl Found {
     fn token(&mut self, token: &[u8]) {
-        if token.contains(&b':') && token[0].is_ascii_digit() {
+        let at = |byte| token.iter().position(|&b| b == byte);
+        // `1997-11-21T09:55:06` is a date before it is a time; `09:55:06-0600` is a time.
+        let date_first = at(b'-').is_some_and(|dash| at(b':').is_none_or(|colon| dash < colon));
+        if token[0].is_ascii_digit() && at(b':').is_some() && !date_first {
             self.time_token(token);
         } else if matches!(token[0], b'+' | b'-') && self.time.is_some() {
             self.zone = numeric_zone(token).or(self.zone);
-        } else if token.contains(&b'-') {
+        } else if date_first {
             self.dashed(token);
         } else if let Some(value) = number(token) {
             self.number(value, token.len());

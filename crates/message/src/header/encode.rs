@@ -6,6 +6,8 @@ use base64::Engine as _;
 const LINE_MAX: usize = 76;
 /// Octets of one encoded word (RFC 2047 §2).
 const WORD_MAX: usize = 75;
+/// Columns left for the field's name before a phrase.
+const NAME_ROOM: usize = 12;
 /// Octets of a line that must not be exceeded, even if there is no space to fold at (RFC 5322 §2.1.1).
 const LINE_HARD_MAX: usize = 900;
 
@@ -13,7 +15,7 @@ const LINE_HARD_MAX: usize = 900;
 /// characters (line breaks among them) become spaces, so that no value can make a second field.
 pub fn encode_field(name: &str, value: &str) -> String {
     let clean: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    fold(name, &encode_unstructured(clean.trim()))
+    fold(name, &encode_unstructured(clean.trim(), name.len() + 2))
 }
 
 /// A display name as a phrase: as it is if it is of atoms, quoted if it is ASCII, else encoded words (RFC 5322 §3.2.5,
@@ -22,7 +24,7 @@ pub fn encode_phrase(name: &str) -> String {
     let clean: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.trim();
     if needs_encoding(clean) {
-        return encoded_words(clean).join(" ");
+        return encoded_words(clean, NAME_ROOM).join(" ");
     }
     if clean.bytes().all(|b| is_atext(b) || b == b' ') {
         return clean.to_owned();
@@ -66,8 +68,9 @@ fn needs_encoding(text: &str) -> bool {
     !text.is_ascii() || text.contains("=?") || text.split(' ').any(|w| w.len() > LINE_HARD_MAX)
 }
 
-/// Encodes from the first word that needs it to the last; what is before and after stays readable.
-fn encode_unstructured(text: &str) -> String {
+/// Encodes from the first word that needs it to the last; what is before and after stays readable. The first line has so many
+/// columns `taken`.
+fn encode_unstructured(text: &str, taken: usize) -> String {
     if !needs_encoding(text) {
         return text.to_owned();
     }
@@ -75,16 +78,21 @@ fn encode_unstructured(text: &str) -> String {
     let first = words.iter().position(|w| needs_encoding(w)).unwrap_or(0);
     let last = words.iter().rposition(|w| needs_encoding(w)).unwrap_or(words.len() - 1);
     let mut out: Vec<String> = words[..first].iter().map(|w| (*w).to_owned()).collect();
-    out.extend(encoded_words(&words[first..=last].join(" ")));
+    let taken = if first == 0 { taken } else { 0 };
+    out.extend(encoded_words(&words[first..=last].join(" "), taken));
     out.extend(words[last + 1..].iter().map(|w| (*w).to_owned()));
     out.join(" ")
 }
 
-/// RFC 2047 §2 and §5: words of at most 75 octets, no character split between two.
-fn encoded_words(text: &str) -> Vec<String> {
+/// RFC 2047 §2 and §5: words of at most 75 octets, no character split between two. The first is shorter by what is `taken` of
+/// its line.
+fn encoded_words(text: &str, taken: usize) -> Vec<String> {
     let q_length: usize = text.bytes().map(|b| if is_q_safe(b) || b == b' ' { 1 } else { 3 }).sum();
-    let use_q = q_length <= text.len().div_ceil(3) * 4;
-    let room = WORD_MAX - "=?utf-8?q??=".len();
+    // Readable without a decoder, unless that takes far more room.
+    let use_q = q_length <= text.len() * 2;
+    let most = WORD_MAX - "=?utf-8?q??=".len();
+    // Room for one character at least, however long the name.
+    let mut room = most.saturating_sub(taken).max(16);
     let mut words = Vec::new();
     let mut piece = String::new();
     let mut cost = 0;
@@ -98,6 +106,7 @@ fn encoded_words(text: &str) -> Vec<String> {
             words.push(encoded_word(&piece, use_q));
             piece.clear();
             cost = 0;
+            room = most;
         }
         piece.push(c);
         cost += more;
