@@ -1,8 +1,9 @@
 //! Which server a command is about: from `--settings`, `--data`, or what is usual.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use postroad_store::{BlobPlace, Database, S3, Store};
 
 use crate::cli::Place;
@@ -40,7 +41,7 @@ pub(crate) fn settings(place: &Place) -> Result<Settings> {
         settings.data = own;
         return Ok(settings);
     }
-    anyhow::bail!(
+    bail!(
         "no server was found: name its folder with --data DIR or its settings with --settings FILE, \
          or make one with `postroad quickstart`"
     )
@@ -80,7 +81,7 @@ fn blob_place(settings: &Settings) -> Result<BlobPlace> {
         }
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
-            anyhow::bail!("blobs.s3-access-key and blobs.s3-secret-key-file go together: set both or none")
+            bail!("blobs.s3-access-key and blobs.s3-secret-key-file go together: set both or none")
         }
     };
     Ok(BlobPlace::S3(S3 {
@@ -93,8 +94,24 @@ fn blob_place(settings: &Settings) -> Result<BlobPlace> {
     }))
 }
 
+/// Held by the one server of a data folder while it runs.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// One server in a folder: two on one SQLite file would each think themselves the only writer. Makes the folder.
+pub(crate) fn lock(data: &Path) -> Result<Lock> {
+    make_data_folder(data)?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("a server is already running in {}; stop it first, or name another folder with --data", data.display());
+    }
+    Ok(Lock { _file: file })
+}
+
 /// Makes the data folder, for the server's user alone.
-pub(crate) fn make_data_folder(data: &Path) -> Result<()> {
+fn make_data_folder(data: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

@@ -31,7 +31,7 @@ const ACCOUNTS_PER_WRITE: usize = 200;
 
 pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
     let data = options.data.clone().unwrap_or_else(place::own_folder);
-    place::make_data_folder(&data)?;
+    let lock = place::lock(&data)?;
     let data = data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;
     let file = data.join(place::SETTINGS_FILE);
     let is_new = !file.is_file();
@@ -45,7 +45,7 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
         made?
     };
     print::text(&greeting(options, &settings, &made));
-    serve::run(&settings, || print::line("ready"))?;
+    serve::run(&settings, lock, || print::line("ready"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,6 +9,7 @@ use crate::{place, print, serve};
 
 pub(super) fn command(at: &Place) -> Result<ExitCode> {
     let settings = place::settings(at)?;
-    serve::run(&settings, || print::line("ready"))?;
+    let lock = place::lock(&settings.data)?;
+    serve::run(&settings, lock, || print::line("ready"))?;
     Ok(ExitCode::SUCCESS)
 }

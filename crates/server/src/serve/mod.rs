@@ -8,11 +8,10 @@ mod chores;
 mod listeners;
 mod logging;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use postroad_mail::LoginCache;
 use postroad_net::{
     BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
@@ -24,18 +23,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::admin::socket;
+use crate::place::Lock;
 use crate::settings::{Settings, TlsMode};
 use crate::{place, print};
 
 /// Certificate files are looked at this often.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 
-/// Serves until a signal. `ready` is called when all listeners accept.
-pub(crate) fn run(settings: &Settings, ready: impl FnOnce() + Send) -> Result<()> {
+/// Serves until a signal. `ready` is called when all listeners accept. The lock is held until the end.
+pub(crate) fn run(settings: &Settings, _lock: Lock, ready: impl FnOnce() + Send) -> Result<()> {
     logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    place::make_data_folder(&settings.data)?;
-    let _lock = lock(settings)?;
     let store = place::open_store(settings)?;
     let outcome = runtime.block_on(serve(settings, &store, ready));
     // What still waits in the store is finished before the process ends.
@@ -65,6 +63,8 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
+    // What is left of the parts lives in the listeners' tasks, so that the scribe ends with the last of them.
+    drop(parts);
     running.spawn(scribe.run());
     running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));
@@ -97,19 +97,6 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
         }
     }
     Ok(())
-}
-
-/// One server in a folder: two on one SQLite file would each think themselves the only writer.
-fn lock(settings: &Settings) -> Result<File> {
-    let path = settings.data.join("lock");
-    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!(
-            "a server is already running in {}; stop it first, or name another folder with --data",
-            settings.data.display()
-        );
-    }
-    Ok(file)
 }
 
 /// What the pages over HTTP show.

@@ -34,19 +34,21 @@ impl World<Session> for ImapWorld {
     async fn perform(&self, session: Session, job: Job) -> Result<Session, Fatal> {
         let now = Timestamp::now();
         match job {
-            Job::Read | Job::Idle { .. } => {
+            Job::Read(_) | Job::Idle { .. } => {
                 let (session, result) =
                     self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)).await;
                 let mut session = session.ok_or_else(lost)?;
+                log(&result);
                 session.read_done(result);
                 Ok(session)
             }
-            Job::Write(locks) => {
+            Job::Write(locks, _) => {
                 let (session, result) = self
                     .store
                     .write_with(locks, session, move |tx, session: &mut Session| session.run_write(tx, now))
                     .await;
                 let mut session = session.ok_or_else(lost)?;
+                log(&result);
                 session.write_done(result.map(|stored| stored.receipt));
                 Ok(session)
             }
@@ -54,7 +56,9 @@ impl World<Session> for ImapWorld {
                 let store = self.store.clone();
                 let work = move || {
                     let mut session = session;
-                    session.run_disk(|| store.upload());
+                    if let Some(line) = session.run_disk(|| store.upload()) {
+                        tracing::error!("imap: {line}");
+                    }
                     session
                 };
                 tokio::task::spawn_blocking(work).await.map_err(|_| lost())
@@ -77,7 +81,7 @@ impl World<Session> for ImapWorld {
     fn news(&self, _session: &Session, job: &Job) -> impl Future<Output = ()> + Send {
         let ear = match job {
             Job::Idle { account, since } => Some((self.store.hub().subscribe(*account), *since)),
-            Job::Read | Job::Write(_) | Job::Disk | Job::Login(_) | Job::Pause(_) => None,
+            Job::Read(_) | Job::Write(..) | Job::Disk | Job::Login(_) | Job::Pause(_) => None,
         };
         async move {
             if let Some((mut ear, since)) = ear {
@@ -93,6 +97,15 @@ impl World<Session> for ImapWorld {
 
     fn label(&self, job: &Job) -> &'static str {
         job.label()
+    }
+}
+
+/// What the administrator should read of a failed job; the client is told by its session.
+fn log<T>(result: &Result<T, postroad_imapd::Error>) {
+    if let Err(error) = result
+        && let Some(line) = error.log()
+    {
+        tracing::error!("imap: {line}");
     }
 }
 

@@ -1,0 +1,101 @@
+//! The program itself: starting, stopping, being started twice, and what it says when it cannot.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use postroad_testkit::Process;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
+
+fn postroad(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().expect("the program starts")
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn connect(process: &Process, port: u16) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(process.address(port)).expect("it accepts");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
+    BufReader::new(stream)
+}
+
+fn line(reader: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("an answer in time");
+    line
+}
+
+#[test]
+fn a_second_server_in_the_folder_is_refused() {
+    let process = Process::quickstart(PROGRAM, "pw", &[]);
+    let data = process.data().display().to_string();
+    let second = postroad(&["quickstart", "--data", &data, "--port-offset", "1", "--password", "pw"]);
+    assert!(!second.status.success());
+    assert!(said(&second).contains("a server is already running in"), "{}", said(&second));
+    // The first one has noticed nothing.
+    assert!(postroad(&["check", "--data", &data]).status.success());
+}
+
+#[test]
+fn a_stop_tells_clients_and_what_was_made_is_there_again() {
+    let mut process = Process::quickstart(PROGRAM, "pw", &[]);
+    let data = process.data().display().to_string();
+    let added = postroad(&["account", "add", "carol@example.test", "--password", "pw2", "--data", &data]);
+    assert!(added.status.success(), "{}", said(&added));
+
+    let (mut smtp, mut imap) = (connect(&process, 25), connect(&process, 143));
+    assert!(line(&mut smtp).starts_with("220 "));
+    assert!(line(&mut imap).starts_with("* OK "));
+    assert!(process.stop().success(), "{}", process.printed());
+    assert!(line(&mut smtp).starts_with("421 4.3.2 "));
+    assert!(line(&mut imap).starts_with("* BYE "));
+
+    // Without a running server the command acts on the store itself.
+    let listed = postroad(&["account", "list", "--data", &data]);
+    assert!(said(&listed).contains("carol@example.test"), "{}", said(&listed));
+    process.start_again();
+    let mut imap = connect(&process, 143);
+    line(&mut imap);
+    imap.get_mut().write_all(b"a LOGIN carol@example.test pw2\r\n").expect("it reads");
+    assert!(line(&mut imap).starts_with("a OK "));
+}
+
+#[test]
+fn mistakes_get_a_sentence_and_a_next_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().display().to_string();
+    let settings = folder.path().join("postroad.toml");
+    std::fs::write(&settings, "hostnam = 'a'\n").expect("written");
+    for (arguments, expected) in [
+        (vec!["check", "--data", &data], "did you mean `hostname`?"),
+        (vec!["account", "remove", "a@b.test", "--data", &data], "add --yes if you mean it"),
+        (vec!["trace", "a@b.test", "--since", "5y", "--data", &data], "write 90m, 12h or 7d"),
+        (vec!["check", "--settings", "/nowhere/postroad.toml"], "cannot be read"),
+    ] {
+        let output = postroad(&arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(said(&output).contains(expected), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn settings_completion_and_manual_pages_are_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let man = folder.path().join("man").display().to_string();
+    assert!(postroad(&["man", &man]).status.success());
+    assert!(folder.path().join("man/postroad-quickstart.1").is_file());
+    assert!(said(&postroad(&["completion", "bash"])).contains("_postroad"));
+    let settings = folder.path().join("postroad.toml");
+    std::fs::write(&settings, postroad(&["settings"]).stdout).expect("written");
+    let data = folder.path().join("data").display().to_string();
+    std::fs::create_dir(&data).expect("made");
+    let place = ["--settings", &settings.display().to_string(), "--data", &data].map(str::to_string);
+    let mut arguments = vec!["domain", "add", "example.org"];
+    arguments.extend(place.iter().map(String::as_str));
+    let added = postroad(&arguments);
+    assert!(added.status.success(), "{}", said(&added));
+}
