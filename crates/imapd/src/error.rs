@@ -17,6 +17,11 @@ pub enum Error {
     /// The mailbox that is selected is gone: another session deleted it. The session ends, as clients
     /// expect no other way out (RFC 9051 §6.3.5 leaves it open).
     Deselected,
+    /// A message's stored summary is damaged.
+    Summary,
+    /// The answer broke off inside of a literal that was partly sent: nothing but the end of the
+    /// connection can tell the client.
+    Cut(Box<Error>),
     /// What `mail` says.
     Mail(postroad_mail::Error),
 }
@@ -80,7 +85,23 @@ impl Error {
         match self {
             Error::Refused(reply) => reply.clone(),
             Error::Deselected => Reply::no(ResponseCode::NonExistent, "the selected mailbox was deleted"),
+            Error::Summary => Reply::no(ResponseCode::Corruption, "stored data is damaged; it was logged"),
+            Error::Cut(error) => error.reply(),
             Error::Mail(error) => of_mail(error),
+        }
+    }
+
+    /// The same, after a part of the answer was sent that cannot be ended well.
+    pub(crate) fn cut(self) -> Error {
+        Error::Cut(Box::new(self))
+    }
+
+    /// Whether it is about one message whose stored bytes are damaged or lost, so that others can be told.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Error::Summary | Error::Mail(postroad_mail::Error::Corrupt(_)) => true,
+            Error::Mail(postroad_mail::Error::Store(error)) => matches!(error.code(), Code::Corrupt | Code::Missing),
+            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::Cut(_) => false,
         }
     }
 
@@ -89,6 +110,8 @@ impl Error {
         match self {
             Error::Mail(postroad_mail::Error::Store(error)) => Some(format!("{error}; {}", error.next_step())),
             Error::Mail(error @ postroad_mail::Error::Corrupt(_)) => Some(error.to_string()),
+            Error::Summary => Some(self.to_string()),
+            Error::Cut(error) => error.log(),
             Error::Mail(_) | Error::Refused(_) | Error::Deselected => None,
         }
     }
@@ -132,6 +155,8 @@ impl fmt::Display for Error {
         match self {
             Error::Refused(reply) => f.write_str(&reply.text),
             Error::Deselected => f.write_str("the selected mailbox was deleted"),
+            Error::Summary => f.write_str("the stored summary of a message is damaged"),
+            Error::Cut(error) => write!(f, "{error}; the answer had begun, so the connection was closed"),
             Error::Mail(error) => write!(f, "{error}"),
         }
     }

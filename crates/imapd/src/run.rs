@@ -195,6 +195,9 @@ impl Session {
             // RFC 9051 §6.3.5 is silent; clients survive the loss of a connection, not of a mailbox.
             return self.say_bye(None, "the selected mailbox was deleted");
         }
+        if let Error::Cut(_) = error {
+            return self.say_bye(None, "a message cannot be read any further");
+        }
         let mut close = false;
         match std::mem::take(&mut self.phase) {
             Phase::Idle(mut idle) => {

@@ -1,40 +1,233 @@
-//! FETCH and UID FETCH (RFC 9051 §6.4.5).
+//! FETCH and UID FETCH (RFC 9051 §6.4.5; RFC 3516 BINARY; RFC 7162 CHANGEDSINCE and VANISHED; RFC 8474).
 //!
-//! The session calls [`read`] for each job until it answers `Flow::Done`. At its first call the view is in
-//! step with the database and its map is loaded. [`read`] answers:
-//! - `Flow::Write` when something must be written first (`\Seen`): then [`write`] is called in a write
-//!   transaction, and after its `Flow::More` again [`read`], with the cursor as `write` left it;
-//! - `Flow::More` after about `settings::OUTPUT_BUDGET` bytes or `settings::MESSAGES_PER_JOB` messages;
-//! - `Flow::Done(reply)` at the end. The session then synchronises (no EXPUNGE) and writes the tagged line.
+//! What it is: a cursor over the messages that are asked for. A job reads a set of rows, writes responses
+//! until its budget is used up and stops, if need be in the middle of a literal; the next job goes on
+//! there. Flags, sizes, dates, envelopes and structures come from the rows alone; only text is read from
+//! the blob, by ranges.
 //!
-//! Output goes to `session.writer()`. Messages: `view.resolve(&fetch.set, fetch.numbering)?` once, kept in
-//! the cursor, then `view.next_targets(&targets, last_uid, limit)`. A ghost (`view.is_ghost`) has no entry
-//! any more. `\Recent`: `view.is_recent(uid)` unless `session.enabled.rev2`. With QRESYNC or for UID FETCH
-//! each response has UID; with `session.enabled.condstore` MODSEQ comes with changed FLAGS. CHANGEDSINCE and
-//! MODSEQ call `session.enable_condstore()`. After [`write`] changed flags it must call
-//! `crate::sync::own_change(session, changed.modseq)` so that they are not told twice.
+//! Invariants:
+//! 1. Between the jobs of one message's response nothing else is written: a write ([`seen`]) is asked for
+//!    only between two messages.
+//! 2. A message's literal is never longer or shorter than was announced; when its octets cannot be had any
+//!    more the session ends ([`Error::Cut`]).
+//!
+//! What it never does: parse a message, or hold more of it than one piece.
+
+mod binary;
+mod envelope;
+mod message;
+mod octets;
+mod plan;
+mod seen;
+mod structure;
 
 use postroad_imap::command::Fetch;
+use postroad_imap::{Numbering, ResponseCode};
+use postroad_mail::changes::{self, Mark};
+use postroad_mail::view::{self, Query};
+use postroad_mail::{Entry, UidSet};
 use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
 use crate::session::{Flow, Session};
+use crate::settings::MESSAGES_PER_JOB;
+use crate::sync;
+use crate::view::{number_set, uid_set};
+use message::Message;
+use plan::Plan;
+use seen::Seen;
 
 /// What FETCH keeps between its jobs.
 #[derive(Debug, Default)]
-pub(crate) struct Cursor {}
+pub(crate) struct Cursor {
+    plan: Option<Plan>,
+    /// The last message whose response is whole.
+    last: u32,
+    seen: Seen,
+    vanished_told: bool,
+    /// The message that a job stopped in.
+    message: Option<Box<Message>>,
+    /// Some part's transfer encoding was not known.
+    unknown_encoding: bool,
+    /// Some message could not be read; the others are told first.
+    damage: Option<Error>,
+}
+
+/// What a job may still read from blobs, in octets.
+#[derive(Debug)]
+struct Budget(u64);
+
+impl Budget {
+    /// Octets read by one job at most, whether they are written or only counted.
+    const JOB: u64 = 4 * 1024 * 1024;
+
+    fn spend(&mut self, octets: u64) {
+        self.0 = self.0.saturating_sub(octets);
+    }
+}
+
+/// Whether the job under way should stop.
+fn exhausted(session: &Session, budget: &Budget) -> bool {
+    budget.0 == 0 || session.over_budget()
+}
 
 /// One job of FETCH.
-pub(crate) fn read(_session: &mut Session, _tx: &ReadTx, _fetch: &Fetch, _cursor: &mut Cursor) -> Result<Flow, Error> {
-    Ok(Flow::Done(Reply::bad("FETCH is being built")))
+pub(crate) fn read(session: &mut Session, tx: &ReadTx, fetch: &Fetch, cursor: &mut Cursor) -> Result<Flow, Error> {
+    let plan = match cursor.plan.take() {
+        Some(plan) => plan,
+        None => Plan::new(session, fetch)?,
+    };
+    if plan.condstore {
+        session.enable_condstore();
+    }
+    let flow = go_on(session, tx, fetch, &plan, cursor);
+    cursor.plan = Some(plan);
+    flow
 }
 
 /// Sets `\Seen` before the answer.
 pub(crate) fn write(
-    _session: &mut Session,
-    _tx: &mut WriteTx,
+    session: &mut Session,
+    tx: &mut WriteTx,
     _fetch: &Fetch,
-    _cursor: &mut Cursor,
+    cursor: &mut Cursor,
 ) -> Result<Flow, Error> {
+    if cursor.plan.as_ref().is_some_and(|plan| plan.condstore) {
+        session.enable_condstore();
+    }
+    seen::write(session, tx, &mut cursor.seen)?;
     Ok(Flow::More)
+}
+
+fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor: &mut Cursor) -> Result<Flow, Error> {
+    let mut budget = Budget(Budget::JOB);
+    if let Some(message) = cursor.message.take() {
+        one(session, tx, plan, cursor, message, &mut budget)?;
+        return Ok(Flow::More);
+    }
+    if plan.sets_seen && seen::wanted(session, tx, plan, cursor)? {
+        return Ok(Flow::Write);
+    }
+    if fetch.vanished && !cursor.vanished_told {
+        tell_vanished(session, tx, fetch)?;
+        cursor.vanished_told = true;
+    }
+    let end = if plan.sets_seen { cursor.seen.through } else { u32::MAX };
+    if !up_to(session, tx, plan, cursor, end, &mut budget)? || !plan.rest(cursor.last, u32::MAX).is_empty() {
+        return Ok(Flow::More);
+    }
+    match cursor.damage.take() {
+        None => Ok(Flow::Done(reply(plan, fetch, cursor))),
+        Some(damage) if session.staged.is_empty() => Err(damage),
+        // A job that fails says nothing: what was said goes out first.
+        Some(damage) => {
+            cursor.damage = Some(damage);
+            Ok(Flow::More)
+        }
+    }
+}
+
+/// The responses for messages up to the UID `end`. False: the budget is used up before.
+fn up_to(
+    session: &mut Session,
+    tx: &ReadTx,
+    plan: &Plan,
+    cursor: &mut Cursor,
+    end: u32,
+    budget: &mut Budget,
+) -> Result<bool, Error> {
+    let mut looked = 0;
+    loop {
+        let rest = plan.rest(cursor.last, end);
+        if rest.is_empty() {
+            return Ok(true);
+        }
+        let entries = rows(session, tx, plan, &rest)?;
+        if plan.tells_flags {
+            sync::tell_keywords(session, tx, &entries)?;
+        }
+        let all = entries.len() < plan.batch;
+        for entry in entries {
+            if looked == MESSAGES_PER_JOB || exhausted(session, budget) {
+                return Ok(false);
+            }
+            looked += 1;
+            let uid = entry.uid;
+            let Some(sequence) = session.view()?.map().seq(uid) else {
+                cursor.last = uid;
+                continue;
+            };
+            let newly_seen = cursor.seen.changed.contains(uid);
+            let message = Box::new(Message::new(entry, sequence, newly_seen));
+            if !one(session, tx, plan, cursor, message, budget)? {
+                return Ok(false);
+            }
+        }
+        if all {
+            cursor.last = end;
+        }
+    }
+}
+
+fn rows(session: &Session, tx: &ReadTx, plan: &Plan, uids: &UidSet) -> Result<Vec<Entry>, Error> {
+    let query = Query { uids, want: plan.want, changed_since: plan.changed_since, limit: plan.batch };
+    Ok(view::entries(tx, session.account()?, session.view()?.mailbox, &query)?)
+}
+
+/// A message's response, or its next part. False: there is more of it, for the next job.
+fn one(
+    session: &mut Session,
+    tx: &ReadTx,
+    plan: &Plan,
+    cursor: &mut Cursor,
+    mut message: Box<Message>,
+    budget: &mut Budget,
+) -> Result<bool, Error> {
+    let start = session.staged.len();
+    let whole = match message.write(session, tx, plan, budget) {
+        Ok(whole) => whole,
+        Err(error) if error.is_damage() => {
+            session.staged.truncate(start);
+            cursor.damage = Some(error);
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    if whole {
+        cursor.last = message.uid();
+        cursor.unknown_encoding |= message.unknown_encoding;
+    } else {
+        cursor.message = Some(message);
+    }
+    Ok(whole)
+}
+
+/// `* VANISHED (EARLIER)` (RFC 7162 §3.2.6): what of the set was expunged since. What the client still sees
+/// is left to the VANISHED that takes it from there.
+fn tell_vanished(session: &mut Session, tx: &ReadTx, fetch: &Fetch) -> Result<(), Error> {
+    let Some(since) = fetch.changed_since else { return Ok(()) };
+    let view = session.view()?;
+    let named = match &fetch.set {
+        postroad_imap::MessageSet::Set(set) => uid_set(&set.resolve(view.uid_next.checked_sub(1).filter(|u| *u > 0))),
+        postroad_imap::MessageSet::Saved => UidSet::clone(&view.saved),
+    };
+    let below = view.uid_next.saturating_sub(1);
+    let known = view.map().uids();
+    let mark = Mark::at(plan::mod_seq(since));
+    let changes = changes::changes_since(tx, session.account()?, view.mailbox, mark, 1)?;
+    let gone = changes.vanished.intersection(&named).difference(&known);
+    let gone = if below == 0 { UidSet::new() } else { gone.intersection(&UidSet::range(1, below)) };
+    session.writer().vanished(true, &number_set(&gone));
+    Ok(())
+}
+
+fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
+    if cursor.unknown_encoding {
+        return Reply::no(ResponseCode::UnknownCte, "some part has a transfer encoding that I do not know");
+    }
+    // RFC 5530 EXPUNGEISSUED. By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
+    if plan.ghosts && fetch.numbering == Numbering::Sequence {
+        return Reply::no(ResponseCode::ExpungeIssued, "some of these messages are gone");
+    }
+    Reply::ok("FETCH done")
 }

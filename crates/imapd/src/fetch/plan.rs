@@ -1,0 +1,167 @@
+//! What a FETCH comes to: which messages, which rows, which items.
+
+use postroad_imap::Numbering;
+use postroad_imap::command::{Fetch, FetchItem, SectionText};
+use postroad_mail::{UidSet, Want};
+use postroad_store::ModSeq;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// A FETCH, worked out once.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The messages meant, as far as they exist.
+    targets: UidSet,
+    /// Some of those meant are gone.
+    pub(super) ghosts: bool,
+    /// What to tell, in this order.
+    pub(super) items: Vec<FetchItem>,
+    /// What to tell besides of a message that is `\Seen` only now.
+    pub(super) items_when_seen: Vec<FetchItem>,
+    /// FLAGS are among what is told.
+    pub(super) tells_flags: bool,
+    /// Reading these items makes a message `\Seen`.
+    pub(super) sets_seen: bool,
+    /// The command enables CONDSTORE.
+    pub(super) condstore: bool,
+    pub(super) changed_since: Option<ModSeq>,
+    /// How much of each row.
+    pub(super) want: Want,
+    /// Rows read at once.
+    pub(super) batch: usize,
+}
+
+impl Plan {
+    pub(super) fn new(session: &Session, fetch: &Fetch) -> Result<Plan, Error> {
+        // RFC 7162 §3.2.6: VANISHED needs QRESYNC.
+        if fetch.vanished && !session.enabled.qresync {
+            return Err(Error::bad("VANISHED needs ENABLE QRESYNC first"));
+        }
+        let view = session.view()?;
+        let named = view.resolve(&fetch.set, fetch.numbering)?;
+        let targets = named.difference(&view.ghosts);
+        let has = |item: &FetchItem| fetch.items.contains(item);
+        // RFC 7162 §3.1.4.1 and §3.1.5: both enable CONDSTORE, and CHANGEDSINCE implies MODSEQ.
+        let condstore = fetch.changed_since.is_some() || has(&FetchItem::ModSeq);
+        let mut items = Vec::new();
+        // RFC 9051 §6.4.9: UID FETCH implies UID. RFC 7162 §3.2.4: so does QRESYNC, for every response.
+        if (fetch.numbering == Numbering::Uid || session.enabled.qresync) && !has(&FetchItem::Uid) {
+            items.push(FetchItem::Uid);
+        }
+        items.extend(fetch.items.iter().cloned());
+        if fetch.changed_since.is_some() && !has(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+        let sets_seen = !view.read_only && items.iter().any(sets_seen);
+        let mut items_when_seen = Vec::new();
+        if sets_seen && !has(&FetchItem::Flags) {
+            items_when_seen.push(FetchItem::Flags);
+        }
+        if sets_seen && (condstore || session.enabled.condstore) && !items.contains(&FetchItem::ModSeq) {
+            items_when_seen.push(FetchItem::ModSeq);
+        }
+        let want = items.iter().map(want).max().unwrap_or(Want::Flags);
+        let batch = match want {
+            Want::Flags => ROWS_FLAGS,
+            Want::Facts | Want::Summary if items.iter().any(reads_blob) => ROWS_BODIES,
+            Want::Facts => ROWS_FACTS,
+            Want::Summary => ROWS_SUMMARIES,
+        };
+        Ok(Plan {
+            ghosts: targets.count() != named.count(),
+            targets,
+            tells_flags: has(&FetchItem::Flags) || sets_seen,
+            items,
+            items_when_seen,
+            sets_seen,
+            condstore,
+            changed_since: fetch.changed_since.map(mod_seq),
+            want,
+            batch,
+        })
+    }
+
+    /// The messages after the UID `last` up to the UID `end`.
+    pub(super) fn rest(&self, last: u32, end: u32) -> UidSet {
+        match last.checked_add(1) {
+            Some(first) if first <= end => self.targets.intersection(&UidSet::range(first, end)),
+            Some(_) | None => UidSet::new(),
+        }
+    }
+}
+
+/// A modification sequence as the store counts them.
+pub(super) fn mod_seq(value: u64) -> ModSeq {
+    ModSeq(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// RFC 9051 §6.4.5: reading the text of a message sets `\Seen`, unless it is done with PEEK.
+fn sets_seen(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
+        FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+        FetchItem::Uid
+        | FetchItem::Flags
+        | FetchItem::InternalDate
+        | FetchItem::Size
+        | FetchItem::Envelope
+        | FetchItem::Body
+        | FetchItem::BodyStructure
+        | FetchItem::Rfc822Header
+        | FetchItem::BinarySize { .. }
+        | FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::ThreadId => false,
+    }
+}
+
+/// Whether an item may need the message's bytes. HEADER.FIELDS are mostly in the summary.
+fn reads_blob(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section { section, .. } => {
+            !(section.part.is_empty() && matches!(section.text, Some(SectionText::HeaderFields(_))))
+        }
+        FetchItem::Binary { .. }
+        | FetchItem::BinarySize { .. }
+        | FetchItem::Rfc822
+        | FetchItem::Rfc822Header
+        | FetchItem::Rfc822Text => true,
+        FetchItem::Uid
+        | FetchItem::Flags
+        | FetchItem::InternalDate
+        | FetchItem::Size
+        | FetchItem::Envelope
+        | FetchItem::Body
+        | FetchItem::BodyStructure
+        | FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::ThreadId => false,
+    }
+}
+
+/// How much of a row an item needs.
+fn want(item: &FetchItem) -> Want {
+    match item {
+        FetchItem::Uid | FetchItem::Flags | FetchItem::Size | FetchItem::ModSeq | FetchItem::EmailId => Want::Flags,
+        FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::Rfc822 => Want::Facts,
+        FetchItem::Section { section, .. } if section.part.is_empty() && section.text.is_none() => Want::Facts,
+        FetchItem::Envelope
+        | FetchItem::Body
+        | FetchItem::BodyStructure
+        | FetchItem::Rfc822Header
+        | FetchItem::Rfc822Text
+        | FetchItem::Section { .. }
+        | FetchItem::Binary { .. }
+        | FetchItem::BinarySize { .. } => Want::Summary,
+    }
+}
+
+/// Rows read at once when nothing but the entries is needed.
+const ROWS_FLAGS: usize = 2_000;
+/// Rows read at once when they are joined with their content.
+const ROWS_FACTS: usize = 1_000;
+/// Rows read at once with summaries: about as many as fill a job's output.
+const ROWS_SUMMARIES: usize = 200;
+/// Rows read at once when each message's bytes are read too.
+const ROWS_BODIES: usize = 32;
