@@ -59,3 +59,40 @@ impl Session {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use postroad_protocol::{Peer, Protocol, Step};
+
+    use super::{Column, Listing};
+    use crate::maildrop::Maildrop;
+    use crate::session::{Phase, Session};
+    use crate::settings::OUTPUT_BUDGET;
+    use crate::{Job, Settings};
+
+    #[test]
+    fn a_long_listing_is_made_in_bounded_parts() {
+        let address = "127.0.0.1:110".parse().expect("an address");
+        let peer = Peer { remote: address, local: address };
+        let mut session = Session::new(Arc::new(Settings::default()), peer, None);
+        session.maildrop = Some(Maildrop::of_sizes(1..=50_000));
+        session.phase = Phase::Listing(Listing { what: Column::UniqueId, next: 0 });
+        let (mut text, mut parts) = (Vec::new(), 0);
+        loop {
+            let step = session.step();
+            let part = session.take_output();
+            assert!(part.len() <= OUTPUT_BUDGET + 64, "a part of {}", part.len());
+            text.extend(part);
+            parts += 1;
+            match step {
+                Step::Do(Job::Pause(_)) => session.resumed(),
+                other => break assert_eq!(other, Step::Read),
+            }
+        }
+        let text = String::from_utf8(text).expect("text");
+        assert!(parts > 5 && text.starts_with("1 4294967295.1\r\n2 ") && text.ends_with("\r\n.\r\n"), "{parts}");
+        assert_eq!(text.lines().count(), 50_001);
+    }
+}

@@ -141,3 +141,50 @@ impl Maildrop {
         }
     }
 }
+
+#[cfg(test)]
+impl Maildrop {
+    /// Messages that lie in no store.
+    pub(crate) fn of_sizes(sizes: impl IntoIterator<Item = u64>) -> Maildrop {
+        let message = |(index, size): (u32, u64)| Message { uid: index + 1, deleted: false, size, blob: BlobId(1) };
+        let messages: Vec<Message> = (0..).zip(sizes).map(message).collect();
+        Maildrop {
+            account: AccountId(1),
+            inbox: MailboxId(1),
+            uidvalidity: u32::MAX,
+            uidnext: u32::MAX,
+            live: messages.len(),
+            octets: messages.iter().map(|message| message.size).sum(),
+            messages,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Maildrop, NoMessage};
+
+    #[test]
+    fn numbers_are_strict_and_marks_are_counted() {
+        let mut drop = Maildrop::of_sizes([10, 20, 30]);
+        for number in ["", "0", "4", "-1", "+1", "1x", "1 2", "99999999999999999999", "\u{661}"] {
+            assert_eq!(drop.message(number).map(|found| found.0), Err(NoMessage::Unknown), "{number:?}");
+        }
+        assert_eq!(drop.delete("002"), Ok(2));
+        assert_eq!(drop.delete("2"), Err(NoMessage::Deleted));
+        assert_eq!(drop.totals(), (2, 40));
+        assert_eq!(drop.next_live(1).map(|found| found.0), Some(3));
+        assert_eq!(drop.marked().2.to_string(), "2");
+        drop.undelete();
+        assert_eq!((drop.totals(), drop.marked().2.is_empty()), ((3, 60), true));
+    }
+
+    #[test]
+    fn unique_ids_are_short_and_printable() {
+        let drop = Maildrop::of_sizes([1]);
+        let (_, mut message) = drop.next_live(0).expect("one");
+        message.uid = u32::MAX;
+        let id = drop.unique_id(message);
+        assert!(id.len() <= 70 && id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
+    }
+}
