@@ -1,0 +1,70 @@
+//! A message's way in: the header block can be edited, the body flows, the prefix goes first.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{by, each};
+use postroad_mail::intake::MAX_HEADER_BYTES;
+use postroad_mail::view::{self, Query, Want};
+use postroad_mail::{Error, Fed, Filing, Intake, MailboxId, UidSet, deliver};
+use postroad_message::{Limits, Summary};
+
+#[test]
+fn the_header_is_edited_once_and_the_summary_knows_it() {
+    each(|world| {
+        let mut intake = Intake::new(world.store.upload(), Limits::default());
+        assert_eq!(intake.feed(b"Subject: a\r\nBcc: se").unwrap(), Fed::More);
+        assert_eq!(intake.feed(b"cret@x\r\n\r\nbo").unwrap(), Fed::HeaderEnded);
+        assert_eq!(intake.header(), b"Subject: a\r\nBcc: secret@x\r\n\r\n");
+        *intake.header_mut().unwrap() = b"Subject: b\r\nMessage-ID: <1@x>\r\n\r\n".to_vec();
+        assert_eq!(intake.feed(b"dy\r\n").unwrap(), Fed::More);
+        assert!(intake.header_mut().is_none());
+        let arrival = intake.finish(b"Return-Path: <>\r\n".to_vec()).unwrap();
+        assert_eq!(arrival.message_id.as_deref(), Some("1@x"));
+        let expected = b"Return-Path: <>\r\nSubject: b\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n";
+        assert_eq!(arrival.size, expected.len() as u64);
+        let alice = world.alice;
+        let (bytes, summary) = world
+            .write(move |tx| {
+                deliver::append(tx, &by(), alice, MailboxId::INBOX, &arrival, &Filing::default())?;
+                let all = UidSet::all();
+                let query = Query { uids: &all, want: Want::Summary, changed_since: None, limit: 1 };
+                let facts = view::entries(tx, alice, MailboxId::INBOX, &query)?.remove(0).facts.unwrap();
+                Ok((tx.blob_read(facts.blob, 0..u64::MAX)?, Summary::decode(&facts.summary).unwrap()))
+            })
+            .unwrap();
+        assert_eq!(bytes, expected);
+        assert_eq!(summary.envelope.subject.as_deref(), Some("b"));
+        let body = usize::try_from(summary.structure.body_start).unwrap();
+        assert_eq!(&bytes[body..], b"body\r\n");
+    });
+}
+
+#[test]
+fn messages_without_body_and_of_any_line_ends() {
+    each(|world| {
+        let cases: [(&str, &str); 5] = [
+            ("Subject: a\r\n", "Subject: a\r\n"),
+            ("Subject: a\n\nb", "Subject: a\n\n"),
+            ("\r\nbody", "\r\n"),
+            ("Subject: a\r\n\nb", "Subject: a\r\n\n"),
+            ("", ""),
+        ];
+        for (message, header) in cases {
+            let mut intake = Intake::new(world.store.upload(), Limits::default());
+            intake.feed(message.as_bytes()).unwrap();
+            assert_eq!(intake.header(), header.as_bytes());
+            assert_eq!(intake.finish(Vec::new()).unwrap().size, message.len() as u64);
+        }
+    });
+}
+
+#[test]
+fn an_endless_header_is_refused() {
+    each(|world| {
+        let mut intake = Intake::new(world.store.upload(), Limits::default());
+        let line = [b'x'; 1024];
+        let refused = (0..MAX_HEADER_BYTES / 1024 + 1).find_map(|_| intake.feed(&line).err());
+        assert!(matches!(refused, Some(Error::Message(_))));
+    });
+}
