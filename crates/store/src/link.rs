@@ -5,14 +5,21 @@
 
 use crate::tx::Connection;
 use crate::{Error, Result, WriteTx};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How a connection is made, again and again.
 pub(crate) type Open = Box<dyn Fn() -> Result<WriteTx> + Send>;
 
+/// Counts how often a connection came back, for all links of a store: when one finds the database again, the
+/// others look at once.
+pub(crate) type Returns = Arc<AtomicU64>;
+
 /// One thread's connection, or the lack of one.
 pub(crate) struct Link {
     open: Open,
+    returns: Returns,
     current: Option<WriteTx>,
     /// How long a job may wait for the connection to come back.
     patience: Duration,
@@ -23,11 +30,12 @@ struct Trouble {
     error: Error,
     last_try: Instant,
     pause: Duration,
+    returns: u64,
 }
 
 impl Link {
-    pub(crate) fn new(open: Open, patience: Duration) -> Link {
-        Link { open, current: None, patience, trouble: None }
+    pub(crate) fn new(open: Open, returns: &Returns, patience: Duration) -> Link {
+        Link { open, returns: Arc::clone(returns), current: None, patience, trouble: None }
     }
 
     /// Opens a transaction with `begin`. While the database is away the first job waits up to the patience, the
@@ -35,6 +43,7 @@ impl Link {
     pub(crate) fn begin(&mut self, begin: &str) -> Result<&mut WriteTx> {
         if let Some(trouble) = &self.trouble
             && trouble.last_try.elapsed() < trouble.pause
+            && trouble.returns == self.returns.load(Ordering::Relaxed)
         {
             return Err(trouble.error.clone());
         }
@@ -54,6 +63,7 @@ impl Link {
             nap = (nap * 2).min(NAP_MAX);
         }
         if self.trouble.take().is_some() {
+            self.returns.fetch_add(1, Ordering::Relaxed);
             tracing::info!("the database answers again");
         }
         match &mut self.current {
@@ -104,6 +114,7 @@ impl Link {
         if matches!(error, Error::Busy(_) | Error::Temporary(_)) {
             return error;
         }
+        let returns = self.returns.load(Ordering::Relaxed);
         let pause = match &self.trouble {
             None => {
                 tracing::error!(%error, next_step = error.next_step(), "the database cannot be used");
@@ -111,7 +122,7 @@ impl Link {
             }
             Some(trouble) => (trouble.pause * 2).min(PAUSE_MAX),
         };
-        self.trouble = Some(Trouble { error: error.clone(), last_try: Instant::now(), pause });
+        self.trouble = Some(Trouble { error: error.clone(), last_try: Instant::now(), pause, returns });
         error
     }
 }
@@ -119,4 +130,4 @@ impl Link {
 const NAP_FIRST: Duration = Duration::from_millis(20);
 const NAP_MAX: Duration = Duration::from_millis(250);
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(500);

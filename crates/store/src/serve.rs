@@ -26,8 +26,8 @@ pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str,
             }
         };
         measure("read", name, budget, || job.run(tx.read_mut()));
-        let sound = tx.command("ROLLBACK").is_ok();
-        if !sound {
+        let broken = matches!(tx.spoiled(), Some(Error::Unavailable(_)));
+        if tx.command("ROLLBACK").is_err() || broken {
             link.drop_connection();
         }
         job.finish(Ok(()));
@@ -196,6 +196,10 @@ fn in_savepoint(tx: &mut WriteTx, waiting: &mut Waiting<WriteJob>, ran: &mut Ran
     if !alive {
         let lost = || Error::Temporary("SQLite ended the transaction by itself".into());
         return Err(tx.spoiled().unwrap_or_else(lost));
+    }
+    if let Some(error @ (Error::Unavailable(_) | Error::ReadOnly(_))) = tx.spoiled() {
+        // Not this job's fault, and the next would meet the same: all are told, and a new connection is tried.
+        return Err(error);
     }
     if keep && tx.spoiled().is_none() {
         tx.command("RELEASE job")?;

@@ -2,12 +2,14 @@
 //!
 //! WAL with `synchronous=FULL` and nothing less: a COMMIT that returned is on the disk.
 
+use crate::blob::fault_of_file;
 use crate::dialect::{Dialect, rewrite};
 use crate::{Error, Param, Result, Row};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
@@ -22,6 +24,16 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// The connection that writes; makes the file when it is not there.
     pub(crate) fn open_writer(path: &Path) -> Result<Sqlite> {
+        Sqlite::try_open_writer(path).map_err(|error| match error {
+            // SQLite does not say why it cannot open its files; the file system does.
+            Error::Unavailable(text) => {
+                why_not(path).map_or(Error::Unavailable(text), |error| fault_of_file(&error, path))
+            }
+            other => other,
+        })
+    }
+
+    fn try_open_writer(path: &Path) -> Result<Sqlite> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db =
             Connection::open_with_flags(path, flags).map_err(|error| fault(&error, &path.display().to_string()))?;
@@ -137,6 +149,14 @@ impl Sqlite {
         };
         self.db.prepare_cached(text).map_err(|error| Failed::Statement(fault(&error, sql)))
     }
+}
+
+/// What the file system says when the database, or a file beside it, is opened for writing.
+fn why_not(path: &Path) -> Option<std::io::Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-probe");
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.and_then(|_| File::create(&beside)).and_then(|_| std::fs::remove_file(&beside)).err()
 }
 
 /// Which side failed: a failed statement spoils the transaction, an error of the caller's closure does not.

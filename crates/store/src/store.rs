@@ -2,7 +2,7 @@
 
 use crate::blob::{Blobs, Swept, Upload};
 use crate::job::{Answer, Queue, Work};
-use crate::link::{Link, Open};
+use crate::link::{Link, Open, Returns};
 use crate::pool::Target;
 use crate::receipt::{Receipt, Stored};
 use crate::serve::{self, ReadJob, WriteJob};
@@ -31,6 +31,10 @@ struct Inner {
     blobs: Arc<Blobs>,
     place: String,
 }
+
+// A panic of a caller leaves nothing half-done behind: what a job did is undone.
+impl std::panic::UnwindSafe for Store {}
+impl std::panic::RefUnwindSafe for Store {}
 
 enum Engine {
     Threads(Threads),
@@ -321,12 +325,13 @@ fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, 
         let (path, blobs) = (PathBuf::from(path), Arc::clone(blobs));
         Box::new(move || Ok(WriteTx::new(Connection::Sqlite(open(&path)?), Arc::clone(&blobs))))
     };
-    let budget = settings.job_budget;
-    let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), Duration::ZERO));
+    let (budget, returns) = (settings.job_budget, Returns::default());
+    let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), &returns, Duration::ZERO));
     let hub = Arc::clone(hub);
     threads.spawn("store-writer", move || serve::sqlite_writes(link, &queue, &hub, budget))?;
     for _ in 0..settings.readers.max(1) {
-        let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), Duration::ZERO));
+        let (queue, link) =
+            (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), &returns, Duration::ZERO));
         threads.spawn("store-reader", move || serve::reads(link, &queue, "BEGIN", budget))?;
     }
     Ok(threads)
@@ -340,14 +345,14 @@ fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &
         let (target, blobs) = (Arc::clone(&target), Arc::clone(blobs));
         Box::new(move || Ok(WriteTx::new(Connection::Postgres(Box::new(target.connect()?)), Arc::clone(&blobs))))
     };
-    let budget = settings.job_budget;
+    let (budget, returns) = (settings.job_budget, Returns::default());
     for _ in 0..settings.writers.max(1) {
-        let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(), settings.patience));
+        let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(), &returns, settings.patience));
         let hub = Arc::clone(hub);
         threads.spawn("store-writer", move || serve::postgres_writes(link, &queue, &hub, budget))?;
     }
     for _ in 0..settings.readers.max(1) {
-        let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), settings.patience));
+        let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), &returns, settings.patience));
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         threads.spawn("store-reader", move || serve::reads(link, &queue, begin, budget))?;
     }

@@ -1,12 +1,14 @@
 //! Large blobs as files. A file gets its name only when its bytes are on the disk: written under `tmp`, fsynced,
 //! renamed, and the folder fsynced.
 
-use crate::{Error, Result};
+use super::bucket::Listed;
+use crate::{Error, Result, Timestamp};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// A folder of blobs.
 pub(crate) struct Folder {
@@ -65,6 +67,40 @@ impl Folder {
         remove(&self.place(name))
     }
 
+    /// Names of files after the folder `from` (`ab/cd`), folder by folder until there are `limit`, with when they were
+    /// written; and the last folder seen, if there are more.
+    pub(super) fn list(&self, from: Option<&str>, limit: usize) -> Result<Listed> {
+        let mut found = Vec::new();
+        for first in folders(&self.root)? {
+            if from.is_some_and(|from| first.as_str() < from.split('/').next().unwrap_or_default()) {
+                continue;
+            }
+            for second in folders(&self.root.join(&first))? {
+                let folder = format!("{first}/{second}");
+                if from.is_some_and(|from| folder.as_str() <= from) {
+                    continue;
+                }
+                let path = self.root.join(&folder);
+                for (path, written) in files(&path).map_err(|error| fault(&error, &path))? {
+                    let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+                    found.extend(name.map(|name| (name, written)));
+                }
+                if found.len() >= limit {
+                    return Ok((found, Some(folder)));
+                }
+            }
+        }
+        Ok((found, None))
+    }
+
+    /// Files that are arriving or were left there, and when they were written.
+    pub(super) fn abandoned(&self, limit: usize) -> Vec<(PathBuf, Timestamp)> {
+        let mut found = files(&self.temporary()).unwrap_or_default();
+        found.sort_by_key(|(_, written)| *written);
+        found.truncate(limit);
+        found
+    }
+
     /// Where a blob's file is: two levels by the last hexadecimal digits of its name, which are random.
     fn place(&self, name: &str) -> PathBuf {
         let tail = &name[name.len().saturating_sub(4)..];
@@ -92,6 +128,27 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(fault(&error, path)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// The folders of blobs in a folder, in order: two hexadecimal digits each.
+fn folders(path: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(path).map_err(|error| fault(&error, path))?;
+    let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let ours = |name: &String| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut names: Vec<String> = entries.filter_map(name).filter(ours).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn files(path: &Path) -> io::Result<Vec<(PathBuf, Timestamp)>> {
+    let entry = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.ok()?;
+        // One that was removed meanwhile is no longer of interest.
+        let modified = entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some((entry.path(), Timestamp(0).plus(since)))
+    };
+    Ok(fs::read_dir(path)?.filter_map(entry).collect())
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

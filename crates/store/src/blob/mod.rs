@@ -20,6 +20,7 @@ use crate::{BlobId, BlobPlace, Error, ReadTx, Result, Settings, WriteTx, params}
 use bucket::Bucket;
 use chunk::{Encoding, Index};
 use folder::Folder;
+pub(crate) use folder::fault as fault_of_file;
 use std::collections::HashMap;
 use std::ops::Range;
 pub use sweep::Swept;

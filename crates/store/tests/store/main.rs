@@ -1,6 +1,10 @@
 //! What the store promises, on each of its databases.
 
+mod blobs;
+mod bytes;
+mod faults;
 mod migrations;
+mod objects;
 mod postgres;
 mod sql;
 mod transactions;

@@ -46,7 +46,7 @@ fn a_statement_that_failed_spoils_its_transaction() {
             Ok::<_, Error>(())
         });
         assert!(matches!(stored, Err(Error::Conflict(_))), "swallowing the error does not commit");
-        assert_eq!(numbers(store), []);
+        assert_eq!(numbers(store), [0_i64; 0]);
         let wrong = store.read_blocking(|tx| tx.one("SELECT nothing FROM nowhere", params![], |row| row.int(0)));
         assert!(matches!(wrong, Err(Error::Bug(_))), "{wrong:?}");
     });
