@@ -5,7 +5,8 @@ use crate::{Content, Part, Summary};
 impl Summary {
     /// Accounts for `head`, whole header lines (each ended by CRLF) put before the message: Return-Path, Received,
     /// Authentication-Results and the like. Shifts every offset, adds size and lines, keeps [`Summary::fields`] right.
-    /// The envelope and the structure are not read from `head`.
+    /// The envelope and the structure are not read from `head`. A message that begins with white space (a fold of nothing) is
+    /// taken as before, though it now continues the last field of `head`.
     pub fn prepend(&mut self, head: &[u8]) {
         let octets = head.len() as u64;
         self.size += octets;

@@ -30,6 +30,30 @@ pub fn text_of(part: &Part, octets: &[u8]) -> String {
     if part.content_type != "text" {
         return String::new();
     }
-    let text = body(&part.encoding, part.charset().as_deref(), octets);
-    if part.subtype == "html" { html_to_text(&text) } else { text }
+    if part.subtype != "html" {
+        return body(&part.encoding, part.charset().as_deref(), octets);
+    }
+    html_to_text(&html_of(&part.encoding, part.charset().as_deref(), octets))
+}
+
+/// HTML source as text. Without a charset in its header it may name one itself.
+pub(crate) fn html_of(encoding: &Encoding, label: Option<&str>, octets: &[u8]) -> String {
+    let decoded = transfer(encoding, octets);
+    match label {
+        Some(label) => charset(Some(label), &decoded),
+        None => charset(meta_charset(&decoded).as_deref(), &decoded),
+    }
+}
+
+/// Octets of HTML in which a `<meta charset>` is looked for (the HTML standard's number).
+const META_MAX: usize = 1024;
+
+fn meta_charset(html: &[u8]) -> Option<String> {
+    let head = html[..html.len().min(META_MAX)].to_ascii_lowercase();
+    let meta = memchr::memmem::find(&head, b"<meta")?;
+    let at = meta + memchr::memmem::find(&head[meta..], b"charset=")? + b"charset=".len();
+    let label = head[at..].trim_ascii_start();
+    let label = label.strip_prefix(b"\"").or(label.strip_prefix(b"'")).unwrap_or(label);
+    let length = label.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b)).count();
+    Some(String::from_utf8_lossy(&label[..length]).into_owned())
 }

@@ -1,7 +1,7 @@
 //! The preview (RFC 8970): the start of the visible text, from text/plain, else from text/html.
 
 use crate::Part;
-use crate::decode::{Encoding, body, html_to_text_limited};
+use crate::decode::{Encoding, body, html_of, html_to_text_limited};
 
 /// Octets of a text/plain part that are looked at.
 const PLAIN_MAX: usize = 16 << 10;
@@ -73,7 +73,8 @@ impl Preview {
         match self.html {
             // Some senders write a plain part that says "your client cannot show HTML", or nothing but white space.
             Some(html) if plain.is_empty() => {
-                let text = html_to_text_limited(&html.text(), characters.saturating_mul(8));
+                let source = html_of(&html.encoding, html.charset.as_deref(), &html.octets);
+                let text = html_to_text_limited(&source, characters.saturating_mul(8));
                 collapse(&text, characters)
             }
             Some(_) | None => plain,
