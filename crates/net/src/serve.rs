@@ -147,7 +147,7 @@ where
         };
         match accepted {
             Ok((stream, remote)) => {
-                trouble = Trouble::default();
+                trouble.failures = 0;
                 gate.clone().admit(stream, remote, &mut connections);
             }
             Err(error) => {
@@ -304,8 +304,9 @@ where
         .increment(1);
         tracing::debug!(listener = &*self.name, client = %remote, reason = refusal.name(), "connection refused");
         if self.listener.tls != TlsMode::Implicit {
-            // The send buffer of a new socket is empty, so this takes the line at once or never.
-            let _ = socket.try_write(self.listener.busy);
+            // The send buffer of a new socket is empty, so this takes the line at once or never. Past tokio, which has
+            // not yet heard that the socket can be written.
+            let _ = SockRef::from(socket).send(self.listener.busy);
         }
     }
 }
