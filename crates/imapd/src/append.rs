@@ -126,14 +126,15 @@ impl Session {
     }
 
     /// The session's part of [`crate::Job::Disk`]: octets of an APPEND go to the blob store, and at its end
-    /// it is made safe. Blocks. `upload` is called at most once: `|| store.upload()`.
-    pub fn run_disk(&mut self, upload: impl FnOnce() -> Upload) {
-        let Phase::Appending(mut appending) = std::mem::take(&mut self.phase) else { return };
+    /// it is made safe. Blocks. `upload` is called at most once: `|| store.upload()`. When it fails the client
+    /// is told, and what comes back is for the log.
+    pub fn run_disk(&mut self, upload: impl FnOnce() -> Upload) -> Option<String> {
+        let Phase::Appending(mut appending) = std::mem::take(&mut self.phase) else { return None };
         let took = take(&mut appending, upload);
         self.phase = Phase::Appending(appending);
-        if let Err(error) = took {
-            self.failed(&error);
-        }
+        let error = took.err()?;
+        self.failed(&error);
+        error.log()
     }
 
     /// The APPEND is not taken: what still comes of it is thrown away.

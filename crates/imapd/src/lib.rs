@@ -41,7 +41,7 @@
 //! ```
 //!
 //! `result` carries an [`Error`]; the session answers its client with it, and [`Error::log`] says what
-//! the administrator should read, if anything.
+//! the administrator should read, if anything; [`Session::run_disk`] answers with that line.
 //!
 //! In IDLE [`postroad_protocol::Protocol::tick`] says `* OK Still here`.
 

@@ -148,7 +148,7 @@ impl World {
                 session
             }
             Job::Disk => {
-                session.run_disk(|| self.store.upload());
+                let _for_the_log = session.run_disk(|| self.store.upload());
                 session
             }
             Job::Login(login) => {

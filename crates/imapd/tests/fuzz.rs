@@ -1,0 +1,62 @@
+//! Any bytes into a session: it never panics and always comes to rest.
+
+mod common;
+
+use std::sync::Mutex;
+
+use postroad_testkit::TestStore;
+
+use common::World;
+
+/// Commands near what sessions understand, so that bytes get beyond the grammar.
+const STEMS: [&str; 24] = [
+    "SELECT INBOX",
+    "EXAMINE INBOX (CONDSTORE)",
+    "FETCH 1:* (FLAGS UID)",
+    "UID FETCH 1:* BODY[]",
+    "STORE 1:2 +FLAGS (\\Seen)",
+    "UID STORE 1 FLAGS ()",
+    "EXPUNGE",
+    "UID EXPUNGE 1:*",
+    "COPY 1 Trash",
+    "UID MOVE 1:* Trash",
+    "SEARCH ALL",
+    "UID SEARCH RETURN (SAVE) ALL",
+    "FETCH $ FLAGS",
+    "CLOSE",
+    "UNSELECT",
+    "IDLE",
+    "DONE",
+    "ENABLE QRESYNC",
+    "LIST \"\" *",
+    "STATUS INBOX (MESSAGES)",
+    "APPEND INBOX {3+}\r\nabc",
+    "CREATE a",
+    "DELETE a",
+    "NOOP",
+];
+
+#[test]
+fn fuzz_session() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    for number in 0..3 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
+    }
+    let world = Mutex::new(world);
+    bolero::check!().with_iterations(1_000).with_type::<(bool, Vec<(u8, Vec<u8>)>)>().for_each(|(login, pieces)| {
+        let mut world = world.lock().expect("no panic before");
+        let mut session = if *login { world.logged_in("alice") } else { world.connect() };
+        for (stem, bytes) in pieces {
+            let mut line = format!("t {}", STEMS[usize::from(*stem) % STEMS.len()]).into_bytes();
+            // A third of the pieces are whole commands, a third have bytes at their end, a third are bytes.
+            match stem % 3 {
+                0 => {}
+                1 => line.extend_from_slice(bytes),
+                _ => line.clone_from(bytes),
+            }
+            line.extend_from_slice(b"\r\n");
+            (session, _) = world.say(session, &line);
+        }
+    });
+}
