@@ -43,6 +43,10 @@ impl Input {
         let from = self.start + self.scanned;
         let Some(found) = memchr(b'\n', &self.bytes[from..]) else {
             self.scanned = self.bytes.len() - self.start;
+            if self.scanned == 0 {
+                // An idle connection holds no memory.
+                (self.bytes, self.start) = (Vec::new(), 0);
+            }
             if self.scanned > LINE_LIMIT + 1 {
                 wipe(&mut self.bytes);
                 (self.start, self.scanned, self.overlong) = (0, 0, true);

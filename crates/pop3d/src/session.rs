@@ -238,10 +238,14 @@ impl Protocol for Session {
     }
 
     fn interrupt(&mut self, why: Interrupt) {
-        match why {
+        match (&self.phase, why) {
+            // QUIT was said: what it began is finished.
+            (Phase::Updating, _) => {}
+            // Inside a multi-line response words would be taken for a part of it.
+            (Phase::Sending(_) | Phase::Listing(_), _) => self.phase = Phase::Closing,
             // RFC 1939 §3: after the autologout timer the connection closes without a response.
-            Interrupt::TimedOut | Interrupt::Closed => self.phase = Phase::Closing,
-            Interrupt::ShuttingDown => self.hang_up("[SYS/TEMP] the server stops; come back soon"),
+            (_, Interrupt::TimedOut | Interrupt::Closed) => self.phase = Phase::Closing,
+            (_, Interrupt::ShuttingDown) => self.hang_up("[SYS/TEMP] the server stops; come back soon"),
         }
     }
 

@@ -116,3 +116,26 @@ fn a_session_that_breaks_off_deletes_nothing() {
         assert_eq!(world.inbox("alice"), "1/0");
     }
 }
+
+#[test]
+fn a_server_that_stops_says_nothing_inside_a_message_and_finishes_quit() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    world.deliver("alice", message(600_000).as_bytes());
+    let mut session = world.logged_in("alice").expect("a login");
+    session.input(b"RETR 1\r\n");
+    let Step::Do(job) = session.step() else { panic!("a message needs a job") };
+    session = world.perform(session, job);
+    assert!(!session.take_output().is_empty());
+    session.interrupt(Interrupt::ShuttingDown);
+    assert_eq!((session.step(), session.take_output()), (Step::Close, Vec::new()));
+
+    let mut session = world.logged_in("alice").expect("a login");
+    session.input(b"DELE 1\r\nQUIT\r\n");
+    let Step::Do(job) = session.step() else { panic!("QUIT needs a job") };
+    session.interrupt(Interrupt::ShuttingDown);
+    session = world.perform(session, job);
+    assert_eq!(session.step(), Step::Close);
+    assert!(session.take_output().ends_with(b"goodbye\r\n"));
+    assert_eq!(world.inbox("alice"), "");
+}

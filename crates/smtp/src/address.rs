@@ -173,7 +173,7 @@ fn check_local_text(local: &str) -> Result<(), AddressError> {
     if local.len() > LOCAL_LIMIT {
         return Err(AddressError::TooLong);
     }
-    match local.chars().any(char::is_control) {
+    match local.chars().any(breaks_lines) {
         true => Err(AddressError::BadLocalPart),
         false => Ok(()),
     }
@@ -186,7 +186,12 @@ fn is_dot_string(text: &str) -> bool {
 
 /// `atext` with UTF8-non-ascii (RFC 6531 §3.3).
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control())
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !breaks_lines(c))
+}
+
+/// Controls and what Unicode takes for line ends: they would travel into logs and headers.
+fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// `Domain / address-literal`, off the front of a text.
@@ -227,7 +232,9 @@ pub(crate) fn check_domain(domain: &str) -> Result<String, AddressError> {
     }
     // RFC 6531 §3.3: U-labels as IDNA has them; what has no A-label form is no domain.
     let ascii = idna::domain_to_ascii(domain).map_err(|_| AddressError::BadDomain)?;
-    match ascii.len() <= DOMAIN_LIMIT && ascii.split('.').all(is_label) {
+    // Some characters map to ASCII that is no part of a name, such as the fullwidth solidus.
+    let fits = ascii.len() <= DOMAIN_LIMIT && ascii.chars().all(is_domain_char);
+    match fits && ascii.split('.').all(is_label) {
         true => Ok(domain.to_owned()),
         false => Err(AddressError::BadDomain),
     }
@@ -239,7 +246,7 @@ fn is_label(label: &str) -> bool {
 }
 
 fn is_domain_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') || (!c.is_ascii() && !c.is_control())
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') || (!c.is_ascii() && !breaks_lines(c))
 }
 
 /// RFC 5321 §4.5.3.1.1 asks for 64 octets at least; return addresses that encode a recipient (VERP,

@@ -97,6 +97,10 @@ impl Input {
     /// Keeps what is needed of an unfinished line: all, or of an overlong one the last octet (a CR?).
     fn incomplete(&mut self) -> Line {
         let length = self.bytes.len() - self.start;
+        if length == 0 {
+            // An idle connection holds no memory.
+            (self.bytes, self.start) = (Vec::new(), 0);
+        }
         self.scanned = length;
         if self.dropped + length > FLOOD_LIMIT {
             return Line::Flood;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use postroad_protocol::TlsFacts;
 
+use crate::address::check_domain;
 use crate::{Address, Helo, Role};
 
 /// The facts of a Received line. Build it with [`crate::Session::received`] and change what the site hides.
@@ -54,7 +55,8 @@ impl Received<'_> {
         if let Some(remote) = self.remote {
             let ip = remote.ip().to_canonical();
             let literal = if ip.is_ipv6() { format!("[IPv6:{ip}]") } else { format!("[{ip}]") };
-            match self.reverse_name {
+            // What DNS says is the client's word: only a well-formed name goes into a header.
+            match self.reverse_name.filter(|name| name.is_ascii() && check_domain(name).is_ok()) {
                 Some(name) => line.word(&format!("({name} {literal})")),
                 None => line.word(&format!("({literal})")),
             }

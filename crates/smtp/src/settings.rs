@@ -35,12 +35,12 @@ pub enum BareNewlines {
     Keep,
 }
 
-/// How long the loop waits for the client (RFC 5321 §4.5.3.2 from the receiving side).
+/// How long the loop waits for the client: at least 5 minutes (RFC 5321 §4.5.3.2.7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
-    /// Before the client has greeted or authenticated, when Relay or Submission has reason to be short.
+    /// For the next command before the client has greeted.
     pub greeting: Duration,
-    /// For the next command: at least 5 minutes (§4.5.3.2.7).
+    /// For the next command.
     pub command: Duration,
     /// For the next piece of data.
     pub data: Duration,
@@ -105,9 +105,9 @@ impl Settings {
             auth_equals_line: false,
             bare_newlines: BareNewlines::Refuse,
             patience: Patience {
-                greeting: Duration::from_secs(60),
+                greeting: Duration::from_secs(300),
                 command: Duration::from_secs(300),
-                data: Duration::from_secs(180),
+                data: Duration::from_secs(300),
             },
         }
     }

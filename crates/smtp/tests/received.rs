@@ -23,6 +23,8 @@ fn a_session_gives_the_facts_of_its_received_line() {
          \tfor <bob@foo.com>;\r\n\
          \tSun, 22 Nov 2026 03:00:00 +0000\r\n"
     );
+    received.reverse_name = Some("evil) (x.example");
+    assert!(!received.header().contains("evil"));
     received.login = Some("a(b\\)\r\nX: y");
     received.remote = None;
     received.recipient = None;
