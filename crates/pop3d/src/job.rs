@@ -12,10 +12,11 @@ use postroad_store::Locks;
 #[derive(Debug, PartialEq)]
 pub enum Job {
     /// `store.read_with(session, |tx, session| session.run_read(tx, now))`, then [`crate::Session::read_done`].
-    Read,
+    /// With the command's name, for metrics.
+    Read(&'static str),
     /// `store.write_with(locks, session, |tx, session| session.run_write(tx, now))`, then
-    /// [`crate::Session::write_done`].
-    Write(Locks),
+    /// [`crate::Session::write_done`]. With the command's name.
+    Write(Locks, &'static str),
     /// Verify a name and a password (never inside a transaction: hashing is slow), then
     /// [`crate::Session::logged_in`].
     Login(Login),
@@ -28,8 +29,7 @@ impl Job {
     /// A name for metrics.
     pub fn label(&self) -> &'static str {
         match self {
-            Job::Read => "read",
-            Job::Write(_) => "write",
+            Job::Read(command) | Job::Write(_, command) => command,
             Job::Login(_) => "login",
             Job::Pause(_) => "pause",
         }

@@ -15,13 +15,13 @@
 //! async fn perform(&self, mut session: Session, job: Job) -> Result<Session, Fatal> {
 //!     let now = Timestamp::now();
 //!     match job {
-//!         Job::Read => {
+//!         Job::Read(_) => {
 //!             let (session, result) = self.store.read_with(session, move |tx, s: &mut Session| s.run_read(tx, now)).await;
 //!             let mut session = session.ok_or_else(lost)?;
 //!             session.read_done(result);
 //!             Ok(session)
 //!         }
-//!         Job::Write(locks) => {
+//!         Job::Write(locks, _) => {
 //!             let (session, result) =
 //!                 self.store.write_with(locks, session, move |tx, s: &mut Session| s.run_write(tx, now)).await;
 //!             let mut session = session.ok_or_else(lost)?;

@@ -180,7 +180,7 @@ impl Session {
 
     fn update_job(&self) -> Job {
         let account = self.login.as_ref().map(Authenticated::account);
-        Job::Write(account.map_or_else(Locks::none, Locks::account))
+        Job::Write(account.map_or_else(Locks::none, Locks::account), "quit")
     }
 }
 
@@ -208,7 +208,8 @@ impl Protocol for Session {
                     None => self.logged_in(crate::Outcome::Unavailable),
                 },
                 Phase::Penalty(_, delay) => return Step::Do(Job::Pause(*delay)),
-                Phase::Opening(_) | Phase::Sending(_) => return Step::Do(Job::Read),
+                Phase::Opening(_) => return Step::Do(Job::Read("open")),
+                Phase::Sending(_) => return Step::Do(Job::Read("retr")),
                 Phase::Updating => return Step::Do(self.update_job()),
                 Phase::Listing(_) => {
                     if let Some(step) = self.list_on() {

@@ -118,14 +118,14 @@ impl World {
             *left -= 1;
         }
         match job {
-            Job::Read => {
+            Job::Read(_) => {
                 let run = move |tx: &_, session: &mut Session| session.run_read(tx, NOW);
                 let (session, result) = wait(self.store.read_with(session, run));
                 let mut session = session.expect("the session comes back");
                 session.read_done(result);
                 session
             }
-            Job::Write(locks) => {
+            Job::Write(locks, _) => {
                 let run = move |tx: &mut _, session: &mut Session| session.run_write(tx, NOW);
                 let (session, result) = wait(self.store.write_with(locks, session, run));
                 let mut session = session.expect("the session comes back");
@@ -210,8 +210,8 @@ impl World {
 fn away(mut session: Session, job: &Job) -> Session {
     let error = || postroad_pop3d::Error::from(postroad_store::Error::Unavailable("it is away".into()));
     match job {
-        Job::Read => session.read_done(Err(error())),
-        Job::Write(_) => session.write_done(Err::<Receipt, _>(error())),
+        Job::Read(_) => session.read_done(Err(error())),
+        Job::Write(..) => session.write_done(Err::<Receipt, _>(error())),
         Job::Login(_) => session.logged_in(Outcome::Unavailable),
         Job::Pause(_) => session.resumed(),
     }
