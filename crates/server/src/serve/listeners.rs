@@ -12,7 +12,7 @@ use postroad_store::{Store, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::settings::{self, CleartextAuth, ListenerSettings, Service, Settings};
-use crate::worlds::{ImapWorld, Logins};
+use crate::worlds::{ImapWorld, Logins, Pop3World};
 
 /// What sessions of all services are made from.
 pub(super) struct Parts {
@@ -22,6 +22,8 @@ pub(super) struct Parts {
     lmtp: Arc<postroad_smtp::Settings>,
     imap: Arc<postroad_imapd::Settings>,
     imap_world: Arc<ImapWorld>,
+    pop3: Arc<postroad_pop3d::Settings>,
+    pop3_world: Arc<Pop3World>,
     site: Arc<postroad_web::Site>,
 }
 
@@ -43,6 +45,8 @@ impl Parts {
             lmtp: Arc::new(smtp(settings, Role::Lmtp)),
             imap: Arc::new(imap(settings)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
+            pop3: Arc::new(pop3(settings)),
+            pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),
         }
     }
@@ -59,7 +63,12 @@ impl Parts {
                     postroad_imapd::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
             }
-            Service::Pop3 => {}
+            Service::Pop3 => {
+                let settings = Arc::clone(&self.pop3);
+                running.spawn(serve(bound, door, Arc::clone(&self.pop3_world), move |arrival| {
+                    postroad_pop3d::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
+                }));
+            }
             Service::Http => {
                 running.spawn(postroad_web::serve(bound, door, Arc::clone(&self.site)));
             }
@@ -127,5 +136,12 @@ fn imap(settings: &Settings) -> postroad_imapd::Settings {
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,
         ..postroad_imapd::Settings::default()
+    }
+}
+
+fn pop3(settings: &Settings) -> postroad_pop3d::Settings {
+    postroad_pop3d::Settings {
+        cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
+        ..postroad_pop3d::Settings::default()
     }
 }

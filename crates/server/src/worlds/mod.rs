@@ -5,6 +5,8 @@
 
 mod imap;
 mod login;
+mod pop3;
 
 pub(crate) use imap::ImapWorld;
 pub(crate) use login::Logins;
+pub(crate) use pop3::Pop3World;
