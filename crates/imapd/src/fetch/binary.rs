@@ -9,8 +9,7 @@ use postroad_message::decode::{Decoder, Encoding};
 use postroad_store::ReadTx;
 
 use crate::error::Error;
-use crate::fetch::octets::Octets;
-use crate::fetch::{Budget, exhausted};
+use crate::fetch::octets::{Budget, Octets, exhausted};
 use crate::session::Session;
 
 /// Decoding a part from its start.

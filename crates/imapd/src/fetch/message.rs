@@ -11,9 +11,9 @@ use postroad_store::ReadTx;
 
 use crate::error::Error;
 use crate::fetch::binary::{Decoding, Measuring, Telling};
-use crate::fetch::octets::{Octets, PIECE};
+use crate::fetch::octets::{Budget, Octets, PIECE, exhausted};
 use crate::fetch::plan::Plan;
-use crate::fetch::{Budget, envelope, exhausted, structure};
+use crate::fetch::{envelope, structure};
 use crate::flags;
 use crate::session::Session;
 

@@ -16,7 +16,7 @@
 mod binary;
 mod envelope;
 mod message;
-mod octets;
+pub(crate) mod octets;
 mod plan;
 mod seen;
 mod structure;
@@ -34,6 +34,7 @@ use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
 use crate::view::{number_set, uid_set};
 use message::Message;
+use octets::{Budget, exhausted};
 use plan::Plan;
 use seen::Seen;
 
@@ -51,24 +52,6 @@ pub(crate) struct Cursor {
     unknown_encoding: bool,
     /// Some message could not be read; the others are told first.
     damage: Option<Error>,
-}
-
-/// What a job may still read from blobs, in octets.
-#[derive(Debug)]
-struct Budget(u64);
-
-impl Budget {
-    /// Octets read by one job at most, whether they are written or only counted.
-    const JOB: u64 = 4 * 1024 * 1024;
-
-    fn spend(&mut self, octets: u64) {
-        self.0 = self.0.saturating_sub(octets);
-    }
-}
-
-/// Whether the job under way should stop.
-fn exhausted(session: &Session, budget: &Budget) -> bool {
-    budget.0 == 0 || session.over_budget()
 }
 
 /// One job of FETCH.
@@ -100,7 +83,7 @@ pub(crate) fn write(
 }
 
 fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor: &mut Cursor) -> Result<Flow, Error> {
-    let mut budget = Budget(Budget::JOB);
+    let mut budget = Budget::new();
     if let Some(message) = cursor.message.take() {
         one(session, tx, plan, cursor, message, &mut budget)?;
         return Ok(Flow::More);

@@ -1,10 +1,11 @@
-//! The bytes of one message, read by ranges.
+//! The bytes of one message, read by ranges; shared with SEARCH.
 
 use std::ops::Range;
 
 use postroad_store::{BlobId, ReadTx};
 
 use crate::error::Error;
+use crate::session::Session;
 
 /// A message's bytes; the last piece read is kept.
 #[derive(Debug)]
@@ -48,3 +49,30 @@ pub(crate) const PIECE: u64 = 256 * 1024;
 
 /// Messages up to this size are read whole.
 const SMALL: u64 = 64 * 1024;
+
+/// What a job may still read from blobs, in octets.
+#[derive(Debug)]
+pub(crate) struct Budget(u64);
+
+impl Budget {
+    /// The budget of one job: whether what it reads is told or only looked at.
+    pub(crate) fn new() -> Budget {
+        Budget(READ_PER_JOB)
+    }
+
+    pub(crate) fn spend(&mut self, octets: u64) {
+        self.0 = self.0.saturating_sub(octets);
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Whether the job under way should stop.
+pub(crate) fn exhausted(session: &Session, budget: &Budget) -> bool {
+    budget.is_spent() || session.over_budget()
+}
+
+/// Octets that one job reads from blobs.
+const READ_PER_JOB: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,221 @@
+//! What a SEARCH comes to: the messages in question, and what must be asked of them.
+
+use std::ops::Range;
+
+use postroad_imap::command::{Search, SearchKey};
+use postroad_imap::{Date, MessageSet, Numbering};
+use postroad_mail::{Flags, UidSet, Want, view};
+use postroad_store::{ModSeq, ReadTx};
+
+use crate::error::Error;
+use crate::search::deep::{Scope, Wanted};
+use crate::search::key::{Known, MICROS_PER_DAY, MICROS_PER_SECOND, Node, Who};
+use crate::search::text::Needle;
+use crate::session::Session;
+use crate::view::View;
+
+/// A SEARCH, worked out once.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Only these can match; all of them exist in the view.
+    pub(super) candidates: UidSet,
+    /// What each of them must match besides.
+    pub(super) rest: Vec<Node>,
+    /// What is asked of texts.
+    pub(super) wanted: Vec<Wanted>,
+    /// A MODSEQ key: CONDSTORE is enabled and the answer has MODSEQ.
+    pub(super) condstore: bool,
+    /// How much of each row.
+    pub(super) want: Want,
+    /// Rows looked at together.
+    pub(super) batch: usize,
+}
+
+impl Plan {
+    pub(super) fn new(session: &Session, tx: &ReadTx, search: &Search) -> Result<Plan, Error> {
+        let view = session.view()?;
+        let mut keys = Keys { view, now: session.now.0, wanted: Vec::new(), want: Want::Flags, condstore: false };
+        let mut nodes = Vec::new();
+        keys.conjunction(&search.key, &mut nodes)?;
+        let Keys { wanted, want, condstore, .. } = keys;
+        let mut candidates = view.map().uids().difference(&view.ghosts);
+        nodes.retain(|node| {
+            if let Node::Uids(uids) = node {
+                candidates = candidates.intersection(uids);
+            }
+            !matches!(node, Node::All | Node::Uids(_))
+        });
+        if candidates.count() > FEW {
+            narrow(session, tx, &mut candidates, &mut nodes)?;
+        }
+        let batch = match want {
+            Want::Summary if wanted.iter().any(|wanted| !matches!(wanted.scope, Scope::Field(_))) => ROWS_TEXTS,
+            Want::Summary => ROWS_SUMMARIES,
+            Want::Flags | Want::Facts => ROWS,
+        };
+        // Where the rows may decide, summaries are read only of what they leave open.
+        let want = if nodes.iter().any(Node::is_of_rows) { want.min(Want::Facts) } else { want };
+        Ok(Plan { candidates, rest: nodes, wanted, condstore, want, batch })
+    }
+
+    /// Whether a message matches; `None`: more must be known of it.
+    pub(super) fn decide(&self, known: &Known<'_>) -> Option<bool> {
+        let mut open = false;
+        for node in &self.rest {
+            match node.decide(known) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => open = true,
+            }
+        }
+        if open { None } else { Some(true) }
+    }
+}
+
+/// Flags that every message must have or lack are asked of the database at once, which has an index for
+/// the most frequent of these questions.
+fn narrow(session: &Session, tx: &ReadTx, candidates: &mut UidSet, nodes: &mut Vec<Node>) -> Result<(), Error> {
+    let (mut with, mut without) = (Flags::NONE, Flags::NONE);
+    for node in nodes.iter() {
+        match flag(node) {
+            Some((flags, true)) => with = with | flags,
+            Some((flags, false)) => without = without | flags,
+            None => {}
+        }
+    }
+    if with.is_empty() && without.is_empty() {
+        return Ok(());
+    }
+    let uids = view::uids_by_flags(tx, session.account()?, session.view()?.mailbox, with, without)?;
+    *candidates = candidates.intersection(&uids);
+    nodes.retain(|node| flag(node).is_none());
+    Ok(())
+}
+
+/// A flag that must be there, or must not.
+fn flag(node: &Node) -> Option<(Flags, bool)> {
+    if let Node::Flag(flag) = node {
+        return Some((*flag, true));
+    }
+    let Node::Not(inner) = node else { return None };
+    if let Node::Flag(flag) = **inner { Some((flag, false)) } else { None }
+}
+
+/// Keys on their way to nodes.
+struct Keys<'a> {
+    view: &'a View,
+    now: i64,
+    wanted: Vec<Wanted>,
+    want: Want,
+    condstore: bool,
+}
+
+impl Keys<'_> {
+    /// The keys that must all hold, one by one.
+    fn conjunction(&mut self, key: &SearchKey, nodes: &mut Vec<Node>) -> Result<(), Error> {
+        if let SearchKey::And(keys) = key {
+            return keys.iter().try_for_each(|key| self.conjunction(key, nodes));
+        }
+        nodes.push(self.node(key)?);
+        Ok(())
+    }
+
+    fn node(&mut self, key: &SearchKey) -> Result<Node, Error> {
+        Ok(match key {
+            SearchKey::All => Node::All,
+            SearchKey::And(keys) => Node::And(keys.iter().map(|key| self.node(key)).collect::<Result<_, _>>()?),
+            SearchKey::Or(first, second) => Node::Or(vec![self.node(first)?, self.node(second)?]),
+            SearchKey::Not(key) => Node::Not(Box::new(self.node(key)?)),
+            SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence)?,
+            SearchKey::Uid(set) => self.messages(set, Numbering::Uid)?,
+            SearchKey::Answered => Node::Flag(Flags::ANSWERED),
+            SearchKey::Deleted => Node::Flag(Flags::DELETED),
+            SearchKey::Draft => Node::Flag(Flags::DRAFT),
+            SearchKey::Flagged => Node::Flag(Flags::FLAGGED),
+            SearchKey::Seen => Node::Flag(Flags::SEEN),
+            SearchKey::Recent => Node::Uids(UidSet::range(self.view.recent_from.max(1), u32::MAX)),
+            SearchKey::Keyword(keyword) => Node::Keyword(keyword.as_str().to_owned()),
+            SearchKey::Bcc(text) => self.address(Who::Bcc, text),
+            SearchKey::Cc(text) => self.address(Who::Cc, text),
+            SearchKey::From(text) => self.address(Who::From, text),
+            SearchKey::To(text) => self.address(Who::To, text),
+            SearchKey::Subject(text) => self.of_summary(Node::Subject(Needle::new(text))),
+            SearchKey::Body(text) => self.text(Scope::Body, text),
+            SearchKey::Text(text) => self.text(Scope::All, text),
+            SearchKey::Header(name, text) => {
+                let place = self.place(Scope::Field(name.clone()), text);
+                self.of_summary(Node::Header(name.clone(), Needle::new(text), place))
+            }
+            SearchKey::Before(date) => self.received(i64::MIN..start(*date)),
+            SearchKey::On(date) => self.received(start(*date)..start(next(*date))),
+            SearchKey::Since(date) => self.received(start(*date)..i64::MAX),
+            SearchKey::SentBefore(date) => self.of_summary(Node::Sent(i64::MIN..date.days)),
+            SearchKey::SentOn(date) => self.of_summary(Node::Sent(date.days..date.days + 1)),
+            SearchKey::SentSince(date) => self.of_summary(Node::Sent(date.days..i64::MAX)),
+            SearchKey::Larger(size) => Node::Larger(*size),
+            SearchKey::Smaller(size) => Node::Smaller(*size),
+            // RFC 5032 §3: both include the very second.
+            SearchKey::Older(seconds) => self.received(i64::MIN..self.ago(*seconds).saturating_add(1)),
+            SearchKey::Younger(seconds) => self.received(self.ago(*seconds)..i64::MAX),
+            SearchKey::ModSeq(value) => {
+                self.condstore = true;
+                Node::ModSeq(ModSeq(i64::try_from(*value).unwrap_or(i64::MAX)))
+            }
+            SearchKey::EmailId(id) => Node::EmailId(id.clone()),
+            SearchKey::ThreadId(id) => {
+                self.want = self.want.max(Want::Facts);
+                Node::ThreadId(id.clone())
+            }
+        })
+    }
+
+    fn messages(&self, set: &MessageSet, numbering: Numbering) -> Result<Node, Error> {
+        self.view.resolve(set, numbering).map(Node::Uids)
+    }
+
+    fn received(&mut self, range: Range<i64>) -> Node {
+        self.want = self.want.max(Want::Facts);
+        Node::Received(range)
+    }
+
+    fn ago(&self, seconds: u32) -> i64 {
+        self.now.saturating_sub(i64::from(seconds) * MICROS_PER_SECOND)
+    }
+
+    fn address(&mut self, who: Who, text: &str) -> Node {
+        self.of_summary(Node::Address(who, Needle::new(text)))
+    }
+
+    fn of_summary(&mut self, node: Node) -> Node {
+        self.want = Want::Summary;
+        node
+    }
+
+    fn text(&mut self, scope: Scope, text: &str) -> Node {
+        let place = self.place(scope, text);
+        self.of_summary(Node::Text(place))
+    }
+
+    fn place(&mut self, scope: Scope, text: &str) -> usize {
+        self.wanted.push(Wanted { scope, needle: Needle::new(text) });
+        self.wanted.len() - 1
+    }
+}
+
+/// RFC 9051 §6.4.4: dates disregard time and zone; internal dates are kept in UTC.
+fn start(date: Date) -> i64 {
+    date.days.saturating_mul(MICROS_PER_DAY)
+}
+
+fn next(date: Date) -> Date {
+    Date { days: date.days + 1 }
+}
+
+/// Up to so many messages are cheaper looked at one by one than asked for by their flags.
+const FEW: u64 = 2_000;
+/// Rows looked at together.
+const ROWS: usize = 2_000;
+/// Rows looked at together when summaries may be needed.
+const ROWS_SUMMARIES: usize = 500;
+/// Rows looked at together when texts may be needed: their summaries wait for it.
+const ROWS_TEXTS: usize = 100;
