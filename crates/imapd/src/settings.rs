@@ -67,3 +67,5 @@ pub(crate) const IDLE_PATIENCE_MIN: Duration = Duration::from_secs(60 * 60);
 pub(crate) const CHANGES_PER_JOB: usize = 5_000;
 /// SELECT tells `[UNSEEN n]` of mailboxes with at most so many messages.
 pub(crate) const UNSEEN_COUNTED_MAX: u32 = 10_000;
+/// Recent messages are counted one by one up to this many.
+pub(crate) const RECENT_COUNTED_MAX: u32 = 1_000;

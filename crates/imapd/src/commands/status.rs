@@ -5,12 +5,13 @@ use postroad_imap::encode::StatusValue;
 use postroad_imap::{MailboxName, ResponseCode};
 use postroad_mail::mailboxes::{self, Mailbox};
 use postroad_mail::view::{self, Query, Want};
-use postroad_mail::{Error as MailError, Flags, What};
+use postroad_mail::{Error as MailError, Flags, UidSet, What};
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
+use crate::settings::RECENT_COUNTED_MAX;
 
 pub(crate) fn run(
     session: &mut Session,
@@ -61,13 +62,17 @@ pub(crate) fn values(
     Ok(values)
 }
 
-/// How many messages no session was told of.
+/// How many messages no session was told of. Counted when they are few; else the number of UIDs given since,
+/// which is right but for messages that were expunged unseen (RFC 3501 §2.3.2 lets in doubt be recent).
 pub(crate) fn recent(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<u32, Error> {
-    if !mailbox.has_recent() {
-        return Ok(0);
+    let span = mailbox.uidnext.saturating_sub(mailbox.first_recent);
+    if span == 0 || span > RECENT_COUNTED_MAX {
+        return Ok(span.min(mailbox.messages));
     }
-    let old = view::entries_before(tx, session.account()?, mailbox.id, mailbox.first_recent)?;
-    Ok(mailbox.messages.saturating_sub(old))
+    let uids = UidSet::range(mailbox.first_recent, mailbox.uidnext.saturating_sub(1));
+    let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit: span as usize };
+    let entries = view::entries(tx, session.account()?, mailbox.id, &query)?;
+    Ok(u32::try_from(entries.len()).unwrap_or(u32::MAX))
 }
 
 /// What EXPUNGE would free at most (RFC 9208 §4.1.4).
