@@ -23,7 +23,7 @@ pub enum Error {
     /// The transaction could not be carried out this time (deadlock, or the whole batch failed); the same
     /// again can succeed.
     Temporary(String),
-    /// A unique key is taken; the name of the constraint or of its columns.
+    /// A unique key is taken: the constraint's name on PostgreSQL, its columns on SQLite.
     Conflict(String),
     /// A row that must be there is not.
     Missing(String),

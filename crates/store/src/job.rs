@@ -6,6 +6,7 @@
 //! 3. At most [`JOBS_WAITING_MAX`] jobs wait in a queue; further callers wait for room without blocking a thread.
 
 use crate::{Error, Locks, Result};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,6 +61,7 @@ where
     fn run(&mut self, tx: &mut T) -> bool {
         let Some((mut state, closure)) = self.todo.take() else { return false };
         let ran = catch_unwind(AssertUnwindSafe(|| {
+            let _inside = Inside::enter();
             let result = closure(tx, &mut state);
             (state, result)
         }));
@@ -80,6 +82,31 @@ where
 impl<S, F, R, W, E: From<Error>> Drop for Work<S, F, R, W, E> {
     fn drop(&mut self) {
         self.settle(Err(Error::Closed));
+    }
+}
+
+thread_local! {
+    static IN_JOB: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a job runs on this thread now.
+pub(crate) fn in_job() -> bool {
+    IN_JOB.get()
+}
+
+/// Ends when the closure does, also by a panic.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Inside {
+        IN_JOB.set(true);
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IN_JOB.set(false);
     }
 }
 
@@ -202,14 +229,45 @@ pub(crate) const JOBS_WAITING_MAX: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Waker};
 
     type TestJob = dyn Job<i64, ()>;
+    type TestAnswer = oneshot::Receiver<Answer<String, i64, (), Error>>;
 
-    fn work(
-        closure: impl FnOnce(&mut i64, &mut String) -> Result<i64> + Send + 'static,
-    ) -> (Box<TestJob>, oneshot::Receiver<Answer<String, i64, (), Error>>) {
+    fn work(closure: impl FnOnce(&mut i64, &mut String) -> Result<i64> + Send + 'static) -> (Box<TestJob>, TestAnswer) {
         let (work, answer) = Work::new("state".to_owned(), closure);
         (Box::new(work), answer)
+    }
+
+    #[test]
+    fn who_finds_the_queue_full_waits_without_a_thread() {
+        let queue: Queue<TestJob> = Queue::new("test");
+        let here = Location::caller();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut push = || {
+            let (job, answer) = work(|tx, _| Ok(*tx));
+            let mut push = Box::pin(queue.push(job, Locks::none(), here));
+            (push.as_mut().poll(&mut context).is_ready(), push, answer)
+        };
+        let mut answers = Vec::new();
+        for _ in 0..JOBS_WAITING_MAX {
+            let (ready, _, answer) = push();
+            assert!(ready);
+            answers.push(answer);
+        }
+        let (ready, mut waits, mut late) = push();
+        assert!(!ready);
+        drop(queue.pop().expect("one waits"));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready(), "there is room again");
+        drop(waits);
+        let (_, mut refused, mut closed) = push();
+        queue.close();
+        assert!(refused.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        drop(refused);
+        assert_eq!(closed.try_recv(), Ok((Some("state".to_owned()), Err(Error::Closed))));
+        let waiting = std::iter::from_fn(|| queue.pop()).inspect(|waiting| assert_eq!(waiting.locks, Locks::none()));
+        assert_eq!(waiting.count(), JOBS_WAITING_MAX, "what waits is still served");
+        assert_eq!(late.try_recv(), Ok((Some("state".to_owned()), Err(Error::Closed))), "dropped by this test");
     }
 
     #[test]

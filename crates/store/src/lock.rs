@@ -33,6 +33,9 @@ impl Locks {
         self.sorted()
     }
 
+    /// More than this in one transaction fill the server's table of locks: the work is done in parts.
+    pub const MAX: usize = 1000;
+
     /// The keys, rising.
     pub(crate) fn keys(&self) -> &[i64] {
         &self.0

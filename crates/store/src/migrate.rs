@@ -7,6 +7,7 @@
 
 use crate::{Error, Locks, Result, Store, Timestamp, WriteTx, params};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// A step of an owner's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +29,29 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Applies what is missing, each step in a transaction of its own.
 pub(crate) fn run(store: &Store, migrations: &[Migration]) -> Result<()> {
     check_list(migrations)?;
-    store.write_blocking(Locks::none(), |tx| {
+    in_turn(store, |tx| {
         exclude_others(tx)?;
         tx.execute(HISTORY, &[]).map(|_| ())
     })?;
     let known = newest(migrations);
     for migration in migrations.iter().copied() {
         let known = known[migration.owner];
-        store.write_blocking(Locks::none(), move |tx| apply(tx, migration, known))?;
+        in_turn(store, move |tx| apply(tx, migration, known))?;
     }
     Ok(())
+}
+
+/// Another process that is busy with a long step on SQLite is waited for, a few seconds at a time.
+fn in_turn(store: &Store, step: impl Fn(&mut WriteTx) -> Result<()> + Copy + Send + 'static) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match store.write_blocking(Locks::none(), step) {
+            Err(Error::Busy(why)) if start.elapsed() < PATIENCE => {
+                tracing::info!(why, "waiting for another process that brings the tables up to date");
+            }
+            outcome => return outcome.map(|_| ()),
+        }
+    }
 }
 
 fn apply(tx: &mut WriteTx, migration: Migration, known: u32) -> Result<()> {
@@ -106,6 +120,9 @@ fn check_list(migrations: &[Migration]) -> Result<()> {
     }
     Ok(())
 }
+
+/// How long another process may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS migration (
     owner {text} NOT NULL, version BIGINT NOT NULL, hash {text} NOT NULL, applied BIGINT NOT NULL,

@@ -117,7 +117,7 @@ pub(crate) fn fault(error: &postgres::Error, place: &str) -> Error {
         "40001" | "40P01" => Error::Temporary(text),
         "55P03" | "57014" => Error::Busy(text),
         "23505" => Error::Conflict(said.constraint().unwrap_or("a unique key").to_owned()),
-        code if ["28", "3D"].contains(&&code[..2]) => Error::Settings(text),
+        code if code == "42501" || ["28", "3D"].contains(&&code[..2]) => Error::Settings(text),
         code if ["08", "53", "57", "58"].contains(&&code[..2]) => Error::Unavailable(text),
         code if code.starts_with("XX00") && code != "XX000" => Error::Corrupt(text),
         _ => Error::Bug(text),

@@ -9,7 +9,7 @@ use crate::job::{Job, Queue, Waiting, measure};
 use crate::link::Link;
 use crate::receipt::commit;
 use crate::tx::Connection;
-use crate::{AccountId, Error, Hub, ModSeq, ReadTx, Receipt, Result, WriteTx};
+use crate::{AccountId, Error, Hub, Locks, ModSeq, ReadTx, Receipt, Result, WriteTx};
 use std::time::{Duration, Instant};
 
 pub(crate) type ReadJob = dyn Job<ReadTx, ()>;
@@ -37,6 +37,11 @@ pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str,
 /// A writer thread of PostgreSQL: one job, one transaction. The locks are its first statement.
 pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration) {
     while let Some(Waiting { mut job, name, locks, .. }) = queue.pop() {
+        if locks.keys().len() > Locks::MAX {
+            let error = Error::Bug(format!("{} locks in one transaction at {name}", locks.keys().len()));
+            job.finish(Err(error));
+            continue;
+        }
         // Read committed, so that what the lock's last holder did is seen by the statements that follow it.
         let keys: Vec<String> = locks.keys().iter().map(i64::to_string).collect();
         let begin = match keys.as_slice() {

@@ -49,6 +49,10 @@ impl Sqlite {
                 path.display()
             )));
         }
+        // SQLite falls back to reading when a file cannot be written.
+        if sqlite.db.is_readonly("main").map_err(|error| fault(&error, "main"))? {
+            return Err(Error::ReadOnly(format!("{} cannot be written", path.display())));
+        }
         sqlite.batch(&format!("PRAGMA journal_size_limit={WAL_KEPT_BYTES}; PRAGMA wal_autocheckpoint={WAL_PAGES}"))?;
         Ok(sqlite)
     }
@@ -208,7 +212,9 @@ fn fault(error: &rusqlite::Error, place: &str) -> Error {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::Corrupt(text),
         ErrorCode::ConstraintViolation => match code.extended_code {
             ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
-                Error::Conflict(text)
+                // "UNIQUE constraint failed: mailbox.account, mailbox.name"
+                let said = error.to_string();
+                Error::Conflict(said.rsplit_once("failed: ").map_or(text, |(_, columns)| columns.to_owned()))
             }
             _ => Error::Bug(text),
         },

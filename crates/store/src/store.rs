@@ -1,7 +1,7 @@
 //! The store as its users see it, and the threads behind it.
 
 use crate::blob::{Blobs, Swept, Upload};
-use crate::job::{Answer, Queue, Work};
+use crate::job::{Answer, Queue, Work, in_job};
 use crate::link::{Link, Open, Returns};
 use crate::pool::Target;
 use crate::receipt::{Receipt, Stored};
@@ -45,7 +45,8 @@ struct Threads {
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<WriteJob>>,
     stop: Arc<AtomicBool>,
-    running: Mutex<Vec<JoinHandle<()>>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the database says of itself.
@@ -87,8 +88,13 @@ impl Store {
     }
 
     /// Brings the tables up to date: all owners' lists together, in order. Blocks; can run again; a second node waits.
+    /// Refuses a folder or object store in which another database keeps its blobs.
     pub fn migrate(&self, migrations: &[Migration]) -> Result<()> {
-        migrate::run(self, migrations)
+        migrate::run(self, migrations)?;
+        if migrations.starts_with(crate::MIGRATIONS) {
+            crate::blob::check_home(self, &self.inner.blobs)?;
+        }
+        Ok(())
     }
 
     /// Runs `f` on a snapshot.
@@ -214,8 +220,11 @@ impl Store {
                 if tx.is_postgres() { "SELECT current_setting('server_version')" } else { "SELECT sqlite_version()" };
             Ok::<_, Error>((tx.is_postgres(), tx.one(sql, &[], |row| row.text(0))?))
         })?;
-        // A write that changes nothing: it takes the write lock and fails where a change would.
-        let writable = self.write_blocking(Locks::none(), probe).map(|_| ());
+        // A transaction that may write: on SQLite it takes the write lock, and fails where the file cannot be written.
+        let writable = self.write_blocking(Locks::none(), |tx| match tx.is_postgres() {
+            true => tx.one("SELECT current_setting('transaction_read_only') = 'off'", &[], |row| row.bool(0)),
+            false => Ok::<_, Error>(true),
+        });
         Ok(Health {
             database: if postgres {
                 "PostgreSQL"
@@ -227,7 +236,7 @@ impl Store {
             version,
             place: self.inner.place.clone(),
             blobs: self.inner.blobs.place(),
-            writable: writable.is_ok(),
+            writable: writable.is_ok_and(|stored| stored.value),
         })
     }
 
@@ -237,20 +246,11 @@ impl Store {
     }
 }
 
-/// Whether a table could be made: undone at once.
-fn probe(tx: &mut WriteTx) -> Result<()> {
-    let attempted = tx.attempt(|tx| {
-        tx.command("CREATE TABLE postroad_probe (n BIGINT)")?;
-        Err::<(), Error>(Error::Temporary("undo".into()))
-    });
-    match attempted {
-        Err(Error::Temporary(_)) | Ok(()) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 impl Inner {
     async fn submit_read(&self, job: Box<ReadJob>, name: &'static Location<'static>) {
+        if in_job() {
+            return job.finish(Err(nested(name)));
+        }
         match &self.engine {
             Engine::Threads(threads) => threads.reads.push(job, Locks::none(), name).await,
             Engine::Inline(tx) => match tx.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -261,6 +261,9 @@ impl Inner {
     }
 
     async fn submit_write(&self, job: Box<WriteJob>, locks: Locks, name: &'static Location<'static>) {
+        if in_job() {
+            return job.finish(Err(nested(name)));
+        }
         match &self.engine {
             Engine::Threads(threads) => threads.writes.push(job, locks, name).await,
             Engine::Inline(tx) => match tx.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -278,6 +281,11 @@ impl Inner {
     }
 }
 
+/// A job that waits for another job of the same thread would wait for ever.
+fn nested(name: &'static Location<'static>) -> Error {
+    Error::Bug(format!("a transaction inside a transaction at {name}"))
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
@@ -290,29 +298,44 @@ impl Threads {
             reads: Arc::new(Queue::new("read")),
             writes: Arc::new(Queue::new("write")),
             stop: Arc::new(AtomicBool::new(false)),
-            running: Mutex::new(Vec::new()),
+            readers: Mutex::new(Vec::new()),
+            writers: Mutex::new(Vec::new()),
         }
     }
 
-    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(body)
-            .map_err(|error| Error::Unavailable(format!("no thread for the store: {error}")))?;
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        Ok(())
+    fn spawn_reader(&self, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        spawn(&self.readers, "store-reader", body)
+    }
+
+    fn spawn_writer(&self, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        spawn(&self.writers, "store-writer", body)
     }
 
     fn close(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.reads.close();
+        join(&self.readers);
+        // The writer's connection is the last: only then can SQLite take its log into the database and remove it.
         self.writes.close();
-        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        // The last clone may be dropped by a job, on a thread of ours: that one ends by itself.
-        for thread in running.into_iter().filter(|thread| thread.thread().id() != thread::current().id()) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
+        join(&self.writers);
+    }
+}
+
+fn spawn(threads: &Mutex<Vec<JoinHandle<()>>>, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| Error::Unavailable(format!("no thread for the store: {error}")))?;
+    threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    Ok(())
+}
+
+fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
+    let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+    // The last clone may be dropped by a job, on a thread of ours: that one ends by itself.
+    for thread in threads.into_iter().filter(|thread| thread.thread().id() != thread::current().id()) {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
         }
     }
 }
@@ -328,11 +351,11 @@ fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, 
     let (budget, returns) = (settings.job_budget, Returns::default());
     let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), &returns, Duration::ZERO));
     let hub = Arc::clone(hub);
-    threads.spawn("store-writer", move || serve::sqlite_writes(link, &queue, &hub, budget))?;
+    threads.spawn_writer(move || serve::sqlite_writes(link, &queue, &hub, budget))?;
     for _ in 0..settings.readers.max(1) {
         let (queue, link) =
             (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), &returns, Duration::ZERO));
-        threads.spawn("store-reader", move || serve::reads(link, &queue, "BEGIN", budget))?;
+        threads.spawn_reader(move || serve::reads(link, &queue, "BEGIN", budget))?;
     }
     Ok(threads)
 }
@@ -349,15 +372,15 @@ fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &
     for _ in 0..settings.writers.max(1) {
         let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(), &returns, settings.patience));
         let hub = Arc::clone(hub);
-        threads.spawn("store-writer", move || serve::postgres_writes(link, &queue, &hub, budget))?;
+        threads.spawn_writer(move || serve::postgres_writes(link, &queue, &hub, budget))?;
     }
     for _ in 0..settings.readers.max(1) {
         let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), &returns, settings.patience));
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        threads.spawn("store-reader", move || serve::reads(link, &queue, begin, budget))?;
+        threads.spawn_reader(move || serve::reads(link, &queue, begin, budget))?;
     }
     let (stop, hub) = (Arc::clone(&threads.stop), Arc::clone(hub));
-    threads.spawn("store-listener", move || crate::pool::listen(&target, &hub, &stop))?;
+    spawn(&threads.readers, "store-listener", move || crate::pool::listen(&target, &hub, &stop))?;
     Ok(threads)
 }
 

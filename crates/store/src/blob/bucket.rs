@@ -6,6 +6,7 @@
 //!
 //! The client needs a runtime: it is this file's own, with one thread, and nothing else runs on it.
 
+use super::sweep::MARK;
 use crate::{Error, Result, S3, Timestamp};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -132,6 +133,21 @@ impl Bucket {
                 start += PART;
             }
             upload.complete().await.map(|_| ())
+        })
+    }
+
+    /// Whose place this is; ours, if nobody's.
+    pub(super) fn mark(&self, ours: &str) -> Result<String> {
+        let (client, key, ours) = (Arc::clone(&self.client), self.key(MARK), ours.to_owned());
+        self.run(async move {
+            match client.get(&key).await {
+                Ok(found) => Ok(String::from_utf8_lossy(&found.bytes().await?).into_owned()),
+                Err(object_store::Error::NotFound { .. }) => {
+                    client.put(&key, ours.clone().into()).await?;
+                    Ok(ours)
+                }
+                Err(error) => Err(error),
+            }
         })
     }
 

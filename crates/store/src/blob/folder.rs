@@ -2,9 +2,10 @@
 //! renamed, and the folder fsynced.
 
 use super::bucket::Listed;
+use super::sweep::MARK;
 use crate::{Error, Result, Timestamp};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,27 @@ impl Folder {
     /// Removes a file; one that is gone is removed.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         remove(&self.place(name))
+    }
+
+    /// Whose folder this is; ours, if nobody's.
+    pub(super) fn mark(&self, ours: &str) -> Result<String> {
+        let path = self.root.join(MARK);
+        match File::create_new(&path) {
+            Ok(mut file) => {
+                file.write_all(ours.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| fault(&error, &path))?;
+                Ok(ours.to_owned())
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let mark = fs::read_to_string(&path).map_err(|error| fault(&error, &path))?;
+                if mark.is_empty() {
+                    // A crash came between its making and its writing.
+                    fs::write(&path, ours).map_err(|error| fault(&error, &path))?;
+                    return Ok(ours.to_owned());
+                }
+                Ok(mark)
+            }
+            Err(error) => Err(fault(&error, &path)),
+        }
     }
 
     /// Names of files after the folder `from` (`ab/cd`), folder by folder until there are `limit`, with when they were

@@ -24,7 +24,7 @@ pub(crate) use folder::fault as fault_of_file;
 use std::collections::HashMap;
 use std::ops::Range;
 pub use sweep::Swept;
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::{check_home, sweep};
 pub use upload::{Prepared, Upload};
 
 pub(crate) const TABLES: &str = "
@@ -33,16 +33,18 @@ CREATE TABLE blob (
     size BIGINT NOT NULL,
     stored_size BIGINT NOT NULL,
     encoding BIGINT NOT NULL,   -- 0 as it is, 1 zstd
+    place BIGINT NOT NULL,      -- 0 in the row, 1 in a folder, 2 in an object store
     hash {bytes} NOT NULL,      -- BLAKE3 of all bytes, or of `chunks`
     head {bytes},               -- before the bytes in the file; in the row they are one
     data {bytes},               -- the bytes, when they are here
     chunks {bytes},             -- lengths and hashes, when they are elsewhere
     name {text},                -- of the file or object
     refs BIGINT NOT NULL,
-    idle_since BIGINT,          -- when the sweeper first found it without references
-    created BIGINT NOT NULL);
+    idle_since BIGINT);         -- when the sweeper first found it without references
 CREATE UNIQUE INDEX blob_name ON blob (name) WHERE name IS NOT NULL;
-CREATE INDEX blob_unused ON blob (id) WHERE refs <= 0;";
+CREATE INDEX blob_unused ON blob (id) WHERE refs <= 0;
+CREATE TABLE blob_home (
+    id {text} NOT NULL);        -- one row: what the folder or the object store is marked with";
 
 /// Blobs up to this many bytes sit in the database unless the settings say otherwise.
 pub const BLOB_INLINE_MAX: usize = 64 * 1024;
@@ -79,6 +81,15 @@ impl Blobs {
         }
     }
 
+    /// The number of the place of large blobs, as rows have it.
+    fn column(&self) -> i64 {
+        match &self.place {
+            Place::Inline => 0,
+            Place::Folder(_) => 1,
+            Place::Bucket { .. } => 2,
+        }
+    }
+
     /// The folder in which large blobs arrive, if there is one.
     fn arrivals(&self) -> Option<&Folder> {
         match &self.place {
@@ -92,9 +103,7 @@ impl Blobs {
         match &self.place {
             Place::Folder(folder) => folder.read(name, range),
             Place::Bucket { bucket, .. } => bucket.read(name, range),
-            Place::Inline => {
-                Err(Error::Settings(format!("blob {name} is in a folder or object store that is not set")))
-            }
+            Place::Inline => Err(Error::Settings(format!("{name} is in no place that is set"))),
         }
     }
 
@@ -111,6 +120,7 @@ impl Blobs {
 struct Stored {
     size: u64,
     encoding: Encoding,
+    place: i64,
     hash: Vec<u8>,
     head: Option<Vec<u8>>,
     data: Option<Vec<u8>>,
@@ -123,17 +133,18 @@ impl ReadTx {
     /// range touches are read.
     pub fn blob_read(&self, blob: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
         let stored = self.row(
-            "SELECT size, encoding, hash, head, data, chunks, name FROM blob WHERE id = $1",
+            "SELECT size, encoding, place, hash, head, data, chunks, name FROM blob WHERE id = $1",
             params![blob],
             |row| {
                 Ok(Stored {
                     size: row.int(0)?.cast_unsigned(),
                     encoding: Encoding::from_column(row.int(1)?)?,
-                    hash: row.bytes(2)?,
-                    head: row.bytes_or_null(3)?,
-                    data: row.bytes_or_null(4)?,
-                    chunks: row.bytes_or_null(5)?,
-                    name: row.text_or_null(6)?,
+                    place: row.int(2)?,
+                    hash: row.bytes(3)?,
+                    head: row.bytes_or_null(4)?,
+                    data: row.bytes_or_null(5)?,
+                    chunks: row.bytes_or_null(6)?,
+                    name: row.text_or_null(7)?,
                 })
             },
         )?;
@@ -169,6 +180,10 @@ impl ReadTx {
             bytes.extend_from_slice(&head[range.start as usize..range.end.min(head_size) as usize]);
         }
         if range.end > head_size {
+            if stored.place != self.blobs().column() {
+                let place = if stored.place == 1 { "a folder" } else { "an object store" };
+                return Err(Error::Settings(format!("{name} is in {place}, and the settings name another place")));
+            }
             let body = range.start.saturating_sub(head_size)..range.end - head_size;
             let (span, touched) = index.span(&body, stored.size - head_size)?;
             let raw = self.blobs().read_stored(name, span)?;
@@ -193,8 +208,8 @@ impl WriteTx {
     /// Makes a prepared blob part of this transaction, with one reference.
     pub fn blob_put(&mut self, prepared: &Prepared) -> Result<BlobId> {
         self.execute(
-            "INSERT INTO blob (id, size, stored_size, encoding, hash, head, data, chunks, name, refs, created)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10)",
+            "INSERT INTO blob (id, size, stored_size, encoding, hash, head, data, chunks, name, place, refs)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)",
             params![
                 prepared.id,
                 prepared.size.cast_signed(),
@@ -205,7 +220,7 @@ impl WriteTx {
                 prepared.data.as_deref(),
                 prepared.chunks.as_deref(),
                 prepared.name.as_deref(),
-                crate::Timestamp::now(),
+                if prepared.name.is_some() { self.blobs().column() } else { 0 },
             ],
         )?;
         Ok(prepared.id)

@@ -1,7 +1,7 @@
 //! Removes what nobody refers to: rows whose references are gone, and files and objects that no row names.
 
 use super::{Blobs, Place, folder};
-use crate::{Locks, Result, Store, Timestamp, params};
+use crate::{Error, Locks, Result, Store, Timestamp, params};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(crate) struct Progress(Mutex<Option<String>>);
 pub(crate) fn sweep(store: &Store, blobs: &Blobs, now: Timestamp, grace: Duration) -> Result<Swept> {
     let mut swept = Swept::default();
     let before = now.minus(grace);
+    let place = blobs.column();
     let removed = store.write_blocking(Locks::none(), move |tx| {
         // The condition on `refs` is repeated outside: on PostgreSQL somebody may refer to it just now.
         let marked = tx.execute(
@@ -34,12 +35,12 @@ pub(crate) fn sweep(store: &Store, blobs: &Blobs, now: Timestamp, grace: Duratio
         )?;
         let names = tx.returning(
             "DELETE FROM blob WHERE refs <= 0 AND id IN
-                (SELECT id FROM blob WHERE refs <= 0 AND idle_since <= $1 ORDER BY id LIMIT $2)
+                (SELECT id FROM blob WHERE refs <= 0 AND idle_since <= $1 AND place IN (0, $3) ORDER BY id LIMIT $2)
              RETURNING name",
-            params![before, ROWS_MAX],
+            params![before, ROWS_MAX, place],
             |row| row.text_or_null(0),
         )?;
-        Ok::<_, crate::Error>((marked, names))
+        Ok::<_, Error>((marked, names))
     })?;
     let (marked, names) = removed.value;
     swept.rows = names.len() as u64;
@@ -78,6 +79,10 @@ fn orphans(store: &Store, blobs: &Blobs, now: Timestamp) -> Result<(Vec<String>,
     *progress.lock().unwrap_or_else(PoisonError::into_inner) = next;
     // A blob that is being stored has its file before its row.
     let old = now.minus(ORPHAN_AGE);
+    if !found.iter().any(|(name, written)| *written < old && is_ours(name)) {
+        return Ok((Vec::new(), more));
+    }
+    check_home(store, blobs)?;
     let old: Vec<String> =
         found.into_iter().filter(|(name, written)| *written < old && is_ours(name)).map(|(name, _)| name).collect();
     let asked = old.clone();
@@ -88,6 +93,34 @@ fn orphans(store: &Store, blobs: &Blobs, now: Timestamp) -> Result<(Vec<String>,
         .into_iter()
         .collect();
     Ok((old.into_iter().filter(|name| !named.contains(name)).collect(), more))
+}
+
+/// Refuses a place that another database keeps its blobs in: its sweeper would take all of them for orphans. The
+/// place is marked when the tables are made.
+pub(crate) fn check_home(store: &Store, blobs: &Blobs) -> Result<()> {
+    let proposed = format!("{}-{:08x}", crate::BlobId(crate::new_id()), crate::id::random_u32());
+    let stored = store.write_blocking(Locks::named("blob home"), move |tx| {
+        let known = tx.row("SELECT id FROM blob_home", params![], |row| row.text(0))?;
+        if let Some(known) = known {
+            return Ok::<_, Error>(known);
+        }
+        tx.execute("INSERT INTO blob_home (id) VALUES ($1)", params![&proposed])?;
+        Ok(proposed)
+    })?;
+    let ours = stored.value;
+    let mark = match &blobs.place {
+        Place::Folder(folder) => folder.mark(&ours)?,
+        Place::Bucket { bucket, .. } => bucket.mark(&ours)?,
+        Place::Inline => return Ok(()),
+    };
+    if mark == ours {
+        return Ok(());
+    }
+    Err(Error::Settings(format!(
+        "{} belongs to another database, whose blobs are not touched: give each database a place of its own, or \
+         remove {MARK} there if this one took over",
+        blobs.place()
+    )))
 }
 
 /// Uploads that were broken off by a crash.
@@ -109,6 +142,8 @@ fn is_ours(name: &str) -> bool {
     id.parse::<crate::BlobId>().is_ok() && tail.len() == 8 && tail.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// The file or object that says whose blobs these are.
+pub(super) const MARK: &str = "postroad-home";
 /// Rows marked, and rows removed, in one sweep.
 const ROWS_MAX: u32 = 1000;
 /// Files or objects looked at in one sweep.

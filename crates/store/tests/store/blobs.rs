@@ -2,7 +2,9 @@
 
 use crate::bytes::{compressible, noise};
 use crate::each;
-use postroad_store::{BlobId, Error, Locks, Prepared, Store, Swept, Timestamp, new_id, params};
+use postroad_store::{
+    BlobId, BlobPlace, Error, Locks, MIGRATIONS, Prepared, Settings, Store, Swept, Timestamp, new_id, params,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +63,28 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn the_limit_may_be_larger_than_a_chunk() {
+    let test = postroad_testkit::TestStore::sqlite(&[]);
+    let mut settings = test.settings();
+    settings.inline_limit = 700_000;
+    round_trips(&Store::open(settings).expect("it opens"), &[600_000, 700_001, 1_500_000]);
+}
+
+#[test]
+fn a_place_that_is_not_the_settings_is_said() {
+    let test = postroad_testkit::TestStore::sqlite(&[]);
+    let blob = put(&test.store, &prepare(&test.store, b"head", &[&noise(100_000)]));
+    let mut settings = test.settings();
+    settings.blobs = BlobPlace::Inline;
+    let other = Store::open(settings).expect("it opens");
+    assert!(matches!(read(&other, blob, 0, 10), Err(Error::Settings(_))));
+    let released = other.write_blocking(Locks::none(), move |tx| tx.blob_release(blob, 1));
+    released.expect("released");
+    assert_eq!(sweep(&other, Timestamp::now(), Duration::ZERO), (0, 0), "its file could not be removed");
+    assert_eq!(sweep(&test.store, Timestamp::now(), Duration::ZERO), (1, 1));
+}
+
+#[test]
 fn compression_where_it_pays() {
     each(|test| {
         for (body, worth) in [
@@ -91,7 +115,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else {
+        } else if !path.ends_with("postroad-home") {
             found.push(path);
         }
     }
@@ -248,5 +272,13 @@ fn what_has_no_row_is_swept_after_a_day() {
         let later = Timestamp::now().plus(Duration::from_secs(3 * 24 * 60 * 60));
         assert_eq!(sweep(&test.store, later, Duration::ZERO), (0, 1));
         assert!(folder.join("ab/cd/README").exists());
+        // Another database that is told to use the same folder does not take these blobs for orphans.
+        let mut settings = Settings::memory();
+        settings.blobs = BlobPlace::Folder(folder.clone());
+        let other = Store::open(settings).expect("it opens");
+        let before = files(&folder);
+        assert!(matches!(other.migrate(MIGRATIONS), Err(Error::Settings(_))));
+        assert!(matches!(other.sweep_blobs(later, Duration::ZERO), Err(Error::Settings(_))));
+        assert_eq!(files(&folder), before);
     });
 }

@@ -74,7 +74,7 @@ fn serve(root: &Path) -> (Runtime, String) {
 fn what_is_written_is_read() {
     let world = World::start();
     round_trips(&world.store, &[1, 65_537, 600_000]);
-    assert_eq!(files(&world.folder.path().join("spool")), [PathBuf::new(); 0], "nothing stays behind");
+    assert!(files(&world.folder.path().join("spool")).is_empty(), "nothing stays behind");
     assert!(!world.objects().is_empty());
 }
 
@@ -123,7 +123,7 @@ fn damage_and_absence_are_said() {
     let refused = upload.finish(Vec::new()).map(|_| ());
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert!(matches!(read(&world.store, blob, 0, 10), Err(Error::Unavailable(_))));
-    assert_eq!(files(&world.folder.path().join("spool")), [PathBuf::new(); 0], "nothing stays behind");
+    assert!(files(&world.folder.path().join("spool")).is_empty(), "nothing stays behind");
 }
 
 #[test]

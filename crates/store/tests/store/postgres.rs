@@ -2,7 +2,7 @@
 
 use crate::TABLES;
 use postroad_store::{AccountId, Error, Locks, ModSeq, Settings, Store, WriteTx, params};
-use postroad_testkit::postgres::{Durability, Server};
+use postroad_testkit::postgres::{Durability, Server, run};
 use postroad_testkit::{TestStore, wait};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -209,4 +209,41 @@ fn a_server_that_is_not_there_is_said_so() {
     settings.database = postroad_store::Database::Postgres("postgres://nobody@127.0.0.1:1/none".into());
     let error = Store::open(settings).map(|_| ()).expect_err("nobody listens there");
     assert!(matches!(&error, Error::Unavailable(text) if text.contains("127.0.0.1:1/none")), "{error:?}");
+}
+
+#[test]
+fn tls_is_verified() {
+    let server = Server::start(Durability::Fast);
+    let url = server.fresh_database();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let root = folder.path().join("root.pem");
+    std::fs::write(&root, made.cert.pem()).expect("it can be written");
+    // The server writes its own files, so that they are its own.
+    let copy = |pem: &str, file: &str| {
+        run(&url, &format!("COPY (SELECT '{}') TO PROGRAM 'umask 077; tr _ \"\\n\" >{file}'", pem.replace('\n', "_")));
+    };
+    copy(&made.cert.pem(), "server.crt");
+    copy(&made.signing_key.serialize_pem(), "server.key");
+    run(&url, "ALTER SYSTEM SET ssl = on");
+    run(&url, "SELECT pg_reload_conf()");
+    let open = |parameters: &str| {
+        let mut settings = Settings::memory();
+        settings.database = postroad_store::Database::Postgres(format!("{url}?{parameters}"));
+        Store::open(settings)
+    };
+    let good = format!("sslmode=verify-full&sslrootcert={}", root.display());
+    // The server takes up its new settings in its own time.
+    let store = std::iter::repeat_with(|| open(&good)).take(200).find_map(Result::ok).expect("it opens with TLS");
+    let secured = store.read_blocking(|tx| {
+        tx.one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", params![], |row| row.bool(0))
+    });
+    assert_eq!(secured, Ok(true));
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate can be made");
+    std::fs::write(&root, other.cert.pem()).expect("it can be written");
+    let stranger = open(&good).map(|_| ()).expect_err("another authority");
+    assert!(matches!(stranger, Error::Unavailable(_)), "{stranger:?}");
+    std::fs::write(&root, "").expect("it can be written");
+    let empty = open(&good).map(|_| ()).expect_err("no authority");
+    assert!(matches!(&empty, Error::Settings(text) if text.contains("sslrootcert")), "{empty:?}");
 }

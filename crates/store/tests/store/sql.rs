@@ -4,12 +4,14 @@ use crate::each;
 use postroad_store::{Error, Locks, Param, Timestamp, TraceId, new_id, params, trace};
 use std::ops::ControlFlow;
 
+type Columns<'a> = (Option<i64>, Option<&'a str>, Option<&'a [u8]>);
+
 #[test]
 fn values_come_back_as_they_went() {
     let long = "ü".repeat(100_000);
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     each(|test| {
-        let table: [(Option<i64>, Option<&str>, Option<&[u8]>); 6] = [
+        let table: [Columns<'_>; 6] = [
             (None, None, None),
             (Some(0), Some(""), Some(b"")),
             (Some(i64::MAX), Some("'$1' {id} %_\\"), Some(&[0, 255])),

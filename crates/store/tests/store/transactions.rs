@@ -277,6 +277,23 @@ fn a_reader_keeps_its_snapshot() {
 }
 
 #[test]
+fn a_transaction_inside_a_transaction_is_refused() {
+    each(|test| {
+        let store = test.store.clone();
+        let inner = test.store.write_blocking(Locks::none(), move |tx| {
+            insert(tx, 1)?;
+            let write = store.write_blocking(Locks::none(), |tx| insert(tx, 2)).map(|_| ());
+            let read = store.read_blocking(|_| Ok::<_, Error>(()));
+            Ok::<_, Error>((write, read))
+        });
+        let (write, read) = inner.expect("the outer one commits").value;
+        assert!(matches!(write, Err(Error::Bug(text)) if text.contains("transactions.rs")));
+        assert!(matches!(read, Err(Error::Bug(_))));
+        assert_eq!(numbers(&test.store), [1]);
+    });
+}
+
+#[test]
 fn a_reader_cannot_write() {
     each(|test| {
         let wrong = test
