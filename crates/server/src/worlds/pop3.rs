@@ -33,7 +33,7 @@ impl World<Session> for Pop3World {
     async fn perform(&self, mut session: Session, job: Job) -> Result<Session, Fatal> {
         let now = Timestamp::now();
         match job {
-            Job::Read => {
+            Job::Read(_) => {
                 let (session, result) =
                     self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)).await;
                 let mut session = session.ok_or_else(lost)?;
@@ -41,7 +41,7 @@ impl World<Session> for Pop3World {
                 session.read_done(result);
                 Ok(session)
             }
-            Job::Write(locks) => {
+            Job::Write(locks, _) => {
                 let (session, result) = self
                     .store
                     .write_with(locks, session, move |tx, session: &mut Session| session.run_write(tx, now))
