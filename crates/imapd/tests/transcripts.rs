@@ -1,6 +1,6 @@
 //! The transcripts of `transcripts/`, replayed on each store: a fresh one for each file.
 //!
-//! `UPDATE_EXPECT=1` writes what was answered into the files; read the difference before you keep it.
+//! `TRANSCRIPT=idle` replays the files with this in their name only. `UPDATE_EXPECT=1` writes what was answered into the files; read the difference before you keep it.
 
 mod common;
 
@@ -11,7 +11,11 @@ use common::World;
 fn replay_all(open: impl Fn() -> TestStore) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
     let mut failures = Vec::new();
+    let only = std::env::var("TRANSCRIPT").unwrap_or_default();
     for file in transcript::files(folder, "imap") {
+        if !file.file_name().is_some_and(|name| name.to_string_lossy().contains(&only)) {
+            continue;
+        }
         let test = open();
         let world = World::new(&test);
         let check = std::panic::AssertUnwindSafe(|| transcript::check_file(&file, world));
