@@ -1,9 +1,9 @@
 //! Entries are copied and moved: the same messages, other places.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, WriteTx, params};
+use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
 use crate::journal::{self, Note, Operation};
-use crate::selected::{self, Before, Tally};
+use crate::selected::{self, Before, Place, Tally};
 use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, keywords, sql};
 
 /// What [`copy`] or [`move_to`] did (RFC 4315 COPYUID: the n-th source uid became the n-th target uid).
@@ -124,15 +124,17 @@ fn place(
     modseq: ModSeq,
 ) -> Result<Copied> {
     let source = selected::uids(entries);
-    tx.execute(
+    let place = Place::of(&source);
+    let text = format!(
         "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT e.account, CAST($4 AS BIGINT), $5 + row_number() OVER (ORDER BY e.uid) - 1, e.message, e.flags,
-                e.keywords, CAST($6 AS BIGINT), CAST($7 AS BIGINT), e.size
-         FROM {ints:$3} AS r CROSS JOIN entry AS e
-         WHERE e.account = $1 AND e.mailbox = $2
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
-        params![account, from, source.packed(), target.id, target.uidnext, modseq, by.now],
-    )?;
+         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, flags, keywords,
+                CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
+         FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
+        place.clause("uid", 7)
+    );
+    let first = Param::from(target.uidnext);
+    let params = vec![account.into(), from.into(), target.id.into(), first, modseq.into(), by.now.into()];
+    tx.execute(&text, &place.params(params))?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());
     if target.id != from {
         keywords::carry(tx, account, target.id, modseq, used)?;

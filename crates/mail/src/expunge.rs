@@ -1,10 +1,10 @@
 //! Entries are removed and restored.
 
-use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, ModSeq, Param, ReadTx, Timestamp, WriteTx, params};
 
 use crate::copy::{Copied, Target, admit};
 use crate::journal::{self, Note, Operation};
-use crate::selected::{self, Before, Tally};
+use crate::selected::{self, Before, Place, Tally};
 use crate::{By, Error, Flags, Keywords, MailboxId, MessageId, Result, UidSet, keywords, sql};
 
 /// What [`expunge`] or [`remove`] did.
@@ -75,23 +75,19 @@ pub(crate) fn take_out(
     modseq: ModSeq,
     after: After,
 ) -> Result<()> {
-    let packed = uids.packed();
-    tx.execute(
+    let place = Place::of(uids);
+    let text = format!(
         "INSERT INTO expunged (account, mailbox, uid, message, flags, keywords, saved, size, modseq, at, restorable)
-         SELECT e.account, e.mailbox, e.uid, e.message, e.flags, e.keywords, e.saved, e.size,
-                CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT)
-         FROM {ints:$3} AS r CROSS JOIN entry AS e
-         WHERE e.account = $1 AND e.mailbox = $2
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
-        params![account, mailbox, &packed, modseq, by.now, after == After::Restorable],
-    )?;
-    tx.execute(
-        "DELETE FROM entry WHERE account = $1 AND mailbox = $2 AND uid IN (
-             SELECT e.uid FROM {ints:$3} AS r CROSS JOIN entry AS e
-             WHERE e.account = $1 AND e.mailbox = $2
-               AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))",
-        params![account, mailbox, &packed],
-    )?;
+         SELECT account, mailbox, uid, message, flags, keywords, saved, size, CAST($3 AS BIGINT),
+                CAST($4 AS BIGINT), CAST($5 AS BIGINT)
+         FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
+        place.clause("uid", 6)
+    );
+    let restorable = Param::from(after == After::Restorable);
+    let params = vec![account.into(), mailbox.into(), modseq.into(), by.now.into(), restorable];
+    tx.execute(&text, &place.params(params))?;
+    let text = format!("DELETE FROM entry WHERE account = $1 AND mailbox = $2 AND {}", place.clause("uid", 3));
+    tx.execute(&text, &place.params(vec![account.into(), mailbox.into()]))?;
     Ok(())
 }
 
@@ -172,22 +168,7 @@ pub fn restore(
         return Ok(Copied { modseq: None, uidvalidity: target.uidvalidity, source, target: UidSet::new() });
     }
     let modseq = claim_quota(tx, account, mailbox, &source)?;
-    tx.execute(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT e.account, CAST($4 AS BIGINT), $5 + row_number() OVER (ORDER BY e.uid) - 1, e.message,
-                (e.flags & 23), e.keywords, CAST($6 AS BIGINT), CAST($7 AS BIGINT), e.size
-         FROM {ints:$3} AS r CROSS JOIN expunged AS e
-         WHERE e.account = $1 AND e.mailbox = $2 AND e.restorable = 1
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)",
-        params![account, mailbox, source.packed(), to, target.uidnext, modseq, by.now],
-    )?;
-    tx.execute(
-        "UPDATE expunged SET restorable = 0 WHERE account = $1 AND mailbox = $2 AND uid IN (
-             SELECT x.uid FROM {ints:$3} AS r CROSS JOIN expunged AS x
-             WHERE x.account = $1 AND x.mailbox = $2
-               AND x.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))",
-        params![account, mailbox, source.packed()],
-    )?;
+    put_back(tx, by, account, mailbox, &source, &target, modseq)?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());
     keywords::carry(tx, account, to, modseq, used)?;
     for entry in &mut entries {
@@ -213,18 +194,49 @@ pub fn restore(
     Ok(restored)
 }
 
+/// Moves rows of `expunged` into the target under its next uids. Two statements.
+fn put_back(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    target: &Target,
+    modseq: ModSeq,
+) -> Result<()> {
+    let place = Place::of(uids);
+    // All flags but \Deleted: 31 - 8.
+    let text = format!(
+        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
+         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, (flags & 23),
+                keywords, CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
+         FROM expunged WHERE account = $1 AND mailbox = $2 AND restorable = 1 AND {}",
+        place.clause("uid", 7)
+    );
+    let first = Param::from(target.uidnext);
+    let params = vec![account.into(), mailbox.into(), target.id.into(), first, modseq.into(), by.now.into()];
+    tx.execute(&text, &place.params(params))?;
+    let text = format!(
+        "UPDATE expunged SET restorable = 0 WHERE account = $1 AND mailbox = $2 AND {}",
+        place.clause("uid", 3)
+    );
+    tx.execute(&text, &place.params(vec![account.into(), mailbox.into()]))?;
+    Ok(())
+}
+
 /// Begins the operation and counts the contents that have no live entry. Two statements.
 fn claim_quota(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<ModSeq> {
-    let (messages, bytes) = tx.one(
+    let place = Place::of(uids);
+    let text = format!(
         "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(m.size), 0) AS BIGINT)
-         FROM (SELECT DISTINCT x.message FROM {ints:$3} AS r CROSS JOIN expunged AS x
-               WHERE x.account = $1 AND x.mailbox = $2 AND x.restorable = 1
-                 AND x.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)) AS back
+         FROM (SELECT DISTINCT x.message FROM expunged AS x
+               WHERE x.account = $1 AND x.mailbox = $2 AND x.restorable = 1 AND {}) AS back
          JOIN message m ON m.account = $1 AND m.id = back.message
          WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.account = $1 AND e.message = back.message)",
-        params![account, mailbox, uids.packed()],
-        |row| Ok((row.int(0)?, row.int(1)?)),
-    )?;
+        place.clause("x.uid", 3)
+    );
+    let params = place.params(vec![account.into(), mailbox.into()]);
+    let (messages, bytes) = tx.one(&text, &params, |row| Ok((row.int(0)?, row.int(1)?)))?;
     tx.returning(
         "UPDATE account SET modseq = modseq + 1, used_messages = used_messages + $2, used_bytes = used_bytes + $3
          WHERE id = $1 AND (quota_messages = 0 OR used_messages + $2 <= quota_messages)

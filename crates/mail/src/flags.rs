@@ -6,7 +6,7 @@ use postroad_store::{AccountId, ModSeq, Param, WriteTx};
 
 use crate::journal::{self, Note, Operation};
 use crate::keywords::{self, Spelled};
-use crate::selected::{self, Before, Tally};
+use crate::selected::{self, Before, Place, Tally};
 use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, Result, UidSet};
 
 /// Most keywords that one change names: they become one SQL expression.
@@ -149,7 +149,7 @@ impl FlagChange {
         spelled: &Spelled,
         modseq: ModSeq,
     ) -> Result<()> {
-        // flags = (flags & $5) | $6
+        // flags = (flags & $4) | $5
         let (keep, set, named): (Flags, Flags, &[Keyword]) = match self {
             FlagChange::Add(flags, _) => (Flags::ALL, *flags, &spelled.all),
             FlagChange::Remove(flags, _) => (Flags::ALL.without(*flags), Flags::NONE, &spelled.known),
@@ -157,41 +157,31 @@ impl FlagChange {
         };
         let all: Keywords = named.iter().cloned().collect();
         let single: Vec<String> = named.iter().map(|keyword| format!(" {keyword} ")).collect();
-        let packed = uids.packed();
-        let mut params = vec![
-            Param::from(account),
-            Param::from(mailbox),
-            Param::from(&packed),
-            Param::from(modseq),
-            Param::from(keep.bits()),
-            Param::from(set.bits()),
-        ];
+        let place = Place::of(uids);
+        let mut params =
+            vec![account.into(), mailbox.into(), modseq.into(), Param::from(keep.bits()), Param::from(set.bits())];
         let keywords = match self {
             FlagChange::Replace(..) => {
                 params.push(Param::from(all.as_stored()));
-                "$7".to_owned()
+                "$6".to_owned()
             }
             FlagChange::Add(..) | FlagChange::Remove(..) if named.is_empty() => "keywords".to_owned(),
             FlagChange::Add(..) => {
                 params.push(Param::from(all.as_stored().trim_start()));
                 params.extend(single.iter().map(Param::from));
-                format!("{} || CAST($7 AS TEXT)", without("COALESCE(NULLIF(keywords, ''), ' ')", 8, single.len()))
+                format!("{} || CAST($6 AS TEXT)", without("COALESCE(NULLIF(keywords, ''), ' ')", 7, single.len()))
             }
             FlagChange::Remove(..) => {
                 params.extend(single.iter().map(Param::from));
-                format!("COALESCE(NULLIF({}, ' '), '')", without("keywords", 7, single.len()))
+                format!("COALESCE(NULLIF({}, ' '), '')", without("keywords", 6, single.len()))
             }
         };
-        tx.execute(
-            &format!(
-                "UPDATE entry SET flags = (flags & $5) | $6, keywords = {keywords}, modseq = $4
-                 WHERE account = $1 AND mailbox = $2 AND uid IN (
-                     SELECT e.uid FROM {{ints:$3}} AS r CROSS JOIN entry AS e
-                     WHERE e.account = $1 AND e.mailbox = $2
-                       AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295))"
-            ),
-            &params,
-        )?;
+        let text = format!(
+            "UPDATE entry SET flags = (flags & $4) | $5, keywords = {keywords}, modseq = $3
+             WHERE account = $1 AND mailbox = $2 AND {}",
+            place.clause("uid", params.len() + 1)
+        );
+        tx.execute(&text, &place.params(params))?;
         Ok(())
     }
 }

@@ -45,69 +45,84 @@ pub fn sweep(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<
     }
 }
 
+/// Takes a batch out of the mailbox that has the oldest removal.
 fn forget(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<Swept> {
-    let batch = tx.rows(
-        "SELECT mailbox, uid, message FROM expunged WHERE account = $1 AND at < $2 ORDER BY at LIMIT $3",
-        params![account, before, sql::limit(SWEEP_BATCH)],
-        |row| Ok(((row.int(0)? << 32) | row.int(1)?, row.int(2)?)),
+    let oldest = tx.row(
+        "SELECT mailbox FROM expunged WHERE account = $1 AND at < $2 ORDER BY at LIMIT 1",
+        params![account, before],
+        |row| row.int(0),
     )?;
-    if batch.is_empty() {
+    let Some(mailbox) = oldest else {
         return Ok(Swept::default());
-    }
-    let (places, messages): (Vec<i64>, Vec<i64>) = batch.into_iter().unzip();
+    };
+    let batch = tx.rows(
+        "SELECT uid, message, modseq FROM expunged WHERE account = $1 AND mailbox = $2 AND at < $3
+         ORDER BY modseq, uid LIMIT $4",
+        params![account, mailbox, before, sql::limit(SWEEP_BATCH)],
+        |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)),
+    )?;
+    let newest = batch.iter().map(|(_, _, modseq)| *modseq).max().unwrap_or(0);
+    let uids: Vec<i64> = batch.iter().map(|(uid, _, _)| *uid).collect();
+    let messages: Vec<i64> = batch.iter().map(|(_, message, _)| *message).collect();
     tx.execute(
-        "UPDATE mailbox SET forgotten = {greatest:mailbox.forgotten, t.top} FROM (
-             SELECT x.mailbox AS id, max(x.modseq) AS top FROM {ints:$2} AS r JOIN expunged AS x
-                 ON x.account = $1 AND x.mailbox = (r.value >> 32) AND x.uid = (r.value & 4294967295)
-             GROUP BY x.mailbox) AS t
-         WHERE mailbox.account = $1 AND mailbox.id = t.id",
-        params![account, &places],
+        "UPDATE mailbox SET forgotten = {greatest:forgotten, $3} WHERE account = $1 AND id = $2",
+        params![account, mailbox, newest],
     )?;
     tx.execute(
-        "DELETE FROM expunged WHERE account = $1 AND (mailbox, uid) IN (
-             SELECT (r.value >> 32), (r.value & 4294967295) FROM {ints:$2} AS r)",
-        params![account, &places],
+        "DELETE FROM expunged WHERE account = $1 AND mailbox = $2 AND uid {in:$3}",
+        params![account, mailbox, &uids],
     )?;
     let gone = tx.rows(
-        "SELECT m.id, m.blob FROM message AS m WHERE m.account = $1 AND m.id {in:$2}
+        "SELECT m.id, m.blob, m.thread FROM message AS m WHERE m.account = $1 AND m.id {in:$2}
          AND NOT EXISTS (SELECT 1 FROM entry AS e WHERE e.account = $1 AND e.message = m.id)
          AND NOT EXISTS (SELECT 1 FROM expunged AS x WHERE x.account = $1 AND x.message = m.id)",
         params![account, &messages],
-        |row| Ok((row.int(0)?, row.id(1)?)),
+        |row| Ok(Gone { id: row.int(0)?, blob: row.id(1)?, thread: row.int(2)? }),
     )?;
-    let swept = give_up(tx, account, &gone)?;
-    Ok(Swept { entries: places.len() as u64, messages: swept, more: places.len() == SWEEP_BATCH })
+    give_up(tx, account, &gone)?;
+    let more = tx.one(
+        "SELECT EXISTS (SELECT 1 FROM expunged WHERE account = $1 AND at < $2)",
+        params![account, before],
+        |row| row.bool(0),
+    )?;
+    Ok(Swept { entries: uids.len() as u64, messages: gone.len() as u64, more })
+}
+
+/// A content that nothing refers to.
+struct Gone {
+    id: i64,
+    blob: BlobId,
+    thread: i64,
 }
 
 /// Removes contents and lets their blobs go; one statement for each blob, bounded by the batch.
-fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[(i64, BlobId)]) -> Result<u64> {
+fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
     if gone.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    let ids: Vec<i64> = gone.iter().map(|(id, _)| *id).collect();
-    tx.execute(
-        "DELETE FROM thread_key WHERE account = $1 AND thread IN (
-             SELECT m.thread FROM message AS m WHERE m.account = $1 AND m.id {in:$2}
-             AND NOT EXISTS (SELECT 1 FROM message AS o
-                             WHERE o.account = $1 AND o.thread = m.thread AND NOT (o.id {in:$2})))",
-        params![account, &ids],
-    )?;
+    let ids: Vec<i64> = gone.iter().map(|gone| gone.id).collect();
+    let threads: Vec<i64> = gone.iter().map(|gone| gone.thread).collect();
     tx.execute("DELETE FROM message WHERE account = $1 AND id {in:$2}", params![account, &ids])?;
-    for (_, blob) in gone {
-        tx.blob_release(*blob, 1)?;
+    tx.execute(
+        "DELETE FROM thread_key WHERE account = $1 AND thread {in:$2}
+         AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.account = $1 AND m.thread = thread_key.thread)",
+        params![account, &threads],
+    )?;
+    for gone in gone {
+        tx.blob_release(gone.blob, 1)?;
     }
-    Ok(gone.len() as u64)
+    Ok(())
 }
 
 /// Takes one batch out of a deleted account.
 fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
     let batch = tx.rows(
-        "SELECT id, blob FROM message WHERE account = $1 ORDER BY id LIMIT $2",
+        "SELECT id, blob, thread FROM message WHERE account = $1 ORDER BY id LIMIT $2",
         params![account, sql::limit(SWEEP_BATCH)],
-        |row| Ok((row.int(0)?, row.id(1)?)),
+        |row| Ok(Gone { id: row.int(0)?, blob: row.id(1)?, thread: row.int(2)? }),
     )?;
     if !batch.is_empty() {
-        let ids: Vec<i64> = batch.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<i64> = batch.iter().map(|gone| gone.id).collect();
         let mut entries = 0;
         for table in ["entry", "expunged"] {
             entries += tx.execute(
@@ -115,8 +130,8 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
                 params![account, &ids],
             )?;
         }
-        let messages = give_up(tx, account, &batch)?;
-        return Ok(Swept { entries, messages, more: true });
+        give_up(tx, account, &batch)?;
+        return Ok(Swept { entries, messages: batch.len() as u64, more: true });
     }
     for table in ["entry", "expunged", "thread_key", "keyword", "subscription", "mailbox", "credential", "address"] {
         tx.execute(&format!("DELETE FROM {table} WHERE account = $1"), params![account])?;

@@ -1,8 +1,9 @@
 //! The entries an operation is about, read before it changes them: for counters, answers and the journal.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use postroad_store::{AccountId, ModSeq, ReadTx, WriteTx, params};
+use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
 use crate::{Error, Flags, Keywords, MailboxId, Result, UidSet, What, sql};
 
@@ -16,62 +17,110 @@ pub(crate) struct Before {
     pub(crate) size: i64,
 }
 
-/// The entries of `uids` that exist, by uid. One statement.
-pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(
-        tx,
-        "SELECT e.uid, e.flags, e.keywords, e.modseq, e.size
-         FROM {ints:$3} AS r CROSS JOIN entry AS e
-         WHERE e.account = $1 AND e.mailbox = $2
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)
-         ORDER BY e.uid",
-        account,
-        mailbox,
-        uids,
-    )
+/// Most uids that are named one by one in a question.
+pub(crate) const LIST_MAX: usize = 20_000;
+
+/// Which uids a statement is about, in a form for which both databases go by the primary key whatever they
+/// believe to know of the table: a single range, or a list. (Joining a table of ranges is left to a planner's
+/// statistics, and those are wrong right after an import.)
+pub(crate) enum Place {
+    Range(u32, u32),
+    List(Vec<i64>),
 }
 
-/// The entries of `uids` that exist and have `\Deleted`, by uid. One statement.
+impl Place {
+    /// A set of uids that all exist, or few.
+    pub(crate) fn of(uids: &UidSet) -> Place {
+        match uids.ranges() {
+            [(low, high)] => Place::Range(*low, *high),
+            [] | [..] => Place::List(uids.iter().map(i64::from).collect()),
+        }
+    }
+
+    /// The condition on `column`, whose parameters begin with number `first`.
+    pub(crate) fn clause(&self, column: &str, first: usize) -> String {
+        match self {
+            Place::Range(..) => format!("{column} BETWEEN ${first} AND ${}", first + 1),
+            Place::List(_) => format!("{column} {{in:${first}}}"),
+        }
+    }
+
+    /// The parameters of [`Place::clause`].
+    pub(crate) fn params<'a>(&'a self, mut others: Vec<Param<'a>>) -> Vec<Param<'a>> {
+        match self {
+            Place::Range(low, high) => others.extend([Param::from(*low), Param::from(*high)]),
+            Place::List(uids) => others.push(Param::from(uids)),
+        }
+        others
+    }
+}
+
+/// The entries of `uids` that exist, by uid. One statement, one more for several ranges that may hold more
+/// than [`LIST_MAX`] uids.
+pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
+    read(tx, "entry", "", account, mailbox, uids)
+}
+
+/// The entries of `uids` that exist and have `\Deleted`, by uid. Statements as [`entries`].
 pub(crate) fn deleted(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(
-        tx,
-        "SELECT e.uid, e.flags, e.keywords, e.modseq, e.size
-         FROM {ints:$3} AS r CROSS JOIN entry AS e
-         WHERE e.account = $1 AND e.mailbox = $2 AND (e.flags & 8) = 8
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)
-         ORDER BY e.uid",
-        account,
-        mailbox,
-        uids,
-    )
+    read(tx, "entry", "AND (flags & 8) = 8", account, mailbox, uids)
 }
 
 /// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal.
 pub(crate) fn restorable(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(
-        tx,
-        "SELECT e.uid, e.flags, e.keywords, e.modseq, e.size
-         FROM {ints:$3} AS r CROSS JOIN expunged AS e
-         WHERE e.account = $1 AND e.mailbox = $2 AND e.restorable = 1
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)
-         ORDER BY e.uid",
-        account,
-        mailbox,
-        uids,
-    )
+    read(tx, "expunged", "AND restorable = 1", account, mailbox, uids)
 }
 
-fn read(tx: &ReadTx, text: &str, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    let rows = tx.rows(text, params![account, mailbox, uids.packed()], |row| {
-        Ok(Before {
-            uid: sql::small(row, 0)?,
-            flags: Flags::from_bits(row.int(1)?),
-            keywords: Keywords::stored(row.text(2)?),
-            modseq: row.id(3)?,
-            size: row.int(4)?,
-        })
+fn read(
+    tx: &ReadTx,
+    table: &str,
+    and: &str,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+) -> Result<Vec<Before>> {
+    let (place, filter) = place(tx, table, account, mailbox, uids)?;
+    let text = format!(
+        "SELECT uid, flags, keywords, modseq, size FROM {table}
+         WHERE account = $1 AND mailbox = $2 {and} AND {} ORDER BY uid",
+        place.clause("uid", 3)
+    );
+    let mut found = Vec::new();
+    tx.each(&text, &place.params(vec![Param::from(account), Param::from(mailbox)]), |row| {
+        let uid = sql::small(row, 0)?;
+        if !filter || uids.contains(uid) {
+            found.push(Before {
+                uid,
+                flags: Flags::from_bits(row.int(1)?),
+                keywords: Keywords::stored(row.text(2)?),
+                modseq: row.id(3)?,
+                size: row.int(4)?,
+            });
+        }
+        Ok(ControlFlow::Continue(()))
     })?;
-    Ok(rows)
+    Ok(found)
+}
+
+/// Where to look for a client's set, and whether the rows found must be filtered by it. Several ranges of
+/// which one is open (`1,5,9:*`) are cut to what there is; were it still too much for a list, everything
+/// between the first and the last is looked at.
+fn place(tx: &ReadTx, table: &str, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<(Place, bool)> {
+    let most = LIST_MAX as u64;
+    if uids.ranges().len() == 1 || uids.count() <= most {
+        return Ok((Place::of(uids), false));
+    }
+    let top = tx.one(
+        &format!("SELECT max(uid) FROM {table} WHERE account = $1 AND mailbox = $2"),
+        params![account, mailbox],
+        |row| row.int_or_null(0),
+    )?;
+    let top = u32::try_from(top.unwrap_or(0)).unwrap_or(u32::MAX);
+    let uids = uids.intersection(&UidSet::range(0, top));
+    if uids.count() <= most {
+        return Ok((Place::of(&uids), false));
+    }
+    Ok((Place::Range(uids.first().unwrap_or(1), uids.last().unwrap_or(1)), true))
 }
 
 /// What entries add to a mailbox's counters.

@@ -166,12 +166,6 @@ impl UidSet {
         }
         Some(UidSet::from_ranges(ranges))
     }
-
-    /// The ranges packed for SQL, one number each: `low << 32 | high`. SQL unpacks with a mask, since the
-    /// number may be negative: `(value >> 32) & 4294967295` and `value & 4294967295`.
-    pub(crate) fn packed(&self) -> Vec<i64> {
-        self.ranges.iter().map(|&(low, high)| ((u64::from(low) << 32) | u64::from(high)).cast_signed()).collect()
-    }
 }
 
 /// A uid in text: digits only.

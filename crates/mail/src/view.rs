@@ -2,6 +2,7 @@
 
 use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, Row, Timestamp, WriteTx, params};
 
+use crate::selected::{LIST_MAX, Place};
 use crate::{Error, Flags, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What, sql};
 
 /// Which entries, and how much of each.
@@ -71,15 +72,10 @@ pub fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, query: &Quer
     let mut ranges = query.uids.ranges();
     while found.len() < query.limit && !ranges.is_empty() {
         let room = query.limit - found.len();
-        let (stretch, rest) = ranges.split_at(stretch(ranges, room));
+        let (stretch, rest) = ranges.split_at(stretch(ranges, room.min(LIST_MAX)));
         ranges = rest;
-        match stretch {
-            [range] => one_range(tx, account, mailbox, query, *range, room, &mut found)?,
-            ranges => {
-                let set = UidSet::from_ranges(ranges.iter().copied());
-                many_ranges(tx, account, mailbox, query, &set, room, &mut found)?;
-            }
-        }
+        let place = Place::of(&UidSet::from_ranges(stretch.iter().copied()));
+        part(tx, account, mailbox, query, &place, room, &mut found)?;
     }
     Ok(found)
 }
@@ -95,58 +91,30 @@ fn stretch(ranges: &[(u32, u32)], room: usize) -> usize {
     within.count().max(1)
 }
 
-fn one_range(
+fn part(
     tx: &ReadTx,
     account: AccountId,
     mailbox: MailboxId,
     query: &Query<'_>,
-    (low, high): (u32, u32),
+    place: &Place,
     room: usize,
     found: &mut Vec<Entry>,
 ) -> Result<()> {
     let (columns, join) = columns(query.want);
-    let mut params = vec![
-        Param::from(account),
-        Param::from(mailbox),
-        Param::from(low),
-        Param::from(high),
-        Param::from(sql::limit(room)),
-    ];
-    // With CHANGEDSINCE the rows are found by modseq: the plus keeps the uid out of the choice of index.
-    let place = match query.changed_since {
-        None => "e.uid BETWEEN $3 AND $4",
+    let params = vec![account.into(), mailbox.into(), Param::from(sql::limit(room))];
+    let (since, params, place_sql) = match query.changed_since {
+        None => ("", params, place.clause("e.uid", 4)),
+        // With CHANGEDSINCE the rows are found by modseq: the plus keeps the uid out of the choice of index.
         Some(since) => {
-            params.push(Param::from(since));
-            "+ e.uid BETWEEN $3 AND $4 AND e.modseq > $6"
+            let params = params.into_iter().chain([since.into()]).collect();
+            ("AND e.modseq > $4", params, place.clause("+ e.uid", 5))
         }
     };
     let text = format!(
         "SELECT {columns} FROM entry AS e {join}
-         WHERE e.account = $1 AND e.mailbox = $2 AND {place} ORDER BY e.uid LIMIT $5"
+         WHERE e.account = $1 AND e.mailbox = $2 {since} AND {place_sql} ORDER BY e.uid LIMIT $3"
     );
-    found.extend(tx.rows(&text, &params, |row| entry(row, query.want))?);
-    Ok(())
-}
-
-fn many_ranges(
-    tx: &ReadTx,
-    account: AccountId,
-    mailbox: MailboxId,
-    query: &Query<'_>,
-    uids: &UidSet,
-    room: usize,
-    found: &mut Vec<Entry>,
-) -> Result<()> {
-    let (columns, join) = columns(query.want);
-    let text = format!(
-        "SELECT {columns} FROM {{ints:$3}} AS r CROSS JOIN entry AS e {join}
-         WHERE e.account = $1 AND e.mailbox = $2 AND e.modseq > $4
-           AND e.uid BETWEEN ((r.value >> 32) & 4294967295) AND (r.value & 4294967295)
-         ORDER BY e.uid LIMIT $5"
-    );
-    let since = query.changed_since.unwrap_or(ModSeq(0));
-    let params = params![account, mailbox, uids.packed(), since, sql::limit(room)];
-    found.extend(tx.rows(&text, params, |row| entry(row, query.want))?);
+    found.extend(tx.rows(&text, &place.params(params), |row| entry(row, query.want))?);
     Ok(())
 }
 

@@ -413,3 +413,37 @@ fn keywords_have_limits_and_valid_forms() {
         assert!(enough.changed[0].keywords.is_empty());
     });
 }
+
+#[test]
+fn sets_too_large_to_list_are_looked_at_as_a_whole() {
+    each(|world| {
+        let alice = world.alice;
+        world.fill(400);
+        let (changed, gone, all) = world
+            .write(move |tx| {
+                // Each copy doubles the mailbox: 25,600 entries.
+                for _ in 0..6 {
+                    copy::copy(tx, &by(), alice, INBOX, &UidSet::all(), INBOX)?;
+                }
+                let add = FlagChange::Add(Flags::FLAGGED, vec![]);
+                let set = uids("2:3,7,101:25000,25599:4294967295");
+                let changed = flags::change(tx, &by(), alice, INBOX, &set, &add, None)?;
+                let open = uids("1,25000,25600:4294967295");
+                let gone = expunge::remove(tx, &by(), alice, INBOX, &open)?;
+                let query = Query {
+                    uids: &uids("1:9,11:4294967295"),
+                    want: Want::Flags,
+                    changed_since: None,
+                    limit: usize::MAX,
+                };
+                let all: UidSet = view::entries(tx, alice, INBOX, &query)?.iter().map(|entry| entry.uid).collect();
+                Ok((changed, gone, all))
+            })
+            .unwrap();
+        let changed: UidSet = changed.changed.iter().map(|entry| entry.uid).collect();
+        assert_eq!(changed.to_string(), "2:3,7,101:25000,25599:25600");
+        assert_eq!(gone.uids.to_string(), "1,25000,25600");
+        assert_eq!(all.to_string(), "2:9,11:24999,25001:25599");
+        world.audit();
+    });
+}
