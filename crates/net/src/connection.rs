@@ -70,7 +70,13 @@ pub enum Ending {
 }
 
 /// Runs a session over a stream to its end. Servers use [`crate::serve`]; this is also for tests over a pipe.
-pub async fn run<P, W, S>(stream: Stream<S>, arrival: &Arrival, door: &Door, world: &W, session: P) -> Ending
+pub fn run<'a, P, W, S>(
+    stream: Stream<S>,
+    arrival: &'a Arrival,
+    door: &'a Door,
+    world: &'a W,
+    session: P,
+) -> impl Future<Output = Ending> + Send + use<'a, P, W, S>
 where
     P: Protocol,
     W: World<P>,
@@ -78,7 +84,9 @@ where
 {
     let span = tracing::info_span!("connection", id = %arrival.id, listener = &*arrival.listener,
         client = %arrival.peer.remote);
-    async {
+    // A future keeps room for each place that a value may be moved to: the session would lie in it six times over.
+    let session = Box::new(session);
+    async move {
         let started = Instant::now();
         let mut wire = Wire::new(stream, Arc::clone(&arrival.listener), door.times);
         let mut secured = None;
@@ -93,7 +101,6 @@ where
         ending
     }
     .instrument(span)
-    .await
 }
 
 /// Logs once, at the end.
@@ -152,7 +159,7 @@ enum Event {
 }
 
 impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
-    async fn until_over<P: Protocol>(mut self, mut session: P) -> Ending
+    async fn until_over<P: Protocol>(mut self, mut session: Box<P>) -> Ending
     where
         W: World<P>,
     {
@@ -160,12 +167,12 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
         let mut patient_since = Instant::now();
         loop {
             if ending.is_none() {
-                ending = self.reason_to_end(&mut session);
+                ending = self.reason_to_end(&mut *session);
             }
             if ending.is_some() {
                 self.left -= 1;
             }
-            let step = session.step();
+            let step = boxed(session.step());
             self.wire.queue(session.take_output());
             // After an interrupt only jobs are still done, and not for ever.
             if let Some(ending) = &ending
@@ -182,28 +189,28 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
                     };
                     patient_since = Instant::now();
                 }
-                Step::StartTls => ending = self.start_tls(&mut session).await,
+                Step::StartTls => ending = self.start_tls(&mut *session).await,
                 Step::Read => {
                     self.wire.flush().await;
                     if self.wire.failure.is_some() {
                         continue;
                     }
-                    let event = self.read(&mut session, patient_since).await;
-                    ending = react(event, &mut session, &mut patient_since);
+                    let event = self.read(&mut *session, patient_since).await;
+                    ending = react(event, &mut *session, &mut patient_since);
                 }
                 Step::Wait(job) => {
                     self.wire.flush().await;
                     if self.wire.failure.is_some() {
                         continue;
                     }
-                    match self.wait(&mut session, job, patient_since).await {
+                    match self.wait(&mut *session, job, patient_since).await {
                         (Event::News, job) => {
                             session = match self.perform(session, job).await {
                                 Ok(session) => session,
                                 Err(ending) => return ending,
                             };
                         }
-                        (event, _) => ending = react(event, &mut session, &mut patient_since),
+                        (event, _) => ending = react(event, &mut *session, &mut patient_since),
                     }
                 }
             }
@@ -223,7 +230,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
         None
     }
 
-    async fn perform<P: Protocol>(&mut self, session: P, job: P::Job) -> Result<P, Ending>
+    async fn perform<P: Protocol>(&mut self, session: Box<P>, job: Box<P::Job>) -> Result<Box<P>, Ending>
     where
         W: World<P>,
     {
@@ -233,7 +240,9 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
         }
         let (stage, started) = (self.world.label(&job), Instant::now());
         // Boxed, so that an idle connection does not keep room for its largest job.
-        let done = unless_panicking(Box::pin(self.world.perform(session, job)).as_mut()).await;
+        let mut work = Box::pin(self.world.perform(*session, *job));
+        let done = unless_panicking(work.as_mut()).await;
+        drop(work);
         self.wire.jobs += 1;
         metrics::histogram!("postroad_job_seconds", "listener" => Arc::clone(&self.wire.listener), "stage" => stage)
             .record(started.elapsed());
@@ -241,7 +250,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
             Ok(Ok(mut session)) => {
                 // Taken now, so that a panic in the next step does not swallow the answer to work that is done.
                 self.wire.queue(session.take_output());
-                Ok(session)
+                Ok(Box::new(session))
             }
             Ok(Err(fatal)) => Err(Ending::Fatal(format!("{stage}: {fatal}"))),
             Err(panic) => Err(Ending::Fatal(format!("{stage} panicked: {panic}"))),
@@ -258,7 +267,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
     }
 
     /// The job comes back, for when it is to be done.
-    async fn wait<P: Protocol>(&mut self, session: &mut P, job: P::Job, since: Instant) -> (Event, P::Job)
+    async fn wait<P: Protocol>(&mut self, session: &mut P, job: Box<P::Job>, since: Instant) -> (Event, Box<P::Job>)
     where
         W: World<P>,
     {
@@ -317,6 +326,17 @@ impl From<std::io::Result<usize>> for Event {
             Ok(count) => Event::Input(count),
             Err(error) => Event::Failed(error.kind()),
         }
+    }
+}
+
+/// See [`run`] on boxes: the same holds for jobs.
+fn boxed<J>(step: Step<J>) -> Step<Box<J>> {
+    match step {
+        Step::Read => Step::Read,
+        Step::Do(job) => Step::Do(Box::new(job)),
+        Step::Wait(job) => Step::Wait(Box::new(job)),
+        Step::StartTls => Step::StartTls,
+        Step::Close => Step::Close,
     }
 }
 

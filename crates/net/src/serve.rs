@@ -104,8 +104,7 @@ where
         let (door, world, session) = (inner.clone(), Arc::clone(&world), Arc::clone(&session));
         async move {
             let Connection { arrival, stream, place: _place } = connection;
-            let session = session(&arrival);
-            run(stream, &arrival, &door, &*world, session).await;
+            run(stream, &arrival, &door, &*world, session(&arrival)).await;
         }
     })
     .await;

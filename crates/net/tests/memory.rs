@@ -3,9 +3,11 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Client, start};
-use postroad_net::{LimitSettings, TlsMode};
+use postroad_net::{Arrival, ConnectionId, Fatal, LimitSettings, Stream, Times, TlsMode, World, run};
+use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -72,4 +74,49 @@ async fn idle_connections_are_small() {
     let both = (resident().expect("it was there") - before) / CONNECTIONS;
     // Both ends live in this process and cost about the same.
     assert!(both < 2 * 40 * 1024, "an idle TLS connection costs {both} bytes on both ends");
+}
+
+/// A session and jobs of so many bytes that do nothing.
+struct Large([u8; 4000]);
+
+impl Protocol for Large {
+    type Job = [u8; 4000];
+
+    fn input(&mut self, _: &[u8]) {}
+
+    fn step(&mut self) -> Step<[u8; 4000]> {
+        Step::Close
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn secured(&mut self, _: TlsFacts) {}
+
+    fn interrupt(&mut self, _: Interrupt) {}
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+struct Nothing;
+
+impl World<Large> for Nothing {
+    async fn perform(&self, session: Large, _: [u8; 4000]) -> Result<Large, Fatal> {
+        Ok(session)
+    }
+}
+
+#[tokio::test]
+async fn the_loop_holds_one_session_and_no_room_for_more() {
+    let (near, _far) = tokio::io::duplex(64);
+    let (door, ..) = common::door(LimitSettings::default(), Times::default());
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let peer = Peer { remote: address, local: address };
+    let arrival = Arrival { peer, tls: None, id: ConnectionId(1), listener: "test".into() };
+    let running = run(Stream::Plain(near), &arrival, &door, &Nothing, Large([0; 4000]));
+    let size = std::mem::size_of_val(&running);
+    assert!(size < 3000, "the future of the loop is {size} bytes");
 }
