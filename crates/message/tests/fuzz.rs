@@ -16,6 +16,10 @@ const WORDS: &[&str] = &[
     "--",
     "--b",
     "--b\r\n",
+    "\r\n--b\r\n",
+    "\r\n--b\r\n\r\n",
+    "\n--c\n",
+    "\r\n--",
     "--b--\r\n",
     "--c\r\n",
     "\r\n--c--",
@@ -61,10 +65,20 @@ const WORDS: &[&str] = &[
     "\u{feff}",
 ];
 
-/// Text of words (most octets pick one) and raw octets.
+/// What messages begin with, so that most of them have parts.
+const HEADS: &[&str] = &[
+    "",
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
+    "Content-Type: multipart/digest; boundary=c\r\n\r\n--c\r\n\r\n",
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\n\r\nx",
+    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=c\n\n",
+];
+
+/// One of the heads, then words (most octets pick one) and raw octets.
 fn message(seed: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for &byte in seed {
+    let head = seed.first().map_or(0, |&byte| usize::from(byte) % HEADS.len());
+    let mut out = HEADS[head].as_bytes().to_vec();
+    for &byte in seed.iter().skip(1) {
         match byte {
             0..230 => out.extend_from_slice(WORDS[usize::from(byte) % WORDS.len()].as_bytes()),
             _ => out.push(byte),
