@@ -157,7 +157,7 @@ impl<J: ?Sized> Queue<J> {
             return;
         }
         line.jobs.push_back(Waiting { job, locks, name, since: Instant::now(), _room: Some(room) });
-        metrics::gauge!("postroad_store_jobs_waiting", "kind" => self.label).set(line.jobs.len() as f64);
+        self.count(&line);
         drop(line);
         self.arrival.notify_one();
     }
@@ -167,6 +167,7 @@ impl<J: ?Sized> Queue<J> {
         let mut line = self.line();
         loop {
             if let Some(waiting) = line.jobs.pop_front() {
+                self.count(&line);
                 return Some(self.taken(waiting));
             }
             if line.closed {
@@ -178,7 +179,9 @@ impl<J: ?Sized> Queue<J> {
 
     /// The next job if one waits.
     pub(crate) fn pop_now(&self) -> Option<Waiting<J>> {
-        let waiting = self.line().jobs.pop_front()?;
+        let mut line = self.line();
+        let waiting = line.jobs.pop_front()?;
+        self.count(&line);
         Some(self.taken(waiting))
     }
 
@@ -187,6 +190,10 @@ impl<J: ?Sized> Queue<J> {
         self.line().closed = true;
         self.room.close();
         self.arrival.notify_all();
+    }
+
+    fn count(&self, line: &Line<J>) {
+        metrics::gauge!("postroad_store_jobs_waiting", "kind" => self.label).set(line.jobs.len() as f64);
     }
 
     fn taken(&self, mut waiting: Waiting<J>) -> Waiting<J> {

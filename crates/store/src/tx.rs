@@ -68,7 +68,7 @@ impl ReadTx {
         Ok(all)
     }
 
-    /// The first row, if there is one.
+    /// The first row, if there is one. The statement says `LIMIT 1` where there may be many: PostgreSQL sends them all.
     pub fn row<T>(
         &self,
         sql: &str,

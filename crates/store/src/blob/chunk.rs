@@ -169,3 +169,38 @@ const ENTRY: usize = 4 + HASH;
 const LEVEL: i32 = 3;
 /// Fewer bytes are not worth compressing.
 const WORTH_TRYING: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_are_an_index_or_refused() {
+        bolero::check!().with_type::<Vec<u8>>().with_iterations(2000).for_each(|bytes| {
+            let mut framed = vec![VERSION];
+            framed.extend_from_slice(bytes);
+            for bytes in [bytes, &framed] {
+                if let Ok(index) = Index::decode(bytes) {
+                    assert_eq!(&index.encode(), bytes);
+                    let size = index.chunks.len() as u64 * u64::from(index.chunk_size);
+                    if let Ok((span, touched)) = index.span(&(size / 3..size), size) {
+                        assert!(span.start <= span.end && touched.end == index.chunks.len());
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn text_and_back() {
+        let mut index = Index::new();
+        index.set_head(b"head");
+        index.push(b"one", 3);
+        index.push(b"two", 7);
+        assert_eq!(Index::decode(&index.encode()).as_ref(), Ok(&index));
+        assert!(index.verify_head(b"head").is_ok() && index.verify_head(b"hand").is_err());
+        let size = CHUNK as u64 + 3;
+        assert_eq!(index.span(&(CHUNK as u64..size), size), Ok((3..10, 1..2)));
+        assert!(index.span(&(0..1), CHUNK as u64).is_err(), "one chunk would do for that size");
+    }
+}

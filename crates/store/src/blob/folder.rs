@@ -4,22 +4,29 @@
 use super::bucket::Listed;
 use super::sweep::MARK;
 use crate::{Error, Result, Timestamp};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 /// A folder of blobs.
 pub(crate) struct Folder {
     root: PathBuf,
+    /// Folders of files (`ab/cd`) whose own entries this process knows to be on the disk; at most 65,536.
+    safe: Mutex<HashSet<PathBuf>>,
 }
 
 impl Folder {
     pub(crate) fn open(root: &Path) -> Result<Folder> {
-        let folder = Folder { root: root.to_path_buf() };
+        let folder = Folder { root: root.to_path_buf(), safe: Mutex::default() };
         fs::create_dir_all(folder.temporary()).map_err(|error| fault(&error, &folder.temporary()))?;
+        if let Some(above) = root.parent().filter(|above| above.is_dir()) {
+            sync_folder(above)?;
+        }
         Ok(folder)
     }
 
@@ -50,7 +57,16 @@ impl Folder {
         let path = self.place(name);
         let parent = path.parent().unwrap_or(&self.root);
         self.make_folder(parent)?;
-        fs::rename(temporary, &path).map_err(|error| fault(&error, &path))?;
+        let renamed = fs::rename(temporary, &path).or_else(|error| match error.kind() {
+            // Somebody cleaned up since this process made the folder.
+            ErrorKind::NotFound => {
+                self.safe.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                fs::create_dir_all(parent).and_then(|()| fs::rename(temporary, &path))
+            }
+            _ => Err(error),
+        });
+        renamed.map_err(|error| fault(&error, &path))?;
+        self.make_folder(parent)?;
         sync_folder(parent)
     }
 
@@ -130,9 +146,10 @@ impl Folder {
         self.root.join(first).join(second).join(name)
     }
 
-    /// Makes a folder two levels below the root; each level that is new is fsynced into the one above.
+    /// Makes a folder two levels below the root, and fsyncs each level above it. That it is there is not enough:
+    /// another thread may have made it a moment ago and not have come to fsync it.
     fn make_folder(&self, folder: &Path) -> Result<()> {
-        if folder.is_dir() {
+        if self.safe.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
             return Ok(());
         }
         fs::create_dir_all(folder).map_err(|error| fault(&error, folder))?;
@@ -141,6 +158,7 @@ impl Folder {
             sync_folder(level)?;
             above = level.parent();
         }
+        self.safe.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf());
         Ok(())
     }
 }

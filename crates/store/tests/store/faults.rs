@@ -158,10 +158,15 @@ fn store_settings(disk: &SmallDisk) -> Settings {
 #[test]
 fn a_blob_folder_that_was_cleaned_is_made_again() {
     let test = TestStore::sqlite(&[TABLES]);
-    std::fs::remove_dir_all(test.folder().join("blobs")).expect("it can be removed");
-    let body = noise(100_000);
-    let blob = put(&test.store, &prepare(&test.store, b"", &[&body]));
-    assert_eq!(read(&test.store, blob, 0, u64::MAX), Ok(body));
+    for _ in 0..2 {
+        let waiting = prepare(&test.store, b"", &[&noise(100_000)]);
+        std::fs::remove_dir_all(test.folder().join("blobs")).expect("it can be removed");
+        let body = noise(100_000);
+        let blob = put(&test.store, &prepare(&test.store, b"", &[&body]));
+        assert_eq!(read(&test.store, blob, 0, u64::MAX), Ok(body));
+        let lost = put(&test.store, &waiting);
+        assert!(matches!(read(&test.store, lost, 0, 1), Err(Error::Corrupt(_))));
+    }
 }
 
 #[test]

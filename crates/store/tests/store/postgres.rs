@@ -82,24 +82,29 @@ fn modseq_order_is_commit_order_between_nodes() {
     assert_eq!(sum, Ok(240));
 }
 
+/// Waits until one node hears of an account what another says, and goes on listening to it.
+async fn hear_anything(speaker: &Store, listener: &Store) -> tokio::sync::watch::Receiver<ModSeq> {
+    let mut ear = listener.hub().subscribe(AccountId(5));
+    // The listener may not be connected yet when the first hint is sent: hints go on until one is heard.
+    let mut modseq = 0;
+    while ear.borrow_and_update().0 == 0 {
+        modseq += 1;
+        let stored = speaker.write(Locks::account(AccountId(5)), move |tx| {
+            tx.publish(AccountId(5), ModSeq(modseq));
+            Ok::<_, Error>(())
+        });
+        stored.await.expect("it commits");
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), ear.changed()).await;
+    }
+    ear
+}
+
 #[test]
 fn news_reach_other_nodes() {
     let test = TestStore::postgres(&[TABLES]);
     let other = Store::open(test.settings()).expect("a second node opens");
     wait(async {
-        let mut ear = other.hub().subscribe(AccountId(5));
-        // The other node may not listen yet when the first hint is sent: its first connection wakes all, and
-        // hints go on until one is heard.
-        let mut modseq = 0;
-        while ear.borrow_and_update().0 == 0 {
-            modseq += 1;
-            let stored = test.store.write(Locks::account(AccountId(5)), move |tx| {
-                tx.publish(AccountId(5), ModSeq(modseq));
-                Ok::<_, Error>(())
-            });
-            stored.await.expect("it commits");
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), ear.changed()).await;
-        }
+        let mut ear = hear_anything(&test.store, &other).await;
         // From now on it listens: everything is heard.
         let many = move |tx: &mut WriteTx| {
             (0..500).for_each(|account| tx.publish(AccountId(account), ModSeq(1000)));
@@ -142,8 +147,9 @@ fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
     let mut settings = Settings::memory();
     settings.database = postroad_store::Database::Postgres(server.fresh_database());
     settings.patience = std::time::Duration::from_millis(300);
-    let store = Store::open(settings).expect("it opens");
+    let store = Store::open(settings.clone()).expect("it opens");
     store.migrate(TABLES).expect("tables are made");
+    let other = Store::open(settings).expect("a second node opens");
     with_accounts(&store, 4);
     let down = AtomicBool::new(false);
     let stop = AtomicBool::new(false);
@@ -201,6 +207,11 @@ fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
     }
     assert!(acknowledged.len() >= 60, "{}", acknowledged.len());
     assert!(store.health().expect("full service again").writable);
+    // News too, in both directions.
+    wait(async {
+        hear_anything(&store, &other).await;
+        hear_anything(&other, &store).await;
+    });
 }
 
 #[test]
