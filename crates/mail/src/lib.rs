@@ -31,6 +31,7 @@ pub mod deliver;
 pub mod domains;
 pub mod expunge;
 pub mod flags;
+pub mod history;
 pub mod intake;
 pub mod journal;
 pub mod login_cache;

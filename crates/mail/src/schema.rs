@@ -115,6 +115,7 @@ CREATE TABLE message (
     PRIMARY KEY (account, id)
 );
 CREATE INDEX message_thread ON message (account, thread);
+CREATE INDEX message_trace ON message (trace) WHERE trace IS NOT NULL;
 CREATE TABLE entry (
     account BIGINT NOT NULL,
     mailbox BIGINT NOT NULL,

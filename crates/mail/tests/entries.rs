@@ -7,10 +7,10 @@ use common::{World, by, each, keyword, mail, name, uids};
 use postroad_mail::changes::{Mark, changes_since};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
-    Error, Filing, FlagChange, Flags, Kept, Keyword, MailboxId, Role, UidSet, accounts, copy, deliver, expunge, flags,
-    journal, mailboxes, quota, retention,
+    Actor, By, Error, Filing, FlagChange, Flags, Kept, Keyword, MailboxId, Role, UidSet, accounts, copy, deliver,
+    expunge, flags, history, journal, mailboxes, quota, retention,
 };
-use postroad_store::{ModSeq, Timestamp};
+use postroad_store::{ModSeq, Timestamp, TraceId};
 
 const INBOX: MailboxId = MailboxId::INBOX;
 
@@ -445,5 +445,34 @@ fn sets_too_large_to_list_are_looked_at_as_a_whole() {
         assert_eq!(gone.uids.to_string(), "1,25000,25600");
         assert_eq!(all.to_string(), "2:9,11:24999,25001:25599");
         world.audit();
+    });
+}
+
+#[test]
+fn the_places_of_a_message_are_told() {
+    each(|world| {
+        let alice = world.alice;
+        let trace = TraceId(77);
+        let arrival = world.arrival(&mail(1));
+        world
+            .write(move |tx| {
+                let filing = Filing { trace: Some(trace), ..Filing::default() };
+                deliver::append(tx, &by(), alice, INBOX, &arrival, &filing)?;
+                copy::move_to(tx, &by(), alice, INBOX, &uids("1"), MailboxId(4))?;
+                let later = By::new(Timestamp(common::NOW.0 + 1), Actor::System);
+                copy::copy(tx, &later, alice, MailboxId(4), &uids("1"), INBOX)?;
+                expunge::remove(tx, &later, alice, INBOX, &uids("2"))?;
+                Ok(())
+            })
+            .unwrap();
+        let places = world.read(move |tx| history::places(tx, trace)).unwrap();
+        let told: Vec<String> = places.iter().map(ToString::to_string).collect();
+        let expected = [
+            "moved from INBOX of alice@example.test, uid 1, to Archive (admin)",
+            "is in Archive of alice@example.test, uid 1",
+            "removed from INBOX of alice@example.test, uid 2 (system)",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(world.read(|tx| history::places(tx, TraceId(78))).unwrap(), []);
     });
 }
