@@ -1,6 +1,6 @@
 //! Where did that mail go?
 
-use postroad_mail::Error;
+use postroad_mail::{Error, history};
 use postroad_store::trace;
 use postroad_store::{Timestamp, TraceId};
 
@@ -22,7 +22,13 @@ pub(super) fn stories(desk: &Desk<'_>, key: &str, since_seconds: u64, limit: u32
             let events = trace::story(tx, id)?;
             if !events.is_empty() {
                 let line = |event: trace::Event| (shown(event.at), event.kind, event.detail);
-                stories.push(Story { title: id.to_string(), lines: events.into_iter().map(line).collect() });
+                let after = |place: history::Place| {
+                    let kind = if place.left.is_some() { "left" } else { "now" };
+                    (shown(place.at()), kind.to_owned(), place.to_string())
+                };
+                let places = history::places(tx, id)?;
+                let lines = events.into_iter().map(line).chain(places.into_iter().map(after)).collect();
+                stories.push(Story { title: id.to_string(), lines });
             }
         }
         Ok(stories)
