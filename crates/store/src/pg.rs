@@ -6,7 +6,7 @@ use crate::dialect::{Dialect, rewrite};
 use crate::row::Value;
 use crate::sqlite::{Failed, STATEMENTS_MAX, shortened};
 use crate::{Error, Param, Result, Row};
-use postgres::error::SqlState;
+use postgres::error::{DbError, SqlState};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -83,7 +83,10 @@ impl Pg {
 
     fn failed(&self, error: &postgres::Error, sql: &str) -> Failed {
         // A migration by another node changed a table: plans made before are of no use.
-        if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+        let stale = |said: &DbError| {
+            *said.code() == SqlState::FEATURE_NOT_SUPPORTED && said.routine() == Some("RevalidateCachedQuery")
+        };
+        if error.as_db_error().is_some_and(stale) {
             self.prepared.borrow_mut().clear();
             return Failed::Statement(Error::Temporary(format!("PostgreSQL: {error} [{}]", shortened(sql))));
         }

@@ -63,6 +63,8 @@ pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub
         let outcome = conclude(tx, keep, hub);
         let sound = match &outcome {
             Ok(_) => true,
+            // This server became a standby: a new connection may find the one that took over.
+            Err(Error::ReadOnly(_)) => false,
             Err(_) => tx.command("ROLLBACK").is_ok(),
         };
         if !sound {

@@ -41,6 +41,20 @@ fn a_step_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_node_that_runs_while_another_changes_its_tables_goes_on() {
+    each(|test| {
+        let look = || test.store.read_blocking(|tx| tx.rows("SELECT * FROM x", params![], |row| row.int(0)));
+        test.store.migrate(&[ONE]).expect("the first");
+        assert_eq!(look(), Ok(vec![]));
+        test.store.migrate(&[ONE, TWO]).expect("the second");
+        // Each of its connections may meet its old plan once.
+        let stale = (0..10).map(|_| look()).filter(|outcome| *outcome != Ok(vec![1])).collect::<Vec<_>>();
+        assert!(stale.len() <= test.settings().readers, "{stale:?}");
+        assert!(stale.iter().all(|outcome| matches!(outcome, Err(Error::Temporary(_)))), "{stale:?}");
+    });
+}
+
+#[test]
 fn nodes_that_start_together_wait_for_each_other() {
     each(|test| {
         if test.name == "memory" {
