@@ -22,7 +22,7 @@ mod seen;
 mod structure;
 
 use postroad_imap::command::Fetch;
-use postroad_imap::{Numbering, ResponseCode};
+use postroad_imap::{Numbering, ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
 use postroad_mail::view::{self, Query};
 use postroad_mail::{Entry, UidSet};
@@ -208,9 +208,11 @@ fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
     if cursor.unknown_encoding {
         return Reply::no(ResponseCode::UnknownCte, "some part has a transfer encoding that I do not know");
     }
-    // RFC 5530 EXPUNGEISSUED. By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
+    // RFC 5530 EXPUNGEISSUED, RFC 2180 §4.1: a client that asked for more than what is gone has its answer.
+    // By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
     if plan.ghosts && fetch.numbering == Numbering::Sequence {
-        return Reply::no(ResponseCode::ExpungeIssued, "some of these messages are gone");
+        let status = if plan.is_empty() { Status::No } else { Status::Ok };
+        return Reply::new(status, Some(ResponseCode::ExpungeIssued), "some of these messages are gone");
     }
     Reply::ok("FETCH done")
 }

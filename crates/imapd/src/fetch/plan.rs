@@ -82,6 +82,11 @@ impl Plan {
         })
     }
 
+    /// Whether none of the messages meant exists.
+    pub(super) fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// The messages after the UID `last` up to the UID `end`.
     pub(super) fn rest(&self, last: u32, end: u32) -> UidSet {
         match last.checked_add(1) {
