@@ -40,10 +40,20 @@ pub(super) struct Message {
 enum Stream {
     /// Octets of the message, in a literal whose head is written.
     Plain(Range<u64>),
-    /// A part is measured; then this is told of it.
-    Measuring(Measuring, Option<Partial>, Part, Purpose),
+    /// A part is measured, and told then.
+    Measuring(Box<Measured>),
     /// Decoded octets, in a literal whose head is written.
-    Telling(Telling),
+    Telling(Box<Telling>),
+}
+
+/// A part that is measured.
+#[derive(Debug)]
+struct Measured {
+    body: Range<u64>,
+    encoding: Encoding,
+    partial: Option<Partial>,
+    purpose: Purpose,
+    measuring: Measuring,
 }
 
 /// What a part is measured for.
@@ -287,9 +297,8 @@ impl Message {
         if encoding.is_identity() && !self.summary()?.facts.nul {
             return Ok(plain(writer, body, partial));
         }
-        let leaf = Part { body_start: body.start, body_end: body.end, encoding: encoding.clone(), ..Part::default() };
-        let measuring = Measuring::new(Decoding::new(&encoding, body));
-        Ok(Value::Stream(Stream::Measuring(measuring, partial, leaf, purpose)))
+        let measuring = Measuring::new(Decoding::new(&encoding, body.clone()));
+        Ok(Value::Stream(Stream::Measuring(Box::new(Measured { body, encoding, partial, purpose, measuring }))))
     }
 
     /// Goes on with a value. What is still to come of it comes back.
@@ -313,23 +322,11 @@ impl Message {
                 }
                 Ok((!range.is_empty()).then_some(Stream::Plain(range)))
             }
-            Stream::Measuring(mut measuring, partial, leaf, purpose) => {
-                if !measuring.go_on(session, tx, &mut self.octets, budget)? {
-                    return Ok(Some(Stream::Measuring(measuring, partial, leaf, purpose)));
+            Stream::Measuring(mut measured) => {
+                if !measured.measuring.go_on(session, tx, &mut self.octets, budget)? {
+                    return Ok(Some(Stream::Measuring(measured)));
                 }
-                let mut writer = session.writer();
-                if purpose == Purpose::Size {
-                    writer.raw(measuring.size.to_string().as_bytes());
-                    return Ok(None);
-                }
-                let range = part_of(0..measuring.size, partial);
-                match measuring.nul {
-                    // RFC 3516 §4.2: only a literal8 can have NULs.
-                    true => writer.literal8_head(range.end - range.start),
-                    false => writer.literal_head(range.end - range.start),
-                }
-                let decoding = Decoding::new(&leaf.encoding, leaf.body_start..leaf.body_end);
-                Ok(Some(Stream::Telling(Telling::new(decoding, range))))
+                Ok((*measured).told(&mut session.writer()))
             }
             Stream::Telling(mut telling) => {
                 let whole = telling.go_on(session, tx, &mut self.octets, budget)?;
@@ -365,6 +362,23 @@ impl Message {
             facts.summary = summary;
         }
         Ok(())
+    }
+}
+
+impl Measured {
+    /// Tells the size, or the head of the literal whose octets then flow.
+    fn told(self, writer: &mut Writer<'_>) -> Option<Stream> {
+        if self.purpose == Purpose::Size {
+            writer.raw(self.measuring.size.to_string().as_bytes());
+            return None;
+        }
+        let range = part_of(0..self.measuring.size, self.partial);
+        match self.measuring.nul {
+            // RFC 3516 §4.2: only a literal8 can have NULs.
+            true => writer.literal8_head(range.end - range.start),
+            false => writer.literal_head(range.end - range.start),
+        }
+        Some(Stream::Telling(Box::new(Telling::new(Decoding::new(&self.encoding, self.body), range))))
     }
 }
 
