@@ -148,7 +148,7 @@ where
             Err(Undone::Failed(failed)) => failed,
             Err(Undone::Broken(Error::Store(postroad_store::Error::Temporary(_)))) if attempt < ATTEMPTS => continue,
             Err(Undone::Broken(Error::Store(postroad_store::Error::OutcomeUnknown(why)))) => {
-                let receipt = look_up(store, &delivery).await;
+                let receipt = look_up(store, &delivery, locks(&delivery, letter.as_deref())).await;
                 return match receipt {
                     Some(receipt) => Ok((receipt, told)),
                     None => Err(postroad_store::Error::OutcomeUnknown(why).into()),
@@ -168,11 +168,12 @@ where
 }
 
 /// A COMMIT that was not answered either happened or did not; the story in it says which. The receipt is that
-/// of writing down that it was found.
-async fn look_up(store: &Store, delivery: &Delivery) -> Option<Receipt> {
+/// of writing down that it was found. The locks are those of the transaction: while it is still being decided,
+/// they are waited for.
+async fn look_up(store: &Store, delivery: &Delivery, locks: Locks) -> Option<Receipt> {
     let (id, now) = (delivery.story.id(), delivery.now);
     let found = store
-        .write(Locks::none(), move |tx| {
+        .write(locks, move |tx| {
             if trace::story(tx, id)?.is_empty() {
                 return Err(postroad_store::Error::Missing(format!("the story {id}")));
             }

@@ -4,11 +4,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use postroad_mail::password::PasswordHash;
+use postroad_mail::password::{AppPassword, PasswordHash};
 use postroad_mail::{
-    Actor, Address, By, Domain, LoginCache, MailboxName, Query, UidSet, Want, accounts, addresses, audit, domains,
-    mailboxes, view,
+    Actor, Address, By, Domain, LoginCache, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit,
+    credentials, domains, mailboxes, view,
 };
 use postroad_mta::{Inbound, Scribe, Session, Settings, scribe, session};
 use postroad_net::World;
@@ -56,7 +57,7 @@ impl Town {
         let clock = Clock::new();
         let (stories, scribe) = scribe(store.clone());
         let mut settings = Settings::new("mx.example.test");
-        settings.login_delay = std::time::Duration::ZERO;
+        settings.login_delay = Duration::ZERO;
         change(&mut settings);
         let logins = Arc::new(LoginCache::new().expect("random bytes"));
         let time = clock.clone();
@@ -184,6 +185,20 @@ impl Town {
         Ok(())
     }
 
+    /// An app password that expires in an hour.
+    pub(crate) fn app_password(&self, at: &str, scope: Service) -> String {
+        let (id, now) = (self.id(at), Timestamp(self.clock.now_us()));
+        let made = AppPassword::generate().expect("random bytes");
+        let new = credentials::NewAppPassword {
+            name: scope.to_string(),
+            scopes: vec![scope],
+            expires: Some(now.plus(Duration::from_secs(3_600))),
+            hash: made.hash,
+        };
+        self.change(move |tx, by| credentials::add_app_password(tx, by, id, &new));
+        made.plain
+    }
+
     fn check(&mut self, directive: &Directive, words: &[&str]) -> Result<(), String> {
         let block = directive.block.as_deref();
         match (directive.name.as_str(), words, block) {
@@ -210,7 +225,11 @@ impl Town {
                 let mut lines = String::new();
                 for message in queued {
                     for recipient in message.recipients {
-                        lines.push_str(&format!("<{}> to <{}>\n", message.sender, recipient.address));
+                        let notify = match recipient.notify {
+                            usual if usual == postroad_queue::Notify::default() => String::new(),
+                            other => format!(" NOTIFY {other:?}"),
+                        };
+                        lines.push_str(&format!("<{}> to <{}>{notify}\n", message.sender, recipient.address));
                     }
                 }
                 transcript::same_text(block.unwrap_or_default(), &lines)?;
