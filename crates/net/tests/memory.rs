@@ -77,7 +77,7 @@ async fn idle_connections_are_small() {
 }
 
 /// A session and jobs of so many bytes that do nothing.
-struct Large([u8; 4000]);
+struct Large(#[expect(dead_code, reason = "only its size matters")] [u8; 4000]);
 
 impl Protocol for Large {
     type Job = [u8; 4000];
