@@ -143,8 +143,9 @@ impl Session {
                 running.writes = false;
                 return Ok(Worked::Unfinished);
             }
-            if expunges {
-                sync::tell_expunged(self);
+            if expunges && sync::tell_expunged(self) == sync::Gathered::Part {
+                running.writes = false;
+                return Ok(Worked::Unfinished);
             }
         }
         let reply = self.with_modseq(&running.body, reply);
@@ -175,7 +176,7 @@ impl Session {
         }
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
         if !idle.more {
-            sync::tell_expunged(self);
+            idle.more = sync::tell_expunged(self) == sync::Gathered::Part;
             idle.heard = heard;
         }
         Ok(())

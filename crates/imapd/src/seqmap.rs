@@ -57,34 +57,12 @@ impl SeqMap {
         self.runs.last().map_or(0, Run::last)
     }
 
-    /// The UID of a sequence number.
-    pub(crate) fn uid(&self, seq: u32) -> Option<u32> {
-        let at = self.runs.partition_point(|run| run.before < seq).checked_sub(1)?;
-        let run = self.runs[at];
-        let offset = seq - run.before - 1;
-        (offset < run.count).then(|| run.first + offset)
-    }
-
     /// The sequence number of a UID.
     pub(crate) fn seq(&self, uid: u32) -> Option<u32> {
         let at = self.runs.partition_point(|run| run.first <= uid).checked_sub(1)?;
         let run = self.runs[at];
         let offset = uid - run.first;
         (offset < run.count).then(|| run.before + offset + 1)
-    }
-
-    /// The `(sequence number, UID)` pairs with `low <= UID <= high`, rising.
-    pub(crate) fn between(&self, low: u32, high: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let start = self.runs.partition_point(|run| run.last() < low);
-        self.runs[start..].iter().take_while(move |run| run.first <= high).flat_map(move |run| {
-            let (from, to) = (run.first.max(low), run.last().min(high));
-            (from..=to).map(move |uid| (run.before + (uid - run.first) + 1, uid))
-        })
-    }
-
-    /// All pairs `(sequence number, UID)`, rising.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.between(1, u32::MAX)
     }
 
     /// The UIDs of a set of sequence numbers; numbers beyond the last mean nothing.
@@ -128,15 +106,14 @@ mod tests {
         assert_eq!(map.last_uid(), u32::MAX);
         for (at, uid) in uids.into_iter().enumerate() {
             let seq = at as u32 + 1;
-            assert_eq!(map.uid(seq), Some(uid));
+            assert_eq!(map.uids_of(&NumberSet::from_sorted([seq])), UidSet::single(uid));
             assert_eq!(map.seq(uid), Some(seq));
         }
-        assert_eq!((map.uid(0), map.uid(8), map.seq(0), map.seq(8)), (None, None, None, None));
-        assert_eq!(map.iter().map(|(_, uid)| uid).collect::<Vec<_>>(), uids);
+        assert_eq!((map.seq(0), map.seq(8)), (None, None));
+        assert_eq!(map.uids().iter().collect::<Vec<_>>(), uids);
         let seqs = NumberSet::from_ranges([2..=4, 6..=9]);
         assert_eq!(map.uids_of(&seqs).iter().collect::<Vec<_>>(), [2, 3, 7, 10, u32::MAX]);
         assert!(map.uids_of(&NumberSet::from_ranges([8..=9])).is_empty());
-        assert_eq!(map.between(3, 9).collect::<Vec<_>>(), [(3, 3), (4, 7), (5, 9)]);
     }
 
     #[test]
@@ -157,8 +134,8 @@ mod tests {
             let plain: Vec<u32> = uids.iter().copied().filter(|uid| !gone.contains(uid)).collect();
             let plain_seqs: Vec<u32> =
                 (1u32..).zip(&uids).filter(|(_, uid)| gone.contains(uid)).map(|(seq, _)| seq).collect();
-            assert_eq!(kept.iter().map(|(_, uid)| uid).collect::<Vec<_>>(), plain);
-            assert!(kept.iter().all(|(seq, uid)| kept.seq(uid) == Some(seq)));
+            assert_eq!(kept.uids().iter().collect::<Vec<_>>(), plain);
+            assert!((1..).zip(&plain).all(|(seq, uid)| kept.seq(*uid) == Some(seq)));
             assert_eq!(seqs, plain_seqs);
         }
     }

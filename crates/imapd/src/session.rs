@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use postroad_imap::{Framer, Limits, Syntax, Tag, Writer};
+use postroad_mail::changes::Mark;
 use postroad_mail::{Authenticated, By};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_store::{AccountId, Receipt, Timestamp};
@@ -195,6 +196,10 @@ pub(crate) enum Cursor {
     Fetch(Box<crate::fetch::Cursor>),
     /// SEARCH.
     Search(Box<crate::search::Cursor>),
+    /// STORE changed the flags of more messages than one job tells of.
+    Store(Box<crate::commands::Telling>),
+    /// SELECT with QRESYNC has more changes to tell.
+    Select(Mark),
 }
 
 impl Cursor {
@@ -205,7 +210,7 @@ impl Cursor {
         }
         match self {
             Cursor::Fetch(cursor) => cursor,
-            Cursor::Start | Cursor::Search(_) => unreachable!("made above"),
+            Cursor::Start | Cursor::Search(_) | Cursor::Store(_) | Cursor::Select(_) => unreachable!("made above"),
         }
     }
 
@@ -216,7 +221,7 @@ impl Cursor {
         }
         match self {
             Cursor::Search(cursor) => cursor,
-            Cursor::Start | Cursor::Fetch(_) => unreachable!("made above"),
+            Cursor::Start | Cursor::Fetch(_) | Cursor::Store(_) | Cursor::Select(_) => unreachable!("made above"),
         }
     }
 }

@@ -69,3 +69,5 @@ pub(crate) const CHANGES_PER_JOB: usize = 5_000;
 pub(crate) const UNSEEN_COUNTED_MAX: u32 = 10_000;
 /// Recent messages are counted one by one up to this many.
 pub(crate) const RECENT_COUNTED_MAX: u32 = 1_000;
+/// EXPUNGE responses of one job.
+pub(crate) const EXPUNGES_PER_JOB: usize = 20_000;

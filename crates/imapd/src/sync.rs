@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::flags;
 use crate::seqmap::SeqMap;
 use crate::session::Session;
-use crate::settings::CHANGES_PER_JOB;
+use crate::settings::{CHANGES_PER_JOB, EXPUNGES_PER_JOB};
 use crate::view::number_set;
 
 /// How much of what happened is in the view now.
@@ -177,17 +177,19 @@ fn tell_arrived(session: &mut Session, uids: &UidSet) -> Result<(), Error> {
 }
 
 /// `* n EXPUNGE` or `* VANISHED uids` for what is gone: only where the protocol allows it.
-pub(crate) fn tell_expunged(session: &mut Session) {
+pub(crate) fn tell_expunged(session: &mut Session) -> Gathered {
     let qresync = session.enabled.qresync;
-    let Some(view) = &mut session.view else { return };
-    let (uids, seqs) = view.lay_ghosts();
+    let Some(view) = &mut session.view else { return Gathered::All };
+    let (uids, seqs) = view.lay_ghosts(EXPUNGES_PER_JOB);
+    let rest = if view.ghosts.is_empty() { Gathered::All } else { Gathered::Part };
     let mut writer = session.writer();
     if qresync {
         writer.vanished(false, &number_set(&uids));
-        return;
+        return rest;
     }
     // RFC 9051 §7.5.1: each EXPUNGE lowers the numbers of all behind it at once.
     for (told, seq) in (0..).zip(seqs) {
         writer.expunge(seq - told);
     }
+    rest
 }

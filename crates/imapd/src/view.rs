@@ -56,11 +56,6 @@ impl View {
         self.map.as_deref().unwrap_or(&EMPTY)
     }
 
-    /// Whether a message is gone but still has its number.
-    pub(crate) fn is_ghost(&self, uid: u32) -> bool {
-        self.ghosts.contains(uid)
-    }
-
     /// Whether a message is recent to this session.
     pub(crate) fn is_recent(&self, uid: u32) -> bool {
         uid >= self.recent_from
@@ -85,23 +80,6 @@ impl View {
             }
         };
         Ok(uid_set(&named).intersection(&map.uids()))
-    }
-
-    /// The next `(sequence number, UID)` pairs of `targets` above the UID `after`, at most `limit`: for jobs
-    /// that stop at their budget and go on later.
-    pub(crate) fn next_targets(&self, targets: &UidSet, after: u32, limit: usize) -> Vec<(u32, u32)> {
-        let mut pairs = Vec::new();
-        for &(low, high) in targets.ranges() {
-            if high <= after {
-                continue;
-            }
-            let low = low.max(after.saturating_add(1));
-            pairs.extend(self.map().between(low, high).take(limit - pairs.len()));
-            if pairs.len() == limit {
-                break;
-            }
-        }
-        pairs
     }
 
     /// Takes in messages that arrived. Those the view has already are ignored.
@@ -130,22 +108,24 @@ impl View {
         }
     }
 
-    /// Takes the ghosts out of the map. Returns their UIDs and the numbers they had, both rising.
-    pub(crate) fn lay_ghosts(&mut self) -> (Arc<UidSet>, Vec<u32>) {
-        let ghosts = std::mem::take(&mut self.ghosts);
-        if ghosts.is_empty() {
-            return (ghosts, Vec::new());
+    /// Takes ghosts out of the map, the lowest first, at most `limit`. Returns their UIDs and the numbers they
+    /// had, both rising.
+    pub(crate) fn lay_ghosts(&mut self, limit: usize) -> (UidSet, Vec<u32>) {
+        let laid: UidSet = self.ghosts.iter().take(limit).collect();
+        if laid.is_empty() {
+            return (laid, Vec::new());
         }
-        let (map, seqs) = self.map().without(&ghosts);
-        let recent = ghosts.intersection(&UidSet::range(self.recent_from.max(1), u32::MAX)).count();
+        self.ghosts = Arc::new(self.ghosts.difference(&laid));
+        let (map, seqs) = self.map().without(&laid);
+        let recent = laid.intersection(&UidSet::range(self.recent_from.max(1), u32::MAX)).count();
         self.recent = self.recent.saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
         self.exists = map.len();
         self.map = Some(Arc::new(map));
         // RFC 9051 §6.4.4.1: an expunged message leaves the saved result.
-        if !self.saved.intersection(&ghosts).is_empty() {
-            self.saved = Arc::new(self.saved.difference(&ghosts));
+        if !self.saved.intersection(&laid).is_empty() {
+            self.saved = Arc::new(self.saved.difference(&laid));
         }
-        (ghosts, seqs)
+        (laid, seqs)
     }
 }
 

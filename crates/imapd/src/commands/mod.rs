@@ -32,6 +32,7 @@ use crate::run::Tx;
 use crate::session::{Cursor, Flow, Session};
 use crate::steps::Running;
 
+pub(crate) use store::Telling;
 pub(crate) use table::row;
 
 /// A row of the table, for one command.
@@ -60,6 +61,8 @@ pub(crate) enum Handler<'a> {
     Write(Change<'a>),
     /// A look that may turn out to need a change ([`Flow::Write`]).
     Either(Look<'a>, Change<'a>),
+    /// A change, and after its [`Flow::More`] looks that tell of it.
+    Then(Change<'a>, Look<'a>),
 }
 
 /// A command's function without data.
@@ -120,7 +123,7 @@ impl Row<'_> {
             Handler::Now(_) => Access::None,
             Handler::Poll(_) if session.view.is_none() => Access::None,
             Handler::Poll(_) | Handler::Read(_) | Handler::Either(..) => Access::Read,
-            Handler::Write(_) => Access::Write,
+            Handler::Write(_) | Handler::Then(..) => Access::Write,
         }
     }
 }
@@ -130,7 +133,9 @@ pub(crate) fn run_now(session: &mut Session, tag: &Tag, body: &Body) -> Option<R
     match row(body).handler {
         Handler::Now(handler) => handler(session, tag),
         Handler::Poll(text) => Some(Reply::ok(text)),
-        Handler::Read(_) | Handler::Write(_) | Handler::Either(..) => Some(Error::bug("a job was needed").reply()),
+        Handler::Read(_) | Handler::Write(_) | Handler::Either(..) | Handler::Then(..) => {
+            Some(Error::bug("a job was needed").reply())
+        }
     }
 }
 
@@ -146,8 +151,8 @@ pub(crate) fn run(session: &mut Session, tx: &mut Tx<'_>, running: &mut Running)
         (Handler::Poll(text), _) => Ok(Flow::Done(Reply::ok(text))),
         (Handler::Read(handler), tx) => handler(session, tx.read(), cursor),
         (Handler::Write(handler), Tx::Write(tx)) => handler(session, tx, cursor),
-        (Handler::Either(handler, _), Tx::Read(tx)) => handler(session, tx, cursor),
-        (Handler::Either(_, handler), Tx::Write(tx)) => handler(session, tx, cursor),
+        (Handler::Either(handler, _) | Handler::Then(_, handler), Tx::Read(tx)) => handler(session, tx, cursor),
+        (Handler::Either(_, handler) | Handler::Then(handler, _), Tx::Write(tx)) => handler(session, tx, cursor),
         (Handler::Write(_), Tx::Read(_)) => Ok(Flow::Write),
         (Handler::Now(_), _) => Err(Error::bug("no job was needed")),
     }

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use postroad_imap::command::{QresyncParameters, Select};
+use postroad_imap::command::Select;
 use postroad_imap::encode::ListResponse;
-use postroad_imap::{NumberSet, ResponseCode, Status};
+use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
 use postroad_mail::mailboxes::{self, Mailbox};
 use postroad_mail::{Error as MailError, UidSet, What, view};
@@ -15,32 +15,43 @@ use postroad_store::{ModSeq, ReadTx, WriteTx};
 use super::status;
 use crate::error::{Error, Reply};
 use crate::names;
-use crate::session::{Flow, Session};
+use crate::session::{Cursor, Flow, Session};
 use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
 use crate::sync;
 use crate::view::{View, number_set, uid_set};
 
 /// SELECT: a look, unless there are recent messages to be claimed.
-pub(crate) fn read(session: &mut Session, tx: &ReadTx, select: &Select) -> Result<Flow, Error> {
+pub(crate) fn read(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mut Cursor) -> Result<Flow, Error> {
+    if let Cursor::Select(_) = cursor {
+        return tell_changes(session, tx, select, cursor);
+    }
     let mailbox = find(session, tx, select)?;
     if mailbox.has_recent() {
         return Ok(Flow::Write);
     }
-    open(session, tx, select, &mailbox, false)
+    open(session, tx, select, cursor, &mailbox, false)
 }
 
 /// SELECT of a mailbox with recent messages: they are this session's (RFC 3501 §2.3.2).
-pub(crate) fn write(session: &mut Session, tx: &mut WriteTx, select: &Select) -> Result<Flow, Error> {
+pub(crate) fn write(
+    session: &mut Session,
+    tx: &mut WriteTx,
+    select: &Select,
+    cursor: &mut Cursor,
+) -> Result<Flow, Error> {
     let mailbox = find(session, tx, select)?;
-    let flow = open(session, tx, select, &mailbox, false)?;
+    let flow = open(session, tx, select, cursor, &mailbox, false)?;
     view::claim_recent(tx, session.account()?, mailbox.id)?;
     Ok(flow)
 }
 
 /// EXAMINE: recent messages stay recent.
-pub(crate) fn examine(session: &mut Session, tx: &ReadTx, select: &Select) -> Result<Flow, Error> {
+pub(crate) fn examine(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mut Cursor) -> Result<Flow, Error> {
+    if let Cursor::Select(_) = cursor {
+        return tell_changes(session, tx, select, cursor);
+    }
     let mailbox = find(session, tx, select)?;
-    open(session, tx, select, &mailbox, true)
+    open(session, tx, select, cursor, &mailbox, true)
 }
 
 fn find(session: &Session, tx: &ReadTx, select: &Select) -> Result<Mailbox, Error> {
@@ -61,6 +72,7 @@ fn open(
     session: &mut Session,
     tx: &ReadTx,
     select: &Select,
+    cursor: &mut Cursor,
     mailbox: &Mailbox,
     read_only: bool,
 ) -> Result<Flow, Error> {
@@ -92,9 +104,14 @@ fn open(
     if let Some(known) = &select.qresync
         && known.uid_validity == mailbox.uidvalidity
     {
-        tell_changes(session, tx, mailbox, known)?;
+        *cursor = Cursor::Select(Mark::at(ModSeq(i64::try_from(known.mod_seq).unwrap_or(i64::MAX))));
+        return tell_changes(session, tx, select, cursor);
     }
-    let (code, text) = match read_only {
+    done(session)
+}
+
+fn done(session: &Session) -> Result<Flow, Error> {
+    let (code, text) = match session.view()?.read_only {
         true => (ResponseCode::ReadOnly, "EXAMINE done"),
         false => (ResponseCode::ReadWrite, "SELECT done"),
     };
@@ -144,34 +161,30 @@ fn first_unseen(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<Opt
     Ok(Some(view::entries_before(tx, account, mailbox.id, uid)? + 1))
 }
 
-/// RFC 7162 §3.2.5.1: what vanished and what changed since the client last looked.
-fn tell_changes(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, known: &QresyncParameters) -> Result<(), Error> {
-    let account = session.account()?;
+/// RFC 7162 §3.2.5.1: what vanished and what changed since the client last looked, of the UIDs it knows: the
+/// next part.
+fn tell_changes(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mut Cursor) -> Result<Flow, Error> {
+    let (Cursor::Select(mark), Some(known)) = (cursor, &select.qresync) else {
+        return Err(Error::bug("SELECT has nothing to tell"));
+    };
+    let view = session.view()?;
+    if *mark >= view.mark {
+        return done(session);
+    }
     let known_uids = match &known.known_uids {
         Some(uids) => uid_set(uids),
-        None => UidSet::range(1, mailbox.uidnext.saturating_sub(1)),
+        None => UidSet::range(1, view.uid_next.saturating_sub(1)),
     };
-    let mut mark = Mark::at(ModSeq(i64::try_from(known.mod_seq).unwrap_or(i64::MAX)));
-    if mark.modseq >= mailbox.highest_modseq {
-        return Ok(());
-    }
+    let page = changes::changes_since(tx, session.account()?, view.mailbox, *mark, CHANGES_PER_JOB)?;
     sync::load_map(session, tx)?;
-    let (mut vanished, mut changed) = (UidSet::new(), Vec::new());
-    loop {
-        let page = changes::changes_since(tx, account, mailbox.id, mark, CHANGES_PER_JOB)?;
-        vanished = vanished.union(&page.vanished);
-        changed.extend(page.changed);
-        mark = page.mark;
-        if !page.more {
-            break;
-        }
+    // The first page has all that vanished.
+    if *mark == Mark::at(ModSeq(i64::try_from(known.mod_seq).unwrap_or(i64::MAX))) {
+        let vanished = page.vanished.intersection(&known_uids).difference(&session.view()?.map().uids());
+        session.writer().vanished(true, &number_set(&vanished));
     }
-    let vanished = vanished.intersection(&known_uids).difference(&session.view()?.map().uids());
-    session.writer().vanished(true, &number_set(&vanished));
-    for entry in &changed {
-        if known.known_uids.as_ref().is_none_or(|uids: &NumberSet| uids.contains(entry.uid)) {
-            sync::tell_entry(session, entry, true, true)?;
-        }
+    for entry in page.changed.iter().filter(|entry| known_uids.contains(entry.uid)) {
+        sync::tell_entry(session, entry, true, true)?;
     }
-    Ok(())
+    *mark = page.mark;
+    if page.more { Ok(Flow::More) } else { done(session) }
 }

@@ -4,15 +4,27 @@ use postroad_imap::command::{Store, StoreAction};
 use postroad_imap::{NumberSet, Numbering, ResponseCode, Status};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{Entry, FlagChange, UidSet, flags as mail_flags};
-use postroad_store::{ModSeq, WriteTx};
+use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
 use crate::flags;
-use crate::session::{Flow, Session};
+use crate::session::{Cursor, Flow, Session};
+use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
 use crate::view::number_set;
 
-pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store) -> Result<Flow, Error> {
+/// What STORE has to tell, when it is too much for one job.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    uids: UidSet,
+    /// The last one told.
+    after: u32,
+    modseq: Option<ModSeq>,
+    reply: Reply,
+}
+
+/// Changes the flags, and tells of it as far as one job goes.
+pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor: &mut Cursor) -> Result<Flow, Error> {
     if store.unchanged_since.is_some() {
         session.enable_condstore();
     }
@@ -29,34 +41,39 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store) -> Res
     let since = store.unchanged_since.map(|modseq| ModSeq(i64::try_from(modseq).unwrap_or(i64::MAX)));
     let changed = mail_flags::change(tx, &session.by()?, account, mailbox, &present, &change, since)?;
 
-    // RFC 7162 §3.1.3: MODSEQ is told of what changed even with .SILENT.
-    let told: UidSet = match store.silent {
-        true => changed.changed.iter().map(|entry| entry.uid).collect(),
-        false => changed.changed.iter().map(|entry| entry.uid).collect::<UidSet>().union(&changed.unchanged),
+    let really: UidSet = changed.changed.iter().map(|entry| entry.uid).collect();
+    let uids = match (store.silent, session.enabled.condstore) {
+        (false, _) => really.union(&changed.unchanged),
+        // RFC 7162 §3.1.3: MODSEQ is told of what changed even with .SILENT.
+        (true, true) => really,
+        (true, false) => UidSet::new(),
     };
-    if !store.silent || session.enabled.condstore {
-        tell(session, tx, &told, !store.silent, store.numbering)?;
-    }
-    sync::own_change(session, changed.modseq);
-    Ok(Flow::Done(reply(session, store, &gone, &changed.modified)?))
+    let reply = reply(session, store, &gone, &changed.modified)?;
+    *cursor = Cursor::Store(Box::new(Telling { uids, after: 0, modseq: changed.modseq, reply }));
+    tell(session, tx, store, cursor)
 }
 
-fn tell(
-    session: &mut Session,
-    tx: &WriteTx,
-    uids: &UidSet,
-    with_flags: bool,
-    numbering: Numbering,
-) -> Result<(), Error> {
-    let limit = usize::try_from(uids.count()).unwrap_or(usize::MAX);
-    let query = Query { uids, want: Want::Flags, changed_since: None, limit };
+/// Tells of what was changed: the next part. Until all is told the view stays where it was, so that a failure
+/// on the way is healed by the next synchronisation, which tells it all again.
+pub(crate) fn tell(session: &mut Session, tx: &ReadTx, store: &Store, cursor: &mut Cursor) -> Result<Flow, Error> {
+    let Cursor::Store(telling) = cursor else { return Err(Error::bug("STORE has nothing to tell")) };
+    let rest = telling.uids.intersection(&UidSet::range(telling.after.saturating_add(1), u32::MAX));
+    let query = Query { uids: &rest, want: Want::Flags, changed_since: None, limit: MESSAGES_PER_JOB };
     let (account, mailbox) = (session.account()?, session.view()?.mailbox);
-    let entries: Vec<Entry> = view::entries(tx, account, mailbox, &query)?;
+    let entries: Vec<Entry> = match rest.is_empty() {
+        true => Vec::new(),
+        false => view::entries(tx, account, mailbox, &query)?,
+    };
     sync::tell_keywords(session, tx, &entries)?;
     for entry in &entries {
-        sync::tell_entry(session, entry, with_flags, numbering == Numbering::Uid)?;
+        sync::tell_entry(session, entry, !store.silent, store.numbering == Numbering::Uid)?;
     }
-    Ok(())
+    if let (Some(last), true) = (entries.last(), entries.len() == MESSAGES_PER_JOB) {
+        telling.after = last.uid;
+        return Ok(Flow::More);
+    }
+    sync::own_change(session, telling.modseq);
+    Ok(Flow::Done(telling.reply.clone()))
 }
 
 fn reply(session: &Session, store: &Store, gone: &UidSet, modified: &UidSet) -> Result<Reply, Error> {

@@ -34,10 +34,12 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         Body::Select(select) => either(
             "select",
             After,
-            move |session, tx, _| select::read(session, tx, select),
-            move |session, tx, _| select::write(session, tx, select),
+            move |session, tx, cursor| select::read(session, tx, select, cursor),
+            move |session, tx, cursor| select::write(session, tx, select, cursor),
         ),
-        Body::Examine(select) => read("examine", After, move |session, tx, _| select::examine(session, tx, select)),
+        Body::Examine(select) => {
+            read("examine", After, move |session, tx, cursor| select::examine(session, tx, select, cursor))
+        }
         Body::Create { mailbox, special_use } => {
             write("create", After, move |session, tx| create::run(session, tx, mailbox, special_use))
         }
@@ -83,9 +85,15 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
                 move |session, tx, cursor| fetch::write(session, tx, fetch, cursor.fetch()),
             ),
         ),
-        Body::Store(store) => {
-            numbered(store.numbering, write("store", Writable, move |session, tx| store::run(session, tx, store)))
-        }
+        Body::Store(store) => numbered(
+            store.numbering,
+            then(
+                "store",
+                Writable,
+                move |session, tx, cursor| store::run(session, tx, store, cursor),
+                move |session, tx, cursor| store::tell(session, tx, store, cursor),
+            ),
+        ),
         Body::Copy(copy) => numbers(write("copy", Selected, move |session, tx| copy::run(session, tx, copy))),
         Body::Move(copy) => numbers(write("move", Writable, move |session, tx| r#move::run(session, tx, copy))),
     }
@@ -129,6 +137,16 @@ fn either<'a>(
     change: impl FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a,
 ) -> Row<'a> {
     let handler = Handler::Either(Box::new(look), Box::new(change));
+    Row { name, states, expunges: true, numbers: false, handler }
+}
+
+fn then<'a>(
+    name: &'static str,
+    states: States,
+    change: impl FnOnce(&mut Session, &mut WriteTx, &mut Cursor) -> Result<Flow, Error> + 'a,
+    look: impl FnOnce(&mut Session, &ReadTx, &mut Cursor) -> Result<Flow, Error> + 'a,
+) -> Row<'a> {
+    let handler = Handler::Then(Box::new(change), Box::new(look));
     Row { name, states, expunges: true, numbers: false, handler }
 }
 

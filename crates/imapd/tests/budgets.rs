@@ -1,0 +1,84 @@
+//! Large mailboxes: answers come in bounded jobs, and opening one costs what opening a small one does.
+
+mod common;
+
+use postroad_testkit::TestStore;
+
+use common::World;
+
+/// Messages made by copying: three, doubled thirteen times.
+const MANY: usize = 3 << 13;
+
+fn many(world: &mut World) {
+    for number in 0..3 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
+    }
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    for _ in 0..13 {
+        let said;
+        (session, said) = world.say(session, b"c COPY 1:* INBOX\r\n");
+        assert!(said.contains("c OK"), "{said}");
+    }
+}
+
+fn lines(said: &str, words: &str) -> usize {
+    said.lines().filter(|line| line.contains(words)).count()
+}
+
+#[test]
+fn much_is_told_in_parts_and_whole() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    many(&mut world);
+
+    world.jobs.clear();
+    let (first, second) = (world.logged_in("alice"), world.logged_in("alice"));
+    let third = world.logged_in("alice");
+    let (first, said) = world.say(first, b"s SELECT INBOX\r\n");
+    assert!(said.contains(&format!("* {MANY} EXISTS\r\n")), "{said}");
+    assert!(said.len() < 1_000, "SELECT tells little: {said}");
+    let (second, _) = world.say(second, b"s SELECT INBOX\r\n");
+    let (third, said) = world.say(third, b"e ENABLE QRESYNC\r\ns SELECT INBOX\r\n");
+    let number = |name: &str| said.split(name).nth(1).and_then(|rest| rest.split(']').next()).expect("a number");
+    let (validity, modseq) = (number("[UIDVALIDITY "), number("[HIGHESTMODSEQ "));
+
+    let (first, said) = world.say(first, b"t STORE 1:* +FLAGS (\\Deleted)\r\n");
+    assert_eq!(lines(&said, " FETCH (FLAGS (\\Deleted"), MANY);
+    assert!(said.ends_with("t OK STORE done\r\n"));
+    assert!(world.jobs["store"] > 10, "one job told it all: {:?}", world.jobs);
+
+    let (second, said) = world.say(second, b"n NOOP\r\n");
+    assert_eq!(lines(&said, " FETCH (FLAGS (\\Deleted"), MANY);
+    assert!(world.jobs["noop"] > 3, "one job told it all: {:?}", world.jobs);
+
+    // A client of QRESYNC that comes back.
+    let select = format!("u UNSELECT\r\ns SELECT INBOX (QRESYNC ({validity} {modseq}))\r\n");
+    world.jobs.clear();
+    let (third, said) = world.say(third, select.as_bytes());
+    assert_eq!(lines(&said, " FETCH (UID "), MANY);
+    assert!(said.ends_with("s OK [READ-WRITE] SELECT done\r\n"));
+    assert!(world.jobs["select"] > 3, "one job told it all: {:?}", world.jobs);
+
+    let (_, said) = world.say(first, b"x EXPUNGE\r\n");
+    assert_eq!(lines(&said, "* 1 EXPUNGE"), MANY);
+    assert!(world.jobs["expunge"] > 1, "one job told it all: {:?}", world.jobs);
+    let (_, said) = world.say(second, b"i IDLE\r\nDONE\r\nn NOOP\r\n");
+    assert_eq!(lines(&said, "* 1 EXPUNGE"), MANY);
+    let (_, said) = world.say(third, b"n NOOP\r\n");
+    assert!(said.contains("* VANISHED 1:") && said.contains(&format!(":{MANY}\r\n")), "{said}");
+}
+
+#[test]
+fn opening_a_mailbox_costs_the_same_however_large() {
+    let test = TestStore::sqlite(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    many(&mut world);
+    let session = world.logged_in("alice");
+    let (session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    world.jobs.clear();
+    // The map of numbers is not needed for these.
+    let (_, said) = world.say(session, b"s SELECT INBOX\r\nn NOOP\r\nu UNSELECT\r\ns STATUS INBOX (MESSAGES)\r\n");
+    assert!(said.contains(&format!("* STATUS INBOX (MESSAGES {MANY})")), "{said}");
+    assert_eq!(world.jobs.values().sum::<u32>(), 4, "{:?}", world.jobs);
+}
