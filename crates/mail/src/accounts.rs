@@ -67,6 +67,7 @@ pub struct NewAccount {
 ///
 /// Errors: `NotFound(Domain)` when the domain is not ours, `Exists(Address)`.
 pub fn create(tx: &mut WriteTx, by: &By, new: &NewAccount) -> Result<AccountId> {
+    check_display_name(&new.display_name)?;
     let domain = domains::ours(tx, new.address.domain())?.ok_or(Error::NotFound(What::Domain))?;
     let address = Address::new(new.address.local(), domain.as_str()).map_err(Error::AddressInvalid)?;
     if addresses::find(tx, &address)?.is_some() {
@@ -160,6 +161,7 @@ pub fn list(tx: &ReadTx, after: Option<AccountId>, limit: usize) -> Result<Vec<A
 
 /// Gives it another display name.
 pub fn set_display_name(tx: &mut WriteTx, by: &By, id: AccountId, name: &str) -> Result<()> {
+    check_display_name(name)?;
     let old = existing(tx, id)?;
     let modseq = journal::begin(tx, id)?;
     tx.execute("UPDATE account SET display_name = $2 WHERE id = $1", params![id, name])?;
@@ -199,6 +201,16 @@ pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
     write_state(tx, by, id, old.state, State::Deleted)
+}
+
+/// Longest display name in bytes.
+pub const MAX_DISPLAY_NAME_BYTES: usize = 500;
+
+fn check_display_name(name: &str) -> Result<()> {
+    if name.len() > MAX_DISPLAY_NAME_BYTES || name.contains(char::is_control) {
+        return Err(Error::Refused("a display name has at most 500 bytes and no control characters"));
+    }
+    Ok(())
 }
 
 /// An account that is not deleted.

@@ -76,8 +76,9 @@ pub struct Address {
 }
 
 impl Address {
-    /// Longest local part in bytes (RFC 5321 §4.5.3.1.1).
-    pub const MAX_LOCAL_BYTES: usize = 64;
+    /// Longest local part in bytes. RFC 5321 §4.5.3.1 asks for 64 at least and for more where that is possible:
+    /// bounce addresses of mailing lists and details of sub-addresses are longer in practice.
+    pub const MAX_LOCAL_BYTES: usize = 255;
 
     /// An address from its parts; `local` without quotes and escapes.
     pub fn new(local: &str, domain: &str) -> Result<Address, AddressError> {

@@ -320,8 +320,8 @@ fn scopes(text: &str) -> Vec<Service> {
 /// `Exists(Credential)`, `Limit(AppPasswords)`.
 pub fn add_app_password(tx: &mut WriteTx, by: &By, account: AccountId, new: &NewAppPassword) -> Result<i64> {
     accounts::existing(tx, account)?;
-    if new.name.is_empty() || new.name.len() > MAX_APP_NAME_BYTES {
-        return Err(Error::Refused("an app password has a name of at most 200 bytes"));
+    if new.name.is_empty() || new.name.len() > MAX_APP_NAME_BYTES || new.name.contains(char::is_control) {
+        return Err(Error::Refused("an app password has a name of at most 200 bytes without control characters"));
     }
     if new.scopes.is_empty() {
         return Err(Error::Refused("an app password is for at least one service"));

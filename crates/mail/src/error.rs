@@ -89,7 +89,7 @@ pub enum NameError {
 pub enum AddressError {
     /// No `@`, or nothing before or after it.
     Incomplete,
-    /// Over 64 bytes before or 255 behind the `@` (RFC 5321 §4.5.3.1).
+    /// Over 255 bytes before or behind the `@`.
     TooLong,
     /// The domain is no name by IDNA (RFC 5891, UTS #46).
     Domain,

@@ -1,5 +1,7 @@
 //! Hashing passwords. Slow on purpose: never inside a transaction, never on an async thread.
 
+use std::fmt;
+
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -21,8 +23,16 @@ pub const ARGON2_LANES: u32 = 1;
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
 /// A hash that may be kept: argon2id as a PHC string, or `$blake3$salt$hash` of an app password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
+
+impl fmt::Debug for PasswordHash {
+    /// The scheme and its costs; neither salt nor hash, so that no log has them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme: Vec<&str> = self.0.split('$').filter(|part| part.len() < 20).collect();
+        write!(f, "PasswordHash({}$…)", scheme.join("$"))
+    }
+}
 
 impl PasswordHash {
     /// Hashes a password chosen by a person: argon2id, about 20 to 50 ms.
@@ -93,13 +103,19 @@ impl PasswordHash {
 }
 
 /// A new app password: what is shown once, and what is kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AppPassword {
     /// 24 letters and digits in groups of four, `abcd-efgh-…`, 120 bits; typed with or without the hyphens.
     pub plain: String,
     /// The hash: blake3 with a random salt. A fast hash suffices because the password is random: guessing
     /// 2^120 is hopeless at any speed, and each login costs microseconds.
     pub hash: PasswordHash,
+}
+
+impl fmt::Debug for AppPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppPassword(…)")
+    }
 }
 
 impl AppPassword {

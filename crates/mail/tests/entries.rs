@@ -254,6 +254,52 @@ fn an_operation_on_a_thousand_entries_costs_the_statements_of_one() {
 }
 
 #[test]
+fn looking_and_delivering_cost_a_constant_number_of_statements() {
+    each(|world| {
+        let alice = world.alice;
+        world.fill(300);
+        let arrival = world.arrival(&mail(1_000));
+        let costs = world
+            .write(move |tx| {
+                let mut kept = Kept::put(tx, &arrival)?;
+                let mut costs = Vec::new();
+                let mut last = tx.statements();
+                let mut paid = |tx: &postroad_store::WriteTx, what| {
+                    costs.push((what, tx.statements() - last));
+                    last = tx.statements();
+                };
+                deliver::deliver(tx, &by(), alice, INBOX, &mut kept, &Filing::default())?;
+                paid(tx, "deliver");
+                kept.finish(tx)?;
+                paid(tx, "finish");
+                let row = mailboxes::by_id(tx, alice, INBOX)?.unwrap();
+                paid(tx, "select");
+                view::first_unseen(tx, alice, INBOX)?;
+                paid(tx, "first unseen");
+                changes_since(tx, alice, INBOX, Mark::at(row.highest_modseq), 100)?;
+                paid(tx, "no changes");
+                changes_since(tx, alice, INBOX, Mark::at(ModSeq(1)), 1_000)?;
+                paid(tx, "changes");
+                let query = Query { uids: &UidSet::all(), want: Want::Summary, changed_since: None, limit: 1_000 };
+                view::entries(tx, alice, INBOX, &query)?;
+                paid(tx, "fetch");
+                Ok(costs)
+            })
+            .unwrap();
+        let expected = [
+            ("deliver", 7),
+            ("finish", 0),
+            ("select", 1),
+            ("first unseen", 1),
+            ("no changes", 1),
+            ("changes", 3),
+            ("fetch", 1),
+        ];
+        assert_eq!(costs, expected);
+    });
+}
+
+#[test]
 fn changes_are_told_in_pieces_and_across_the_retention() {
     each(|world| {
         let alice = world.alice;
