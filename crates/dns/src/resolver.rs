@@ -99,11 +99,17 @@ impl Resolver {
             let _place = self.places.acquire().await;
             self.inner.lookup(name.clone(), kind).await
         });
-        match asked.await {
+        let found = match asked.await {
             Ok(Ok(lookup)) => answer(&lookup, pick),
             Ok(Err(error)) => Err(failure(&error, &name, kind)),
-            Err(_) => Err(Error::Temporary(format!("no answer in time about {name} {kind}"))),
+            Err(_) => Err(Error::Temporary(format!("no answer in time, asked for {name} {kind}"))),
+        };
+        if let Err(error) = &found
+            && error.is_temporary()
+        {
+            tracing::debug!(%error, "look-up failed");
         }
+        found
     }
 }
 
