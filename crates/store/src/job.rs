@@ -3,11 +3,12 @@
 //! Invariants:
 //! 1. Whoever asks is answered exactly once, also when the thread dies: a job that is dropped answers by itself.
 //! 2. The state that travels with a job comes back unless the closure panicked.
-//! 3. At most [`JOBS_WAITING_MAX`] jobs wait in a queue; further callers wait for room without blocking a thread.
+//! 3. Jobs that share a lock run in the order they came; a job that cannot have its locks yet occupies no thread.
+//! 4. At most [`JOBS_WAITING_MAX`] jobs wait in a queue; further callers wait for room without blocking a thread.
 
 use crate::{Error, Locks, Result};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,6 +136,41 @@ pub(crate) struct Queue<J: ?Sized> {
 struct Line<J: ?Sized> {
     jobs: VecDeque<Waiting<J>>,
     closed: bool,
+    /// The locks of the jobs that were taken by [`Queue::pop_free`] and still run.
+    held: HashSet<i64>,
+}
+
+impl<J: ?Sized> Line<J> {
+    /// The first job that no running and no earlier waiting job shares a lock with.
+    fn first_free(&self) -> Option<usize> {
+        let mut earlier: HashSet<i64> = HashSet::new();
+        self.jobs.iter().take(LOOKED_AT_MAX).position(|waiting| {
+            let keys = waiting.locks.keys();
+            let free = keys.iter().all(|key| !self.held.contains(key) && !earlier.contains(key));
+            earlier.extend(keys);
+            free
+        })
+    }
+}
+
+/// The locks of a job that runs; given back when dropped.
+pub(crate) struct Held<'a, J: ?Sized> {
+    queue: &'a Queue<J>,
+    locks: Locks,
+}
+
+impl<J: ?Sized> Drop for Held<'_, J> {
+    fn drop(&mut self) {
+        if self.locks.keys().is_empty() {
+            return;
+        }
+        let mut line = self.queue.line();
+        for key in self.locks.keys() {
+            line.held.remove(key);
+        }
+        drop(line);
+        self.queue.arrival.notify_all();
+    }
 }
 
 impl<J: ?Sized> Queue<J> {
@@ -142,7 +178,7 @@ impl<J: ?Sized> Queue<J> {
     pub(crate) fn new(label: &'static str) -> Queue<J> {
         Queue {
             label,
-            line: Mutex::new(Line { jobs: VecDeque::new(), closed: false }),
+            line: Mutex::new(Line { jobs: VecDeque::new(), closed: false, held: HashSet::new() }),
             arrival: Condvar::new(),
             room: Arc::new(Semaphore::new(JOBS_WAITING_MAX)),
         }
@@ -171,6 +207,24 @@ impl<J: ?Sized> Queue<J> {
                 return Some(self.taken(waiting));
             }
             if line.closed {
+                return None;
+            }
+            line = self.arrival.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next job whose locks are free, for several threads that write at the same time: the database's own locks
+    /// exclude other nodes, but a thread that waits for one could serve another account meanwhile.
+    pub(crate) fn pop_free(&self) -> Option<(Waiting<J>, Held<'_, J>)> {
+        let mut line = self.line();
+        loop {
+            if let Some(waiting) = line.first_free().and_then(|place| line.jobs.remove(place)) {
+                line.held.extend(waiting.locks.keys());
+                self.count(&line);
+                let held = Held { queue: self, locks: waiting.locks.clone() };
+                return Some((self.taken(waiting), held));
+            }
+            if line.closed && line.jobs.is_empty() {
                 return None;
             }
             line = self.arrival.wait(line).unwrap_or_else(PoisonError::into_inner);
@@ -230,6 +284,8 @@ pub(crate) fn measure<T>(
     result
 }
 
+/// How far into a queue a job with free locks is looked for.
+const LOOKED_AT_MAX: usize = 512;
 /// How many jobs may wait in a queue.
 pub(crate) const JOBS_WAITING_MAX: usize = 4096;
 
@@ -275,6 +331,37 @@ mod tests {
         let waiting = std::iter::from_fn(|| queue.pop()).inspect(|waiting| assert_eq!(waiting.locks, Locks::none()));
         assert_eq!(waiting.count(), JOBS_WAITING_MAX, "what waits is still served");
         assert_eq!(late.try_recv(), Ok((Some("state".to_owned()), Err(Error::Closed))), "dropped by this test");
+    }
+
+    #[test]
+    fn a_job_whose_locks_are_taken_lets_others_pass() {
+        let queue: Queue<TestJob> = Queue::new("test");
+        let line: [&[i64]; 7] = [&[1], &[1], &[], &[1, 2], &[2], &[3], &[1]];
+        for locks in line {
+            let locks = Locks::accounts(locks.iter().copied().map(crate::AccountId));
+            let (job, _) = work(|tx, _| Ok(*tx));
+            let mut push = Box::pin(queue.push(job, locks, Location::caller()));
+            assert!(push.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        }
+        queue.close();
+        let pop =
+            || queue.pop_free().map(|(waiting, held)| (waiting.locks.keys().to_vec(), held)).expect("one is free");
+        let (first, first_held) = pop();
+        let (second, _second_held) = pop();
+        let (third, third_held) = pop();
+        assert_eq!([first, second, third], [vec![1], vec![], vec![3]], "nobody overtakes a job with the same lock");
+        assert_eq!(queue.line().first_free(), None);
+        drop(third_held);
+        assert_eq!(queue.line().first_free(), None);
+        drop(first_held);
+        for expected in [vec![1], vec![1, 2]] {
+            let (keys, _held) = pop();
+            assert_eq!(keys, expected);
+        }
+        let (fourth, _fourth_held) = pop();
+        let (fifth, _fifth_held) = pop();
+        assert_eq!([fourth, fifth], [vec![2], vec![1]]);
+        assert!(queue.pop_free().is_none());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str,
 
 /// A writer thread of PostgreSQL: one job, one transaction. The locks are its first statement.
 pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration) {
-    while let Some(Waiting { mut job, name, locks, .. }) = queue.pop() {
+    while let Some((Waiting { mut job, name, locks, .. }, held)) = queue.pop_free() {
         if locks.keys().len() > Locks::MAX {
             let error = Error::Bug(format!("{} locks in one transaction at {name}", locks.keys().len()));
             job.finish(Err(error));
@@ -70,6 +70,7 @@ pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub
         if !sound {
             link.drop_connection();
         }
+        drop(held);
         job.finish(outcome);
     }
 }

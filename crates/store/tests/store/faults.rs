@@ -185,6 +185,22 @@ fn a_file_that_is_no_database_is_said_so() {
 }
 
 #[test]
+fn a_commit_waits_for_the_disk() {
+    let sqlite = TestStore::sqlite(&[]);
+    let modes = sqlite.store.write_blocking(Locks::none(), |tx| {
+        let synchronous = tx.one("PRAGMA synchronous", params![], |row| row.int(0))?;
+        Ok::<_, Error>((synchronous, tx.one("PRAGMA journal_mode", params![], |row| row.text(0))?))
+    });
+    assert_eq!(modes.expect("it is read").value, (2, "wal".to_owned()), "2 is FULL");
+    // The server of the tests is set to acknowledge before the disk does; our connections are not.
+    let postgres = TestStore::postgres(&[]);
+    let mode = postgres.store.write_blocking(Locks::none(), |tx| {
+        tx.one("SELECT current_setting('synchronous_commit')", params![], |row| row.text(0))
+    });
+    assert_eq!(mode.expect("it is read").value, "on");
+}
+
+#[test]
 fn what_was_acknowledged_survives_a_restart() {
     let test = TestStore::sqlite(&[TABLES]);
     for n in 0..20 {

@@ -61,6 +61,7 @@ fn serve(root: &Path) -> (Runtime, String) {
     runtime.spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let service = service.clone();
+            let _ = socket.set_nodelay(true);
             tokio::spawn(async move {
                 let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
                 let _ = served.await;

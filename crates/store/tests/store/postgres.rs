@@ -131,13 +131,20 @@ fn a_lock_excludes_only_its_own() {
         }));
         tokio::task::yield_now().await;
         has_entered.recv().expect("it has the lock");
-        let same = tokio::spawn(test.store.write(Locks::account(AccountId(1)), |tx| raise(tx, AccountId(1))));
+        // More of them than there are threads.
+        let same: Vec<_> = (0..20)
+            .map(|_| tokio::spawn(test.store.write(Locks::account(AccountId(1)), |tx| raise(tx, AccountId(1)))))
+            .collect();
+        tokio::task::yield_now().await;
         let other = test.store.write(Locks::account(AccountId(2)), |tx| raise(tx, AccountId(2)));
         assert_eq!(other.await.expect("another account goes on").value, ModSeq(1));
-        assert!(!same.is_finished(), "the same account waits");
+        assert!(same.iter().all(|job| !job.is_finished()), "the same account waits");
         go.send(()).expect("the holder waits");
         assert_eq!(holder.await.expect("no panic").expect("it commits").value, ModSeq(1));
-        assert_eq!(same.await.expect("no panic").expect("it commits").value, ModSeq(2));
+        for (job, modseq) in same.into_iter().zip(2..) {
+            let raised = job.await.expect("no panic").expect("it commits").value;
+            assert_eq!(raised, ModSeq(modseq), "in the order they came");
+        }
     });
 }
 
