@@ -75,4 +75,4 @@ pub(crate) fn exhausted(session: &Session, budget: &Budget) -> bool {
 }
 
 /// Octets that one job reads from blobs.
-const READ_PER_JOB: u64 = 4 * 1024 * 1024;
+const READ_PER_JOB: u64 = 1024 * 1024;
