@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use common::World;
 use postroad_protocol::{Protocol, Step};
+use postroad_store::{Locks, params};
 use postroad_testkit::TestStore;
 
 /// No job's output is above this: its budget, and a piece that was begun before.
@@ -139,4 +140,59 @@ fn text_is_found_across_pieces() {
         assert!(said.contains(&format!("* SEARCH 1 2\r\nc{border} OK")), "{said}");
     }
     assert!(said.ends_with("* SEARCH 1 2\r\nd OK SEARCH done\r\n* SEARCH\r\ne OK SEARCH done\r\n"), "{said}");
+}
+
+/// Takes the bytes of one message out of the store, as a broken disk would.
+fn lose_bytes(world: &World, size: usize) {
+    let lost = world.store.write_blocking(Locks::none(), move |tx| {
+        tx.execute("DELETE FROM blob WHERE size = $1", params![i64::try_from(size).unwrap_or(0)])
+            .map_err(postroad_mail::Error::from)
+    });
+    assert_eq!(lost.expect("it can be lost").value, 1);
+}
+
+#[test]
+fn a_lost_message_does_not_hide_the_others() {
+    let (_test, mut world) = world();
+    for number in 1..=3 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\n{}\r\n", "x".repeat(number)));
+    }
+    lose_bytes(&world, "Subject: 2\r\n\r\nxx\r\n".len());
+    let said = frugally(
+        &mut world,
+        "a EXAMINE INBOX\r\nb FETCH 1:3 (UID BODY[TEXT])\r\nc FETCH 1:3 (ENVELOPE)\r\nd SEARCH BODY x\r\n",
+    );
+    let said = String::from_utf8(said).expect("text");
+    let told = "* 1 FETCH (UID 1 BODY[TEXT] {3}\r\nx\r\n)\r\n* 3 FETCH (UID 3 BODY[TEXT] {5}\r\nxxx\r\n)\r\nb NO ";
+    assert!(said.contains(told), "{said}");
+    assert_eq!(said.matches(" FETCH (ENVELOPE (").count(), 3);
+    assert!(said.contains("* SEARCH 1 3\r\nd OK"), "{said}");
+}
+
+#[test]
+fn a_message_lost_while_it_is_sent_ends_the_connection() {
+    let (_test, mut world) = world();
+    let message = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(100_000));
+    world.deliver("alice", "INBOX", &[], &message);
+    let mut session = world.logged_in("alice");
+    session.input(b"a EXAMINE INBOX\r\nb FETCH 1 BODY[]\r\nc NOOP\r\n");
+    let mut said = Vec::new();
+    let mut lost = false;
+    loop {
+        let step = session.step();
+        said.extend(session.take_output());
+        if !lost && said.windows(4).any(|window| window == b"BODY") {
+            lose_bytes(&world, message.len());
+            lost = true;
+        }
+        match step {
+            Step::Do(job) => session = world.perform(session, job),
+            Step::Close => break,
+            Step::Read | Step::Wait(_) | Step::StartTls => panic!("it goes on as if nothing had happened"),
+        }
+    }
+    // No tagged answer may be taken for the message's octets.
+    assert!(said.len() < message.len());
+    ends_with(&said, "* BYE a message cannot be read any further\r\n");
+    assert!(!said.windows(4).any(|window| window == b"b NO" || window == b"b OK"));
 }
