@@ -3,11 +3,12 @@
 use crate::error::Reply;
 use crate::session::Session;
 
-/// What is advertised always.
-const ALWAYS: &[&str] = &["LITERAL+", "SASL-IR", "ID", "ENABLE"];
-
-/// What is advertised after login.
-const AFTER_LOGIN: &[&str] = &[
+/// What is advertised always: also before login, because several clients (Python's imaplib) ask only then.
+const ALWAYS: &[&str] = &[
+    "LITERAL+",
+    "SASL-IR",
+    "ID",
+    "ENABLE",
     "IDLE",
     "NAMESPACE",
     "CHILDREN",
@@ -40,9 +41,8 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
         all.push("IMAP4rev2".to_owned());
     }
     all.extend(ALWAYS.iter().map(|name| (*name).to_owned()));
+    all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
     if session.login.is_some() {
-        all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
-        all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
         return all;
     }
     if session.tls.is_none() && session.settings.starttls {

@@ -112,7 +112,12 @@ impl Session {
         match outcome {
             Ok(()) => {
                 self.before = None;
-                self.out.append(&mut self.staged);
+                // Nothing large stays behind in a session that idles.
+                let staged = std::mem::take(&mut self.staged);
+                match self.out.is_empty() {
+                    true => self.out = staged,
+                    false => self.out.extend_from_slice(&staged),
+                }
             }
             Err(error) => self.failed(&error),
         }

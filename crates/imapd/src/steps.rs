@@ -246,11 +246,11 @@ impl Session {
         }
         match access {
             Access::None => {
-                let flow = commands::run_now(self, &command.tag, &command.body);
-                self.bad_commands = 0;
-                if let Some(reply) = flow {
-                    self.answer(&command.tag, &reply);
+                let Some(reply) = commands::run_now(self, &command.tag, &command.body) else { return };
+                if reply.status != Status::Bad {
+                    self.bad_commands = 0;
                 }
+                self.complain(Some(&command.tag), &reply);
             }
             Access::Read | Access::Write => {
                 let writes = access == Access::Write;

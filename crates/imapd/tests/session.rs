@@ -1,0 +1,117 @@
+//! What a transcript cannot show: time, and what a session asks of its loop.
+
+mod common;
+
+use std::time::Duration;
+
+use postroad_imapd::{Job, Outcome, Settings};
+use postroad_mail::Refused;
+use postroad_protocol::{Interrupt, Protocol, Step};
+use postroad_testkit::TestStore;
+
+use common::World;
+
+fn world() -> (TestStore, World) {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let world = World::new(&test);
+    (test, world)
+}
+
+#[test]
+fn patience_is_short_before_login_and_long_in_idle() {
+    let (_test, mut world) = world();
+    let session = world.connect();
+    assert_eq!(session.patience(), Duration::from_secs(90));
+    let session = world.logged_in("alice");
+    assert_eq!(session.patience(), Duration::from_secs(30 * 60));
+    assert_eq!(session.tick_every(), None);
+    let (session, _) = world.say(session, b"s SELECT INBOX\r\ni IDLE\r\n");
+    // Outlook hangs when it is dropped in IDLE.
+    assert!(session.patience() >= Duration::from_secs(60 * 60));
+    assert_eq!(session.tick_every(), Some(Duration::from_secs(120)));
+}
+
+#[test]
+fn a_client_in_idle_hears_that_we_are_still_here() {
+    let (_test, mut world) = world();
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\ni IDLE\r\n");
+    session.tick();
+    let (session, said) = world.say(session, b"");
+    assert_eq!(said, "* OK Still here\r\n");
+    // The tick also finds what no hint told of.
+    world.deliver("alice", "INBOX", &[], "Subject: x\r\n\r\nx\r\n");
+    let mut session = session;
+    session.tick();
+    let (mut session, said) = world.say(session, b"");
+    assert_eq!(said, "* OK Still here\r\n* 1 EXISTS\r\n* 1 RECENT\r\n");
+    session.interrupt(Interrupt::TimedOut);
+    let (mut session, said) = world.say(session, b"");
+    assert_eq!(said, "* BYE autologout: nothing was heard for too long\r\n");
+    assert_eq!(session.step(), Step::Close);
+}
+
+#[test]
+fn a_session_listens_before_it_looks() {
+    let (_test, mut world) = world();
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\ni IDLE\r\n");
+    let Step::Wait(Job::Idle { account, since }) = session.step() else { panic!("IDLE waits") };
+    assert_eq!((account, since.0), (world.accounts["alice"], -1), "the first wait is for anything at all");
+    let (mut session, _) = world.news(session);
+    let Step::Wait(Job::Idle { since: heard, .. }) = session.step() else { panic!("IDLE waits") };
+    assert!(heard.0 > 0, "then for what is newer than what was seen");
+    // News of another mailbox say nothing, and are heard once.
+    world.deliver("alice", "Junk", &[], "Subject: x\r\n\r\nx\r\n");
+    let (mut session, said) = world.news(session);
+    assert_eq!(said, "");
+    let Step::Wait(Job::Idle { since, .. }) = session.step() else { panic!("IDLE waits") };
+    assert!(since > heard, "or the loop would spin");
+}
+
+#[test]
+fn failed_logins_are_held_back_longer_and_longer() {
+    let (_test, world) = world();
+    let settings = Settings { no_delay_on_loopback: false, ..world.settings.clone() };
+    let mut session = world.connect_with(settings, None);
+    let mut delays = Vec::new();
+    for _ in 0..5 {
+        session.input(b"a LOGIN alice@example.test wrong\r\n");
+        let Step::Do(Job::Login(_)) = session.step() else { panic!("a login is to be checked") };
+        session.logged_in(Outcome::Refused(Refused::Wrong));
+        session.take_output();
+        let Step::Do(Job::Pause(delay)) = session.step() else { panic!("the answer is held back") };
+        assert!(session.take_output().is_empty(), "nothing is said before");
+        delays.push(delay.as_secs());
+        session.resumed();
+        assert!(session.take_output().starts_with(b"a NO [AUTHENTICATIONFAILED]"));
+    }
+    assert_eq!(delays, [2, 4, 8, 16, 16]);
+    assert_eq!(session.step(), Step::Close);
+}
+
+#[test]
+fn nothing_is_said_of_a_change_before_it_is_stored() {
+    let (_test, mut world) = world();
+    world.deliver("alice", "INBOX", &[], "Subject: x\r\n\r\nx\r\n");
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    session.input(b"t STORE 1 +FLAGS (\\Deleted)\r\n");
+    let Step::Do(Job::Write(locks, "store")) = session.step() else { panic!("STORE writes") };
+    let now = world.now;
+    // The handler ran to its end, and then COMMIT failed.
+    let (session, stored) = postroad_testkit::wait(world.store.write_with(locks, session, move |tx, session| {
+        postroad_imapd::Session::run_write(session, tx, now)?;
+        Err::<(), _>(postroad_imapd::Error::from(postroad_store::Error::Full("the disk is full".into())))
+    }));
+    let mut session = session.expect("it comes back");
+    assert!(session.take_output().is_empty(), "said before it was stored");
+    session.write_done(stored.map(|stored| stored.receipt));
+    let (session, said) = world.say(session, b"f FETCH 1 FLAGS\r\n");
+    assert_eq!(
+        said,
+        "t NO [UNAVAILABLE] the server has no room left; try again later\r\n\
+         * 1 FETCH (FLAGS (\\Recent))\r\nf OK FETCH done\r\n"
+    );
+    drop(session);
+}
