@@ -1,7 +1,7 @@
 //! The replayer against a toy session: what matches passes, what differs is shown where it differs.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use postroad_protocol::{Interrupt, Protocol, Step, TlsFacts};
@@ -211,6 +211,8 @@ fn the_same_over_tcp() {
             }
         }
     });
-    transcript::check_tcp("S: hello\nC: a\nC: b\nS: a\nS: {*}\nC: bye\nS: bye\n@closed 1\n", |_| address);
+    transcript::check_tcp("S: hello\nC: a\nC: b\nS: a\nS: {*}\nC: bye\nS: bye\n@closed 1\n", |_| {
+        TcpStream::connect(address).map_err(|error| error.to_string())
+    });
     server.join().expect("the server ends");
 }

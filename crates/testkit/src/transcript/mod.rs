@@ -38,6 +38,7 @@ pub use local::{Local, Stage};
 pub use replay::{Outcome, Wire};
 pub use tcp::Remote;
 
+use std::net::TcpStream;
 use std::path::Path;
 
 use postroad_protocol::Protocol;
@@ -67,19 +68,31 @@ pub struct Directive {
 /// # Panics
 /// When the conversation differs from the file.
 pub fn check_file<P: Protocol>(path: impl AsRef<Path>, stage: impl Stage<P>) {
-    check_file_on(path.as_ref(), &mut Local::new(stage));
+    let path = path.as_ref();
+    let outcome = replay::replay(&read(path), &mut Local::new(stage));
+    if outcome.problem.is_some()
+        && outcome.can_update
+        && std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1")
+    {
+        std::fs::write(path, &outcome.updated).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        return;
+    }
+    expect_same(&path.display().to_string(), &outcome);
 }
 
-/// Replays one file over TCP against a running server; `connect` says where a session goes.
+/// Replays one file over TCP against a running server: see [`Remote::new`]. It is never rewritten: what is
+/// right is decided in process.
 ///
 /// # Panics
 /// When the conversation differs from the file.
 pub fn check_file_tcp(
     path: impl AsRef<Path>,
-    connect: impl FnMut(&Open) -> std::net::SocketAddr,
+    connect: impl FnMut(&Open) -> Result<TcpStream, String>,
     directive: impl FnMut(&Directive) -> Result<(), String>,
 ) {
-    check_file_on(path.as_ref(), &mut Remote::new(connect, directive));
+    let path = path.as_ref();
+    let outcome = replay::replay(&read(path), &mut Remote::new(connect, directive));
+    expect_same(&path.display().to_string(), &outcome);
 }
 
 /// Replays a text in process.
@@ -99,7 +112,7 @@ pub fn replay<P: Protocol>(text: &str, stage: impl Stage<P>) -> Outcome {
 ///
 /// # Panics
 /// When the conversation differs from the text.
-pub fn check_tcp(text: &str, connect: impl FnMut(&Open) -> std::net::SocketAddr) {
+pub fn check_tcp(text: &str, connect: impl FnMut(&Open) -> Result<TcpStream, String>) {
     let mut remote =
         Remote::new(connect, |directive: &Directive| Err(format!("@{} is not possible over TCP here", directive.name)));
     expect_same("the transcript", &replay::replay(text, &mut remote));
@@ -134,17 +147,8 @@ pub fn same_text(expected: &str, found: &str) -> Result<(), String> {
     Err(format!("expected:\n{expected}\nfound:\n{found}"))
 }
 
-fn check_file_on(path: &Path, wire: &mut impl Wire) {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let outcome = replay::replay(&text, wire);
-    if outcome.problem.is_some()
-        && outcome.can_update
-        && std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1")
-    {
-        std::fs::write(path, &outcome.updated).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        return;
-    }
-    expect_same(&path.display().to_string(), &outcome);
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn expect_same(name: &str, outcome: &Outcome) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use postroad_protocol::Interrupt;
@@ -26,10 +26,10 @@ struct Connection {
 
 impl<C, D> Remote<C, D>
 where
-    C: FnMut(&Open) -> SocketAddr,
+    C: FnMut(&Open) -> Result<TcpStream, String>,
     D: FnMut(&Directive) -> Result<(), String>,
 {
-    /// `connect` says where a session goes; `directive` does what the transcript's directives say.
+    /// `connect` opens a session's connection, and may bring it as far as the words of `@open` say; `directive` does what the transcript's directives say.
     pub fn new(connect: C, directive: D) -> Remote<C, D> {
         Remote { connect, directive, connections: BTreeMap::new() }
     }
@@ -60,13 +60,11 @@ impl Connection {
 
 impl<C, D> Wire for Remote<C, D>
 where
-    C: FnMut(&Open) -> SocketAddr,
+    C: FnMut(&Open) -> Result<TcpStream, String>,
     D: FnMut(&Directive) -> Result<(), String>,
 {
     fn open(&mut self, open: &Open) -> Result<(), String> {
-        let address = (self.connect)(open);
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)
-            .map_err(|error| format!("connecting to {address}: {error}"))?;
+        let stream = (self.connect)(open)?;
         stream
             .set_read_timeout(Some(PATIENCE))
             .and_then(|()| stream.set_nodelay(true))
