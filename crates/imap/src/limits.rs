@@ -29,7 +29,7 @@ impl Default for Limits {
             literals: 256 * 1024,
             append: 100 * 1024 * 1024,
             swallow: 256 * 1024 * 1024,
-            depth: 50,
+            depth: 100,
             set: 16 * 1024,
             list: 1024,
         }
