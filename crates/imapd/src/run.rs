@@ -196,8 +196,11 @@ impl Session {
             // RFC 9051 §6.3.5 is silent; clients survive the loss of a connection, not of a mailbox.
             return self.say_bye(None, "the selected mailbox was deleted");
         }
-        if let Error::Cut(_) = error {
-            return self.say_bye(None, "a message cannot be read any further");
+        // In the middle of a literal every word would be taken for a part of the message.
+        let in_literal = matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal());
+        if in_literal || matches!(error, Error::Cut(_)) {
+            self.phase = Phase::Closing;
+            return;
         }
         let mut close = false;
         match std::mem::take(&mut self.phase) {

@@ -219,6 +219,14 @@ impl Cursor {
         }
     }
 
+    /// Whether the last job stopped in the middle of a literal.
+    pub(crate) fn is_in_literal(&self) -> bool {
+        match self {
+            Cursor::Fetch(cursor) => cursor.is_in_literal(),
+            Cursor::Start | Cursor::Search(_) | Cursor::Store(_) | Cursor::Select(_) => false,
+        }
+    }
+
     /// SEARCH's cursor, made when first asked for.
     pub(crate) fn search(&mut self) -> &mut crate::search::Cursor {
         if !matches!(self, Cursor::Search(_)) {

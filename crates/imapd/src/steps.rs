@@ -172,8 +172,13 @@ impl Session {
         self.now_writer().untagged(Status::Ok, Some(&code), "Postroad is ready");
     }
 
-    /// `* BYE`, then the end.
+    /// `* BYE`, then the end. In the middle of a literal only the end: every word would be taken for a part of
+    /// the message.
     pub(crate) fn say_bye(&mut self, code: Option<ResponseCode>, text: &str) {
+        if matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal()) {
+            self.phase = Phase::Closing;
+            return;
+        }
         self.now_writer().untagged(Status::Bye, code.as_ref(), text);
         self.phase = Phase::Closing;
     }

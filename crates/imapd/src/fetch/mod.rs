@@ -54,6 +54,13 @@ pub(crate) struct Cursor {
     damage: Option<Error>,
 }
 
+impl Cursor {
+    /// Whether a job stopped in a message, of which a part has been sent.
+    pub(crate) fn is_in_literal(&self) -> bool {
+        self.message.is_some()
+    }
+}
+
 /// One job of FETCH.
 pub(crate) fn read(session: &mut Session, tx: &ReadTx, fetch: &Fetch, cursor: &mut Cursor) -> Result<Flow, Error> {
     let plan = match cursor.plan.take() {
