@@ -8,9 +8,10 @@ use postroad_smtp::{Identity, Reply, Verdict};
 use postroad_store::Locks;
 use tokio::time::{Instant, sleep};
 
-use crate::inbound::{Inbound, Session};
+use crate::inbound::{Inbound, Session, connection};
 use crate::replies;
 use crate::state::Login;
+use crate::story::Story;
 
 impl Inbound {
     /// Verifies credentials.
@@ -29,7 +30,9 @@ impl Inbound {
             Err(Failed::Refused(refused)) => {
                 tracing::info!(%remote, login, mechanism, ?refused, "a login failed");
                 metrics::counter!("postroad_logins_failed_total", "service" => "smtp").increment(1);
-                self.punish(session).await.unwrap_or_else(|| Verdict::Refuse(refusal(refused)))
+                let reply = refusal(refused);
+                self.tell(session, mechanism, &login, &reply);
+                self.punish(session).await.unwrap_or(Verdict::Refuse(reply))
             }
             Err(Failed::Mail(error)) => {
                 replies::log(&error, "verifying a login");
@@ -41,6 +44,16 @@ impl Inbound {
                 ))
             }
         }
+    }
+
+    /// A failed login is a story of its own: "why can I not send?" is answered by the login's name.
+    fn tell(&self, session: &Session, mechanism: &str, login: &str, reply: &Reply) {
+        let now = (self.clock)();
+        let mut story = Story::begin();
+        story.key(login);
+        story.note(now, "connected", connection(session));
+        story.note(now, "refused", format_args!("AUTH {mechanism} as {login}: {reply}"));
+        self.stories.tell(story);
     }
 
     async fn verify(&self, check: Check) -> Result<Authenticated, Failed> {

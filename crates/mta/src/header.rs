@@ -177,4 +177,32 @@ mod tests {
             assert_eq!(String::from_utf8(block).expect("ASCII"), after);
         }
     }
+
+    /// Whatever the bytes: what is not named stays, in order and byte for byte; what is named is gone; what
+    /// is added is there.
+    #[test]
+    fn fuzz_edit() {
+        // Random bytes are hardly ever a header; these pieces often are.
+        const PIECES: [&str; 12] =
+            ["a: ", "x-y: ", "bcc:", "From: ", "\r\n", "\r\n", "\n", "\r", " ", "z", ": ", "\0é"];
+        bolero::check!().with_type::<Vec<u8>>().with_iterations(5_000).for_each(|bytes| {
+            let block: Vec<u8> =
+                bytes.iter().flat_map(|byte| PIECES[usize::from(*byte) % PIECES.len()].bytes()).collect();
+            let block = &block;
+            let mut same = block.clone();
+            edit(&mut same, &Edits::default());
+            assert_eq!(&same, block);
+            let edits =
+                Edits { remove: vec!["a", "Bcc"], remove_prefix: vec!["x-"], add: vec!["Date: today\r\n".to_owned()] };
+            let goes = |field: &Field<'_>| field.is("a") || field.is("Bcc") || starts_with(field.name, "x-");
+            let mut edited = block.clone();
+            edit(&mut edited, &edits);
+            let stays: Vec<u8> =
+                fields(block).filter(|field| !goes(field)).flat_map(|field| field.raw.to_vec()).collect();
+            assert!(edited.starts_with(&stays));
+            assert!(edited[stays.len()..].windows(13).any(|bytes| bytes == b"Date: today\r\n"));
+            assert!(!fields(&edited).any(|field| goes(&field)), "{:?}", String::from_utf8_lossy(&edited));
+            let _ = review(block);
+        });
+    }
 }

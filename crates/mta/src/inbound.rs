@@ -30,7 +30,7 @@ pub struct Inbound {
     pub(crate) clock: Clock,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) verifiers: Arc<Semaphore>,
-    stories: Stories,
+    pub(crate) stories: Stories,
 }
 
 impl Inbound {
@@ -261,7 +261,7 @@ fn lead(tx: &ReadTx, path: &ForwardPath, size: u64) -> postroad_mail::Result<(Re
 }
 
 /// The first event of a story: who it was, how, and as whom.
-fn connection(session: &Session) -> String {
+pub(crate) fn connection(session: &Session) -> String {
     let peer = session.peer();
     let role = role_name(session.role());
     let mut text = format!("{role} from {} to {}", peer.remote, peer.local);

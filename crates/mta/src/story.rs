@@ -18,6 +18,8 @@ const AT_ONCE: usize = 256;
 const MAX_EVENTS: usize = 2_000;
 /// Longest detail in bytes: the rest is cut off.
 const MAX_DETAIL: usize = 2_000;
+/// Longest key in bytes: a longer Message-ID would not fit into an index.
+const MAX_KEY: usize = 1_000;
 /// Words that a story can be found by.
 const MAX_KEYS: usize = 2_000;
 
@@ -53,7 +55,7 @@ impl Story {
         }
         let mut detail = match self.events.len() {
             MAX_EVENTS => "and more that is not written down".to_owned(),
-            _ => detail.to_string(),
+            _ => printable(&detail.to_string()),
         };
         if detail.len() > MAX_DETAIL {
             detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
@@ -64,8 +66,8 @@ impl Story {
 
     /// Adds a word that the story can be found by: an address or a Message-ID, in lower case.
     pub(crate) fn key(&mut self, key: impl Display) {
-        let key = key.to_string().to_lowercase();
-        if !key.is_empty() && self.keys.len() < MAX_KEYS && !self.keys.contains(&key) {
+        let key = printable(&key.to_string()).to_lowercase();
+        if !key.is_empty() && key.len() <= MAX_KEY && self.keys.len() < MAX_KEYS && !self.keys.contains(&key) {
             self.keys.push(key);
         }
     }
@@ -80,6 +82,11 @@ impl Story {
         }
         Ok(())
     }
+}
+
+/// What strangers wrote goes into a text column and onto terminals: no control characters, no NUL.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Where stories without a delivery go. Clones lead to the same [`Scribe`].
