@@ -55,8 +55,9 @@ fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Listed]) -> Vec<(Mail
     if !list.selection.recursive_match {
         return lines;
     }
-    // RFC 5258 §3.1: RECURSIVEMATCH also tells the parents of what is selected, for those who cannot see it.
-    for listed in all.iter().filter(|listed| selected(list, listed)) {
+    // RFC 9051 §6.3.9.6: RECURSIVEMATCH also tells the parents of what is selected, but only for what is not
+    // told itself: the rest would be redundant.
+    for listed in all.iter().filter(|listed| selected(list, listed) && !matches(&listed.name)) {
         for parent in listed.name.ancestors().filter(&matches) {
             let place = *places.entry(parent.clone()).or_insert_with(|| {
                 let own = all.iter().find(|other| other.name == parent);

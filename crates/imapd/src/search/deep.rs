@@ -241,9 +241,15 @@ fn between(octets: &[u8], first: bool, last: bool) -> &[u8] {
     }
     if !last {
         let tail = inner.iter().rev().take(3).take_while(|byte| is_inner(byte)).count();
-        let lead = inner.len() - tail;
-        if lead > 0 && inner[lead - 1] >= 0xc0 {
-            inner = &inner[..lead - 1];
+        let head = inner.len() - tail;
+        let whole = match head.checked_sub(1).map(|at| inner[at]) {
+            Some(0xc0..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xff) => 4,
+            Some(0..=0xbf) | None => 0,
+        };
+        if tail + 1 < whole {
+            inner = &inner[..head - 1];
         }
     }
     inner
