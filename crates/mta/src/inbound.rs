@@ -1,13 +1,12 @@
 //! The world of SMTP and LMTP sessions: which stage is answered where.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use postroad_mail::{Address, LoginCache, Resolution, addresses, deliver, domains, resolve};
 use postroad_net::{Bans, Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
-use postroad_store::{AccountId, ReadTx, Store, Timestamp};
+use postroad_store::{ReadTx, Store, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::policy::{connect, mail, rcpt};
@@ -61,7 +60,7 @@ pub fn session(
 
 impl World<Session> for Inbound {
     async fn perform(&self, mut session: Session, stage: Stage) -> Result<Session, Fatal> {
-        let (name, begun) = (label(&stage), Instant::now());
+        let name = label(&stage);
         let verdict = match stage {
             Stage::Connect => self.connect(&session),
             Stage::Helo => Verdict::Accept,
@@ -82,7 +81,7 @@ impl World<Session> for Inbound {
                 Verdict::Accept
             }
         };
-        count(session.role(), name, &verdict, begun);
+        count(session.role(), name, &verdict);
         session.verdict(verdict);
         Ok(session)
     }
@@ -108,35 +107,28 @@ impl Inbound {
         story.key(&path);
         session.world.story = Some(story);
         let decision = self.decide_sender(session, &from).await;
-        match decision {
-            Ok(mail::Sender::Plain) => Ok(()),
-            Ok(mail::Sender::OursWithoutLogin) => {
-                if let Some(story) = &mut session.world.story {
-                    story.note(now, "remark", "the sender's domain is ours, but nobody logged in");
-                }
-                Ok(())
-            }
-            Err(reply) => {
-                session.world.refused(now, "MAIL FROM", &reply);
-                session.world.end_transaction();
-                Err(reply)
-            }
+        if let Err(reply) = &decision {
+            session.world.refused(now, "MAIL FROM", reply);
+            session.world.end_transaction();
         }
+        decision
     }
 
-    // Exclusive access, since what is borrowed across a wait would have to be shared between threads otherwise.
-    async fn decide_sender(&self, session: &mut Session, from: &MailFrom) -> Result<mail::Sender, Reply> {
+    /// One look into the store at most: none for strangers, and none for an account's own address.
+    async fn decide_sender(&self, session: &mut Session, from: &MailFrom) -> Result<(), Reply> {
         let (role, login) = (session.role(), login(session).cloned());
-        let owned = match &from.path {
-            None => false,
-            Some(path) => {
-                let path = path.clone();
-                let account = login.as_ref().map(|login| login.account);
-                self.look(move |tx| owns_sender(tx, account, &path)).await?
+        let path = from.path.as_ref();
+        let address = path.and_then(|path| Address::new(path.local(), path.domain()?).ok());
+        let owned = match (&login, address) {
+            (Some(login), Some(address)) if login.address == address => true,
+            (Some(login), Some(address)) => {
+                let account = login.account;
+                self.look(move |tx| addresses::may_send_as(tx, account, &address)).await?
             }
+            (Some(_), None) | (None, _) => false,
         };
         let login = login.as_ref().map(|login| login.name.as_str());
-        mail::decide(mail::Facts { role, login, sender: from.path.as_ref(), owned })
+        mail::decide(mail::Facts { role, login, sender: path, owned })
     }
 
     async fn rcpt(&self, session: &mut Session, to: RcptTo) -> Verdict {
@@ -164,6 +156,7 @@ impl Inbound {
         }
     }
 
+    // Exclusive access, since what is borrowed across a wait would have to be shared between threads otherwise.
     async fn decide_recipient(&self, session: &mut Session, to: &RcptTo) -> Result<Accepted, rcpt::Refused> {
         let sender = session.sender();
         let size = sender.and_then(|sender| sender.size).unwrap_or(0);
@@ -171,8 +164,18 @@ impl Inbound {
         let (authenticated, recipients) = (login(session).is_some(), session.world.recipients.len());
         let targets = session.world.recipients.iter().map(|known| known.targets.len() + known.remote.len()).sum();
         let path = to.path.clone();
-        let look = self.look(move |tx| lead(tx, &path, size)).await;
-        let (resolution, has_room) = look.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
+        // Looked up with the first recipient, since each look has its price.
+        let stranger = sender.and_then(|sender| sender.path.as_ref()?.domain().map(str::to_owned)).filter(|_| {
+            role == Role::Relay && !authenticated && !std::mem::replace(&mut session.world.sender_seen, true)
+        });
+        let look = self.look(move |tx| {
+            let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
+            Ok((forged, lead(tx, &path, size)?))
+        });
+        let (forged, (resolution, has_room)) = look.await.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
+        if forged && let Some(story) = &mut session.world.story {
+            story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
+        }
         rcpt::decide(rcpt::Facts {
             role,
             authenticated,
@@ -208,18 +211,6 @@ impl Inbound {
             replies::log(&error, "looking up an address");
             replies::mail_failed(&error, self.settings.full_mailbox)
         })
-    }
-}
-
-/// With a login: whether it may send as this. Without: whether the domain is ours.
-fn owns_sender(tx: &ReadTx, account: Option<AccountId>, path: &postroad_smtp::Address) -> postroad_mail::Result<bool> {
-    let Some(domain) = path.domain() else { return Ok(false) };
-    match account {
-        Some(account) => match Address::new(path.local(), domain) {
-            Ok(address) => addresses::may_send_as(tx, account, &address),
-            Err(_) => Ok(false),
-        },
-        None => is_ours(tx, domain),
     }
 }
 
@@ -324,7 +315,8 @@ pub(crate) fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn count(role: Role, stage: &'static str, verdict: &Verdict, begun: Instant) {
+/// How long stages take, the loop records under the same labels.
+fn count(role: Role, stage: &'static str, verdict: &Verdict) {
     let outcome = match verdict {
         Verdict::Accept | Verdict::AcceptWith(_) | Verdict::Authenticated(_) => "accepted",
         Verdict::Refuse(reply) | Verdict::Close(reply) if reply.is_transient() => "deferred",
@@ -334,8 +326,6 @@ fn count(role: Role, stage: &'static str, verdict: &Verdict, begun: Instant) {
         Verdict::PerRecipient(_) => "refused",
     };
     let role = role_name(role);
-    metrics::histogram!("postroad_smtp_stage_seconds", "role" => role, "stage" => stage)
-        .record(begun.elapsed().as_secs_f64());
     // Pieces of messages would only tell how large the messages were.
     if stage != "body" || outcome != "accepted" {
         metrics::counter!("postroad_smtp_verdicts_total", "role" => role, "stage" => stage, "outcome" => outcome)

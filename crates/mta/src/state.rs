@@ -17,6 +17,8 @@ pub struct State {
     pub(crate) story: Option<Story>,
     /// As many as the session has accepted recipients, in the same order.
     pub(crate) recipients: Vec<Accepted>,
+    /// Whether it was looked up who the sender of the transaction is.
+    pub(crate) sender_seen: bool,
     /// The message under way.
     pub(crate) body: Option<Body>,
     /// Unknown recipients so far.
@@ -66,6 +68,7 @@ impl State {
             logged_in: None,
             story: None,
             recipients: Vec::new(),
+            sender_seen: false,
             body: None,
             unknown: 0,
             failed_logins: 0,
@@ -77,6 +80,7 @@ impl State {
     pub(crate) fn end_transaction(&mut self) {
         self.body = None;
         self.recipients.clear();
+        self.sender_seen = false;
         if let Some(story) = self.story.take() {
             self.stories.tell(story);
         }

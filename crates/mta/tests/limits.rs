@@ -127,7 +127,7 @@ fn a_lost_database_is_told_and_comes_back() {
     let text = "S: 220 {*}\nC: EHLO x.test\nS*: 250 {*}\n\
         C: MAIL FROM:<x@x.test>\nC: RCPT TO:<alice@example.test>\nC: DATA\nS: 250 {*}\nS: 250 {*}\nS: 354 {*}\n\
         @stop\nC: Subject: lost\nC: \nC: .\nS: 451 4.3.{*}\n\
-        C: MAIL FROM:<x@x.test>\nS: 451 4.3.{*}\n\
+        C: MAIL FROM:<x@x.test>\nS: 250 {*}\nC: RCPT TO:<alice@example.test>\nS: 451 4.3.{*}\nC: RSET\nS: 250 {*}\n\
         @start\n@healthy\n\
         C: MAIL FROM:<x@x.test>\nC: RCPT TO:<alice@example.test>\nC: DATA\nS: 250 {*}\nS: 250 {*}\nS: 354 {*}\n\
         C: Subject: kept\nC: \nC: .\nS: 250 2.0.0 {*}\n\
