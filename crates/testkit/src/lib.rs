@@ -10,6 +10,7 @@
 //! - [`clock`]: time that moves when the test says so.
 
 pub mod clock;
+mod janitor;
 pub mod ports;
 pub mod postgres;
 pub mod process;

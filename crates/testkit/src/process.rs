@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::janitor::Janitor;
 use crate::ports::PortOffset;
 
 /// A running program. Construct with [`Process::quickstart`] or [`Process::start`].
@@ -20,18 +21,19 @@ pub struct Process {
     child: Option<Child>,
     said: Arc<Mutex<Vec<String>>>,
     ports: Option<PortOffset>,
-    folder: Option<tempfile::TempDir>,
+    folder: Option<(PathBuf, Janitor)>,
 }
 
 impl Process {
     /// Starts `program quickstart` with a fresh data folder, free ports and `password` for alice and bob, and
     /// waits for its `ready`. `more` is appended to the command line, for example `["--database", url]`.
     pub fn quickstart(program: impl AsRef<Path>, password: &str, more: &[&str]) -> Process {
-        let folder =
-            tempfile::Builder::new().prefix("postroad-data-").tempdir().expect("a temporary folder can be made");
+        let made = tempfile::Builder::new().prefix("postroad-data-").tempdir();
+        let folder = made.expect("a temporary folder can be made").keep();
+        let janitor = Janitor::of(&folder);
         let ports = PortOffset::find();
         let mut arguments: Vec<OsString> = vec!["quickstart".into(), "--data".into()];
-        arguments.push(folder.path().into());
+        arguments.push(folder.clone().into());
         arguments.push("--port-offset".into());
         arguments.push(ports.offset().to_string().into());
         arguments.push("--password".into());
@@ -43,7 +45,7 @@ impl Process {
             child: None,
             said: Arc::default(),
             ports: Some(ports),
-            folder: Some(folder),
+            folder: Some((folder, janitor)),
         };
         process.start_again();
         process
@@ -87,7 +89,8 @@ impl Process {
 
     /// The data folder of a quickstart.
     pub fn data(&self) -> &Path {
-        self.folder.as_ref().expect("only a quickstart has a folder of its own").path()
+        let (folder, _) = self.folder.as_ref().expect("only a quickstart has a folder of its own");
+        folder
     }
 
     /// What it printed so far on both outputs, the last lines of it.

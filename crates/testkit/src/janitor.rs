@@ -1,0 +1,51 @@
+//! Removes a folder when this process ends, however it ends: a shell waits for the end of a pipe that this
+//! process holds. Folders of values that are never dropped (statics, killed tests) go this way.
+
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// Removes its folder when dropped, or when the process ends.
+#[derive(Debug)]
+pub(crate) struct Janitor {
+    child: Child,
+    held: Option<ChildStdin>,
+}
+
+impl Janitor {
+    pub(crate) fn of(folder: &Path) -> Janitor {
+        let mut child = Command::new("sh")
+            .args(["-c", SWEEP, "janitor"])
+            .arg(folder)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("sh is installed");
+        let held = child.stdin.take();
+        Janitor { child, held }
+    }
+}
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that is being killed may still write while the first sweep goes on.
+const SWEEP: &str = r#"trap '' INT HUP TERM; read -r _; rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_goes_with_its_janitor() {
+        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        std::fs::write(folder.join("file"), "content").expect("it can be written");
+        let janitor = Janitor::of(&folder);
+        assert!(folder.exists());
+        drop(janitor);
+        assert!(!folder.exists());
+    }
+}
