@@ -129,10 +129,8 @@ impl Session {
     /// it is made safe. Blocks. `upload` is called at most once: `|| store.upload()`. When it fails the client
     /// is told, and what comes back is for the log.
     pub fn run_disk(&mut self, upload: impl FnOnce() -> Upload) -> Option<String> {
-        let Phase::Appending(mut appending) = std::mem::take(&mut self.phase) else { return None };
-        let took = take(&mut appending, upload);
-        self.phase = Phase::Appending(appending);
-        let error = took.err()?;
+        let Phase::Appending(appending) = &mut self.phase else { return None };
+        let error = take(appending, upload).err()?;
         self.failed(&error);
         error.log()
     }

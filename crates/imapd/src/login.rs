@@ -25,6 +25,12 @@ pub(crate) struct Authenticating {
     exchange: Exchange,
 }
 
+impl Authenticating {
+    pub(crate) fn tag(&self) -> &Tag {
+        &self.tag
+    }
+}
+
 /// `LOGIN user password`.
 pub(crate) fn login(session: &mut Session, tag: &Tag, user: &str, password: &Bytes) -> Option<Reply> {
     if !session.may_send_password() {
@@ -101,7 +107,9 @@ impl Session {
 
     /// The outcome of [`crate::Job::Login`].
     pub fn logged_in(&mut self, outcome: Outcome) {
-        let Phase::LoggingIn(tag, _) = std::mem::take(&mut self.phase) else { return };
+        let Phase::LoggingIn(tag, _) = &self.phase else { return };
+        let tag = tag.clone();
+        self.phase = Phase::Ready;
         let refused = match outcome {
             Outcome::Granted(login) => {
                 self.login = Some(login);
@@ -132,9 +140,10 @@ impl Session {
 
     /// The outcome of [`crate::Job::Pause`].
     pub fn resumed(&mut self) {
-        if let Phase::Penalty(tag, reply, _) = std::mem::take(&mut self.phase) {
-            self.login_refused(&tag, &reply);
-        }
+        let Phase::Penalty(tag, reply, _) = &self.phase else { return };
+        let (tag, reply) = (tag.clone(), reply.clone());
+        self.phase = Phase::Ready;
+        self.login_refused(&tag, &reply);
     }
 
     fn login_refused(&mut self, tag: &Tag, reply: &Reply) {

@@ -71,3 +71,5 @@ pub(crate) const UNSEEN_COUNTED_MAX: u32 = 10_000;
 pub(crate) const RECENT_COUNTED_MAX: u32 = 1_000;
 /// EXPUNGE responses of one job.
 pub(crate) const EXPUNGES_PER_JOB: usize = 20_000;
+/// Octets of all patterns of one LIST: each is tried on each mailbox, and costs its length times the name's.
+pub(crate) const PATTERN_OCTETS_MAX: usize = 4 * 1024;

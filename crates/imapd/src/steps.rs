@@ -295,16 +295,27 @@ impl Session {
     }
 
     fn refused(&mut self, refused: &Refused) {
-        if let Phase::Appending(_) | Phase::Authenticating(_) | Phase::Idle(_) = self.phase {
-            self.phase = Phase::Ready;
-        }
+        // A line that was no command belongs to the command that asked for it.
+        let asked = match &self.phase {
+            Phase::Appending(_) => None,
+            Phase::Authenticating(authenticating) => Some(authenticating.tag().clone()),
+            Phase::Idle(idle) => Some(idle.tag.clone()),
+            Phase::Greeting
+            | Phase::Ready
+            | Phase::Working(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::StartTls
+            | Phase::Closing => None,
+        };
+        self.phase = Phase::Ready;
         let text = refused.why.to_string();
         let reply = match &refused.why {
             Refusal::LineTooLong | Refusal::Append(_) => Reply::bad(text),
             Refusal::LiteralTooBig => Reply::new(Status::Bad, Some(ResponseCode::TooBig), text),
             Refusal::MessageTooBig => Reply::no(ResponseCode::TooBig, text),
         };
-        self.complain(refused.tag.as_ref(), &reply);
+        self.complain(refused.tag.as_ref().or(asked.as_ref()), &reply);
         if refused.close {
             self.say_bye(None, "cannot go on after that");
         }

@@ -115,3 +115,29 @@ fn nothing_is_said_of_a_change_before_it_is_stored() {
     );
     drop(session);
 }
+
+#[test]
+fn a_line_too_long_is_answered_with_the_tag_of_the_command_that_asked() {
+    let (_test, mut world) = world();
+    let session = world.logged_in("alice");
+    let (session, _) = world.say(session, b"i IDLE\r\n");
+    let (session, said) = world.say(session, &b"x".repeat(70_000));
+    assert_eq!(said, "i BAD the line is too long\r\n");
+    let (_, said) = world.say(session, b"\r\nn NOOP\r\n");
+    assert_eq!(said, "n OK NOOP done\r\n");
+    let session = world.connect();
+    let (session, _) = world.say(session, b"a AUTHENTICATE PLAIN\r\n");
+    let (session, said) = world.say(session, &b"x".repeat(20_000));
+    assert_eq!(said, "a BAD the line is too long\r\n");
+    let (_, said) = world.say(session, b"\r\nn NOOP\r\n");
+    assert_eq!(said, "n OK NOOP done\r\n");
+}
+
+#[test]
+fn the_patterns_of_a_list_are_bounded() {
+    let (_test, mut world) = world();
+    let session = world.logged_in("alice");
+    let patterns = format!("\"{}\" ", "%*".repeat(400)).repeat(6);
+    let (_, said) = world.say(session, format!("l LIST \"\" ({})\r\n", patterns.trim_end()).as_bytes());
+    assert_eq!(said, "l NO [LIMIT] the patterns of one LIST are too long\r\n");
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use postroad_imap::command::{List, StatusItem};
 use postroad_imap::encode::{ListExtra, ListResponse, MailboxAttribute};
-use postroad_imap::{Pattern, SpecialUse};
+use postroad_imap::{Pattern, ResponseCode, SpecialUse};
 use postroad_mail::mailboxes::{self, Listed};
 use postroad_mail::{MailboxName, Role};
 use postroad_store::ReadTx;
@@ -15,6 +15,7 @@ use super::status;
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
+use crate::settings::PATTERN_OCTETS_MAX;
 
 pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flow, Error> {
     let done = Ok(Flow::Done(Reply::ok(if list.xlist { "XLIST done" } else { "LIST done" })));
@@ -23,6 +24,10 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flo
         let root = ListResponse { attributes: &[MailboxAttribute::NoSelect], name: None, extra: &[] };
         session.writer().list_as(list, &root);
         return done;
+    }
+    let octets: usize = list.patterns.iter().map(|pattern| pattern.len() + list.reference.len()).sum();
+    if octets > PATTERN_OCTETS_MAX {
+        return Err(Error::no(ResponseCode::Limit, "the patterns of one LIST are too long"));
     }
     let patterns: Vec<Pattern> =
         list.patterns.iter().filter(|text| !text.is_empty()).map(|text| Pattern::new(&list.reference, text)).collect();
