@@ -199,3 +199,93 @@ fn promises(round: u32, ledger: &Inside, now: &[Seen]) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Append, Copy, Message};
+
+    fn entry(content: i64, id: &str) -> Entry {
+        Entry { content, message_id: format!("{id}@crash.test"), modseq: content, fresh: None }
+    }
+
+    fn folder(entries: &[(u32, i64, &str)]) -> Folder {
+        let entries = entries.iter().map(|(uid, content, id)| (*uid, entry(*content, id))).collect();
+        Folder { uidvalidity: 1, uidnext: 100, entries }
+    }
+
+    fn inbox(entries: &[(u32, i64, &str)]) -> Seen {
+        Seen { modseq: 50, inbox: folder(entries), ..Seen::default() }
+    }
+
+    fn fails(check: impl FnOnce()) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+    }
+
+    #[test]
+    fn what_must_not_happen_is_seen() {
+        let message = |acknowledged: &[usize]| Inside {
+            messages: [(
+                "m@crash.test".to_owned(),
+                Message { recipients: vec![0, 1], body: 1, acknowledged: acknowledged.to_vec() },
+            )]
+            .into(),
+            ..Inside::default()
+        };
+        let (there, nothing) = (inbox(&[(1, 1, "m")]), inbox(&[]));
+        let twice = inbox(&[(1, 1, "m"), (2, 2, "m")]);
+        for (acknowledged, now, wrong) in [
+            (true, [&there, &there], false),
+            (true, [&there, &nothing], true),
+            (true, [&nothing, &nothing], true),
+            (true, [&twice, &there], true),
+            (false, [&nothing, &nothing], false),
+            (false, [&there, &there], false),
+            (false, [&nothing, &there], true),
+        ] {
+            let ledger = message(if acknowledged { &[0, 1] } else { &[] });
+            let now: Vec<Seen> = now.into_iter().cloned().collect();
+            assert_eq!(fails(|| deliveries(1, &ledger, &now)), wrong, "{acknowledged}");
+        }
+        assert!(fails(|| deliveries(1, &Inside::default(), &[there])), "nobody sent it");
+    }
+
+    #[test]
+    fn lost_and_renumbered_entries_are_seen() {
+        let before = Folder { uidnext: 3, ..folder(&[(1, 11, "a"), (2, 12, "b")]) };
+        for (now, wrong) in [
+            (folder(&[(1, 11, "a"), (2, 12, "b"), (3, 60, "c")]), false),
+            (folder(&[(1, 11, "a")]), true),
+            (folder(&[(1, 11, "a"), (2, 13, "b")]), true),
+            (folder(&[(1, 11, "a"), (2, 12, "b"), (3, 40, "c")]), true),
+            (Folder { uidnext: 2, ..before.clone() }, true),
+            (Folder { uidvalidity: 2, ..before.clone() }, true),
+        ] {
+            assert_eq!(fails(|| grows("here", 50, &before, &now)), wrong, "{:?}", now.entries.keys());
+        }
+        let old = Folder { uidnext: 10, ..before };
+        assert!(fails(|| grows("here", 50, &old, &folder(&[(1, 11, "a"), (2, 12, "b"), (3, 60, "c")]))));
+    }
+
+    #[test]
+    fn broken_promises_are_seen() {
+        let promised = Some(Uid { uidvalidity: 1, uid: 7 });
+        let append = |promised| Inside {
+            appends: [("d@crash.test".to_owned(), Append { account: 0, promised })].into(),
+            ..Inside::default()
+        };
+        let drafts = |entries: &[(u32, i64, &str)]| vec![Seen { drafts: folder(entries), ..Seen::default() }];
+        assert!(!fails(|| promises(1, &append(promised.clone()), &drafts(&[(7, 1, "d")]))));
+        assert!(fails(|| promises(1, &append(promised.clone()), &drafts(&[(8, 1, "d")]))));
+        assert!(fails(|| promises(1, &append(promised), &drafts(&[]))));
+        assert!(fails(|| promises(1, &append(None), &drafts(&[(7, 1, "d"), (8, 1, "d")]))));
+        let copied = |content| {
+            let archive = folder(&[(5, content, "m")]);
+            let seen = Seen { inbox: folder(&[(1, 1, "m")]), archive, ..Seen::default() };
+            let copy = Copy { account: 0, source: 1, target: Uid { uidvalidity: 1, uid: 5 } };
+            let ledger = Inside { copies: vec![copy], ..Inside::default() };
+            fails(move || promises(1, &ledger, &[seen]))
+        };
+        assert!(!copied(1) && copied(2));
+    }
+}
