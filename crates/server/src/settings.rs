@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
     pub(crate) imap: ImapSettings,
+    pub(crate) http: HttpSettings,
     pub(crate) retention: RetentionSettings,
     pub(crate) log: LogSettings,
 }
@@ -116,6 +117,12 @@ pub(crate) struct ImapSettings {
     pub(crate) rev2: bool,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct HttpSettings {
+    pub(crate) insiders: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct RetentionSettings {
@@ -175,6 +182,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("smtp.auth-equals-line", "Also offer AUTH= in the old spelling that some old clients look for."),
     key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
+    key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
     key("retention.trace-days", "The story of a message is kept for so many days."),
     key("log.format", "human or json."),
@@ -194,6 +202,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             smtp: SmtpSettings::default(),
             imap: ImapSettings::default(),
+            http: HttpSettings::default(),
             retention: RetentionSettings::default(),
             log: LogSettings::default(),
         }

@@ -16,13 +16,9 @@ use crate::worlds::{ImapWorld, Logins, Pop3World};
 
 /// What sessions of all services are made from.
 pub(super) struct Parts {
+    settings: Settings,
     inbound: Arc<Inbound>,
-    relay: Arc<postroad_smtp::Settings>,
-    submission: Arc<postroad_smtp::Settings>,
-    lmtp: Arc<postroad_smtp::Settings>,
-    imap: Arc<postroad_imapd::Settings>,
     imap_world: Arc<ImapWorld>,
-    pop3: Arc<postroad_pop3d::Settings>,
     pop3_world: Arc<Pop3World>,
     site: Arc<postroad_web::Site>,
 }
@@ -39,13 +35,9 @@ impl Parts {
         let logins = Logins::new(store.clone(), Arc::clone(&cache), Arc::clone(&bans));
         let clock = Arc::new(Timestamp::now);
         Parts {
+            settings: settings.clone(),
             inbound: Arc::new(Inbound::new(store.clone(), mta(settings), cache, Some(bans), clock, stories)),
-            relay: Arc::new(smtp(settings, Role::Relay)),
-            submission: Arc::new(smtp(settings, Role::Submission)),
-            lmtp: Arc::new(smtp(settings, Role::Lmtp)),
-            imap: Arc::new(imap(settings)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
-            pop3: Arc::new(pop3(settings)),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),
         }
@@ -53,18 +45,19 @@ impl Parts {
 
     /// Serves a bound listener until the door's stop.
     pub(super) fn serve(&self, running: &mut JoinSet<()>, service: Service, bound: Bound, door: Door) {
+        let starttls = bound.listener.tls == TlsMode::StartTls;
         match service {
-            Service::Smtp => self.smtp(running, bound, door, &self.relay),
-            Service::Submission => self.smtp(running, bound, door, &self.submission),
-            Service::Lmtp => self.smtp(running, bound, door, &self.lmtp),
+            Service::Smtp => self.smtp(running, bound, door, Role::Relay),
+            Service::Submission => self.smtp(running, bound, door, Role::Submission),
+            Service::Lmtp => self.smtp(running, bound, door, Role::Lmtp),
             Service::Imap => {
-                let settings = Arc::clone(&self.imap);
+                let settings = Arc::new(imap(&self.settings, starttls));
                 running.spawn(serve(bound, door, Arc::clone(&self.imap_world), move |arrival| {
                     postroad_imapd::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
             }
             Service::Pop3 => {
-                let settings = Arc::clone(&self.pop3);
+                let settings = Arc::new(pop3(&self.settings, starttls));
                 running.spawn(serve(bound, door, Arc::clone(&self.pop3_world), move |arrival| {
                     postroad_pop3d::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
@@ -75,9 +68,9 @@ impl Parts {
         }
     }
 
-    fn smtp(&self, running: &mut JoinSet<()>, bound: Bound, door: Door, settings: &Arc<postroad_smtp::Settings>) {
-        let (inbound, settings) = (Arc::clone(&self.inbound), Arc::clone(settings));
-        let world = Arc::clone(&self.inbound);
+    fn smtp(&self, running: &mut JoinSet<()>, bound: Bound, door: Door, role: Role) {
+        let settings = Arc::new(smtp(&self.settings, role, bound.listener.tls == TlsMode::StartTls));
+        let (inbound, world) = (Arc::clone(&self.inbound), Arc::clone(&self.inbound));
         running.spawn(serve(bound, door, world, move |arrival| {
             postroad_mta::session(&inbound, Arc::clone(&settings), arrival.peer, arrival.tls.clone())
         }));
@@ -108,8 +101,9 @@ pub(super) fn listener(from: &ListenerSettings) -> Listener {
     }
 }
 
-fn smtp(settings: &Settings, role: Role) -> postroad_smtp::Settings {
+fn smtp(settings: &Settings, role: Role, starttls: bool) -> postroad_smtp::Settings {
     postroad_smtp::Settings {
+        starttls,
         size_limit: settings.limits.message_size,
         recipients_limit: settings.limits.recipients,
         clear_auth: match settings.cleartext_auth {
@@ -130,8 +124,9 @@ fn mta(settings: &Settings) -> postroad_mta::Settings {
     }
 }
 
-fn imap(settings: &Settings) -> postroad_imapd::Settings {
+fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
     postroad_imapd::Settings {
+        starttls,
         rev2: settings.imap.rev2,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,
@@ -139,8 +134,9 @@ fn imap(settings: &Settings) -> postroad_imapd::Settings {
     }
 }
 
-fn pop3(settings: &Settings) -> postroad_pop3d::Settings {
+fn pop3(settings: &Settings, starttls: bool) -> postroad_pop3d::Settings {
     postroad_pop3d::Settings {
+        starttls,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         ..postroad_pop3d::Settings::default()
     }

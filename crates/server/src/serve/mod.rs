@@ -11,11 +11,11 @@ mod logging;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use postroad_mail::LoginCache;
 use postroad_net::{
-    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
-    ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
+    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Network, Stop, Times,
+    Tls, bind, ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
 use postroad_web::{About, Recorder, ServiceLine, Site};
@@ -116,8 +116,11 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
             },
         })
         .collect();
+    let insiders = settings.http.insiders.iter();
+    let insiders = insiders.map(|text| text.parse().map_err(|error| anyhow!("http.insiders: {text} is {error}")));
+    let insiders = insiders.collect::<Result<Vec<Network>>>()?;
     let version = env!("CARGO_PKG_VERSION").to_string();
-    let about = About { host: settings.hostname.clone(), version, services, insiders: Vec::new() };
+    let about = About { host: settings.hostname.clone(), version, services, insiders };
     Ok(Site::new(store.clone(), recorder, about))
 }
 

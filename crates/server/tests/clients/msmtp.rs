@@ -9,7 +9,7 @@ fn submits_with_verified_tls() {
         let home = tempfile::tempdir().expect("a folder");
         for (port, starttls) in [(587, "on"), (465, "off")] {
             let settings = format!(
-                "host localhost\nport {}\ntls on\ntls_starttls {starttls}\ntls_trust_file {}/tls/certificate.pem\n\
+                "host localhost\nport {}\ntls on\ntls_starttls {starttls}\ntls_trust_file {}/tls/self-made.pem\n\
                  auth on\nuser {from}\npassword \"{PASSWORD}\"\nfrom {from}\n",
                 server.port(port),
                 server.data()

@@ -42,7 +42,7 @@ impl Postfix {
              maillog_file = {p}/log\nmaillog_file_prefixes = {p}\nmyhostname = mx.elsewhere.test\n\
              mydestination =\nrelayhost = [127.0.0.1]:{port}\ninet_interfaces = loopback-only\n\
              inet_protocols = ipv4\nsmtp_tls_security_level = may\nsmtp_address_preference = ipv4\n\
-             alias_maps =\nalias_database =\nimport_environment = \n",
+             alias_maps =\nalias_database =\n",
             p = path.display(),
             port = server.port(25)
         );

@@ -10,6 +10,7 @@ import ssl
 import sys
 import time
 from email.message import EmailMessage
+from email.policy import SMTP
 
 one, two, password = sys.argv[1:4]
 smtp_port, submission, submissions, imap_port, imaps, pop3, pop3s = map(int, sys.argv[4:])
@@ -35,7 +36,7 @@ def submit():
     with smtplib.SMTP_SSL(host, submissions, context=trusting) as client:
         client.login(one, password)
         message = letter("with a Bcc left in")
-        client.sendmail(one, [two], message.as_bytes())
+        client.sendmail(one, [two], message.as_bytes(policy=SMTP))
     with smtplib.SMTP(host, smtp_port) as client:
         client.ehlo("mx.elsewhere.test")
         assert client.has_extn("pipelining") and client.has_extn("chunking") and client.has_extn("smtputf8")
