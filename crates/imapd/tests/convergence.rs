@@ -238,3 +238,51 @@ fn three_sessions_converge_on_sqlite() {
 fn three_sessions_converge_on_postgres() {
     converge(&TestStore::postgres(&[postroad_mail::MIGRATIONS]), 200..205, 40);
 }
+
+/// The same at the same time: each client on a thread of its own.
+fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: usize) {
+    let mut world = World::new(test);
+    for seed in seeds {
+        for number in 0..5 {
+            world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
+        }
+        let enabled = [None, Some("QRESYNC"), Some("CONDSTORE")];
+        let clients: Vec<Client> = (0..).zip(enabled).map(|(name, enable)| connect(&mut world, name, enable)).collect();
+        let threads: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                let mut world = world.share();
+                std::thread::spawn(move || {
+                    let mut dice = Dice((seed * 3 + client.name as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                    for _ in 0..steps {
+                        client.random(&mut world, &mut dice);
+                    }
+                    client
+                })
+            })
+            .collect();
+        let mut clients: Vec<Client> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+        let mut fresh = connect(&mut world, 9, None);
+        fresh.fill(&mut world);
+        for client in &mut clients {
+            client.command(&mut world, "NOOP", None);
+            client.fill(&mut world);
+            assert_eq!(client.messages, fresh.messages, "seed {seed}: client {} is out of step", client.name);
+        }
+    }
+}
+
+#[test]
+fn three_sessions_at_once_converge_in_memory() {
+    converge_at_once(&TestStore::memory(&[postroad_mail::MIGRATIONS]), 1..6, 60);
+}
+
+#[test]
+fn three_sessions_at_once_converge_on_sqlite() {
+    converge_at_once(&TestStore::sqlite(&[postroad_mail::MIGRATIONS]), 10..15, 40);
+}
+
+#[test]
+fn three_sessions_at_once_converge_on_postgres() {
+    converge_at_once(&TestStore::postgres(&[postroad_mail::MIGRATIONS]), 20..25, 40);
+}

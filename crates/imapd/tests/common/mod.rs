@@ -69,6 +69,19 @@ impl World {
         World { store, settings, accounts, known, now: NOW, away: false, jobs }
     }
 
+    /// The same world for another thread.
+    pub(crate) fn share(&self) -> World {
+        World {
+            store: self.store.clone(),
+            settings: self.settings.clone(),
+            accounts: self.accounts.clone(),
+            known: self.known.clone(),
+            now: self.now,
+            away: false,
+            jobs: HashMap::new(),
+        }
+    }
+
     /// A new connection from this machine.
     pub(crate) fn connect(&self) -> Session {
         self.connect_with(self.settings.clone(), None)
