@@ -12,7 +12,7 @@ pub(super) fn add(desk: &Desk<'_>, name: &str) -> Outcome {
 }
 
 pub(super) fn list(desk: &Desk<'_>) -> Outcome {
-    let rows = desk.read(|tx| domains::list(tx))?;
+    let rows = desk.read(domains::list)?;
     let row = |domain: &domains::DomainRow| {
         vec![
             domain.name.unicode(),
