@@ -40,7 +40,12 @@ pub(crate) struct Delivery {
 /// A recipient of the session, and what its mail became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipient {
+    /// As the sender wrote it: the only name that a notice may tell. Whom an alias leads to is not theirs to know.
     pub(crate) address: String,
+    /// ORCPT (RFC 3461 §4.2), `kind;address`.
+    pub(crate) original: Option<String>,
+    /// When the sender wants to hear (RFC 3461 §4.1).
+    pub(crate) notify: queue::Notify,
     /// Indexes into the parcels.
     pub(crate) parcels: Vec<usize>,
     /// Something of it goes elsewhere.
@@ -114,6 +119,8 @@ pub(crate) fn plan(
         }
         planned.push(Recipient {
             address: recipient.path.to_string(),
+            original: original(recipient, false),
+            notify: notify(recipient),
             parcels: indexes,
             queued: !accepted.remote.is_empty(),
         });
@@ -123,19 +130,18 @@ pub(crate) fn plan(
 
 /// Carries a delivery out. Answers with the receipt and with the parcels that failed while others did not.
 ///
-/// `notice` makes the notice about failures that no reply tells; it is asked at most once for each set of
-/// failures, outside of any transaction.
+/// `notice` makes the notice that the sender gets about these failures, and about success if they asked for it;
+/// it is asked once for each set of failures, outside of any transaction.
 pub(crate) async fn carry_out<F>(
     store: &Store,
     delivery: Arc<Delivery>,
-    untold: impl Fn(&[Failure]) -> Vec<Failure>,
     notice: impl Fn(Vec<Failure>) -> F,
 ) -> Result<(Receipt, Vec<Failure>), Undone>
 where
     F: Future<Output = Result<Option<Notice>, Error>>,
 {
     let mut told: Vec<Failure> = Vec::new();
-    let mut letter: Option<Arc<Notice>> = None;
+    let mut letter = notice(Vec::new()).await?.map(Arc::new);
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -159,10 +165,7 @@ where
         if failed.len() == delivery.parcels.len() && delivery.outgoing.is_empty() || attempt >= ATTEMPTS {
             return Err(Undone::Failed(failed));
         }
-        letter = match untold(&failed) {
-            none if none.is_empty() => None,
-            some => notice(some).await.map_err(Undone::Broken)?.map(Arc::new),
-        };
+        letter = notice(failed.clone()).await?.map(Arc::new);
         told = failed;
     }
 }

@@ -10,8 +10,9 @@ use postroad_store::Receipt;
 use crate::body::Body;
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
 use crate::inbound::{Inbound, Session, role_name};
+use crate::notice::{self, Report};
+use crate::replies;
 use crate::state::login;
-use crate::{notice, replies};
 
 impl Inbound {
     /// Delivers the message that has come whole, and answers.
@@ -93,12 +94,14 @@ impl Inbound {
     }
 
     async fn deliver(&self, role: Role, delivery: Arc<Delivery>) -> Result<(Receipt, Vec<Failure>), Undone> {
-        let untold = |failures: &[Failure]| untold(role, &delivery.recipients, failures);
         let notice = |failures: Vec<Failure>| {
             let delivery = Arc::clone(&delivery);
-            async move { notice::prepare(&self.store, &self.settings.hostname, &delivery, &failures).await }
+            async move {
+                let report = report(role, &delivery.recipients, &failures);
+                notice::prepare(&self.store, &self.settings.hostname, &delivery, report).await
+            }
         };
-        delivery::carry_out(&self.store, Arc::clone(&delivery), untold, notice).await
+        delivery::carry_out(&self.store, Arc::clone(&delivery), notice).await
     }
 
     fn committed(&self, role: Role, receipt: &Receipt, delivery: &Delivery, failures: &[Failure]) -> Verdict {
@@ -152,17 +155,22 @@ fn failed<'a>(recipient: &Recipient, failures: &'a [Failure]) -> Option<&'a Repl
     if all { recipient.parcels.iter().find_map(of).map(|failure| &failure.reply) } else { None }
 }
 
-/// The failures that the replies do not tell: SMTP has one reply for all, LMTP one for each recipient, which
-/// is positive when some of its group was reached.
-fn untold(role: Role, recipients: &[Recipient], failures: &[Failure]) -> Vec<Failure> {
-    let told = |failure: &Failure| match role {
-        Role::Relay | Role::Submission => false,
-        Role::Lmtp => recipients
-            .iter()
-            .filter(|recipient| recipient.parcels.contains(&failure.parcel))
-            .all(|recipient| failed(recipient, failures).is_some()),
-    };
-    failures.iter().filter(|failure| !told(failure)).cloned().collect()
+/// What the replies do not tell: SMTP has one reply for all, LMTP one for each recipient, which is positive when
+/// some of its group was reached. Success is told to who asked for it; the queue tells that of what goes on.
+fn report<'a>(role: Role, recipients: &'a [Recipient], failures: &[Failure]) -> Report<'a> {
+    let mut report = Report::default();
+    for recipient in recipients {
+        let failure = failures.iter().find(|failure| recipient.parcels.contains(&failure.parcel));
+        let told = role == Role::Lmtp && failed(recipient, failures).is_some();
+        match failure {
+            Some(failure) if recipient.notify.failure && !told => {
+                report.failed.push((recipient, failure.reply.clone()));
+            }
+            None if recipient.notify.success && !recipient.parcels.is_empty() => report.delivered.push(recipient),
+            Some(_) | None => {}
+        }
+    }
+    report
 }
 
 /// Nothing was stored for anybody. In SMTP a transient reply wins: whoever fails for good hears it at the
@@ -190,7 +198,8 @@ mod tests {
     use super::*;
 
     fn recipient(parcels: &[usize], queued: bool) -> Recipient {
-        Recipient { address: "x".into(), parcels: parcels.to_vec(), queued }
+        let notify = postroad_queue::Notify::default();
+        Recipient { address: format!("{parcels:?}"), original: None, notify, parcels: parcels.to_vec(), queued }
     }
 
     fn failure(parcel: usize, code: u16) -> Failure {
@@ -201,8 +210,18 @@ mod tests {
     fn everybody_is_told_once() {
         let recipients = [recipient(&[0], false), recipient(&[1, 2], false), recipient(&[3], true)];
         let failures = [failure(0, 452), failure(1, 452), failure(3, 452)];
-        assert_eq!(untold(Role::Relay, &recipients, &failures), failures);
-        assert_eq!(untold(Role::Lmtp, &recipients, &failures), [failure(1, 452), failure(3, 452)]);
+        let told = |role, recipients: &[Recipient]| -> Vec<String> {
+            let report = report(role, recipients, &failures);
+            let failed = report.failed.iter().map(|(recipient, _)| format!("failed {}", recipient.address));
+            failed.chain(report.delivered.iter().map(|recipient| format!("reached {}", recipient.address))).collect()
+        };
+        assert_eq!(told(Role::Relay, &recipients), ["failed [0]", "failed [1, 2]", "failed [3]"]);
+        assert_eq!(told(Role::Lmtp, &recipients), ["failed [1, 2]", "failed [3]"]);
+        let all = postroad_queue::Notify { success: true, failure: true, delay: true };
+        let asking = [Recipient { notify: all, ..recipient(&[2], false) }, recipient(&[2], false)];
+        assert_eq!(told(Role::Relay, &asking), ["reached [2]"]);
+        let never = [Recipient { notify: postroad_queue::Notify::NEVER, ..recipient(&[0], false) }];
+        assert!(told(Role::Relay, &never).is_empty());
         assert_eq!(failed(&recipients[0], &failures).map(Reply::code), Some(452));
         assert!(failed(&recipients[1], &failures).is_none() && failed(&recipients[2], &failures).is_none());
     }

@@ -1,5 +1,9 @@
-//! A non-delivery notice to the sender (RFC 3464), about recipients that failed after the message was
-//! accepted for others. Rare: a mailbox that filled up between RCPT and the end of data, or a group's member.
+//! Notices to the sender (RFC 3464): about recipients that failed after the message was accepted for others (a
+//! mailbox that filled up between RCPT and the end of data, a group's member), and about success to who asked
+//! for it (RFC 3461 §4.1).
+//!
+//! A notice names recipients as the sender wrote them, never whom an alias leads to, and repeats nothing of
+//! the message: with a forged sender it would carry somebody's words to a stranger.
 
 use postroad_mail::resolve::{self, Target};
 use postroad_mail::{Address, Arrival, Error, Intake, Resolution};
@@ -7,10 +11,10 @@ use postroad_message::Limits;
 use postroad_message::build::Builder;
 use postroad_message::date::DateTime;
 use postroad_queue as queue;
-use postroad_smtp::Host;
+use postroad_smtp::{Host, Reply};
 use postroad_store::{AccountId, ReadTx, Store};
 
-use crate::delivery::{Delivery, Failure};
+use crate::delivery::{Delivery, Recipient};
 
 /// A notice that is safe on disk, and where it goes.
 #[derive(Debug)]
@@ -26,6 +30,13 @@ pub(crate) enum Return {
     Elsewhere(queue::Recipient),
 }
 
+/// What a notice tells.
+#[derive(Debug, Default)]
+pub(crate) struct Report<'a> {
+    pub(crate) failed: Vec<(&'a Recipient, Reply)>,
+    pub(crate) delivered: Vec<&'a Recipient>,
+}
+
 impl Notice {
     /// The account that gets it, to be locked.
     pub(crate) fn account(&self) -> Option<AccountId> {
@@ -36,16 +47,19 @@ impl Notice {
     }
 }
 
-/// Writes the notice; `None` when there is nobody to tell: the null sender (RFC 5321 §4.5.5), or one that
-/// does not exist.
+/// Writes the notice; `None` when there is nothing to tell, or nobody to tell it: the null sender (RFC 5321
+/// §4.5.5), or one that does not exist.
 pub(crate) async fn prepare(
     store: &Store,
     hostname: &str,
     delivery: &Delivery,
-    failures: &[Failure],
+    report: Report<'_>,
 ) -> Result<Option<Notice>, Error> {
     let Some(sender) = delivery.sender.path.clone() else { return Ok(None) };
-    let text = write(hostname, delivery, failures, &sender.to_string());
+    if report.failed.is_empty() && report.delivered.is_empty() {
+        return Ok(None);
+    }
+    let text = write(hostname, delivery, &report, &sender.to_string());
     let Some(to) = store.read(move |tx| way_back(tx, &sender)).await? else { return Ok(None) };
     let upload = store.upload();
     let made = tokio::task::spawn_blocking(move || {
@@ -78,34 +92,15 @@ fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Retur
 }
 
 /// RFC 3464 §2: a report with a part for people and a part for programs.
-fn write(hostname: &str, delivery: &Delivery, failures: &[Failure], sender: &str) -> Vec<u8> {
+fn write(hostname: &str, delivery: &Delivery, report: &Report<'_>, sender: &str) -> Vec<u8> {
     let id = delivery.story.id();
     let date = DateTime::utc(delivery.now.0).format();
-    let mut words = "Your message was delivered, but not to everyone. It could not be delivered to:\n\n".to_owned();
-    let mut status = format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {date}\r\n");
-    if let Some(envid) = &delivery.sender.envid {
-        status.push_str(&format!("Original-Envelope-Id: {envid}\r\n"));
-    }
-    for failure in failures {
-        let address = &delivery.parcels[failure.parcel].address;
-        let reason = failure.reply.lines().join(" ");
-        words.push_str(&format!("  {address}\n    {reason}\n"));
-        let code = failure.reply.enhanced().map(|code| format!("5.{}.{}", code.1, code.2)).unwrap_or("5.0.0".into());
-        let kind = if address.to_string().is_ascii() { "rfc822" } else { "utf-8" };
-        status.push_str(&format!(
-            "\r\nFinal-Recipient: {kind}; {address}\r\nAction: failed\r\nStatus: {code}\r\nDiagnostic-Code: smtp; {}\r\n",
-            failure.reply
-        ));
-    }
-    words.push_str(&format!("\nThe message is not tried again for them. Its trace id is {id}.\n"));
-    let subject = delivery.arrival.summary.envelope.subject_text();
-    if !subject.is_empty() {
-        words.push_str(&format!("Its subject was: {subject}\n"));
-    }
+    let (words, subject) = words(report);
+    let words = format!("{words}The message's trace id is {id}.\n");
     Builder::message()
         .addresses("From", &[(Some("Mail Delivery System"), &format!("postmaster@{hostname}"))])
         .addresses("To", &[(None, sender)])
-        .field("Subject", "Not everyone got your message")
+        .field("Subject", subject)
         .field("Date", &date)
         .raw("Message-ID", &format!("<notice.{id}@{hostname}>"))
         // RFC 3834 §5; X-Auto-Response-Suppress keeps Exchange from answering.
@@ -115,8 +110,56 @@ fn write(hostname: &str, delivery: &Delivery, failures: &[Failure], sender: &str
             "multipart/report; report-type=delivery-status",
             vec![
                 Builder::part().text("plain", &words),
-                Builder::part().body("message/delivery-status", status.as_bytes()),
+                Builder::part().body("message/delivery-status", status(hostname, delivery, report, &date).as_bytes()),
             ],
         )
         .build()
+}
+
+/// The part for people, and the subject.
+fn words(report: &Report<'_>) -> (String, &'static str) {
+    let mut words = String::new();
+    if !report.failed.is_empty() {
+        words.push_str("Your message was accepted, but it could not be delivered to:\n\n");
+        for (recipient, reply) in &report.failed {
+            words.push_str(&format!("  {}\n    {}\n", recipient.address, reply.lines().join(" ")));
+        }
+        words.push_str("\nIt is not tried again for them.\n\n");
+    }
+    if !report.delivered.is_empty() {
+        words.push_str("Your message was delivered, as you asked to be told, to:\n\n");
+        for recipient in &report.delivered {
+            words.push_str(&format!("  {}\n", recipient.address));
+        }
+        words.push('\n');
+    }
+    let subject = if report.failed.is_empty() { "Your message was delivered" } else { "Not everyone got your message" };
+    (words, subject)
+}
+
+/// The part for programs (RFC 3464 §2.2 and §2.3).
+fn status(hostname: &str, delivery: &Delivery, report: &Report<'_>, date: &str) -> String {
+    let mut status = format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {date}\r\n");
+    if let Some(envid) = &delivery.sender.envid {
+        status.push_str(&format!("Original-Envelope-Id: {envid}\r\n"));
+    }
+    for (recipient, reply) in &report.failed {
+        let code = reply.enhanced().map_or("5.0.0".to_owned(), |code| format!("5.{}.{}", code.1, code.2));
+        let diagnostic = format!("Diagnostic-Code: smtp; {reply}\r\n");
+        status.push_str(&one(recipient, "failed", &code, &diagnostic));
+    }
+    for recipient in &report.delivered {
+        // RFC 3461 §5.2.7.2: what became several has been expanded; each of these is delivered for itself.
+        let expanded = recipient.queued || recipient.parcels.len() > 1;
+        status.push_str(&one(recipient, if expanded { "expanded" } else { "delivered" }, "2.1.5", ""));
+    }
+    status
+}
+
+fn one(recipient: &Recipient, action: &str, code: &str, diagnostic: &str) -> String {
+    let original =
+        recipient.original.as_ref().map_or(String::new(), |original| format!("Original-Recipient: {original}\r\n"));
+    let kind = if recipient.address.is_ascii() { "rfc822" } else { "utf-8" };
+    let address = &recipient.address;
+    format!("\r\n{original}Final-Recipient: {kind}; {address}\r\nAction: {action}\r\nStatus: {code}\r\n{diagnostic}")
 }
