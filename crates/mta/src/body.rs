@@ -21,9 +21,20 @@ pub(crate) struct Body {
     pub(crate) intake: Intake,
     /// The header has ended, was found good and is edited.
     pub(crate) reviewed: bool,
-    /// Its place among the bodies that may arrive at the same time.
+    /// Its share of the memory for bodies.
     pub(crate) place: OwnedSemaphorePermit,
+    /// The share covers a long header as well.
+    long_header: bool,
 }
+
+/// Memory for bodies is given out in pieces of so many bytes.
+pub(crate) const UNIT: usize = 64 * 1024;
+/// What an ordinary message may hold: header, what is inline, the parser.
+const SHARE: u32 = 4;
+/// A header longer than this costs more.
+const LONG_HEADER: usize = UNIT;
+/// And so much: the longest that is taken.
+const LONG_SHARE: u32 = (postroad_mail::intake::MAX_HEADER_BYTES / UNIT) as u32;
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +59,11 @@ impl Inbound {
             replies::log(&error, "taking a message");
             replies::mail_failed(&error, self.settings.full_mailbox)
         })?;
+        if !body.long_header && body.intake.header().len() > LONG_HEADER {
+            let more = self.share(LONG_SHARE).await?;
+            body.place.merge(more);
+            body.long_header = true;
+        }
         match fed {
             Fed::More => Ok(()),
             Fed::HeaderEnded => self.review(session).await,
@@ -57,18 +73,23 @@ impl Inbound {
     /// The body under way; the first piece waits for a place.
     pub(crate) async fn body<'a>(&self, session: &'a mut Session) -> Result<&'a mut Body, Reply> {
         if session.world.body.is_none() {
-            let place = timeout(self.settings.bodies_wait, self.bodies.clone().acquire_owned()).await;
-            let Ok(Ok(place)) = place else {
-                tracing::warn!(
-                    limit = self.settings.bodies_limit,
-                    "a message had to be refused: as many as may are arriving"
-                );
-                return Err(replies::too_many_bodies());
-            };
+            let place = self.share(SHARE).await?;
             let intake = Intake::new(self.store.upload(), Limits::default());
-            session.world.body = Some(Body { intake, reviewed: false, place });
+            session.world.body = Some(Body { intake, reviewed: false, place, long_header: false });
         }
         Ok(session.world.body.as_mut().expect("it is there or was just made"))
+    }
+
+    async fn share(&self, units: u32) -> Result<OwnedSemaphorePermit, Reply> {
+        let place = timeout(self.settings.bodies_wait, self.bodies.clone().acquire_many_owned(units)).await;
+        let Ok(Ok(place)) = place else {
+            tracing::warn!(
+                memory = self.settings.bodies_memory,
+                "a message was refused for now: as many are arriving as there is memory for in the settings"
+            );
+            return Err(replies::too_many_bodies());
+        };
+        Ok(place)
     }
 
     /// Looks at the header that has just ended, and edits it.

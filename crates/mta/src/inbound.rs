@@ -42,7 +42,7 @@ impl Inbound {
         clock: Clock,
         stories: Stories,
     ) -> Inbound {
-        let bodies = Arc::new(Semaphore::new(settings.bodies_limit));
+        let bodies = Arc::new(Semaphore::new(settings.bodies_memory / crate::body::UNIT));
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Inbound { store, settings, logins, bans, clock, bodies, verifiers, stories }
     }

@@ -13,8 +13,9 @@ pub struct Settings {
     pub lmtp_clients: Vec<Network>,
     /// A message with more Received fields goes in circles (RFC 5321 §6.3: at least 100).
     pub received_limit: usize,
-    /// Bodies that arrive at the same time, in all. Each costs some memory, bounded, whatever its size.
-    pub bodies_limit: usize,
+    /// Memory in bytes for all messages that arrive at the same time. Each costs 256 KB of it whatever its
+    /// size, and 1 MB more when its header is unusually long.
+    pub bodies_memory: usize,
     /// How long a body waits for its turn before it is refused with 452.
     pub bodies_wait: Duration,
     /// Unknown recipients in a session before it is closed: somebody is guessing addresses.
@@ -63,7 +64,7 @@ impl Settings {
             hostname: hostname.into(),
             lmtp_clients: Vec::new(),
             received_limit: 100,
-            bodies_limit: 500,
+            bodies_memory: 256 * 1024 * 1024,
             bodies_wait: Duration::from_secs(10),
             unknown_limit: 20,
             logins_limit: 5,

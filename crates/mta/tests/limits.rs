@@ -46,7 +46,7 @@ fn a_header_without_end_is_refused() {
 fn bodies_wait_for_their_turn_or_come_again() {
     let test = TestStore::memory(MIGRATIONS);
     let town = Town::with(&test.store, |settings| {
-        settings.bodies_limit = 1;
+        settings.bodies_memory = 256 * 1024;
         settings.bodies_wait = std::time::Duration::ZERO;
     });
     let text = "S: 220 {*}\nC: EHLO x.test\nS*: 250 {*}\nS2: 220 {*}\nC2: EHLO x.test\nS2*: 250 {*}\n\
