@@ -118,6 +118,7 @@ impl Session {
         let uid = NumberSet::from_sorted([delivered.uid]);
         let code = ResponseCode::AppendUid(delivered.uidvalidity, uid);
         if sync::gather(self, tx)? == sync::Gathered::All {
+            sync::claim_recent(self, tx)?;
             sync::tell_expunged(self);
         }
         let reply = Reply::ok_with(code, "APPEND done");

@@ -106,6 +106,13 @@ impl Session {
         }
     }
 
+    fn leaving(&self) -> bool {
+        match &self.phase {
+            Phase::Working(running) => matches!(running.body, Body::Logout),
+            _ => false,
+        }
+    }
+
     fn work(&mut self, tx: &mut Tx<'_>, running: &mut Running) -> Result<Worked, Error> {
         let (numbers, expunges) = {
             let row = commands::row(&running.body);
@@ -142,6 +149,9 @@ impl Session {
             if sync::gather(self, tx.read())? == sync::Gathered::Part {
                 running.writes = false;
                 return Ok(Worked::Unfinished);
+            }
+            if let Tx::Write(tx) = tx {
+                sync::claim_recent(self, tx)?;
             }
             if expunges && sync::tell_expunged(self) == sync::Gathered::Part {
                 running.writes = false;
@@ -202,7 +212,7 @@ impl Session {
             self.phase = Phase::Closing;
             return;
         }
-        let mut close = false;
+        let mut close = self.leaving();
         match std::mem::take(&mut self.phase) {
             Phase::Idle(mut idle) => {
                 // Tried again at the next tick, not at once: the store may be away for a while.
@@ -226,7 +236,7 @@ impl Session {
             self.complain(Some(&tag), &reply);
         }
         if close {
-            self.say_bye(None, "too much of a refused message is still to come");
+            self.say_bye(None, "goodbye");
         }
     }
 

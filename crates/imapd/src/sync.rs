@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
-use postroad_mail::{Entry, Flags, UidSet, view};
-use postroad_store::{ModSeq, ReadTx};
+use postroad_mail::{Authenticated, Entry, Flags, UidSet, mailboxes, view};
+use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::error::Error;
 use crate::flags;
@@ -192,4 +192,20 @@ pub(crate) fn tell_expunged(session: &mut Session) -> Gathered {
         writer.expunge(seq - told);
     }
     rest
+}
+
+/// Marks the recent messages that the client was told of as announced, so that no other session sees them as
+/// recent (RFC 3501 §2.3.2). Left for later when there are some that it was not told of.
+pub(crate) fn claim_recent(session: &mut Session, tx: &mut WriteTx) -> Result<(), Error> {
+    let account = session.login.as_ref().map(Authenticated::account);
+    let (Some(view), Some(account)) = (&mut session.view, account) else { return Ok(()) };
+    if !view.unclaimed {
+        return Ok(());
+    }
+    let mailbox = mailboxes::by_id(tx, account, view.mailbox)?;
+    if mailbox.is_some_and(|mailbox| mailbox.uidnext == view.uid_next) {
+        view::claim_recent(tx, account, view.mailbox)?;
+        view.unclaimed = false;
+    }
+    Ok(())
 }

@@ -36,6 +36,9 @@ pub(crate) struct View {
     pub(crate) uid_next: u32,
     /// Messages from this UID on are recent to this session (RFC 3501 §2.3.2).
     pub(crate) recent_from: u32,
+    /// Recent messages came since SELECT that are not marked as announced yet: this is done with the session's
+    /// next write, or when it leaves the mailbox, because a write for each arrival would be dear.
+    pub(crate) unclaimed: bool,
     /// How many of the messages in the view are recent.
     pub(crate) recent: u32,
     /// The keywords the client heard of in FLAGS.
@@ -93,6 +96,7 @@ impl View {
         let count = u32::try_from(new.count()).unwrap_or(u32::MAX);
         self.exists += count;
         self.recent += count;
+        self.unclaimed = !self.read_only;
         if let Some(map) = &self.map {
             let map = SeqMap::from_set(&map.uids().union(&new));
             self.exists = map.len();

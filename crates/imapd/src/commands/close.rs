@@ -1,14 +1,18 @@
 //! CLOSE and UNSELECT (RFC 9051 §6.4.1-6.4.2).
 
 use postroad_mail::{expunge, mailboxes};
-use postroad_store::WriteTx;
+use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
 use crate::session::{Flow, Session};
+use crate::sync;
 
-/// CLOSE: only a mailbox with something to expunge needs a write.
-pub(crate) fn read(session: &mut Session, tx: &postroad_store::ReadTx) -> Result<Flow, Error> {
+/// CLOSE: only a mailbox with something to expunge, or recent messages to claim, needs a write.
+pub(crate) fn read(session: &mut Session, tx: &ReadTx) -> Result<Flow, Error> {
     let view = session.view()?;
+    if view.unclaimed {
+        return Ok(Flow::Write);
+    }
     if !view.read_only {
         let mailbox = mailboxes::by_id(tx, session.account()?, view.mailbox)?;
         if mailbox.is_some_and(|mailbox| mailbox.deleted > 0) {
@@ -21,6 +25,7 @@ pub(crate) fn read(session: &mut Session, tx: &postroad_store::ReadTx) -> Result
 
 /// CLOSE with something to expunge: without untagged EXPUNGE responses.
 pub(crate) fn write(session: &mut Session, tx: &mut WriteTx) -> Result<Flow, Error> {
+    sync::claim_recent(session, tx)?;
     let (by, account, mailbox) = (session.by()?, session.account()?, session.view()?.mailbox);
     expunge::expunge(tx, &by, account, mailbox, None)?;
     session.view = None;
@@ -28,7 +33,17 @@ pub(crate) fn write(session: &mut Session, tx: &mut WriteTx) -> Result<Flow, Err
 }
 
 /// UNSELECT: nothing is expunged.
-pub(crate) fn unselect(session: &mut Session) -> Flow {
+pub(crate) fn unselect(session: &mut Session) -> Result<Flow, Error> {
+    if session.view()?.unclaimed {
+        return Ok(Flow::Write);
+    }
     session.view = None;
-    Flow::Done(Reply::ok("UNSELECT done"))
+    Ok(Flow::Done(Reply::ok("UNSELECT done")))
+}
+
+/// UNSELECT with recent messages to claim.
+pub(crate) fn unselect_claiming(session: &mut Session, tx: &mut WriteTx) -> Result<Flow, Error> {
+    sync::claim_recent(session, tx)?;
+    session.view = None;
+    Ok(Flow::Done(Reply::ok("UNSELECT done")))
 }

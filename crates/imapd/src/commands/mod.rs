@@ -53,6 +53,8 @@ pub(crate) struct Row<'a> {
 pub(crate) enum Handler<'a> {
     /// No data. `None`: the answer comes later.
     Now(Answer<'a>),
+    /// LOGOUT: no data, unless there is something left to be marked.
+    Leave,
     /// Nothing but the news of the selected mailbox, if one is.
     Poll(&'static str),
     /// A look.
@@ -122,6 +124,8 @@ impl Row<'_> {
         match self.handler {
             Handler::Now(_) => Access::None,
             Handler::Poll(_) if session.view.is_none() => Access::None,
+            Handler::Leave if session.view.as_ref().is_some_and(|view| view.unclaimed) => Access::Write,
+            Handler::Leave => Access::None,
             Handler::Poll(_) | Handler::Read(_) | Handler::Either(..) => Access::Read,
             Handler::Write(_) | Handler::Then(..) => Access::Write,
         }
@@ -133,6 +137,7 @@ pub(crate) fn run_now(session: &mut Session, tag: &Tag, body: &Body) -> Option<R
     match row(body).handler {
         Handler::Now(handler) => handler(session, tag),
         Handler::Poll(text) => Some(Reply::ok(text)),
+        Handler::Leave => logout::run(session, tag),
         Handler::Read(_) | Handler::Write(_) | Handler::Either(..) | Handler::Then(..) => {
             Some(Error::bug("a job was needed").reply())
         }
@@ -149,6 +154,8 @@ pub(crate) fn run(session: &mut Session, tx: &mut Tx<'_>, running: &mut Running)
     }
     match (row.handler, tx) {
         (Handler::Poll(text), _) => Ok(Flow::Done(Reply::ok(text))),
+        (Handler::Leave, Tx::Write(tx)) => logout::claiming(session, tx),
+        (Handler::Leave, Tx::Read(_)) => Ok(Flow::Write),
         (Handler::Read(handler), tx) => handler(session, tx.read(), cursor),
         (Handler::Write(handler), Tx::Write(tx)) => handler(session, tx, cursor),
         (Handler::Either(handler, _) | Handler::Then(_, handler), Tx::Read(tx)) => handler(session, tx, cursor),

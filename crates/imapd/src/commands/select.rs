@@ -20,38 +20,41 @@ use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
 use crate::sync;
 use crate::view::{View, number_set, uid_set};
 
-/// SELECT: a look, unless there are recent messages to be claimed.
-pub(crate) fn read(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mut Cursor) -> Result<Flow, Error> {
+/// A look, unless there are recent messages to be claimed: by SELECT, not by EXAMINE (RFC 3501 §2.3.2), or in
+/// the mailbox that is left.
+pub(crate) fn read(
+    session: &mut Session,
+    tx: &ReadTx,
+    select: &Select,
+    cursor: &mut Cursor,
+    read_only: bool,
+) -> Result<Flow, Error> {
     if let Cursor::Select(_) = cursor {
         return tell_changes(session, tx, select, cursor);
     }
     let mailbox = find(session, tx, select)?;
-    if mailbox.has_recent() {
+    let leaves_unclaimed = session.view.as_ref().is_some_and(|view| view.unclaimed);
+    if leaves_unclaimed || (mailbox.has_recent() && !read_only) {
         return Ok(Flow::Write);
     }
-    open(session, tx, select, cursor, &mailbox, false)
+    open(session, tx, select, cursor, &mailbox, read_only)
 }
 
-/// SELECT of a mailbox with recent messages: they are this session's (RFC 3501 §2.3.2).
+/// The same with recent messages: they are this session's.
 pub(crate) fn write(
     session: &mut Session,
     tx: &mut WriteTx,
     select: &Select,
     cursor: &mut Cursor,
+    read_only: bool,
 ) -> Result<Flow, Error> {
+    sync::claim_recent(session, tx)?;
     let mailbox = find(session, tx, select)?;
-    let flow = open(session, tx, select, cursor, &mailbox, false)?;
-    view::claim_recent(tx, session.account()?, mailbox.id)?;
-    Ok(flow)
-}
-
-/// EXAMINE: recent messages stay recent.
-pub(crate) fn examine(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mut Cursor) -> Result<Flow, Error> {
-    if let Cursor::Select(_) = cursor {
-        return tell_changes(session, tx, select, cursor);
+    let flow = open(session, tx, select, cursor, &mailbox, read_only)?;
+    if !read_only {
+        view::claim_recent(tx, session.account()?, mailbox.id)?;
     }
-    let mailbox = find(session, tx, select)?;
-    open(session, tx, select, cursor, &mailbox, true)
+    Ok(flow)
 }
 
 fn find(session: &Session, tx: &ReadTx, select: &Select) -> Result<Mailbox, Error> {
@@ -92,6 +95,7 @@ fn open(
         mark: Mark::at(mailbox.highest_modseq),
         uid_next: mailbox.uidnext,
         recent_from: mailbox.first_recent,
+        unclaimed: false,
         recent,
         keywords: Arc::new(view::keywords(tx, account, mailbox.id)?),
         exists: mailbox.messages,

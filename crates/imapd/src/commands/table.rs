@@ -5,8 +5,8 @@ use postroad_store::{ReadTx, WriteTx};
 
 use super::{Handler, Row, States};
 use super::{
-    close, copy, create, delete, enable, expunge, id, idle, list, logout, lsub, r#move, namespace, quota, rename,
-    select, starttls, status, store, subscribe,
+    close, copy, create, delete, enable, expunge, id, idle, list, lsub, r#move, namespace, quota, rename, select,
+    starttls, status, store, subscribe,
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
@@ -19,7 +19,7 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         // any state
         Body::Capability => now("capability", Any, |session, _| capability::run(session)),
         Body::Noop => poll("noop", Any, "NOOP done"),
-        Body::Logout => now("logout", Any, logout::run),
+        Body::Logout => leave("logout", Any),
         Body::Id(fields) => now("id", Any, move |session, _| id::run(session, fields)),
         // before login
         Body::StartTls => now("starttls", Before, starttls::run),
@@ -34,12 +34,15 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         Body::Select(select) => either(
             "select",
             After,
-            move |session, tx, cursor| select::read(session, tx, select, cursor),
-            move |session, tx, cursor| select::write(session, tx, select, cursor),
+            move |session, tx, cursor| select::read(session, tx, select, cursor, false),
+            move |session, tx, cursor| select::write(session, tx, select, cursor, false),
         ),
-        Body::Examine(select) => {
-            read("examine", After, move |session, tx, cursor| select::examine(session, tx, select, cursor))
-        }
+        Body::Examine(select) => either(
+            "examine",
+            After,
+            move |session, tx, cursor| select::read(session, tx, select, cursor, true),
+            move |session, tx, cursor| select::write(session, tx, select, cursor, true),
+        ),
         Body::Create { mailbox, special_use } => {
             write("create", After, move |session, tx| create::run(session, tx, mailbox, special_use))
         }
@@ -68,7 +71,12 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         // with a mailbox
         Body::Check => poll("check", Selected, "CHECK done"),
         Body::Close => either("close", Selected, |s, tx, _| close::read(s, tx), |s, tx, _| close::write(s, tx)),
-        Body::Unselect => read("unselect", Selected, |session, _, _| Ok(close::unselect(session))),
+        Body::Unselect => either(
+            "unselect",
+            Selected,
+            |session, _, _| close::unselect(session),
+            |session, tx, _| close::unselect_claiming(session, tx),
+        ),
         Body::Expunge(set) => {
             numbers(write("expunge", Writable, move |session, tx| expunge::run(session, tx, set.as_ref())))
         }
@@ -106,6 +114,10 @@ fn now<'a>(
 ) -> Row<'a> {
     let handler = Handler::Now(Box::new(handler));
     Row { name, states, expunges: true, numbers: false, handler }
+}
+
+fn leave(name: &'static str, states: States) -> Row<'static> {
+    Row { name, states, expunges: true, numbers: false, handler: Handler::Leave }
 }
 
 fn poll(name: &'static str, states: States, text: &'static str) -> Row<'static> {
