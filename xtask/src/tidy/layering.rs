@@ -1,4 +1,4 @@
-//! Which crate may import which: DESIGN's layering table, checked against the manifests.
+//! Which crate may import which: the layering table, checked against the manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
