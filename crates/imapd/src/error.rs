@@ -22,6 +22,10 @@ pub enum Error {
     /// The answer broke off inside of a literal that was partly sent: nothing but the end of the
     /// connection can tell the client.
     Cut(Box<Error>),
+    /// What happened in the selected mailbox since the client last heard is forgotten already (the retention is
+    /// over), and its sequence numbers can no longer be told from the others. The session ends; a new one is
+    /// in step.
+    OutOfStep,
     /// What `mail` says.
     Mail(postroad_mail::Error),
 }
@@ -85,6 +89,7 @@ impl Error {
         match self {
             Error::Refused(reply) => reply.clone(),
             Error::Deselected => Reply::no(ResponseCode::NonExistent, "the selected mailbox was deleted"),
+            Error::OutOfStep => Reply::no(ResponseCode::Unavailable, "too much happened unheard; connect again"),
             Error::Summary => Reply::no(ResponseCode::Corruption, "stored data is damaged; it was logged"),
             Error::Cut(error) => error.reply(),
             Error::Mail(error) => of_mail(error),
@@ -101,7 +106,7 @@ impl Error {
         match self {
             Error::Summary | Error::Mail(postroad_mail::Error::Corrupt(_)) => true,
             Error::Mail(postroad_mail::Error::Store(error)) => matches!(error.code(), Code::Corrupt | Code::Missing),
-            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::Cut(_) => false,
+            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep | Error::Cut(_) => false,
         }
     }
 
@@ -112,7 +117,7 @@ impl Error {
             Error::Mail(error @ postroad_mail::Error::Corrupt(_)) => Some(error.to_string()),
             Error::Summary => Some(self.to_string()),
             Error::Cut(error) => error.log(),
-            Error::Mail(_) | Error::Refused(_) | Error::Deselected => None,
+            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep => None,
         }
     }
 }
@@ -155,6 +160,7 @@ impl fmt::Display for Error {
         match self {
             Error::Refused(reply) => f.write_str(&reply.text),
             Error::Deselected => f.write_str("the selected mailbox was deleted"),
+            Error::OutOfStep => f.write_str("too much happened unheard"),
             Error::Summary => f.write_str("the stored summary of a message is damaged"),
             Error::Cut(error) => write!(f, "{error}; the answer had begun, so the connection was closed"),
             Error::Mail(error) => write!(f, "{error}"),

@@ -202,9 +202,9 @@ impl Session {
             // RFC 9051 §6.3.2: a SELECT that fails leaves no mailbox selected.
             self.view = None;
         }
-        if let Error::Deselected = error {
+        if let Error::Deselected | Error::OutOfStep = error {
             // RFC 9051 §6.3.5 is silent; clients survive the loss of a connection, not of a mailbox.
-            return self.say_bye(None, "the selected mailbox was deleted");
+            return self.say_bye(None, &error.reply().text);
         }
         // In the middle of a literal every word would be taken for a part of the message.
         let in_literal = matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal());

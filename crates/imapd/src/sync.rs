@@ -83,8 +83,9 @@ fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Resu
     };
     let then = now.union(vanished).intersection(&UidSet::range(1, last));
     let map = SeqMap::from_set(&then);
+    // With retention over, all that is not there is named as vanished, also what was gone before SELECT.
     if map.len() != view.exists {
-        return Err(Error::bug("the mailbox's messages are not those that were counted"));
+        return Err(Error::OutOfStep);
     }
     view.map = Some(Arc::new(map));
     Ok(())

@@ -141,3 +141,27 @@ fn the_patterns_of_a_list_are_bounded() {
     let (_, said) = world.say(session, format!("l LIST \"\" ({})\r\n", patterns.trim_end()).as_bytes());
     assert_eq!(said, "l NO [LIMIT] the patterns of one LIST are too long\r\n");
 }
+
+#[test]
+fn a_session_that_cannot_be_brought_up_to_date_ends() {
+    let (_test, mut world) = world();
+    for number in 0..4 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
+    }
+    let other = world.logged_in("alice");
+    let (other, _) = world.say(other, b"s SELECT INBOX\r\nd STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
+    // It has not needed the numbers of its messages yet.
+    let session = world.logged_in("alice");
+    let (session, said) = world.say(session, b"s SELECT INBOX\r\n");
+    assert!(said.contains("* 3 EXISTS"), "{said}");
+    let (_, _) = world.say(other, b"d STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
+    // The retention passes, and both expunges are forgotten.
+    let (account, before) = (world.accounts["alice"], world.now.plus(Duration::from_secs(60)));
+    let swept = world.store.write_blocking(postroad_store::Locks::account(account), move |tx| {
+        postroad_mail::retention::sweep(tx, account, before)
+    });
+    swept.expect("it can be swept");
+    let (mut session, said) = world.say(session, b"n NOOP\r\n");
+    assert_eq!(said, "* BYE too much happened unheard; connect again\r\n");
+    assert_eq!(session.step(), Step::Close);
+}
