@@ -33,7 +33,8 @@ impl Locks {
         self.sorted()
     }
 
-    /// More than this in one transaction fill the server's table of locks: the work is done in parts.
+    /// More accounts than this in one transaction would fill PostgreSQL's table of locks: such a transaction excludes
+    /// all others that write to any account instead.
     pub const MAX: usize = 1000;
 
     /// The keys, rising.

@@ -10,7 +10,7 @@ use postgres::error::{DbError, SqlState};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Statement};
+use postgres::{Client, RowIter, Statement};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -39,10 +39,20 @@ impl Pg {
         while let Some(row) = rows.next().map_err(|error| self.failed(&error, sql))? {
             match each(&Row::postgres(&row)) {
                 Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => break,
-                Err(error) => return Err(Failed::Closure(error)),
+                Ok(ControlFlow::Break(())) => return self.rest(rows, sql),
+                Err(error) => {
+                    self.rest(rows, sql)?;
+                    return Err(Failed::Closure(error));
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Hears the rest of a statement that nobody looks at: when it fails there, the server has given up the transaction,
+    /// and answers COMMIT as if all were well.
+    fn rest(&self, mut rows: RowIter<'_>, sql: &str) -> Result<(), Failed> {
+        while rows.next().map_err(|error| self.failed(&error, sql))?.is_some() {}
         Ok(())
     }
 

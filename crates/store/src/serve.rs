@@ -37,21 +37,7 @@ pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str,
 /// A writer thread of PostgreSQL: one job, one transaction. The locks are its first statement.
 pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration) {
     while let Some((Waiting { mut job, name, locks, .. }, held)) = queue.pop_free() {
-        if locks.keys().len() > Locks::MAX {
-            let error = Error::Bug(format!("{} locks in one transaction at {name}", locks.keys().len()));
-            job.finish(Err(error));
-            continue;
-        }
-        // Read committed, so that what the lock's last holder did is seen by the statements that follow it.
-        let keys: Vec<String> = locks.keys().iter().map(i64::to_string).collect();
-        let begin = match keys.as_slice() {
-            [] => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
-            keys => format!(
-                "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                 SELECT pg_advisory_xact_lock(k) FROM unnest('{{{}}}'::bigint[]) AS k",
-                keys.join(",")
-            ),
-        };
+        let begin = begin_with(&locks);
         let tx = match link.begin(&begin) {
             Ok(tx) => tx,
             Err(error) => {
@@ -73,6 +59,36 @@ pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub
         drop(held);
         job.finish(outcome);
     }
+}
+
+/// What opens a transaction of PostgreSQL that holds `locks`, in one round trip.
+///
+/// Whoever writes to accounts holds the gate, shared; more accounts than [`Locks::MAX`] are excluded by holding it
+/// alone. The gate is taken first by everybody, so that nobody waits in a ring.
+fn begin_with(locks: &Locks) -> String {
+    // Read committed, so that what the lock's last holder did is seen by the statements that follow it.
+    let mut begin = "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned();
+    let (names, accounts) = locks.keys().split_at(locks.keys().partition_point(|key| *key < 0));
+    let gate = crate::lock::named_key("accounts");
+    let keys = match accounts.len() {
+        0 => names,
+        1..=Locks::MAX => {
+            begin.push_str(&format!("; SELECT pg_advisory_xact_lock_shared({gate})"));
+            locks.keys()
+        }
+        _ => {
+            begin.push_str(&format!("; SELECT pg_advisory_xact_lock({gate})"));
+            names
+        }
+    };
+    if !keys.is_empty() {
+        let keys: Vec<String> = keys.iter().map(i64::to_string).collect();
+        begin.push_str(&format!(
+            "; SELECT pg_advisory_xact_lock(k) FROM unnest('{{{}}}'::bigint[]) AS k",
+            keys.join(",")
+        ));
+    }
+    begin
 }
 
 /// Commits what one job did and tells the hub, or says why not; the caller then rolls back.

@@ -149,6 +149,47 @@ fn a_lock_excludes_only_its_own() {
 }
 
 #[test]
+fn more_accounts_than_one_transaction_may_lock_are_locked_all_the_same() {
+    let many = Locks::MAX as i64 + 1;
+    let test = TestStore::postgres(&[TABLES]);
+    let other = Store::open(test.settings()).expect("a second node opens");
+    with_accounts(&test.store, many);
+    wait(async {
+        let (entered, has_entered) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        let all = Locks::accounts((1..=many).map(AccountId));
+        let holder = tokio::spawn(test.store.write(all.clone(), move |tx| {
+            entered.send(()).expect("the test waits");
+            gone.recv().expect("the test says when");
+            raise(tx, AccountId(many))
+        }));
+        tokio::task::yield_now().await;
+        has_entered.recv().expect("it has its locks");
+        let waits = tokio::spawn(other.write(Locks::account(AccountId(many)), move |tx| raise(tx, AccountId(many))));
+        // What needs no account goes on.
+        other.write(Locks::named("something else"), |_| Ok::<_, Error>(())).await.expect("it commits");
+        assert!(!waits.is_finished(), "another node's account waits");
+        go.send(()).expect("the holder waits");
+        assert_eq!(holder.await.expect("no panic").expect("it commits").value, ModSeq(1));
+        assert_eq!(waits.await.expect("no panic").expect("it commits").value, ModSeq(2));
+        let again = test.store.write(all, move |tx| raise(tx, AccountId(many))).await;
+        assert_eq!(again.expect("it commits").value, ModSeq(3));
+    });
+}
+
+#[test]
+fn a_statement_that_fails_after_its_first_row_commits_nothing() {
+    let test = TestStore::postgres(&[TABLES]);
+    let outcome = test.store.write_blocking(Locks::none(), |tx| {
+        tx.execute("INSERT INTO number (n, note) VALUES (1, 'written before')", params![])?;
+        // The first row is good, the second divides by zero: who looks at one row only must hear of it.
+        tx.row("SELECT CAST(1 / (2 - n) AS BIGINT) FROM generate_series(1, 3) AS n", params![], |row| row.int(0))
+    });
+    let there = test.store.read_blocking(|tx| tx.one("SELECT count(*) FROM number", params![], |row| row.int(0)));
+    assert!(outcome.is_err() && there == Ok(0), "{outcome:?}, {there:?} rows are there");
+}
+
+#[test]
 fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
     let server = Server::start(Durability::Synced);
     let mut settings = Settings::memory();
