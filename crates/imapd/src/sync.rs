@@ -76,11 +76,16 @@ fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Resu
     if view.map.is_some() {
         return Ok(());
     }
-    let now: UidSet = view::uids(tx, account, view.mailbox)?.into_iter().collect();
     let Some(last) = view.uid_next.checked_sub(1).filter(|last| *last > 0) else {
         view.map = Some(Arc::new(SeqMap::default()));
         return Ok(());
     };
+    // As many messages as UIDs were given: none is missing, and nothing need be read.
+    if view.exists == last {
+        view.map = Some(Arc::new(SeqMap::from_set(&UidSet::range(1, last))));
+        return Ok(());
+    }
+    let now: UidSet = view::uids(tx, account, view.mailbox)?.into_iter().collect();
     let then = now.union(vanished).intersection(&UidSet::range(1, last));
     let map = SeqMap::from_set(&then);
     // With retention over, all that is not there is named as vanished, also what was gone before SELECT.
