@@ -102,6 +102,7 @@ impl Inbound {
         if let (Some(story), Some(id)) = (&mut session.world.story, &review.message_id) {
             story.key(id);
         }
+        check_start(&review)?;
         check_loop(&review, &self.settings)?;
         let edits = match &login {
             None => received_edits(role, &self.settings),
@@ -155,9 +156,24 @@ struct Owned {
     resent: bool,
 }
 
-/// `None` when one of them is no address of ours to own.
+/// `None` when one of them is no address of ours to own, or there are more than are looked at.
 fn addresses_of(authors: &[Author]) -> Option<Vec<Address>> {
+    if authors.len() > header::MAX_AUTHORS {
+        return None;
+    }
     authors.iter().map(|author| Address::new(&author.local, &author.domain).ok()).collect()
+}
+
+/// What would read as the end of our own Received field (RFC 5322 §2.2.3) would be our word for what is not.
+fn check_start(review: &Review) -> Result<(), Reply> {
+    match review.continues {
+        true => Err(Reply::new(
+            554,
+            (5, 6, 0),
+            "This message cannot be taken: its first line begins with white space, as if it went on with a line before.",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn check_loop(review: &Review, settings: &Settings) -> Result<(), Reply> {
@@ -273,6 +289,9 @@ mod tests {
     #[test]
     fn from_is_there_once() {
         let author = Author { local: "a".into(), domain: "b".into() };
+        let most = vec![author.clone(); header::MAX_AUTHORS];
+        assert_eq!(addresses_of(&most).map(|list| list.len()), Some(header::MAX_AUTHORS));
+        assert_eq!(addresses_of(&[most, vec![author.clone()]].concat()), None, "one is not looked at");
         for (from_fields, authors, good) in [(0, 0, false), (1, 0, false), (1, 1, true), (1, 2, true), (2, 2, false)] {
             let from = vec![author.clone(); authors];
             let review = Review { from_fields, from, ..Review::default() };

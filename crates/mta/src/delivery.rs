@@ -187,9 +187,15 @@ async fn look_up(store: &Store, delivery: &Delivery, locks: Locks) -> Option<Rec
     found.ok().map(|stored| stored.receipt)
 }
 
+/// The accounts, and the delivery itself: what only goes elsewhere touches no account, and has to be waited for as
+/// well ([`look_up`]).
 fn locks(delivery: &Delivery, notice: Option<&Notice>) -> Locks {
     let accounts = delivery.parcels.iter().map(|parcel| parcel.account);
-    Locks::accounts(accounts.chain(notice.and_then(Notice::account)))
+    let accounts = Locks::accounts(accounts.chain(notice.and_then(Notice::account)));
+    match delivery.outgoing.is_empty() {
+        true => accounts,
+        false => accounts.and(Locks::named(&format!("delivery {}", delivery.story.id()))),
+    }
 }
 
 /// The transaction. `expected` are failures that are provided for: with any other, it is undone.
@@ -214,7 +220,8 @@ fn write(
         }
     }
     let nobody = failures.len() == delivery.parcels.len() && delivery.outgoing.is_empty();
-    if nobody || failures.iter().any(|failure| !expected.contains(failure)) {
+    // Also when fewer failed than before: the notice would deny what was delivered.
+    if nobody || failures != expected {
         return Err(Undone::Failed(failures));
     }
     if !delivery.outgoing.is_empty() {
@@ -406,5 +413,47 @@ mod tests {
         let indexes: Vec<_> = planned.iter().map(|recipient| recipient.parcels.clone()).collect();
         assert_eq!(indexes, [vec![0], vec![0, 1], vec![2]]);
         assert_eq!(planned.iter().map(|recipient| recipient.queued).collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    /// A mailbox was full at the first attempt, and the sender was written a notice; now it has room again.
+    #[test]
+    fn nobody_is_told_of_a_failure_that_was_none() {
+        let store = Store::open(postroad_store::Settings::memory()).expect("a store");
+        let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
+        store.migrate(&tables).expect("tables");
+        let address = Address::parse("alice@example.test").expect("an address");
+        let by = By::new(Timestamp(1), Actor::Admin);
+        let made = store.write_blocking(Locks::none(), {
+            let address = address.clone();
+            move |tx| {
+                postroad_mail::domains::create(tx, &by, address.domain())?;
+                let (name, quota) = (String::new(), 0);
+                let new = postroad_mail::accounts::NewAccount {
+                    address,
+                    display_name: name,
+                    password: None,
+                    quota_bytes: quota,
+                    quota_messages: quota,
+                };
+                postroad_mail::accounts::create(tx, &by, &new)
+            }
+        });
+        let account = made.expect("an account").value;
+        let mut intake = postroad_mail::Intake::new(store.upload(), postroad_message::Limits::default());
+        intake.feed(b"From: a@far.test\r\n\r\nhi\r\n").expect("it is taken");
+        let delivery = Delivery {
+            arrival: intake.finish(Vec::new()).expect("it is stored"),
+            sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),
+            login: None,
+            now: Timestamp(1),
+            full: FullMailbox::TryLater,
+            story: Story::begin(),
+            parcels: vec![Target { account, address, detail: None }],
+            outgoing: Vec::new(),
+            recipients: Vec::new(),
+        };
+        let before = [Failure { parcel: 0, reply: replies::over_quota(FullMailbox::TryLater) }];
+        let outcome = store.write_blocking(Locks::none(), move |tx| write(tx, &delivery, &before, None));
+        assert!(matches!(&outcome, Err(Undone::Failed(now)) if now.is_empty()), "{outcome:?}");
     }
 }

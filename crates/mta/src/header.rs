@@ -24,6 +24,8 @@ pub(crate) struct Review {
     pub(crate) has_message_id: bool,
     /// The Message-ID without its angle brackets.
     pub(crate) message_id: Option<String>,
+    /// The first line begins with white space: put behind ours, it would go on with our last field.
+    pub(crate) continues: bool,
 }
 
 /// An address in From, Sender or Resent-From.
@@ -56,18 +58,18 @@ pub(crate) const FIREWALL: [&str; 3] =
 
 /// Reads a header block.
 pub(crate) fn review(block: &[u8]) -> Review {
-    let mut review = Review::default();
+    let mut review = Review { continues: matches!(block.first(), Some(b' ' | b'\t')), ..Review::default() };
     for field in fields(block) {
         if field.is("Received") {
             review.received += 1;
         } else if field.is("From") {
             review.from_fields += 1;
-            review.from.extend(authors(&field));
+            add_authors(&mut review.from, &field);
         } else if field.is("Sender") {
             review.sender_fields += 1;
-            review.sender.extend(authors(&field));
+            add_authors(&mut review.sender, &field);
         } else if field.is("Resent-From") && review.resent_from.is_empty() {
-            review.resent_from = authors(&field);
+            add_authors(&mut review.resent_from, &field);
         } else if field.is("Date") {
             review.has_date = true;
         } else if field.is("Message-ID") && review.message_id.is_none() {
@@ -105,12 +107,17 @@ pub(crate) fn edit(block: &mut Vec<u8>, edits: &Edits) {
     *block = edited;
 }
 
-fn authors(field: &Field<'_>) -> Vec<Author> {
+/// Adds the addresses of a field, one more than [`MAX_AUTHORS`] at most.
+fn add_authors(authors: &mut Vec<Author>, field: &Field<'_>) {
     let list = address::parse(field.value);
-    address::mailboxes(&list)
-        .take(MAX_AUTHORS)
-        .map(|mailbox| Author { local: mailbox.local.clone(), domain: mailbox.host.clone() })
-        .collect()
+    let bare = !field.value.contains(&b'<');
+    let found = address::mailboxes(&list).flat_map(|mailbox| {
+        // Two addresses without a comma between them: one reader takes the first, another the last.
+        let second = mailbox.name.as_ref().filter(|name| bare && name.contains('@'));
+        let second = second.map(|name| Author { local: name.clone(), domain: String::new() });
+        [Author { local: mailbox.local.clone(), domain: mailbox.host.clone() }].into_iter().chain(second)
+    });
+    authors.extend(found.take((MAX_AUTHORS + 1).saturating_sub(authors.len())));
 }
 
 fn message_id(value: &[u8]) -> Option<String> {
@@ -125,7 +132,7 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
 }
 
 /// Addresses looked at in one field; a From with more is nobody's own.
-const MAX_AUTHORS: usize = 50;
+pub(crate) const MAX_AUTHORS: usize = 50;
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +149,21 @@ mod tests {
         assert_eq!((review.from[1].local.as_str(), review.from[1].domain.as_str()), ("b c", "two.test"));
         assert!(!review.has_date && review.has_message_id);
         assert_eq!(review.message_id.as_deref(), Some("id@one.test"));
+    }
+
+    #[test]
+    fn nobody_is_hidden_among_the_authors() {
+        let authors = |value: &str| -> Vec<String> {
+            let review = review(format!("From: {value}\r\n\r\n").as_bytes());
+            review.from.iter().map(|author| format!("{}@{}", author.local, author.domain)).collect()
+        };
+        assert_eq!(authors("B <b@two.test> a@one.test"), ["b@two.test"]);
+        assert_eq!(authors("\"b@two.test\" <a@one.test>"), ["a@one.test"], "a name is a name");
+        assert_eq!(authors("b@two.test a@one.test"), ["a@one.test", "b@two.test@"], "two without a comma");
+        let crowd = format!("{}b@two.test", "a@one.test, ".repeat(MAX_AUTHORS));
+        assert_eq!(authors(&crowd).len(), MAX_AUTHORS + 1);
+        let fields = "From: a@one.test\r\n".repeat(1_000);
+        assert_eq!(review(fields.as_bytes()).from.len(), MAX_AUTHORS + 1, "bounded, whatever comes");
     }
 
     #[test]

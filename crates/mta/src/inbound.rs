@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use postroad_mail::{Address, LoginCache, Resolution, addresses, deliver, domains, resolve};
-use postroad_net::{Bans, Fatal, World};
+use postroad_login::{Clock, Logins};
+use postroad_mail::{Address, Resolution, accounts, addresses, deliver, domains, resolve};
+use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
-use postroad_store::{ReadTx, Store, Timestamp};
+use postroad_store::{AccountId, ReadTx, Store, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::policy::{connect, mail, rcpt};
@@ -17,34 +18,21 @@ use crate::{Settings, replies};
 /// A session of any of the three roles.
 pub type Session = postroad_smtp::Session<State>;
 
-/// What the time is.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// The world of [`Session`]s: one for all listeners.
 pub struct Inbound {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
-    pub(crate) logins: Arc<LoginCache>,
-    pub(crate) bans: Option<Arc<Bans>>,
+    pub(crate) logins: Logins,
     pub(crate) clock: Clock,
     pub(crate) bodies: Arc<Semaphore>,
-    pub(crate) verifiers: Arc<Semaphore>,
     pub(crate) stories: Stories,
 }
 
 impl Inbound {
     /// Takes mail into `store`. `stories` leads to the [`crate::Scribe`] that somebody has to run.
-    pub fn new(
-        store: Store,
-        settings: Settings,
-        logins: Arc<LoginCache>,
-        bans: Option<Arc<Bans>>,
-        clock: Clock,
-        stories: Stories,
-    ) -> Inbound {
+    pub fn new(store: Store, settings: Settings, logins: Logins, clock: Clock, stories: Stories) -> Inbound {
         let bodies = Arc::new(Semaphore::new(settings.bodies_memory / crate::body::UNIT));
-        let verifiers = Arc::new(Semaphore::new(settings.verifiers));
-        Inbound { store, settings, logins, bans, clock, bodies, verifiers, stories }
+        Inbound { store, settings, logins, clock, bodies, stories }
     }
 }
 
@@ -165,14 +153,24 @@ impl Inbound {
         let targets = session.world.recipients.iter().map(|known| known.targets.len() + known.remote.len()).sum();
         let path = to.path.clone();
         // Looked up with the first recipient, since each look has its price.
-        let stranger = sender.and_then(|sender| sender.path.as_ref()?.domain().map(str::to_owned)).filter(|_| {
-            role == Role::Relay && !authenticated && !std::mem::replace(&mut session.world.sender_seen, true)
-        });
+        let stranger = sender.and_then(|sender| sender.path.as_ref()?.domain().map(str::to_owned));
+        let insider = login(session).map(|login| login.account);
+        let first = !std::mem::replace(&mut session.world.sender_seen, true);
+        let stranger = stranger.filter(|_| first && role == Role::Relay && !authenticated);
+        let insider = insider.filter(|_| first);
         let look = self.look(move |tx| {
             let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
-            Ok((forged, lead(tx, &path, size)?))
+            // Whoever logged in before being suspended sends nothing more.
+            let works = insider.map_or(Ok(true), |account| works(tx, account))?;
+            Ok((forged, works, lead(tx, &path, size)?))
         });
-        let (forged, (resolution, has_room)) = look.await.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
+        let looked = look.await;
+        let (forged, works, (resolution, has_room)) =
+            looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
+        if !works {
+            session.world.sender_seen = false;
+            return Err(rcpt::Refused { reply: replies::sender_suspended(), unknown: false });
+        }
         if forged && let Some(story) = &mut session.world.story {
             story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
         }
@@ -219,6 +217,10 @@ fn is_ours(tx: &ReadTx, domain: &str) -> postroad_mail::Result<bool> {
         Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
         Err(_) => Ok(false),
     }
+}
+
+fn works(tx: &ReadTx, account: AccountId) -> postroad_mail::Result<bool> {
+    Ok(accounts::by_id(tx, account)?.is_some_and(|account| account.state == accounts::State::Active))
 }
 
 /// Where a recipient leads, and whether the only account it leads to has room.

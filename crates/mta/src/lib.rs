@@ -23,7 +23,7 @@ mod settings;
 mod state;
 mod story;
 
-pub use inbound::{Clock, Inbound, Session, session};
+pub use inbound::{Inbound, Session, session};
 pub use settings::{ForeignFrom, FullMailbox, Settings};
 pub use state::State;
 pub use story::{Scribe, Stories, scribe};

@@ -92,6 +92,11 @@ pub(crate) fn suspended() -> Reply {
     Reply::new(550, (5, 2, 1), "The mailbox is suspended and takes no mail.")
 }
 
+/// To who logged in while the account still worked. RFC 5248's registry: X.7.13.
+pub(crate) fn sender_suspended() -> Reply {
+    Reply::new(550, (5, 7, 13), "Your account is suspended and sends no mail. Its administrator knows why.")
+}
+
 pub(crate) fn too_many_bodies() -> Reply {
     Reply::new(452, (4, 3, 1), "Too many messages are arriving at this moment. Please try again soon.")
 }

@@ -24,8 +24,6 @@ pub struct Settings {
     pub logins_limit: u32,
     /// How long the answer to a failed login takes. Never on loopback.
     pub login_delay: Duration,
-    /// Password checks at the same time: each takes a core and 19 MB for a while.
-    pub verifiers: usize,
     /// What a mailbox that is full answers.
     pub full_mailbox: FullMailbox,
     /// What happens to a submitted message whose From the sender does not own.
@@ -69,7 +67,6 @@ impl Settings {
             unknown_limit: 20,
             logins_limit: 5,
             login_delay: Duration::from_secs(2),
-            verifiers: std::thread::available_parallelism().map_or(2, usize::from),
             full_mailbox: FullMailbox::TryLater,
             foreign_from: ForeignFrom::AddSender,
             header_firewall: true,

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use postroad_login::Logins;
 use postroad_mail::password::{AppPassword, PasswordHash};
 use postroad_mail::{
-    Actor, Address, By, Domain, LoginCache, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit,
-    credentials, domains, mailboxes, view,
+    Actor, Address, By, Domain, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit, credentials,
+    domains, mailboxes, view,
 };
 use postroad_mta::{Inbound, Scribe, Session, Settings, scribe, session};
 use postroad_net::World;
@@ -59,10 +60,10 @@ impl Town {
         let mut settings = Settings::new("mx.example.test");
         settings.login_delay = Duration::ZERO;
         change(&mut settings);
-        let logins = Arc::new(LoginCache::new().expect("random bytes"));
         let time = clock.clone();
-        let now = Arc::new(move || Timestamp(time.now_us()));
-        let inbound = Inbound::new(store.clone(), settings, logins, None, now, stories);
+        let now: postroad_login::Clock = Arc::new(move || Timestamp(time.now_us()));
+        let logins = Logins::new(store.clone(), Arc::clone(&now), None, 2).expect("random bytes");
+        let inbound = Inbound::new(store.clone(), settings, logins, now, stories);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         Town { store: store.clone(), clock, inbound, scribe, runtime }
