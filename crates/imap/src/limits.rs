@@ -37,10 +37,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For clients that have not said who they are: enough for LOGIN and AUTHENTICATE with a fat ticket.
+    /// For clients that have not said who they are: enough for AUTHENTICATE with a fat ticket, and for ID with
+    /// 30 fields of 1024 octets (RFC 2971 §3.3).
     pub fn before_login() -> Limits {
         Limits {
-            line: 16 * 1024,
+            line: 40 * 1024,
             literal: 4 * 1024,
             literals: 8 * 1024,
             append: 0,

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use postroad_imap::{Framer, Limits, Syntax, Tag, Writer};
+use postroad_imap::{Framer, Limits, ResponseCode, Status, Syntax, Tag, Writer};
 use postroad_mail::changes::Mark;
 use postroad_mail::{Authenticated, By};
 use postroad_protocol::{Peer, TlsFacts};
@@ -166,7 +166,17 @@ impl Session {
 
     /// A CONDSTORE-enabling command came (RFC 7162 §3.1).
     pub(crate) fn enable_condstore(&mut self) {
-        self.enabled.condstore = true;
+        if let Some(code) = self.first_condstore() {
+            self.writer().untagged(Status::Ok, Some(&code), "the last change");
+        }
+    }
+
+    /// RFC 7162 §3.1: what enables it with a mailbox selected also tells where the client stands.
+    pub(crate) fn first_condstore(&mut self) -> Option<ResponseCode> {
+        if std::mem::replace(&mut self.enabled.condstore, true) {
+            return None;
+        }
+        self.view.as_ref().map(|view| ResponseCode::HighestModSeq(view.mark.modseq.0.unsigned_abs()))
     }
 
     /// Whether a name and a password may be sent now.

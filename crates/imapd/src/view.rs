@@ -67,22 +67,30 @@ impl View {
     /// The messages of the view that a command means, ghosts included. UIDs that are not there mean
     /// nothing. [`Error::Refused`] with `BAD` when a sequence number is beyond the last message.
     pub(crate) fn resolve(&self, set: &MessageSet, numbering: Numbering) -> Result<UidSet, Error> {
-        let map = self.map();
-        let named = match (set, numbering) {
-            (MessageSet::Saved, _) => return Ok(self.saved.intersection(&map.uids())),
-            (MessageSet::Set(set), Numbering::Uid) => set.resolve(Some(map.last_uid()).filter(|uid| *uid > 0)),
-            (MessageSet::Set(set), Numbering::Sequence) => {
-                // RFC 9051 §9 seq-number: a number beyond the last message is answered with BAD. A range
-                // with `*` is cut instead: clients send `1:*` and `n:*` without looking at EXISTS.
-                if !set.has_star() && set.largest_named().is_some_and(|largest| largest > map.len()) {
-                    let code = Some(ResponseCode::ClientBug);
-                    let text = "there are not so many messages in this mailbox";
-                    return Err(Error::Refused(Reply::new(Status::Bad, code, text)));
-                }
-                return Ok(map.uids_of(&set.resolve(Some(map.len()).filter(|last| *last > 0))));
+        if let (MessageSet::Set(set), Numbering::Sequence) = (set, numbering) {
+            // RFC 9051 §9 seq-number: a number beyond the last message is answered with BAD. A range
+            // with `*` is cut instead: clients send `1:*` and `n:*` without looking at EXISTS.
+            if !set.has_star() && set.largest_named().is_some_and(|largest| largest > self.map().len()) {
+                let code = Some(ResponseCode::ClientBug);
+                let text = "there are not so many messages in this mailbox";
+                return Err(Error::Refused(Reply::new(Status::Bad, code, text)));
             }
-        };
-        Ok(uid_set(&named).intersection(&map.uids()))
+        }
+        Ok(self.matching(set, numbering))
+    }
+
+    /// The messages of the view that are in a set, ghosts included. What is not there matches nothing.
+    pub(crate) fn matching(&self, set: &MessageSet, numbering: Numbering) -> UidSet {
+        let map = self.map();
+        match (set, numbering) {
+            (MessageSet::Saved, _) => self.saved.intersection(&map.uids()),
+            (MessageSet::Set(set), Numbering::Uid) => {
+                uid_set(&set.resolve(Some(map.last_uid()).filter(|uid| *uid > 0))).intersection(&map.uids())
+            }
+            (MessageSet::Set(set), Numbering::Sequence) => {
+                map.uids_of(&set.resolve(Some(map.len()).filter(|last| *last > 0)))
+            }
+        }
     }
 
     /// Takes in messages that arrived. Those the view has already are ignored.

@@ -127,10 +127,21 @@ fn a_line_too_long_is_answered_with_the_tag_of_the_command_that_asked() {
     assert_eq!(said, "n OK NOOP done\r\n");
     let session = world.connect();
     let (session, _) = world.say(session, b"a AUTHENTICATE PLAIN\r\n");
-    let (session, said) = world.say(session, &b"x".repeat(20_000));
+    let (session, said) = world.say(session, &b"x".repeat(50_000));
     assert_eq!(said, "a BAD the line is too long\r\n");
     let (_, said) = world.say(session, b"\r\nn NOOP\r\n");
     assert_eq!(said, "n OK NOOP done\r\n");
+}
+
+#[test]
+fn an_id_of_the_largest_size_allowed_is_taken_before_login() {
+    let (_test, mut world) = world();
+    let session = world.connect();
+    // RFC 2971 §3.3: 30 fields, names of 30 octets, values of 1024.
+    let field = |n: usize| format!("\"{n:030}\" \"{}\"", "v".repeat(1024));
+    let fields: Vec<String> = (0..30).map(field).collect();
+    let (_, said) = world.say(session, format!("i ID ({})\r\n", fields.join(" ")).as_bytes());
+    assert!(said.ends_with("i OK ID done\r\n"), "{said}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum MailboxAttribute {
     Subscribed,
     /// `\Remote`.
     Remote,
+    /// `\Inbox`: only XLIST tells it.
+    Inbox,
     /// A special use.
     Use(SpecialUse),
 }
@@ -107,6 +109,7 @@ impl MailboxAttribute {
             MailboxAttribute::NoInferiors => "\\Noinferiors",
             MailboxAttribute::HasChildren => "\\HasChildren",
             MailboxAttribute::HasNoChildren => "\\HasNoChildren",
+            MailboxAttribute::Inbox => "\\Inbox",
             MailboxAttribute::Marked => "\\Marked",
             MailboxAttribute::Unmarked => "\\Unmarked",
             MailboxAttribute::Subscribed => "\\Subscribed",

@@ -1,19 +1,22 @@
 //! ENABLE (RFC 9051 §6.3.1, RFC 5161).
 
+use postroad_imap::Status;
+
 use crate::error::Reply;
 use crate::session::Session;
 
 pub(crate) fn run(session: &mut Session, names: &[String]) -> Option<Reply> {
     let mut enabled = Vec::new();
+    let mut stands = None;
     for name in names {
         match name.to_ascii_uppercase().as_str() {
             "CONDSTORE" => {
-                session.enabled.condstore = true;
+                stands = stands.or(session.first_condstore());
                 enabled.push("CONDSTORE");
             }
             "QRESYNC" => {
                 // RFC 7162 §3.2.3: QRESYNC is CONDSTORE too.
-                session.enabled.condstore = true;
+                stands = stands.or(session.first_condstore());
                 session.enabled.qresync = true;
                 enabled.push("QRESYNC");
             }
@@ -27,5 +30,8 @@ pub(crate) fn run(session: &mut Session, names: &[String]) -> Option<Reply> {
         }
     }
     session.now_writer().enabled(&enabled);
+    if let Some(code) = stands {
+        session.now_writer().untagged(Status::Ok, Some(&code), "the last change");
+    }
     Some(Reply::ok("ENABLE done"))
 }

@@ -119,7 +119,11 @@ fn attributes(list: &List, line: &Line<'_>) -> Vec<MailboxAttribute> {
     if told && line.listed.is_some_and(|listed| listed.subscribed) {
         all.push(MailboxAttribute::Subscribed);
     }
-    all.extend(mailbox.and_then(|mailbox| mailbox.role).and_then(special_use).map(MailboxAttribute::Use));
+    let role = mailbox.and_then(|mailbox| mailbox.role);
+    if list.xlist && role == Some(Role::Inbox) {
+        all.push(MailboxAttribute::Inbox);
+    }
+    all.extend(role.and_then(special_use).map(MailboxAttribute::Use));
     all
 }
 

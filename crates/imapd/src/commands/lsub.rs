@@ -26,8 +26,9 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, reference: &str, pattern: 
         }
     }
     // RFC 3501 §6.3.9: with `%`, a name that is not subscribed but has subscribed names below it is told
-    // as \Noselect.
-    for parent in subscribed.iter().flat_map(|listed| listed.name.ancestors()) {
+    // as \Noselect: only for what is not told itself, else clients take the parent for subscribed.
+    let hidden = subscribed.iter().filter(|listed| !pattern.matches(listed.name.as_str()));
+    for parent in hidden.flat_map(|listed| listed.name.ancestors()) {
         if pattern.matches(parent.as_str()) && told.insert(parent.clone()) {
             tell(session, &parent, &[MailboxAttribute::NoSelect]);
         }

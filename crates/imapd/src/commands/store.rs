@@ -48,7 +48,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor
         (true, true) => really,
         (true, false) => UidSet::new(),
     };
-    let reply = reply(session, store, &gone, &changed.modified)?;
+    let reply = reply(session, store, (&gone, &present), &changed.modified)?;
     *cursor = Cursor::Store(Box::new(Telling { uids, after: 0, modseq: changed.modseq, reply }));
     tell(session, tx, store, cursor)
 }
@@ -76,7 +76,12 @@ pub(crate) fn tell(session: &mut Session, tx: &ReadTx, store: &Store, cursor: &m
     Ok(Flow::Done(telling.reply.clone()))
 }
 
-fn reply(session: &Session, store: &Store, gone: &UidSet, modified: &UidSet) -> Result<Reply, Error> {
+fn reply(
+    session: &Session,
+    store: &Store,
+    (gone, present): (&UidSet, &UidSet),
+    modified: &UidSet,
+) -> Result<Reply, Error> {
     if !modified.is_empty() {
         let numbers = match store.numbering {
             Numbering::Uid => number_set(modified),
@@ -90,7 +95,10 @@ fn reply(session: &Session, store: &Store, gone: &UidSet, modified: &UidSet) -> 
     }
     // RFC 5530: EXPUNGEISSUED. By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
     if !gone.is_empty() && store.numbering == Numbering::Sequence {
-        return Ok(Reply::no(ResponseCode::ExpungeIssued, "some of these messages are gone"));
+        // RFC 2180 §4.2: NO only where nothing was done; users see a NO as an alarm.
+        let status = if present.is_empty() && !store.silent { Status::No } else { Status::Ok };
+        let text = "some of these messages have been deleted elsewhere";
+        return Ok(Reply::new(status, Some(ResponseCode::ExpungeIssued), text));
     }
     Ok(Reply::ok("STORE done"))
 }

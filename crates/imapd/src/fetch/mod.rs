@@ -219,7 +219,11 @@ fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
     // By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
     if plan.ghosts && fetch.numbering == Numbering::Sequence {
         let status = if plan.is_empty() { Status::No } else { Status::Ok };
-        return Reply::new(status, Some(ResponseCode::ExpungeIssued), "some of these messages are gone");
+        return Reply::new(
+            status,
+            Some(ResponseCode::ExpungeIssued),
+            "some of these messages have been deleted elsewhere",
+        );
     }
     Reply::ok("FETCH done")
 }

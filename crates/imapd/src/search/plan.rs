@@ -126,8 +126,8 @@ impl Keys<'_> {
             SearchKey::And(keys) => Node::And(keys.iter().map(|key| self.node(key)).collect::<Result<_, _>>()?),
             SearchKey::Or(first, second) => Node::Or(vec![self.node(first)?, self.node(second)?]),
             SearchKey::Not(key) => Node::Not(Box::new(self.node(key)?)),
-            SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence)?,
-            SearchKey::Uid(set) => self.messages(set, Numbering::Uid)?,
+            SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence),
+            SearchKey::Uid(set) => self.messages(set, Numbering::Uid),
             SearchKey::Answered => Node::Flag(Flags::ANSWERED),
             SearchKey::Deleted => Node::Flag(Flags::DELETED),
             SearchKey::Draft => Node::Flag(Flags::DRAFT),
@@ -169,8 +169,9 @@ impl Keys<'_> {
         })
     }
 
-    fn messages(&self, set: &MessageSet, numbering: Numbering) -> Result<Node, Error> {
-        self.view.resolve(set, numbering).map(Node::Uids)
+    /// A number beyond the last message matches nothing: here it is a question, not a mistake.
+    fn messages(&self, set: &MessageSet, numbering: Numbering) -> Node {
+        Node::Uids(self.view.matching(set, numbering))
     }
 
     fn received(&mut self, range: Range<i64>) -> Node {
