@@ -7,7 +7,7 @@ use postroad_mail::{Address, Resolution, accounts, addresses, deliver, domains, 
 use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
-use postroad_store::{AccountId, ReadTx, Store, Timestamp};
+use postroad_store::{AccountId, ReadTx, Store};
 use tokio::sync::Semaphore;
 
 use crate::policy::{connect, mail, rcpt};

@@ -29,20 +29,21 @@ const LAYERS: &[Layer] = &[
     layer("pop3d", &["protocol", "mail", "queue", "store", "sasl", "message"]),
     shell("net", &["protocol"]),
     shell("dns", &[]),
-    shell("mta", &["protocol", "smtp", "sasl", "message", "mail", "queue", "store", "net", "dns"]),
+    shell("login", &["mail", "store", "net", "sasl"]),
+    shell("mta", &["protocol", "smtp", "sasl", "message", "mail", "queue", "store", "net", "dns", "login"]),
     shell("web", &["net", "mail", "queue", "store"]),
     shell(
         "server",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "mta", "web",
+            "login", "mta", "web",
         ],
     ),
     shell(
         "testkit",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "mta", "web",
+            "login", "mta", "web",
         ],
     ),
 ];

@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postroad_mail::LoginCache;
+use postroad_login::{Clock, Logins};
 use postroad_mta::{Inbound, Stories};
-use postroad_net::{Bans, Bound, Door, Listener, Network, TlsMode, serve};
+use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
 use postroad_smtp::{ClearAuth, Role};
-use postroad_store::{Store, Timestamp};
+use postroad_store::Store;
 use tokio::task::JoinSet;
 
 use crate::settings::{self, CleartextAuth, ListenerSettings, Service, Settings};
-use crate::worlds::{ImapWorld, Logins, Pop3World};
+use crate::worlds::{ImapWorld, Pop3World};
 
 /// What sessions of all services are made from.
 pub(super) struct Parts {
@@ -27,16 +27,14 @@ impl Parts {
     pub(super) fn new(
         settings: &Settings,
         store: &Store,
-        cache: Arc<LoginCache>,
-        bans: Arc<Bans>,
+        logins: Logins,
+        clock: Clock,
         stories: Stories,
         site: postroad_web::Site,
     ) -> Parts {
-        let logins = Logins::new(store.clone(), Arc::clone(&cache), Arc::clone(&bans));
-        let clock = Arc::new(Timestamp::now);
         Parts {
             settings: settings.clone(),
-            inbound: Arc::new(Inbound::new(store.clone(), mta(settings), cache, Some(bans), clock, stories)),
+            inbound: Arc::new(Inbound::new(store.clone(), mta(settings), logins.clone(), clock, stories)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow};
-use postroad_mail::LoginCache;
+use postroad_login::{Clock, Logins};
 use postroad_net::{
     BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Network, Stop, Times,
     Tls, bind, ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
 use postroad_web::{About, Recorder, ServiceLine, Site};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::admin::socket;
@@ -27,6 +27,8 @@ use crate::place::Lock;
 use crate::settings::{Settings, TlsMode};
 use crate::{place, print};
 
+/// Passwords verified at once, also on a machine with one core: one slow login must not hold up all others.
+const HASHES_AT_ONCE_MIN: usize = 2;
 /// Certificate files are looked at this often.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 
@@ -59,7 +61,10 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let mut running = JoinSet::new();
     let (stories, scribe) = postroad_mta::scribe(store.clone());
     let site = site(settings, store)?;
-    let parts = listeners::Parts::new(settings, store, Arc::new(LoginCache::new()?), bans, stories, site);
+    let clock: Clock = Arc::new(Timestamp::now);
+    let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
+    let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(bans), at_once)?;
+    let parts = listeners::Parts::new(settings, store, logins, clock, stories, site);
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
@@ -72,6 +77,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
         let (certificates, stop) = (Arc::clone(&certificates), stop.clone());
         running.spawn(async move { certificates.watch(CERTIFICATES_EVERY, stop).await });
     }
+    running.spawn(look_again(certificates, signal(SignalKind::hangup())?, stop.clone()));
     {
         let (data, store, stop) = (settings.data.clone(), store.clone(), stop.clone());
         running.spawn(async move {
@@ -156,6 +162,21 @@ fn door(settings: &Settings, certificates: &Arc<Certificates>, bans: Arc<Bans>, 
     let tls = Tls::new(Arc::clone(certificates))?;
     let seed = u64::try_from(Timestamp::now().0).unwrap_or_default();
     Ok(Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed))
+}
+
+/// On SIGHUP the certificate files are looked at now: whoever renews them need not wait.
+async fn look_again(certificates: Arc<Certificates>, mut hangup: Signal, stop: Stop) {
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            () = stop.stopped() => return,
+        }
+        let files = Arc::clone(&certificates);
+        match tokio::task::spawn_blocking(move || files.reload()).await {
+            Ok(renewed) => tracing::info!(renewed, "looked for new certificates"),
+            Err(error) => tracing::error!(%error, "looking for new certificates failed"),
+        }
+    }
 }
 
 async fn wait_for_signal() -> Result<()> {

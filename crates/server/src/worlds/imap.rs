@@ -4,11 +4,10 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use postroad_imapd::{Job, Login, Outcome, Session};
+use postroad_login::{Denied, Logins};
 use postroad_mail::Service;
 use postroad_net::{Fatal, World};
 use postroad_store::{Store, Timestamp};
-
-use super::login::{Denied, Logins};
 
 /// Performs the jobs of IMAP sessions.
 pub(crate) struct ImapWorld {
@@ -56,12 +55,15 @@ impl World<Session> for ImapWorld {
                 let store = self.store.clone();
                 let work = move || {
                     let mut session = session;
-                    if let Some(line) = session.run_disk(|| store.upload()) {
-                        tracing::error!("imap: {line}");
-                    }
-                    session
+                    let line = session.run_disk(|| store.upload());
+                    (session, line)
                 };
-                tokio::task::spawn_blocking(work).await.map_err(|_| lost())
+                let (session, line) = tokio::task::spawn_blocking(work).await.map_err(|_| lost())?;
+                // Here, where the log knows the connection.
+                if let Some(line) = line {
+                    tracing::error!("imap: {line}");
+                }
+                Ok(session)
             }
             Job::Login(login) => {
                 let outcome = self.verify(login, session.peer().remote.ip()).await;

@@ -4,9 +4,7 @@
 //! `postroad-mta`.
 
 mod imap;
-mod login;
 mod pop3;
 
 pub(crate) use imap::ImapWorld;
-pub(crate) use login::Logins;
 pub(crate) use pop3::Pop3World;

@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
+use postroad_login::{Denied, Logins};
 use postroad_mail::Service;
 use postroad_net::{Fatal, World};
 use postroad_pop3d::{Error, Job, Login, Outcome, Session};
 use postroad_store::{Store, Timestamp};
-
-use super::login::{Denied, Logins};
 
 /// Performs the jobs of POP3 sessions.
 pub(crate) struct Pop3World {

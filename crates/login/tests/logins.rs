@@ -1,0 +1,96 @@
+//! Logins against real stores: who comes in, who does not, and what failing often leads to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postroad_login::{Denied, Logins};
+use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+use postroad_mail::password::PasswordHash;
+use postroad_mail::{Actor, Address, By, Domain, Error, Refused, Service, domains};
+use postroad_net::{BanSettings, Bans};
+use postroad_sasl::{Check, Secret};
+use postroad_store::{Locks, Store, Timestamp};
+use postroad_testkit::{each_store, wait};
+
+const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
+
+fn populate(store: &Store) {
+    let hash = PasswordHash::of_password("right").expect("a hash");
+    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<(), Error> {
+        let by = By::new(NOW, Actor::Admin);
+        domains::create(tx, &by, &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
+        for local in ["alice", "bob"] {
+            let new = NewAccount {
+                address: Address::new(local, "example.test").map_err(Error::AddressInvalid)?,
+                display_name: String::new(),
+                password: Some(hash.clone()),
+                quota_bytes: 0,
+                quota_messages: 0,
+            };
+            accounts::create(tx, &by, &new)?;
+        }
+        Ok(())
+    });
+    made.expect("two accounts");
+}
+
+fn check(authzid: Option<&str>, authcid: &str, password: &str) -> Check {
+    Check {
+        mechanism: "PLAIN",
+        authzid: authzid.map(str::to_string),
+        authcid: authcid.into(),
+        password: Secret::new(password.into()),
+    }
+}
+
+#[test]
+fn only_the_right_password_of_the_same_account_opens() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        populate(&test.store);
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        let from: IpAddr = [192, 0, 2, 7].into();
+        for (authzid, authcid, password, opens) in [
+            (None, "alice@example.test", "right", true),
+            (None, "ALICE@EXAMPLE.TEST", "right", true),
+            (Some("alice@example.test"), "Alice@example.test", "right", true),
+            (Some("bob@example.test"), "alice@example.test", "right", false),
+            (Some("nobody@example.test"), "alice@example.test", "right", false),
+            (None, "alice@example.test", "wrong", false),
+            (None, "nobody@example.test", "right", false),
+            (None, "", "", false),
+        ] {
+            let outcome = wait(logins.verify(check(authzid, authcid, password), from, Service::Imap));
+            match outcome {
+                Ok(authenticated) => {
+                    assert!(opens, "{authzid:?} {authcid} {password}");
+                    assert_eq!(authenticated.address().to_string(), "alice@example.test");
+                }
+                Err(Denied::Refused(refused)) => {
+                    assert!(!opens, "{authzid:?} {authcid} {password}");
+                    assert_eq!(refused, Refused::Wrong);
+                }
+                Err(Denied::Unavailable) => panic!("the store answers"),
+            }
+        }
+    });
+}
+
+#[test]
+fn who_fails_too_often_is_shut_out_and_a_closed_store_is_nobodys_fault() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        populate(&test.store);
+        let bans = Arc::new(Bans::new(BanSettings { points: 3, ..BanSettings::default() }));
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), Some(Arc::clone(&bans)), 2).expect("random");
+        let from: IpAddr = [192, 0, 2, 8].into();
+        for failure in 1..=3 {
+            let outcome = wait(logins.verify(check(None, "alice@example.test", "wrong"), from, Service::Pop3));
+            assert!(matches!(outcome, Err(Denied::Refused(Refused::Wrong))));
+            assert_eq!(bans.is_out(from, tokio::time::Instant::now()), failure == 3);
+        }
+        let other: IpAddr = [192, 0, 2, 9].into();
+        test.store.close();
+        let outcome = wait(logins.verify(check(None, "alice@example.test", "right"), other, Service::Imap));
+        assert!(matches!(outcome, Err(Denied::Unavailable)));
+        assert!(!bans.is_out(other, tokio::time::Instant::now()));
+    });
+}
