@@ -140,7 +140,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Full(text) => write!(f, "no room to store: {text}"),
-            Error::ReadOnly(text) => write!(f, "the store is read-only: {text}"),
+            Error::ReadOnly(text) => write!(f, "the store cannot be written: {text}"),
             Error::Unavailable(text) => write!(f, "the store cannot be reached: {text}"),
             Error::OutcomeUnknown(text) => write!(f, "whether the change was stored is unknown: {text}"),
             Error::Busy(text) => write!(f, "the store is busy: {text}"),

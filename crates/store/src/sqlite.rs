@@ -26,8 +26,8 @@ impl Sqlite {
     pub(crate) fn open_writer(path: &Path) -> Result<Sqlite> {
         Sqlite::try_open_writer(path).map_err(|error| match error {
             // SQLite does not say why it cannot open its files; the file system does.
-            Error::Unavailable(text) => {
-                why_not(path).map_or(Error::Unavailable(text), |error| fault_of_file(&error, path))
+            said @ (Error::Unavailable(_) | Error::ReadOnly(_)) => {
+                why_not(path).map_or(said, |error| fault_of_file(&error, path))
             }
             other => other,
         })
@@ -205,10 +205,16 @@ fn fault(error: &rusqlite::Error, place: &str) -> Error {
         ErrorCode::DiskFull => Error::Full(text),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Error::ReadOnly(text),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted => Error::Busy(text),
-        ErrorCode::SystemIoFailure
-        | ErrorCode::CannotOpen
-        | ErrorCode::FileLockingProtocolFailed
-        | ErrorCode::OutOfMemory => Error::Unavailable(text),
+        // No network lies between us and the file: it is the disk, and mostly on the way to it.
+        ErrorCode::SystemIoFailure => match code.extended_code {
+            ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_NOMEM => {
+                Error::Unavailable(format!("{text}, check the disk"))
+            }
+            _ => Error::ReadOnly(text),
+        },
+        ErrorCode::CannotOpen | ErrorCode::FileLockingProtocolFailed | ErrorCode::OutOfMemory => {
+            Error::Unavailable(text)
+        }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::Corrupt(text),
         ErrorCode::ConstraintViolation => match code.extended_code {
             ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
