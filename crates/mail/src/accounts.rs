@@ -190,17 +190,26 @@ pub fn set_state(tx: &mut WriteTx, by: &By, id: AccountId, state: State) -> Resu
     if old.state == state {
         return Ok(());
     }
-    write_state(tx, by, id, old.state, state)
+    write_state(tx, by, id, state, &format!("state\t{}\n", old.state.name()))
 }
 
 /// Takes its addresses and credentials away at once; its mail goes in the background
 /// ([`crate::retention::sweep`]). Locks: the account's and [`DIRECTORY_LOCK`].
 pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
     let old = existing(tx, id)?;
-    tx.execute("DELETE FROM address WHERE account = $1", params![id])?;
+    let addresses =
+        tx.returning("DELETE FROM address WHERE account = $1 RETURNING domain, shown", params![id], |row| {
+            Ok(format!("address\t{}@{}\n", row.text(1)?, row.text(0)?))
+        })?;
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
-    write_state(tx, by, id, old.state, State::Deleted)
+    let before = format!("state\t{}\n{}", old.state.name(), sorted(addresses).concat());
+    write_state(tx, by, id, State::Deleted, &before)
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort_unstable();
+    lines
 }
 
 /// Longest display name in bytes.
@@ -218,9 +227,8 @@ pub(crate) fn existing(tx: &ReadTx, id: AccountId) -> Result<Account> {
     by_id(tx, id)?.filter(|account| account.state != State::Deleted).ok_or(Error::NotFound(What::Account))
 }
 
-fn write_state(tx: &mut WriteTx, by: &By, id: AccountId, old: State, new: State) -> Result<()> {
+fn write_state(tx: &mut WriteTx, by: &By, id: AccountId, new: State, before: &str) -> Result<()> {
     let modseq = journal::begin(tx, id)?;
     tx.execute("UPDATE account SET state = $2 WHERE id = $1", params![id, new.name()])?;
-    let before = format!("state\t{}\n", old.name());
     journal::end(tx, by, id, modseq, &Note { before: before.as_bytes(), ..Note::plain(Operation::Account) })
 }

@@ -66,7 +66,12 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
         expunge::take_out(tx, by, account, row.id, &UidSet::all(), modseq, After::Restorable)?;
         expunge::give_back(tx, account, row.id, modseq)?;
     }
-    tx.execute("DELETE FROM keyword WHERE account = $1 AND mailbox = $2", params![account, row.id])?;
+    // What can be restored needs the spelling of its keywords; these go with the last of it (`retention`).
+    tx.execute(
+        "DELETE FROM keyword WHERE account = $1 AND mailbox = $2
+         AND NOT EXISTS (SELECT 1 FROM expunged AS x WHERE x.account = $1 AND x.mailbox = $2)",
+        params![account, row.id],
+    )?;
     if all.keys().any(|other| other.is_below(name)) {
         tx.execute(
             "UPDATE mailbox SET selectable = 0, role = NULL, messages = 0, unseen = 0, deleted = 0, size = 0,
@@ -167,15 +172,18 @@ pub fn set_role(tx: &mut WriteTx, by: &By, account: AccountId, id: MailboxId, ro
         return Ok(());
     }
     let modseq = journal::begin(tx, account)?;
+    let mut before = format!("{}\n", row.role.map_or("-", Role::name));
     if let Some(role) = role {
-        tx.execute("UPDATE mailbox SET role = NULL WHERE account = $1 AND role = $2", params![account, role.name()])?;
+        let taken = "UPDATE mailbox SET role = NULL WHERE account = $1 AND role = $2 RETURNING id";
+        for owner in tx.returning(taken, params![account, role.name()], |row| row.int(0))? {
+            before.push_str(&format!("{owner}\t{}\n", role.name()));
+        }
     }
     tx.execute(
         "UPDATE mailbox SET role = $3 WHERE account = $1 AND id = $2",
         params![account, id, role.map(Role::name)],
     )?;
-    let before = row.role.map_or("-", Role::name).as_bytes();
-    let note = Note { mailbox: Some(id), before, ..Note::plain(Operation::Role) };
+    let note = Note { mailbox: Some(id), before: before.as_bytes(), ..Note::plain(Operation::Role) };
     journal::end(tx, by, account, modseq, &note)
 }
 

@@ -81,6 +81,9 @@ enum Groups {
 struct Found {
     accounts: Vec<Target>,
     remote: Vec<Address>,
+    /// The same, to be asked quickly.
+    known: HashSet<AccountId>,
+    known_remote: HashSet<Address>,
     suspended: bool,
     circle: bool,
 }
@@ -159,7 +162,7 @@ fn next_level(
     let mut lists = Vec::new();
     for address in level {
         let Some(ours) = domains.get(address.domain().as_str()) else {
-            if !found.remote.contains(&address) {
+            if found.known_remote.insert(address.clone()) {
                 found.remote.push(address);
             }
             continue;
@@ -202,7 +205,7 @@ fn next_level(
 impl Found {
     fn add(&mut self, target: Target, state: State) {
         match state {
-            State::Active if self.accounts.iter().any(|own| own.account == target.account) => {}
+            State::Active if !self.known.insert(target.account) => {}
             State::Active => self.accounts.push(target),
             State::Suspended => self.suspended = true,
             State::Deleted => {}
@@ -247,20 +250,33 @@ fn sub_address(local: &str) -> Option<(String, &str)> {
     (!base.is_empty()).then(|| (local_key(base), detail))
 }
 
-/// Who gets `postmaster@` and `abuse@` of a domain that has no such address. One statement.
+/// Who gets `postmaster@` and `abuse@` of a domain that has no such address: who was named, else the first account
+/// of the domain, else of the server. Up to three statements, each of which stops at the first row: strangers ask this.
 fn duty(tx: &ReadTx, ours: &Ours) -> Result<Option<(Target, State)>> {
-    let target = tx.row(
-        "SELECT x.id, x.address, x.state FROM account AS x WHERE x.state = 'active'
-         ORDER BY CASE WHEN x.id = $2 THEN 0
-                       WHEN EXISTS (SELECT 1 FROM address AS a WHERE a.account = x.id AND a.domain = $1) THEN 1
-                       ELSE 2 END, x.id LIMIT 1",
-        params![ours.name.as_str(), ours.postmaster.unwrap_or_default()],
-        |row| {
+    let looks = [
+        ("x.id = $1", params![ours.postmaster.unwrap_or_default()]),
+        // A domain without accounts is known at once; in one that has some, these are hardly the last of the server.
+        (
+            "EXISTS (SELECT 1 FROM address AS d WHERE d.domain = $1 AND d.kind = 'account')
+             AND EXISTS (SELECT 1 FROM address AS a WHERE a.account = x.id AND a.domain = $1)",
+            params![ours.name.as_str()],
+        ),
+        ("x.id > $1", params![0i64]),
+    ];
+    for (condition, params) in looks {
+        let text = format!(
+            "SELECT x.id, x.address, x.state FROM account AS x WHERE x.state = 'active' AND {condition}
+             ORDER BY x.id LIMIT 1"
+        );
+        let target = tx.row(&text, params, |row| {
             let target = Target { account: row.id(0)?, address: Address::stored(&row.text(1)?), detail: None };
             Ok((target, State::from_name(&row.text(2)?)))
-        },
-    )?;
-    Ok(target)
+        })?;
+        if target.is_some() {
+            return Ok(target);
+        }
+    }
+    Ok(None)
 }
 
 /// Between local part and detail (RFC 5233).

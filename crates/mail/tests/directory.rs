@@ -209,7 +209,18 @@ fn a_deleted_account_is_gone_at_once_and_emptied_in_the_background() {
         let alice = world.alice;
         world.fill(5);
         world.deliver(MailboxId(2), &mail(9), Flags::NONE);
-        world.write(move |tx| accounts::delete(tx, &by(), alice)).unwrap();
+        let (last, second) = world
+            .write(move |tx| {
+                addresses::create(tx, &by(), &address("Al@example.test"), &Kind::Account(alice))?;
+                accounts::delete(tx, &by(), alice)?;
+                let rows = postroad_mail::journal::changes(tx, alice, postroad_store::ModSeq(7), 10)?;
+                Ok((String::from_utf8_lossy(&rows[0].before).into_owned(), rows.len()))
+            })
+            .unwrap();
+        assert_eq!(
+            (last.as_str(), second),
+            ("state\tactive\naddress\tAl@example.test\naddress\talice@example.test\n", 1)
+        );
         assert_eq!(went(world, "alice@example.test"), "unknown");
         assert_eq!(world.read(|tx| accounts::list(tx, None, 10)).unwrap(), []);
         let again = world.write(|tx| common::account(tx, "alice@example.test")).unwrap();

@@ -3,11 +3,15 @@
 
 mod common;
 
-use common::{World, by, each, mail, name, uids};
+use common::{World, by, each, keyword, mail, name, uids};
 use postroad_mail::changes::{Mark, changes_since};
+use postroad_mail::flags::{self, FlagChange};
 use postroad_mail::mailboxes::{self, Mailbox};
-use postroad_mail::{Error, Flags, MailboxId, MailboxName, NameError, Role, expunge, quota, view};
-use postroad_store::ModSeq;
+use postroad_mail::{
+    Error, Flags, MailboxId, MailboxName, NameError, Query, Role, UidSet, Want, copy, expunge, journal, quota,
+    retention, view,
+};
+use postroad_store::{ModSeq, Timestamp, params};
 
 /// `name` of each row, with `*` for a placeholder, `!` for a subscription without a mailbox, `+` for children.
 fn listing(world: &World) -> Vec<String> {
@@ -182,6 +186,87 @@ fn subscriptions_are_of_names() {
         let modseq = world.read(move |tx| Ok(postroad_mail::accounts::by_id(tx, alice)?.unwrap().modseq)).unwrap();
         assert_eq!(modseq, ModSeq(4), "what changes nothing is no operation");
         world.audit();
+    });
+}
+
+/// Deletes a mailbox whose message alone had the keyword `Foo`, lets INBOX learn `other`, and restores the message.
+fn restored_with_keyword(world: &World, other: Option<&str>) -> Vec<String> {
+    let alice = world.alice;
+    world.fill(2);
+    let lists = create(world, "lists").unwrap().id;
+    let other: Vec<_> = other.into_iter().map(keyword).collect();
+    world
+        .write(move |tx| {
+            copy::move_to(tx, &by(), alice, MailboxId::INBOX, &uids("1"), lists)?;
+            let add = |keywords| FlagChange::Add(Flags::NONE, keywords);
+            flags::change(tx, &by(), alice, lists, &uids("1"), &add(vec![keyword("Foo")]), None)?;
+            mailboxes::delete(tx, &by(), alice, &name("lists"))?;
+            flags::change(tx, &by(), alice, MailboxId::INBOX, &uids("2"), &add(other), None)?;
+            expunge::restore(tx, &by(), alice, lists, &uids("1"), MailboxId::INBOX)?;
+            Ok(())
+        })
+        .unwrap();
+    world.read(move |tx| view::keywords(tx, alice, MailboxId::INBOX)).unwrap()
+}
+
+#[test]
+fn a_restored_message_keeps_its_keywords_in_one_spelling() {
+    for other in [None, Some("foo")] {
+        each(|world| {
+            let alice = world.alice;
+            assert_eq!(restored_with_keyword(world, other), ["Foo"], "the mailbox knows it");
+            let (changed, left) = world
+                .write(move |tx| {
+                    let remove = FlagChange::Remove(Flags::NONE, vec![keyword("FOO")]);
+                    let all = UidSet::all();
+                    let changed = flags::change(tx, &by(), alice, MailboxId::INBOX, &all, &remove, None)?;
+                    let query = Query { uids: &all, want: Want::Flags, changed_since: None, limit: 10 };
+                    let left = view::entries(tx, alice, MailboxId::INBOX, &query)?;
+                    Ok((changed.changed.len(), left.iter().filter(|entry| !entry.keywords.is_empty()).count()))
+                })
+                .unwrap();
+            assert_eq!((changed, left), (if other.is_some() { 2 } else { 1 }, 0), "what was said is what was done");
+            world.audit();
+        });
+    }
+}
+
+#[test]
+fn what_a_deleted_mailbox_knew_goes_with_its_messages() {
+    each(|world| {
+        let alice = world.alice;
+        restored_with_keyword(world, None);
+        let known = |world: &World| {
+            world
+                .read(move |tx| {
+                    let sql = "SELECT count(DISTINCT mailbox) FROM keyword WHERE account = $1";
+                    Ok(tx.one(sql, params![alice], |row| row.int(0))?)
+                })
+                .unwrap()
+        };
+        assert_eq!(known(world), 2, "INBOX, and the deleted mailbox");
+        world.write(move |tx| retention::sweep(tx, alice, Timestamp(i64::MAX))).unwrap();
+        world.write(move |tx| retention::sweep(tx, alice, Timestamp(i64::MAX))).unwrap();
+        assert_eq!(known(world), 1, "INBOX");
+    });
+}
+
+#[test]
+fn a_role_that_is_taken_can_be_given_back() {
+    each(|world| {
+        let alice = world.alice;
+        let mine = create(world, "mine").unwrap().id;
+        let rows = world
+            .write(move |tx| {
+                let junk = mailboxes::by_role(tx, alice, Role::Junk)?.unwrap().id;
+                mailboxes::set_role(tx, &by(), alice, mine, Some(Role::Junk))?;
+                mailboxes::set_role(tx, &by(), alice, mine, Some(Role::Trash))?;
+                mailboxes::set_role(tx, &by(), alice, junk, Some(Role::Junk))?;
+                journal::changes(tx, alice, ModSeq(2), 10)
+            })
+            .unwrap();
+        let before: Vec<_> = rows.iter().map(|row| String::from_utf8_lossy(&row.before).into_owned()).collect();
+        assert_eq!(before, ["-\n5\tjunk\n", "junk\n6\ttrash\n", "-\n"], "who had it, by id");
     });
 }
 
