@@ -109,6 +109,29 @@ pub(crate) struct SmtpSettings {
     pub(crate) hide_sender: bool,
     pub(crate) auth_equals_line: bool,
     pub(crate) header_firewall: bool,
+    pub(crate) full_mailbox: FullMailbox,
+    pub(crate) foreign_from: ForeignFrom,
+    pub(crate) lmtp_clients: Vec<String>,
+}
+
+/// What a mailbox that is full answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FullMailbox {
+    /// The sender tries again for days.
+    TryLater,
+    /// The sender hears at once.
+    Refuse,
+}
+
+/// What happens to a submitted message whose From the sender does not own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForeignFrom {
+    /// A Sender field is put beside it.
+    AddSender,
+    /// It is refused.
+    Refuse,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,6 +204,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("smtp.hide-sender", "Leave the client's address and login out of Received lines of submitted mail."),
     key("smtp.auth-equals-line", "Also offer AUTH= in the old spelling that some old clients look for."),
     key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
+    key("smtp.full-mailbox", "What a mailbox that is full answers: \"try-later\" or \"refuse\"."),
+    key("smtp.foreign-from", "A From that the sender does not own: \"add-sender\" beside it, or \"refuse\"."),
+    key("smtp.lmtp-clients", "Networks that may speak LMTP, beside this machine: [\"192.0.2.0/24\"]."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
@@ -236,7 +262,14 @@ impl Default for LimitSettings {
 
 impl Default for SmtpSettings {
     fn default() -> Self {
-        SmtpSettings { hide_sender: true, auth_equals_line: false, header_firewall: true }
+        SmtpSettings {
+            hide_sender: true,
+            auth_equals_line: false,
+            header_firewall: true,
+            full_mailbox: FullMailbox::TryLater,
+            foreign_from: ForeignFrom::AddSender,
+            lmtp_clients: Vec::new(),
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use anyhow::{Result, anyhow};
 use postroad_login::{Clock, Logins};
-use postroad_mta::{Inbound, Stories};
+use postroad_mta::{ForeignFrom, FullMailbox, Inbound, Stories};
 use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
 use postroad_smtp::{ClearAuth, Role};
 use postroad_store::Store;
@@ -31,14 +32,16 @@ impl Parts {
         clock: Clock,
         stories: Stories,
         site: postroad_web::Site,
-    ) -> Parts {
-        Parts {
+    ) -> Result<Parts> {
+        let lmtp_clients = networks("smtp.lmtp-clients", &settings.smtp.lmtp_clients)?;
+        let policy = mta(settings, lmtp_clients);
+        Ok(Parts {
             settings: settings.clone(),
-            inbound: Arc::new(Inbound::new(store.clone(), mta(settings), logins.clone(), clock, stories)),
+            inbound: Arc::new(Inbound::new(store.clone(), policy, logins.clone(), clock, stories)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),
-        }
+        })
     }
 
     /// Serves a bound listener until the door's stop.
@@ -73,6 +76,11 @@ impl Parts {
             postroad_mta::session(&inbound, Arc::clone(&settings), arrival.peer, arrival.tls.clone())
         }));
     }
+}
+
+/// Networks of a setting; the error names it.
+pub(super) fn networks(key: &str, texts: &[String]) -> Result<Vec<Network>> {
+    texts.iter().map(|text| text.parse().map_err(|error| anyhow!("{key}: {text} is {error}"))).collect()
 }
 
 /// The listener as the loop wants it.
@@ -113,8 +121,17 @@ fn smtp(settings: &Settings, role: Role, starttls: bool) -> postroad_smtp::Setti
     }
 }
 
-fn mta(settings: &Settings) -> postroad_mta::Settings {
+fn mta(settings: &Settings, lmtp_clients: Vec<Network>) -> postroad_mta::Settings {
     postroad_mta::Settings {
+        lmtp_clients,
+        full_mailbox: match settings.smtp.full_mailbox {
+            settings::FullMailbox::TryLater => FullMailbox::TryLater,
+            settings::FullMailbox::Refuse => FullMailbox::Refuse,
+        },
+        foreign_from: match settings.smtp.foreign_from {
+            settings::ForeignFrom::AddSender => ForeignFrom::AddSender,
+            settings::ForeignFrom::Refuse => ForeignFrom::Refuse,
+        },
         header_firewall: settings.smtp.header_firewall,
         hide_login: settings.smtp.hide_sender,
         hide_client: settings.smtp.hide_sender,

@@ -11,11 +11,11 @@ mod logging;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use postroad_login::{Clock, Logins};
 use postroad_net::{
-    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Network, Stop, Times,
-    Tls, bind, ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
+    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
+    ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
 use postroad_web::{About, Recorder, ServiceLine, Site};
@@ -64,7 +64,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let clock: Clock = Arc::new(Timestamp::now);
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(bans), at_once)?;
-    let parts = listeners::Parts::new(settings, store, logins, clock, stories, site);
+    let parts = listeners::Parts::new(settings, store, logins, clock, stories, site)?;
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
@@ -122,9 +122,7 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
             },
         })
         .collect();
-    let insiders = settings.http.insiders.iter();
-    let insiders = insiders.map(|text| text.parse().map_err(|error| anyhow!("http.insiders: {text} is {error}")));
-    let insiders = insiders.collect::<Result<Vec<Network>>>()?;
+    let insiders = listeners::networks("http.insiders", &settings.http.insiders)?;
     let version = env!("CARGO_PKG_VERSION").to_string();
     let about = About { host: settings.hostname.clone(), version, services, insiders };
     Ok(Site::new(store.clone(), recorder, about))
