@@ -40,6 +40,7 @@ pub mod password;
 pub mod quota;
 pub mod resolve;
 pub mod retention;
+pub mod undelete;
 pub mod view;
 
 mod address;

@@ -253,10 +253,23 @@ pub(crate) enum Mailbox {
     Rename { address: String, from: String, to: String },
     /// Delete a mailbox; its mail can be brought back within the retention.
     Delete { address: String, name: String },
-    /// What was deleted from a mailbox and can be brought back.
-    Deleted { address: String, name: String },
-    /// Bring deleted messages back: their numbers as `deleted` shows them, for example 4,7:9.
-    Restore { address: String, name: String, uids: String },
+    /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
+    Deleted {
+        address: String,
+        /// A mailbox by its name, or a deleted one by its id, as the list of mailboxes shows it.
+        mailbox: Option<String>,
+    },
+    /// Bring deleted messages back.
+    Restore {
+        address: String,
+        /// A mailbox by its name, or a deleted one by its id, as `deleted` shows it.
+        mailbox: String,
+        /// Numbers as `deleted` shows them, for example 4,7:9; without them all.
+        numbers: Option<String>,
+        /// The mailbox they go to, made when it is not there; without it the one that they were in.
+        #[arg(long, value_name = "MAILBOX")]
+        into: Option<String>,
+    },
 }
 
 #[cfg(test)]

@@ -194,7 +194,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("listener.address", "Address and port, for example \"0.0.0.0:25\" or \"[::]:993\"."),
     key("listener.tls", "none, starttls or implicit."),
     key("listener.proxy-from", "Addresses of proxies that speak the PROXY protocol first."),
-    key("certificate.chain", "PEM file with the certificate and its chain; read again when it changes."),
+    key(
+        "certificate.chain",
+        "PEM file with the certificate and its chain; read again when it changes, at once on SIGHUP.",
+    ),
     key("certificate.key", "PEM file with the private key."),
     key("limits.connections", "Connections at once, all listeners together."),
     key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),

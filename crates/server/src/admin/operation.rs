@@ -32,7 +32,7 @@ pub(crate) enum Operation {
     MailboxCreate { address: String, name: String },
     MailboxRename { address: String, from: String, to: String },
     MailboxDelete { address: String, name: String },
-    MailboxDeleted { address: String, name: String },
-    MailboxRestore { address: String, name: String, uids: String },
+    MailboxDeleted { address: String, mailbox: Option<String> },
+    MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }

@@ -79,8 +79,10 @@ pub(super) fn mailbox(action: Mailbox, at: &Place, output: Output) -> Result<Exi
         Mailbox::Create { address, name } => Operation::MailboxCreate { address, name },
         Mailbox::Rename { address, from, to } => Operation::MailboxRename { address, from, to },
         Mailbox::Delete { address, name } => Operation::MailboxDelete { address, name },
-        Mailbox::Deleted { address, name } => Operation::MailboxDeleted { address, name },
-        Mailbox::Restore { address, name, uids } => Operation::MailboxRestore { address, name, uids },
+        Mailbox::Deleted { address, mailbox } => Operation::MailboxDeleted { address, mailbox },
+        Mailbox::Restore { address, mailbox, numbers, into } => {
+            Operation::MailboxRestore { address, mailbox, numbers, into }
+        }
     };
     act(operation, at, output)
 }

@@ -62,10 +62,24 @@ fn administers_the_running_server() {
         imap.imap("STORE 1 +FLAGS (\\Deleted)");
         imap.imap("EXPUNGE");
         let deleted = postroad(server, &["mailbox", "deleted", "ann@bücher.test", "INBOX"]).good();
-        let number = deleted.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("one row");
+        let row = deleted.lines().nth(1).expect("one row");
+        assert!(row.contains("c@elsewhere.test") && row.contains("test "), "{deleted}");
+        let number = row.split_whitespace().next().expect("a number");
         postroad(server, &["mailbox", "restore", "ann@bücher.test", "INBOX", number]).good();
         let heard = imap.imap("NOOP");
         assert!(heard.contains(&"* 1 EXISTS".to_string()), "{heard:?}");
+
+        // A whole mailbox deleted and brought back under its name.
+        imap.imap("CREATE Old");
+        imap.imap("MOVE 1 Old");
+        imap.imap("DELETE Old");
+        let sources = postroad(server, &["mailbox", "deleted", "ann@bücher.test"]).good();
+        let row = sources.lines().find(|line| line.contains(" Old ")).expect("Old is listed");
+        assert!(row.contains("deleted"), "{sources}");
+        let id = row.split_whitespace().next().expect("an id");
+        postroad(server, &["mailbox", "restore", "ann@bücher.test", id]).good();
+        let status = imap.imap("STATUS Old (MESSAGES)");
+        assert!(status[0].contains("MESSAGES 1"), "{status:?}");
 
         postroad(server, &["account", "suspend", "ann@bücher.test"]).good();
         let suspended =

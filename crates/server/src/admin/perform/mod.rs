@@ -6,6 +6,7 @@ mod app_password;
 mod domain;
 mod mailbox;
 mod trace;
+mod undelete;
 
 use postroad_mail::accounts::{self, Account, DIRECTORY_LOCK};
 use postroad_mail::{Actor, Address, By, Domain, Error, What};
@@ -46,8 +47,11 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::MailboxCreate { address, name } => mailbox::create(&desk, &address, &name),
         Operation::MailboxRename { address, from, to } => mailbox::rename(&desk, &address, &from, &to),
         Operation::MailboxDelete { address, name } => mailbox::delete(&desk, &address, &name),
-        Operation::MailboxDeleted { address, name } => mailbox::deleted(&desk, &address, &name),
-        Operation::MailboxRestore { address, name, uids } => mailbox::restore(&desk, &address, &name, &uids),
+        Operation::MailboxDeleted { address, mailbox: None } => undelete::sources(&desk, &address),
+        Operation::MailboxDeleted { address, mailbox: Some(mailbox) } => undelete::messages(&desk, &address, &mailbox),
+        Operation::MailboxRestore { address, mailbox, numbers, into } => {
+            undelete::restore(&desk, &address, &mailbox, numbers.as_deref(), into.as_deref())
+        }
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
     };
     outcome.unwrap_or_else(|refusal| Answer::Refused { text: refusal.0 })
