@@ -95,7 +95,7 @@ pub(crate) fn take_out(
 pub(crate) fn give_back(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, modseq: ModSeq) -> Result<()> {
     let (messages, bytes) = tx.one(
         "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(m.size), 0) AS BIGINT)
-         FROM (SELECT DISTINCT x.message FROM expunged x
+         FROM (SELECT DISTINCT x.message FROM expunged AS x {by:expunged_modseq}
                WHERE x.account = $1 AND x.mailbox = $2 AND x.modseq = $3) AS gone
          JOIN message m ON m.account = $1 AND m.id = gone.message
          WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.account = $1 AND e.message = gone.message)",

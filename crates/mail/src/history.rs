@@ -47,7 +47,7 @@ pub fn places(tx: &ReadTx, trace: TraceId) -> Result<Vec<Place>> {
     let mut places = tx.rows(
         "SELECT m.account, a.address, b.name, e.uid, e.saved
          FROM message AS m JOIN account AS a ON a.id = m.account
-         JOIN entry AS e ON e.account = m.account AND e.message = m.id
+         JOIN entry AS e {by:entry_message} ON e.account = m.account AND e.message = m.id
          LEFT JOIN mailbox AS b ON b.account = e.account AND b.id = e.mailbox
          WHERE m.trace = $1 LIMIT $2",
         params![trace, sql::limit(MAX_PLACES)],
@@ -56,7 +56,7 @@ pub fn places(tx: &ReadTx, trace: TraceId) -> Result<Vec<Place>> {
     let gone = tx.rows(
         "SELECT m.account, a.address, b.name, x.uid, x.saved, x.at, j.what, j.actor, t.name
          FROM message AS m JOIN account AS a ON a.id = m.account
-         JOIN expunged AS x ON x.account = m.account AND x.message = m.id
+         JOIN expunged AS x {by:expunged_message} ON x.account = m.account AND x.message = m.id
          JOIN journal AS j ON j.account = x.account AND j.modseq = x.modseq
          LEFT JOIN mailbox AS b ON b.account = x.account AND b.id = x.mailbox
          LEFT JOIN mailbox AS t ON t.account = j.account AND t.id = j.other

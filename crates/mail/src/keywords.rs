@@ -33,8 +33,8 @@ pub(crate) fn spell(tx: &ReadTx, account: AccountId, mailbox: MailboxId, keyword
     let folded: Vec<String> = keywords.iter().map(Keyword::folded).collect();
     // The row with a NULL name carries the number of keywords that the mailbox knows.
     let rows = tx.rows(
-        "SELECT folded, name, CAST(CASE WHEN mailbox = $2 THEN 1 ELSE 0 END AS BIGINT) FROM keyword
-         WHERE account = $1 AND folded {in:$3}
+        "SELECT folded, name, CAST(CASE WHEN mailbox = $2 THEN 1 ELSE 0 END AS BIGINT)
+         FROM keyword {by:keyword_folded} WHERE account = $1 AND folded {in:$3}
          UNION ALL
          SELECT '', NULL, CAST(count(*) AS BIGINT) FROM keyword WHERE account = $1 AND mailbox = $2",
         params![account, mailbox, &folded],
@@ -128,8 +128,8 @@ pub(crate) fn carry<'a>(
     }
     tx.execute(
         "INSERT INTO keyword (account, mailbox, folded, name, since)
-         SELECT account, CAST($3 AS BIGINT), folded, min(name), CAST($4 AS BIGINT) FROM keyword
-         WHERE account = $1 AND folded {in:$2} GROUP BY account, folded
+         SELECT account, CAST($3 AS BIGINT), folded, min(name), CAST($4 AS BIGINT)
+         FROM keyword {by:keyword_folded} WHERE account = $1 AND folded {in:$2} GROUP BY account, folded
          ON CONFLICT (account, mailbox, folded) DO NOTHING",
         params![account, &folded, to, modseq],
     )?;

@@ -56,7 +56,8 @@ fn forget(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<Swe
         return Ok(Swept::default());
     };
     let batch = tx.rows(
-        "SELECT uid, message, modseq FROM expunged WHERE account = $1 AND mailbox = $2 AND at < $3
+        "SELECT uid, message, modseq FROM expunged {by:expunged_modseq}
+         WHERE account = $1 AND mailbox = $2 AND at < $3
          ORDER BY modseq, uid LIMIT $4",
         params![account, mailbox, before, sql::limit(SWEEP_BATCH)],
         |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)),
@@ -132,7 +133,7 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         let mut entries = 0;
         for table in ["entry", "expunged"] {
             entries += tx.execute(
-                &format!("DELETE FROM {table} WHERE account = $1 AND message {{in:$2}}"),
+                &format!("DELETE FROM {table} {{by:{table}_message}} WHERE account = $1 AND message {{in:$2}}"),
                 params![account, &ids],
             )?;
         }

@@ -58,22 +58,23 @@ impl Place {
 /// The entries of `uids` that exist, by uid. One statement, one more for several ranges that may hold more
 /// than [`LIST_MAX`] uids.
 pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "", account, mailbox, uids)
+    read(tx, "entry", "", "", account, mailbox, uids)
 }
 
 /// The entries of `uids` that exist and have `\Deleted`, by uid. Statements as [`entries`].
 pub(crate) fn deleted(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "AND (flags & 8) = 8", account, mailbox, uids)
+    read(tx, "entry", "{by:entry_deleted}", "AND (flags & 8) = 8", account, mailbox, uids)
 }
 
 /// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal.
 pub(crate) fn restorable(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "expunged", "AND restorable = 1", account, mailbox, uids)
+    read(tx, "expunged", "", "AND restorable = 1", account, mailbox, uids)
 }
 
 fn read(
     tx: &ReadTx,
     table: &str,
+    by: &str,
     and: &str,
     account: AccountId,
     mailbox: MailboxId,
@@ -81,7 +82,7 @@ fn read(
 ) -> Result<Vec<Before>> {
     let (place, filter) = place(tx, table, account, mailbox, uids)?;
     let text = format!(
-        "SELECT uid, flags, keywords, modseq, size FROM {table}
+        "SELECT uid, flags, keywords, modseq, size FROM {table} {by}
          WHERE account = $1 AND mailbox = $2 {and} AND {} ORDER BY uid",
         place.clause("uid", 3)
     );

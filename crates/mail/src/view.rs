@@ -175,16 +175,16 @@ pub fn uids_by_flags(
     without: Flags,
 ) -> Result<UidSet> {
     // The literal conditions are those of the partial indexes.
-    let index = if without.contains(Flags::SEEN) {
-        "AND (flags & 1) = 0"
+    let (by, index) = if without.contains(Flags::SEEN) {
+        ("{by:entry_unseen}", "AND (flags & 1) = 0")
     } else if with.contains(Flags::DELETED) {
-        "AND (flags & 8) = 8"
+        ("{by:entry_deleted}", "AND (flags & 8) = 8")
     } else {
-        ""
+        ("", "")
     };
     let uids = tx.rows(
         &format!(
-            "SELECT uid FROM entry
+            "SELECT uid FROM entry {by}
              WHERE account = $1 AND mailbox = $2 {index} AND (flags & $3) = $3 AND (flags & $4) = 0 ORDER BY uid"
         ),
         params![account, mailbox, with.bits(), without.bits()],
@@ -197,7 +197,8 @@ pub fn uids_by_flags(
 /// statement that reads one row.
 pub fn first_unseen(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Option<u32>> {
     let uid = tx.row(
-        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid LIMIT 1",
+        "SELECT uid FROM entry {by:entry_unseen}
+         WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid LIMIT 1",
         params![account, mailbox],
         |row| sql::small(row, 0),
     )?;
