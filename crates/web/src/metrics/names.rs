@@ -61,7 +61,6 @@ pub const NAMES: &[Name] = &[
     // Messages (mta, server).
     counter("postroad_messages_accepted_total", "Messages answered with 250, by role."),
     histogram("postroad_message_bytes", "Size of accepted messages, by role."),
-    histogram("postroad_smtp_stage_seconds", "Time that answering a stage of SMTP took, by role and stage."),
     counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
     counter("postroad_logins_failed_total", "Logins that failed, by service."),
     counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
