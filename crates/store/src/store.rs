@@ -220,10 +220,10 @@ impl Store {
                 if tx.is_postgres() { "SELECT current_setting('server_version')" } else { "SELECT sqlite_version()" };
             Ok::<_, Error>((tx.is_postgres(), tx.one(sql, &[], |row| row.text(0))?))
         })?;
-        // A transaction that may write: on SQLite it takes the write lock, and fails where the file cannot be written.
+        // On SQLite only a write shows whether the disk takes one. This one changes nothing and needs no table.
         let writable = self.write_blocking(Locks::none(), |tx| match tx.is_postgres() {
             true => tx.one("SELECT current_setting('transaction_read_only') = 'off'", &[], |row| row.bool(0)),
-            false => Ok::<_, Error>(true),
+            false => tx.execute("PRAGMA user_version = 0", &[]).map(|_| true),
         });
         Ok(Health {
             database: if postgres {
