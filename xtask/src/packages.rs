@@ -16,6 +16,7 @@ pub(crate) const NEEDED: &[&str] = &[
     "postfix",    // a real server as the sender
     "python3",    // smtplib, imaplib, poplib
     "openssl",    // certificates and s_client in the TLS tests
+    "mount",      // small, full and read-only file systems, where the tests may mount
 ];
 
 /// Installs what is missing as root; otherwise says which line to run.

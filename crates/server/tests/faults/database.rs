@@ -131,7 +131,10 @@ fn a_database_that_restarts_interrupts_and_loses_nothing() {
     later.line(&format!("USER {ALICE}"));
     let answer = later.line(&format!("PASS {PASSWORD}"));
     assert!(answer.starts_with("-ERR [SYS/TEMP] "), "{answer}");
+    let reply = Client::smtp(server.at(25)).deliver(BOB, &message("late", 500));
+    assert!(reply.starts_with("451 4.3."), "{reply}");
     server.logged(&["start the database"]);
+    server.is_told_by_healthz("503");
 
     postgres.start_again();
     load.wait(true, ACKNOWLEDGED);
@@ -140,6 +143,7 @@ fn a_database_that_restarts_interrupts_and_loses_nothing() {
         assert!(refusal.starts_with("451 4.3."), "{refusal}");
     }
 
+    server.is_told_by_healthz("200");
     // All connections go on.
     imap.imap("NOOP").good();
     late.imap(&format!("LOGIN {ALICE} \"{PASSWORD}\"")).good();

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::client::Client;
-use crate::world::{ALICE, Server, eventually, is_root, message, program};
+use crate::world::{ALICE, Server, eventually, message, program};
 
 /// Below and above what lies in the database.
 const SMALL: usize = 50_000;
@@ -17,15 +18,14 @@ const STILL_FITTING: usize = 500;
 struct Mounted(PathBuf);
 
 impl Mounted {
-    fn tmpfs(path: &Path, size: &str) -> Mounted {
-        program("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs", &shown(path)]);
-        Mounted(path.to_owned())
+    /// A small file system in memory; `None` when the tests may not mount.
+    fn tmpfs(path: &Path, size: &str) -> Option<Mounted> {
+        mounted(path, &["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs", &shown(path)])
     }
 
-    /// A folder seen through a mount of its own.
-    fn over_itself(path: &Path) -> Mounted {
-        program("mount", &["--bind", &shown(path), &shown(path)]);
-        Mounted(path.to_owned())
+    /// A folder seen through a mount of its own; `None` when the tests may not mount.
+    fn over_itself(path: &Path) -> Option<Mounted> {
+        mounted(path, &["--bind", &shown(path), &shown(path)])
     }
 
     fn remount(&self, options: &str) {
@@ -36,7 +36,23 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // What still has files open here ends a moment later.
-        let _ = std::process::Command::new("umount").args(["--lazy"]).arg(&self.0).status();
+        let _ = Command::new("umount").args(["--lazy"]).arg(&self.0).status();
+    }
+}
+
+/// Root in a container often may not, others never.
+fn mounted(path: &Path, arguments: &[&str]) -> Option<Mounted> {
+    let output = Command::new("mount").args(arguments).output().expect("mount is installed");
+    output.status.success().then(|| Mounted(path.to_owned()))
+}
+
+/// Lets a place be written, or not: by its mount where it has one, else by its permissions.
+fn set_writable(place: Option<&Mounted>, path: &Path, how: &str, writable: bool) {
+    match place {
+        Some(place) => place.remount(&format!("{how}{}", if writable { "rw" } else { "ro" })),
+        None => {
+            program("chmod", &["-R", if writable { "u+w" } else { "u-w" }, &shown(path)]);
+        }
     }
 }
 
@@ -129,11 +145,11 @@ fn nothing_abandoned(data: &Path) {
 #[test]
 fn a_full_disk_is_said_and_room_is_taken_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Without root nobody may mount: then the largest file is limited, which fails the same calls.
-    let place = is_root().then(|| Mounted::tmpfs(folder.path(), "24m"));
+    // Without a mount the largest file is limited, which fails the same calls.
+    let place = Mounted::tmpfs(folder.path(), "24m");
     let data = folder.path().join("data");
     let ballast = folder.path().join("ballast");
-    let server = Server::with_unwritable_files_to_come(&data);
+    let server = Server::that_may_be_denied(&data);
     let mut sent = Sent::start(&server);
     sent.all_work();
 
@@ -173,7 +189,7 @@ fn a_full_disk_is_said_and_room_is_taken_again() {
 fn a_disk_that_cannot_be_written_is_still_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let server = Server::with_unwritable_files_to_come(&data);
+    let server = Server::that_may_be_denied(&data);
     let mut sent = Sent::start(&server);
     sent.all_work();
 
@@ -195,8 +211,10 @@ fn a_disk_that_cannot_be_written_is_still_read() {
     assert!(answer.starts_with("-ERR [SYS/TEMP] "), "{answer}");
     reading_works(&server, &mut sent);
     server.logged(&["delivering a message failed", "check the disk"]);
+    server.is_told_by_healthz("503");
 
     server.largest_file("unlimited");
+    server.is_told_by_healthz("200");
     sent.all_work();
     sent.imap.imap("CREATE Elsewhere").good();
     sent.all_there();
@@ -207,16 +225,13 @@ fn a_disk_that_cannot_be_written_is_still_read() {
 fn a_read_only_folder_of_large_messages_takes_small_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let server = Server::quickstart(&data, &[]);
+    let server = Server::that_may_be_denied(&data);
     let mut sent = Sent::start(&server);
     sent.all_work();
 
     let blobs = data.join("blobs");
-    let place = is_root().then(|| Mounted::over_itself(&blobs));
-    let set = |writable: bool| match &place {
-        Some(place) => place.remount(if writable { "bind,rw" } else { "bind,ro" }),
-        None => program("chmod", &["-R", if writable { "u+w" } else { "u-w" }, &shown(&blobs)]).clear(),
-    };
+    let place = Mounted::over_itself(&blobs);
+    let set = |writable| set_writable(place.as_ref(), &blobs, "bind,", writable);
     set(false);
     let reply = sent.deliver(LARGE);
     assert!(reply.starts_with("451 4.3.0 "), "{reply}");
@@ -236,17 +251,14 @@ fn a_read_only_folder_of_large_messages_takes_small_ones() {
 #[test]
 fn a_start_on_a_read_only_disk_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    let place = is_root().then(|| Mounted::tmpfs(folder.path(), "24m"));
+    let place = Mounted::tmpfs(folder.path(), "24m");
     let data = folder.path().join("data");
-    let mut server = Server::quickstart(&data, &[]);
+    let mut server = Server::that_may_be_denied(&data);
     let mut sent = Sent::start(&server);
     sent.all_work();
     assert!(server.process.stop().success());
 
-    let set = |writable: bool| match &place {
-        Some(place) => place.remount(if writable { "rw" } else { "ro" }),
-        None => program("chmod", &["-R", if writable { "u+w" } else { "u-w" }, &shown(&data)]).clear(),
-    };
+    let set = |writable| set_writable(place.as_ref(), &data, "", writable);
     set(false);
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.process.start_again()));
     assert!(refused.is_err(), "it cannot serve from here");

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use postroad_testkit::{PortOffset, Process};
 
+use crate::client::Client;
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
 pub(crate) const PASSWORD: &str = "stormy weather";
 pub(crate) const ALICE: &str = "alice@example.test";
@@ -37,15 +39,15 @@ impl Server {
         Server { process: Process::start(PROGRAM, &arguments), ports }
     }
 
-    /// The same, of a program that survives a limit on the size of files ([`Server::largest_file`]): writing then
-    /// fails, where the signal would end it.
-    pub(crate) fn with_unwritable_files_to_come(data: &Path) -> Server {
+    /// The same, of a program for which files can be made unwritable: a limit on their size
+    /// ([`Server::largest_file`]) fails its writes, where the signal would end it, and permissions count for it also
+    /// when the tests run as root.
+    pub(crate) fn that_may_be_denied(data: &Path) -> Server {
         let ports = PortOffset::find();
         let offset = ports.offset().to_string();
         let data = data.display().to_string();
-        let shell = "trap '' XFSZ; exec \"$0\" \"$@\"";
         let arguments =
-            ["-c", shell, PROGRAM, "quickstart", "--data", &data, "--port-offset", &offset, "--password", PASSWORD];
+            ["-c", DENIABLE, PROGRAM, "quickstart", "--data", &data, "--port-offset", &offset, "--password", PASSWORD];
         Server { process: Process::start("/bin/sh", &arguments), ports }
     }
 
@@ -90,6 +92,15 @@ impl Server {
         }
     }
 
+    /// Waits until `/healthz` answers with this status.
+    pub(crate) fn is_told_by_healthz(&self, status: &str) {
+        eventually(&format!("{status} of /healthz"), || {
+            let mut client = Client::connect(self.at(8080));
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            client.hear().contains(status)
+        });
+    }
+
     /// The process id.
     pub(crate) fn id(&self) -> String {
         self.process.id().expect("it runs").to_string()
@@ -100,6 +111,14 @@ impl Server {
         program("prlimit", &["--pid", &self.id(), &format!("--fsize={octets}:")]);
     }
 }
+
+const DENIABLE: &str = r#"
+trap '' XFSZ
+if [ "$(id -u)" = 0 ]; then
+    exec setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$0" "$@"
+fi
+exec "$0" "$@"
+"#;
 
 /// A section of the settings.
 pub(crate) fn listener(name: &str, service: &str, address: SocketAddr, tls: &str) -> String {
@@ -132,12 +151,6 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn pause() {
     let (_nobody, silence) = channel::<()>();
     let _ = silence.recv_timeout(LOOK);
-}
-
-/// Whether the tests run as root and so may mount.
-pub(crate) fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// A message of about this many octets, in lines that begin with neither a dot nor a tag.
