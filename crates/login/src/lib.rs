@@ -88,15 +88,19 @@ impl Logins {
         if same { Ok(authenticated) } else { Err(Denied::Refused(Refused::Wrong)) }
     }
 
-    /// The slow hash, in its turn.
+    /// The slow hash, in its turn; who is remembered waits for nobody's.
     async fn hashed(
         &self,
         candidates: Candidates,
         password: Secret,
         service: Service,
     ) -> Result<Authenticated, Denied> {
+        let now = (self.clock)();
+        if let Some(known) = self.cache.known(&candidates, password.expose(), service, now) {
+            return known.map_err(Denied::Refused);
+        }
         let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return Err(Denied::Unavailable) };
-        let (cache, now) = (Arc::clone(&self.cache), (self.clock)());
+        let cache = Arc::clone(&self.cache);
         let work = move || {
             let _turn = turn;
             cache.verify(&candidates, password.expose(), service, now)
@@ -135,3 +139,43 @@ fn unavailable(error: Error) -> Denied {
 
 /// Points of a failed login towards being shut out.
 const OFFENCE: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+    use postroad_mail::password::PasswordHash;
+    use postroad_mail::{Actor, Address, By, Domain, domains};
+    use postroad_testkit::{each_store, wait};
+
+    #[test]
+    fn who_is_remembered_waits_for_no_turn() {
+        each_store(&[postroad_mail::MIGRATIONS], |test| {
+            let hash = PasswordHash::of_password("right").expect("a hash");
+            let made = test.store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<(), Error> {
+                let by = By::new(Timestamp(1), Actor::Admin);
+                domains::create(tx, &by, &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
+                let address = Address::new("alice", "example.test").map_err(Error::AddressInvalid)?;
+                let (display_name, password) = (String::new(), Some(hash));
+                let new = NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 };
+                accounts::create(tx, &by, &new).map(|_| ())
+            });
+            made.expect("an account");
+            let logins = Logins::new(test.store.clone(), Arc::new(|| Timestamp(1)), None, 1).expect("random numbers");
+            let login = |password: &str| Check {
+                mechanism: "PLAIN",
+                authzid: None,
+                authcid: "alice@example.test".into(),
+                password: Secret::new(password.into()),
+            };
+            let from: IpAddr = [192, 0, 2, 7].into();
+            assert!(wait(logins.verify(login("right"), from, Service::Imap)).is_ok());
+            // With every turn taken, whoever must wait for one would wait for ever; without turns, is sent away.
+            let turns = Arc::clone(&logins.turns).try_acquire_owned().expect("nobody hashes now");
+            assert!(wait(logins.verify(login("right"), from, Service::Pop3)).is_ok());
+            logins.turns.close();
+            assert!(matches!(wait(logins.verify(login("wrong"), from, Service::Imap)), Err(Denied::Unavailable)));
+            drop(turns);
+        });
+    }
+}

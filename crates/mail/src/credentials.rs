@@ -10,7 +10,7 @@ use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 
 use crate::accounts::{self, State};
 use crate::journal::{self, Note, Operation};
-use crate::password::PasswordHash;
+use crate::password::{PasswordHash, Workspace};
 use crate::{Actor, Address, Bound, By, Error, Result, Service, What};
 
 /// Most app passwords of an account.
@@ -126,13 +126,24 @@ impl Candidates {
         service: Service,
         now: Timestamp,
     ) -> std::result::Result<Authenticated, Refused> {
+        self.verify_in(&Workspace::default(), password, service, now)
+    }
+
+    /// The same in memory that is kept.
+    pub(crate) fn verify_in(
+        &self,
+        workspace: &Workspace,
+        password: &str,
+        service: Service,
+        now: Timestamp,
+    ) -> std::result::Result<Authenticated, Refused> {
         let stored = self.owner.as_ref().map_or(&[][..], |owner| &owner.stored);
-        let app = stored.iter().find(|stored| stored.hash.is_quick() && stored.hash.matches(password));
+        let app = stored.iter().find(|stored| stored.hash.is_quick() && stored.hash.matches(password, workspace));
         // A right app password is quick. All others cost one argon2id run, whatever there is to compare with.
         let hit = app.or_else(|| {
             let main = stored.iter().find(|stored| !stored.hash.is_quick());
             let dummy = PasswordHash::dummy();
-            main.map_or(&dummy, |stored| &stored.hash).matches(password).then_some(main).flatten()
+            main.map_or(&dummy, |stored| &stored.hash).matches(password, workspace).then_some(main).flatten()
         });
         match (&self.owner, hit) {
             (Some(owner), Some(stored)) => self.grant(owner, stored, service, now),

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use postroad_store::Timestamp;
 
-use crate::password::{prepared, random};
+use crate::password::{MAX_PASSWORD_BYTES, Workspace, prepared, random};
 use crate::{Authenticated, Candidates, Error, Refused, Service};
 
 /// Most logins remembered.
@@ -20,6 +20,7 @@ pub const REMEMBERED_MICROS: i64 = 10 * 60 * 1_000_000;
 pub struct LoginCache {
     key: [u8; 32],
     remembered: Mutex<HashMap<[u8; 32], Remembered>>,
+    workspace: Workspace,
 }
 
 /// A login that succeeded.
@@ -31,7 +32,7 @@ struct Remembered {
 impl LoginCache {
     /// An empty cache with a fresh random key.
     pub fn new() -> Result<LoginCache, Error> {
-        Ok(LoginCache { key: random::<32>()?, remembered: Mutex::default() })
+        Ok(LoginCache { key: random::<32>()?, remembered: Mutex::default(), workspace: Workspace::default() })
     }
 
     /// As [`Candidates::verify`], but quick for a login that lately succeeded.
@@ -43,14 +44,37 @@ impl LoginCache {
         now: Timestamp,
     ) -> Result<Authenticated, Refused> {
         let name = self.name(candidates, password);
-        if let Some(credential) = self.recall(&name, now)
-            && let Some(outcome) = candidates.again(credential, service, now)
-        {
+        if let Some(outcome) = self.recalled(&name, candidates, service, now) {
             return outcome;
         }
-        let authenticated = candidates.verify(password, service, now)?;
+        let authenticated = candidates.verify_in(&self.workspace, password, service, now)?;
         self.remember(name, authenticated.credential(), now);
         Ok(authenticated)
+    }
+
+    /// The outcome of a login that lately succeeded, in microseconds: to be asked before waiting for a turn to
+    /// [`LoginCache::verify`], so that no login that is remembered stands in line behind those that are not.
+    pub fn known(
+        &self,
+        candidates: &Candidates,
+        password: &str,
+        service: Service,
+        now: Timestamp,
+    ) -> Option<Result<Authenticated, Refused>> {
+        if password.len() > MAX_PASSWORD_BYTES {
+            return None;
+        }
+        self.recalled(&self.name(candidates, password), candidates, service, now)
+    }
+
+    fn recalled(
+        &self,
+        name: &[u8; 32],
+        candidates: &Candidates,
+        service: Service,
+        now: Timestamp,
+    ) -> Option<Result<Authenticated, Refused>> {
+        candidates.again(self.recall(name, now)?, service, now)
     }
 
     /// What a login is remembered by: useless without this process's key.

@@ -1,10 +1,10 @@
 //! Hashing passwords. Slow on purpose: never inside a transaction, never on an async thread.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
-use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use precis_profiles::OpaqueString;
@@ -85,7 +85,7 @@ impl PasswordHash {
     }
 
     /// Whether `password` has this hash; a hash that cannot be read has none.
-    pub(crate) fn matches(&self, password: &str) -> bool {
+    pub(crate) fn matches(&self, password: &str, workspace: &Workspace) -> bool {
         if password.len() > MAX_PASSWORD_BYTES {
             return false;
         }
@@ -98,9 +98,56 @@ impl PasswordHash {
         let Ok(hash) = phc::PasswordHash::new(&self.0) else {
             return false;
         };
-        Argon2::default().verify_password(prepared(password).as_bytes(), &hash).is_ok()
+        let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+            return false;
+        };
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
+        let (Ok(algorithm), Ok(version), Ok(params)) =
+            (Algorithm::try_from(hash.algorithm.as_str()), version, Params::try_from(&hash))
+        else {
+            return false;
+        };
+        let mut out = vec![0u8; expected.len()];
+        let count = params.block_count();
+        let argon2 = Argon2::new(algorithm, version, params);
+        let ran = workspace.with(count, |blocks| {
+            argon2.hash_password_into_with_memory(prepared(password).as_bytes(), salt, &mut out, blocks)
+        });
+        ran.is_ok() && bool::from(out.ct_eq(expected.as_bytes()))
     }
 }
+
+/// The memory of argon2id runs, kept between them: 19 MiB at a time given back to an allocator would stay with each
+/// of the many threads that ever verified a password. As much is kept as was in use at once, at most
+/// [`WORKSPACES_KEPT`] times; clear nothing, since each run overwrites what it reads.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    idle: Mutex<Vec<Vec<Block>>>,
+}
+
+impl Workspace {
+    /// Lends `count` blocks of a KiB.
+    fn with<R>(&self, count: usize, run: impl FnOnce(&mut [Block]) -> R) -> R {
+        let mut blocks = self.idle().pop().unwrap_or_default();
+        if blocks.len() < count {
+            blocks = vec![Block::default(); count];
+        }
+        let result = run(&mut blocks[..count]);
+        let mut idle = self.idle();
+        // A hash from elsewhere may have wanted more than ours do.
+        if idle.len() < WORKSPACES_KEPT && blocks.len() <= ARGON2_MEMORY_KIB as usize {
+            idle.push(blocks);
+        }
+        result
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Kept for the next runs.
+const WORKSPACES_KEPT: usize = 8;
 
 /// A new app password: what is shown once, and what is kept.
 #[derive(Clone)]
@@ -157,4 +204,25 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0u8; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::Corrupt(format!("no randomness: {error}")))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_share_their_memory_and_do_not_disturb_each_other() {
+        let workspace = Workspace::default();
+        let (first, second) =
+            (PasswordHash::of_password("first").expect("hashed"), PasswordHash::of_password("second").expect("hashed"));
+        for _ in 0..2 {
+            assert!(first.matches("first", &workspace) && second.matches("second", &workspace));
+            assert!(!first.matches("second", &workspace) && !PasswordHash::dummy().matches("", &workspace));
+        }
+        // Made by the reference implementation: other costs, another version's default.
+        let light = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert!(PasswordHash::stored(light.to_owned()).matches("password", &workspace));
+        let kept: Vec<usize> = workspace.idle().iter().map(Vec::len).collect();
+        assert_eq!(kept, [ARGON2_MEMORY_KIB as usize], "one run at a time needs one workspace");
+    }
 }

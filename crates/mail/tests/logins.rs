@@ -99,6 +99,10 @@ fn the_cache_spares_work_and_forgets_with_the_password() {
         let login = |password: &str, now| cache.verify(&candidates(world, "alice"), password, Service::Imap, now);
         assert!(login("first", NOW).is_ok());
         let known = candidates(world, "alice");
+        let recall = |password: &str, now| cache.known(&known, password, Service::Imap, now).map(|found| found.is_ok());
+        assert_eq!(recall("first", NOW), Some(true));
+        assert_eq!(recall("wrong", NOW), None, "what was never verified is not known");
+        assert_eq!(recall("first", Timestamp(NOW.0 + 601_000_000)), None);
         let start = Instant::now();
         for _ in 0..20 {
             assert!(cache.verify(&known, "first", Service::Imap, NOW).is_ok());
