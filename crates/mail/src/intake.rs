@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// Longest header block in bytes; a longer one is refused.
 pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
+/// A message of so many bytes is small.
+const SMALL: u64 = 32 * 1024;
+
 /// A message that is coming in.
 pub struct Intake {
     parser: Parser,
@@ -115,8 +118,13 @@ impl Intake {
         (self.header.len() + waiting) as u64 + self.upload.size()
     }
 
+    /// Whether [`Intake::finish`] touches neither disk nor network and is soon done, so that it may run anywhere.
+    pub fn is_small(&self) -> bool {
+        self.upload.is_small() && self.size() <= SMALL
+    }
+
     /// Ends the message. `prefix` is whole header lines to put first (Return-Path, Received). Blocks on the
-    /// disk or the object store: not on an async thread, not in a transaction.
+    /// disk or the object store: not in a transaction, and on an async thread only when [`Intake::is_small`].
     pub fn finish(mut self, mut prefix: Vec<u8>) -> Result<Arrival> {
         if matches!(self.state, State::Header { .. }) {
             self.state = State::Ended { body: Vec::new() };

@@ -39,10 +39,14 @@ impl Inbound {
                 self.settings.full_mailbox,
             ));
         };
-        let finished = tokio::task::spawn_blocking(move || intake.finish(prefix)).await;
-        let arrival = finished
-            .unwrap_or_else(|_| Err(Error::Corrupt("storing a message panicked".to_owned())))
-            .map_err(|error| self.failed(&error, "storing a message"))?;
+        // The way to another thread and back costs more than most messages do there.
+        let finished = match intake.is_small() {
+            true => intake.finish(prefix),
+            false => tokio::task::spawn_blocking(move || intake.finish(prefix))
+                .await
+                .unwrap_or_else(|_| Err(Error::Corrupt("storing a message panicked".to_owned()))),
+        };
+        let arrival = finished.map_err(|error| self.failed(&error, "storing a message"))?;
         let size = arrival.size;
         let delivery = self.plan(session, arrival)?;
         let result = self.deliver(role, Arc::clone(&delivery)).await;

@@ -75,12 +75,12 @@ impl Story {
     /// Writes the story; its keys go with the first event.
     pub(crate) fn write(&self, tx: &mut WriteTx) -> Result<(), postroad_store::Error> {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
-        for (number, event) in self.events.iter().enumerate() {
-            let keys = if number == 0 { keys.as_slice() } else { &[] };
-            let what = TraceEvent { kind: event.kind, detail: &event.detail };
-            tx.trace(self.id, event.at, &what, keys)?;
-        }
-        Ok(())
+        let events: Vec<_> = self
+            .events
+            .iter()
+            .map(|event| (event.at, TraceEvent { kind: event.kind, detail: &event.detail }))
+            .collect();
+        tx.trace_all(self.id, &events, &keys)
     }
 }
 

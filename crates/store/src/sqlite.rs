@@ -127,6 +127,15 @@ impl Sqlite {
         self.db.execute_batch(sql).map_err(|error| fault(&error, sql))
     }
 
+    /// Transaction control. Runs for every job, so a single statement is kept ready like any other.
+    pub(crate) fn control(&self, sql: &str) -> Result<()> {
+        if sql.contains(';') {
+            return self.batch(sql);
+        }
+        let run = || self.db.prepare_cached(sql)?.execute([]).map(|_| ());
+        run().map_err(|error| fault(&error, sql))
+    }
+
     /// Whether a transaction is open: SQLite ends one by itself when the disk is full.
     pub(crate) fn in_transaction(&self) -> bool {
         !self.db.is_autocommit()

@@ -46,10 +46,18 @@ impl WriteTx {
     /// Adds an event to a message's story; `keys` are what the story can be found by (addresses, message-ids).
     /// Addresses come in the form in which they are searched: lower case.
     pub fn trace(&mut self, id: TraceId, at: Timestamp, event: &TraceEvent<'_>, keys: &[&str]) -> Result<()> {
-        self.execute(
-            "INSERT INTO trace (story, at, kind, detail) VALUES ($1, $2, $3, $4)",
-            params![id, at, event.kind, event.detail],
-        )?;
+        self.trace_all(id, &[(at, *event)], keys)
+    }
+
+    /// Adds events, in this order, and keys as of the first of them: two statements for a whole story (on PostgreSQL
+    /// more when it is long).
+    pub fn trace_all(&mut self, id: TraceId, events: &[(Timestamp, TraceEvent<'_>)], keys: &[&str]) -> Result<()> {
+        let Some((at, _)) = events.first().copied() else { return Ok(()) };
+        let rows: Vec<[crate::Param<'_>; 4]> = events
+            .iter()
+            .map(|(at, event)| [id.into(), (*at).into(), event.kind.into(), event.detail.into()])
+            .collect();
+        self.insert_rows("INSERT INTO trace (story, at, kind, detail)", &rows, "")?;
         let keys: Vec<_> = keys.iter().map(|key| [(*key).into(), id.into(), at.into()]).collect();
         // `at` is the latest event with the key, so that the key is not forgotten before it.
         let tail = "ON CONFLICT (name, story) DO UPDATE SET at = {greatest:trace_key.at, excluded.at}";

@@ -314,7 +314,7 @@ impl WriteTx {
 impl ReadTx {
     pub(crate) fn command(&self, sql: &str) -> Result<()> {
         match &self.connection {
-            Connection::Sqlite(sqlite) => sqlite.batch(sql),
+            Connection::Sqlite(sqlite) => sqlite.control(sql),
             Connection::Postgres(pg) => pg.batch(sql),
         }
     }

@@ -3,7 +3,9 @@
 //! of zstd frames, which `zstd -d` reads as one.
 
 use crate::{Error, Result};
+use std::cell::RefCell;
 use std::ops::Range;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// How stored bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +41,44 @@ pub(crate) fn compress_if_worth(plain: &[u8]) -> Result<Option<Vec<u8>>> {
 }
 
 pub(crate) fn compress(plain: &[u8]) -> Result<Vec<u8>> {
-    zstd::bulk::compress(plain, LEVEL).map_err(|error| Error::Bug(format!("zstd: {error}")))
+    let packed = PACKER.with_borrow_mut(|kept| {
+        let mut packer = match kept.take() {
+            Some(packer) => packer,
+            None => Compressor::new(LEVEL)?,
+        };
+        let packed = packer.compress(plain)?;
+        *kept = Some(packer);
+        Ok(packed)
+    });
+    packed.map_err(|error: std::io::Error| Error::Bug(format!("zstd: {error}")))
 }
 
 /// The plain bytes, at most `size` of them.
 pub(crate) fn decode(stored: &[u8], encoding: Encoding, size: usize) -> Result<Vec<u8>> {
     match encoding {
         Encoding::Raw => Ok(stored.to_vec()),
-        Encoding::Zstd => zstd::bulk::decompress(stored, size)
+        Encoding::Zstd => unpack(stored, size)
             .map_err(|error| Error::Corrupt(format!("its compressed bytes cannot be unpacked: {error}"))),
     }
+}
+
+fn unpack(stored: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+    UNPACKER.with_borrow_mut(|kept| {
+        let mut unpacker = match kept.take() {
+            Some(unpacker) => unpacker,
+            None => Decompressor::new()?,
+        };
+        let plain = unpacker.decompress(stored, size)?;
+        *kept = Some(unpacker);
+        Ok(plain)
+    })
+}
+
+// A context is some hundred KiB that is made and cleared: more work than a small message in it. Each thread keeps one
+// between its messages; one that failed is not used again.
+thread_local! {
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Lengths and hashes of a large blob's chunks and of its head.

@@ -66,6 +66,11 @@ impl Upload {
         self.size
     }
 
+    /// Whether [`Upload::finish`] is quick, with no disk and no network in it: what came is small and lies in memory.
+    pub fn is_small(&self) -> bool {
+        self.spill.is_none() && self.memory.len() <= SMALL
+    }
+
     /// Makes it safe: compresses, fsyncs and renames the file, or sends it to the object store. Blocks on the disk or
     /// the network, so the shell calls it from a blocking thread. `head` goes before the bytes written.
     pub fn finish(mut self, head: Vec<u8>) -> Result<Prepared> {
@@ -161,6 +166,9 @@ impl Upload {
         })
     }
 }
+
+/// So many bytes are hashed and compressed in a few hundred microseconds: less than a way to another thread is worth.
+const SMALL: usize = 32 * 1024;
 
 impl Prepared {
     /// The id it will have.

@@ -165,6 +165,31 @@ fn wrong_types_are_defects_not_surprises() {
 }
 
 #[test]
+fn a_whole_story_is_two_statements() {
+    each(|test| {
+        let id = TraceId(new_id());
+        let cost = test.store.write_blocking(Locks::none(), move |tx| {
+            let event = |at, kind| (Timestamp(at), trace::TraceEvent { kind, detail: "" });
+            let events = [event(10, "connected"), event(10, "from"), event(11, "received"), event(12, "stored")];
+            let before = tx.statements();
+            tx.trace_all(id, &events, &["a@x.example", "b@x.example"])?;
+            let cost = tx.statements() - before;
+            tx.trace_all(id, &[], &["c@x.example"]).map(|()| cost)
+        });
+        assert_eq!(cost.expect("it is stored").value, 2);
+        let (story, stranger) = test
+            .store
+            .read_blocking(move |tx| {
+                Ok::<_, Error>((trace::story(tx, id)?, trace::find(tx, "c@x.example", Timestamp(0), 9)?))
+            })
+            .expect("it is read");
+        let kinds: Vec<&str> = story.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, ["connected", "from", "received", "stored"], "in the order in which they were told");
+        assert!(stranger.is_empty(), "without an event there is no story to find");
+    });
+}
+
+#[test]
 fn a_story_is_found_by_its_keys() {
     each(|test| {
         let (old, new) = (TraceId(new_id()), TraceId(new_id()));
