@@ -103,7 +103,9 @@ pub(crate) struct Lock {
 pub(crate) fn lock(data: &Path) -> Result<Lock> {
     make_data_folder(data)?;
     let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    let file = File::create(&path).with_context(|| {
+        format!("{} cannot be made; make the data folder writable for the server's user", path.display())
+    })?;
     if file.try_lock().is_err() {
         bail!("a server is already running in {}; stop it first, or name another folder with --data", data.display());
     }

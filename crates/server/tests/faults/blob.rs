@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::client::Client;
-use crate::world::{ALICE, Server, message};
+use crate::world::{ALICE, Server, eventually, message};
 
 /// The files of large messages, those that came first first.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -99,4 +99,26 @@ fn damaged_messages_are_named_and_never_shown() {
     let reply = smtp.deliver(ALICE, &message("fifth", 400_000));
     assert!(reply.starts_with("250 "), "{reply}");
     imap.imap("FETCH 5 BODY.PEEK[]").good();
+}
+
+#[test]
+fn a_client_that_vanishes_in_mid_message_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::quickstart(folder.path(), &[]);
+    let arriving = || fs::read_dir(folder.path().join("blobs/tmp")).expect("a folder").count();
+    let text = message("half", 1_000_000);
+
+    let mut smtp = Client::smtp(server.at(25));
+    for command in ["MAIL FROM:<carol@elsewhere.test>".to_owned(), format!("RCPT TO:<{ALICE}>"), "DATA".to_owned()] {
+        smtp.ask(&command);
+    }
+    smtp.send(text.as_bytes());
+    let mut imap = Client::inbox(server.at(143), ALICE);
+    imap.send(format!("zz APPEND INBOX {{{}+}}\r\n{text}", 2 * text.len()).as_bytes());
+    eventually("two messages on their way", || arriving() == 2);
+    drop((smtp, imap));
+    eventually("an empty folder of arriving messages", || arriving() == 0);
+    let mut imap = Client::inbox(server.at(143), ALICE);
+    assert_eq!(imap.subjects(), Vec::<String>::new());
+    assert_eq!(files(&folder.path().join("blobs")), Vec::<PathBuf>::new());
 }

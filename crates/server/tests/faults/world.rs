@@ -120,6 +120,14 @@ fi
 exec "$0" "$@"
 "#;
 
+/// Starts a program that may be denied files where it cannot serve; what it says before it ends.
+pub(crate) fn complaint_of_a_start(data: &Path) -> String {
+    let output = Command::new("/bin/sh").args(["-c", DENIABLE, PROGRAM, "serve", "--data"]).arg(data).output();
+    let output = output.expect("it starts");
+    assert!(!output.status.success(), "it cannot serve from there");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// A section of the settings.
 pub(crate) fn listener(name: &str, service: &str, address: SocketAddr, tls: &str) -> String {
     format!("[[listener]]\nname = \"{name}\"\nservice = \"{service}\"\naddress = \"{address}\"\ntls = \"{tls}\"\n")
