@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postroad_mail::{Error, retention};
 use postroad_net::Stop;
-use postroad_store::{Locks, Store, Timestamp, trace};
+use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
 
 use crate::settings::RetentionSettings;
 
@@ -14,6 +14,8 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 const ACCOUNTS_PER_ROUND: usize = 1_000;
 /// Trace events forgotten in one transaction.
 const TRACE_BATCH: u32 = 5_000;
+/// Parts of the blobs' sweep in one round, each of a thousand.
+const BLOB_PARTS_PER_ROUND: u32 = 100;
 /// A blob without references waits so long: a reader may still stream it.
 const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
@@ -36,10 +38,9 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
     let before = Timestamp(now.0 - i64::from(settings.deleted_days) * MICROS_PER_DAY);
     let due = store.read(move |tx| retention::due(tx, before, ACCOUNTS_PER_ROUND)).await?;
     for account in due {
-        let mut more = true;
-        while more && !stop.is_stopped() {
-            let swept = store.write(Locks::account(account), move |tx| retention::sweep(tx, account, before)).await?;
-            more = swept.value.more;
+        // One account that cannot be cleared (another node was quicker, a row is damaged) does not hold up the rest.
+        if let Err(error) = clear(store, account, before, stop).await {
+            tracing::warn!(%error, account = account.0, "what was deleted from an account could not be cleared away");
         }
     }
     let before = Timestamp(now.0 - i64::from(settings.trace_days) * MICROS_PER_DAY);
@@ -49,13 +50,83 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
             store.write(Locks::none(), move |tx| trace::sweep(tx, before, TRACE_BATCH).map_err(Error::from)).await?;
         forgotten = swept.value;
     }
-    let sweeper = store.clone();
-    let swept = tokio::task::spawn_blocking(move || sweeper.sweep_blobs(now, BLOB_GRACE)).await;
-    match swept {
-        Ok(outcome) => outcome.map(|_| ()).map_err(Error::from),
-        Err(panic) => {
-            tracing::error!(%panic, "sweeping blobs failed");
-            Ok(())
+    for _ in 0..BLOB_PARTS_PER_ROUND {
+        let sweeper = store.clone();
+        let swept = tokio::task::spawn_blocking(move || sweeper.sweep_blobs(now, BLOB_GRACE)).await;
+        match swept {
+            Ok(outcome) if outcome.clone()?.more && !stop.is_stopped() => {}
+            Ok(outcome) => return outcome.map(|_| ()).map_err(Error::from),
+            Err(panic) => {
+                tracing::error!(%panic, "sweeping blobs failed");
+                return Ok(());
+            }
         }
+    }
+    Ok(())
+}
+
+async fn clear(store: &Store, account: AccountId, before: Timestamp, stop: &Stop) -> Result<(), Error> {
+    while !stop.is_stopped() {
+        let swept = store.write(Locks::account(account), move |tx| retention::sweep(tx, account, before)).await?;
+        if !swept.value.more {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_mail::accounts::{self, NewAccount};
+    use postroad_mail::{Actor, Address, By, domains};
+    use postroad_store::params;
+
+    /// More than one part of everything, and an account that cannot be cleared before one that can.
+    #[tokio::test]
+    async fn a_round_leaves_nothing_for_lack_of_time() {
+        let store = Store::open(postroad_store::Settings::memory()).expect("a store");
+        let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS].concat();
+        store.migrate(&tables).expect("tables");
+        let made = store.write(Locks::none(), |tx| {
+            let by = By::new(Timestamp(1), Actor::Admin);
+            domains::create(tx, &by, &postroad_mail::Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
+            for name in ["damaged", "sound"] {
+                let new = NewAccount {
+                    address: Address::new(name, "example.test").map_err(Error::AddressInvalid)?,
+                    display_name: String::new(),
+                    password: None,
+                    quota_bytes: 0,
+                    quota_messages: 0,
+                };
+                let id = accounts::create(tx, &by, &new)?;
+                accounts::delete(tx, &by, id)?;
+                if name == "damaged" {
+                    tx.execute(
+                        "INSERT INTO message (account, id, blob, size, received, thread, summary)
+                         VALUES ($1, 1, 99, 1, 1, 1, $2)",
+                        params![id, &[0u8; 1]],
+                    )?;
+                }
+            }
+            let rows: Vec<_> = (1000i64..3500).map(|id| [id.into()]).collect();
+            tx.execute("CREATE TABLE number (n BIGINT)", params![])?;
+            tx.insert_rows("INSERT INTO number (n)", &rows, "")?;
+            tx.execute(
+                "INSERT INTO blob (id, size, stored_size, encoding, place, hash, refs)
+                 SELECT n, 1, 1, 0, 0, $1, 0 FROM number",
+                params![&[0u8; 1]],
+            )?;
+            Ok::<_, Error>(())
+        });
+        made.await.expect("everything is there");
+        let settings = RetentionSettings { deleted_days: 30, trace_days: 30 };
+        round(&store, &settings, &Stop::new()).await.expect("a round");
+        let left = store.read(|tx| {
+            let count = |sql: &str| tx.one(sql, params![], |row| row.int(0));
+            let sql = "SELECT count(*) FROM blob WHERE refs = 0 AND idle_since IS NULL";
+            Ok::<_, Error>((count(sql)?, count("SELECT count(*) FROM account")?))
+        });
+        assert_eq!(left.await.ok(), Some((0, 1)), "blobs that are not marked, and the account that is damaged");
     }
 }
