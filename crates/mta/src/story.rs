@@ -84,9 +84,11 @@ impl Story {
     }
 }
 
-/// What strangers wrote goes into a text column and onto terminals: no control characters, no NUL.
+/// What strangers wrote goes into a text column and onto terminals: no control characters, no NUL, nothing that
+/// turns the direction of the text around it or ends its line.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Where stories without a delivery go. Clones lead to the same [`Scribe`].
@@ -142,5 +144,19 @@ impl Scribe {
             metrics::counter!("postroad_trace_dropped_total").increment(count);
             tracing::warn!(%error, next_step = error.next_step(), count, "stories of refused mail were not written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_wrote_changes_no_terminal() {
+        let mut story = Story::begin();
+        story.key("A\u{1b}[2J\u{202e}b@x.test");
+        story.note(Timestamp(0), "from", "a\r\n\u{9b}1m\u{2066}ü\u{2028}z");
+        assert_eq!(story.keys, ["a\u{fffd}[2j\u{fffd}b@x.test"]);
+        assert_eq!(story.events[0].detail, "a\u{fffd}\u{fffd}\u{fffd}1m\u{fffd}ü\u{fffd}z");
     }
 }
