@@ -81,6 +81,17 @@ impl SeqMap {
         UidSet::from_ranges(ranges)
     }
 
+    /// The UIDs of a set that are in this map. Costs what the set is large, not what the mailbox is.
+    pub(crate) fn within(&self, uids: &UidSet) -> UidSet {
+        let mut ranges = Vec::new();
+        for &(low, high) in uids.ranges() {
+            let start = self.runs.partition_point(|run| run.last() < low);
+            let runs = self.runs[start..].iter().take_while(|run| run.first <= high);
+            ranges.extend(runs.map(|run| (run.first.max(low), run.last().min(high))));
+        }
+        UidSet::from_ranges(ranges)
+    }
+
     /// All UIDs.
     pub(crate) fn uids(&self) -> UidSet {
         UidSet::from_ranges(self.runs.iter().map(|run| (run.first, run.last())))
@@ -89,7 +100,7 @@ impl SeqMap {
     /// The map without these UIDs, and the sequence numbers they had in this map, rising.
     pub(crate) fn without(&self, gone: &UidSet) -> (SeqMap, Vec<u32>) {
         let uids = self.uids();
-        let seqs = uids.intersection(gone).iter().filter_map(|uid| self.seq(uid)).collect();
+        let seqs = self.within(gone).iter().filter_map(|uid| self.seq(uid)).collect();
         (SeqMap::from_set(&uids.difference(gone)), seqs)
     }
 }
@@ -129,8 +140,11 @@ mod tests {
         for _ in 0..500 {
             let uids: Vec<u32> = (1..60).filter(|_| next() % 3 != 0).collect();
             let gone: Vec<u32> = (1..60).filter(|_| next() % 4 == 0).collect();
-            let (kept, seqs) =
-                SeqMap::from_set(&uids.iter().copied().collect()).without(&gone.iter().copied().collect());
+            let map = SeqMap::from_set(&uids.iter().copied().collect());
+            let (kept, seqs) = map.without(&gone.iter().copied().collect());
+            let named = UidSet::from_ranges([(next() as u32 % 70, next() as u32 % 70), (40, 41)]);
+            let within: Vec<u32> = uids.iter().copied().filter(|uid| named.contains(*uid)).collect();
+            assert_eq!(map.within(&named).iter().collect::<Vec<_>>(), within, "{named} in {uids:?}");
             let plain: Vec<u32> = uids.iter().copied().filter(|uid| !gone.contains(uid)).collect();
             let plain_seqs: Vec<u32> =
                 (1u32..).zip(&uids).filter(|(_, uid)| gone.contains(uid)).map(|(seq, _)| seq).collect();

@@ -83,9 +83,9 @@ impl View {
     pub(crate) fn matching(&self, set: &MessageSet, numbering: Numbering) -> UidSet {
         let map = self.map();
         match (set, numbering) {
-            (MessageSet::Saved, _) => self.saved.intersection(&map.uids()),
+            (MessageSet::Saved, _) => map.within(&self.saved),
             (MessageSet::Set(set), Numbering::Uid) => {
-                uid_set(&set.resolve(Some(map.last_uid()).filter(|uid| *uid > 0))).intersection(&map.uids())
+                map.within(&uid_set(&set.resolve(Some(map.last_uid()).filter(|uid| *uid > 0))))
             }
             (MessageSet::Set(set), Numbering::Sequence) => {
                 map.uids_of(&set.resolve(Some(map.len()).filter(|last| *last > 0)))
@@ -114,7 +114,7 @@ impl View {
 
     /// Takes in messages that are gone: from now on ghosts. Needs the map.
     pub(crate) fn vanished(&mut self, uids: &UidSet) {
-        let known = uids.intersection(&self.map().uids());
+        let known = self.map().within(uids);
         if !known.is_empty() {
             self.ghosts = Arc::new(self.ghosts.union(&known));
         }

@@ -113,15 +113,20 @@ impl UidSet {
         UidSet::from_ranges(self.ranges.iter().chain(&other.ranges).copied())
     }
 
-    /// What is in both.
+    /// What is in both. Costs what the smaller set and the result are large, if they are few in many.
     pub fn intersection(&self, other: &UidSet) -> UidSet {
         let mut ranges = Vec::new();
         let (mut i, mut j) = (0, 0);
         while let (Some(a), Some(b)) = (self.ranges.get(i), other.ranges.get(j)) {
-            let (low, high) = (a.0.max(b.0), a.1.min(b.1));
-            if low <= high {
-                ranges.push((low, high));
+            if a.1 < b.0 {
+                i += ending_before(&self.ranges[i..], b.0);
+                continue;
             }
+            if b.1 < a.0 {
+                j += ending_before(&other.ranges[j..], a.0);
+                continue;
+            }
+            ranges.push((a.0.max(b.0), a.1.min(b.1)));
             if a.1 <= b.1 {
                 i += 1;
             } else {
@@ -165,6 +170,14 @@ impl UidSet {
             ranges.push((number(low)?, number(high)?));
         }
         Some(UidSet::from_ranges(ranges))
+    }
+}
+
+/// How many of these ranges, of which the first does, end before `uid`.
+fn ending_before(ranges: &[(u32, u32)], uid: u32) -> usize {
+    match ranges.get(1) {
+        Some(next) if next.1 < uid => ranges.partition_point(|(_, high)| *high < uid),
+        Some(_) | None => 1,
     }
 }
 

@@ -103,7 +103,7 @@ fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor:
         cursor.vanished_told = true;
     }
     let end = if plan.sets_seen { cursor.seen.through } else { u32::MAX };
-    if !up_to(session, tx, plan, cursor, end, &mut budget)? || !plan.rest(cursor.last, u32::MAX).is_empty() {
+    if !up_to(session, tx, plan, cursor, end, &mut budget)? || plan.goes_beyond(cursor.last) {
         return Ok(Flow::More);
     }
     match cursor.damage.take() {

@@ -87,6 +87,11 @@ impl Plan {
         self.targets.is_empty()
     }
 
+    /// Whether there are messages after the UID `last`.
+    pub(super) fn goes_beyond(&self, last: u32) -> bool {
+        self.targets.last().is_some_and(|highest| highest > last)
+    }
+
     /// The messages after the UID `last` up to the UID `end`.
     pub(super) fn rest(&self, last: u32, end: u32) -> UidSet {
         match last.checked_add(1) {
