@@ -24,6 +24,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "store", version: 1, sql: crate::blob::TABLES },
     Migration { owner: "store", version: 2, sql: crate::trace::TABLES },
+    Migration { owner: "store", version: 3, sql: crate::blob::IDLE },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.

@@ -46,6 +46,12 @@ CREATE INDEX blob_unused ON blob (id) WHERE refs <= 0;
 CREATE TABLE blob_home (
     id {text} NOT NULL);        -- one row: what the folder or the object store is marked with";
 
+/// What waits for its grace is not looked at again and again to find what is new: on SQLite a column behind `data` is
+/// found only by reading all of it.
+pub(crate) const IDLE: &str = "
+DROP INDEX blob_unused;
+CREATE INDEX blob_idle ON blob (idle_since, id) WHERE refs <= 0;";
+
 /// Blobs up to this many bytes sit in the database unless the settings say otherwise.
 pub const BLOB_INLINE_MAX: usize = 64 * 1024;
 

@@ -30,12 +30,13 @@ pub(crate) fn sweep(store: &Store, blobs: &Blobs, now: Timestamp, grace: Duratio
         // The condition on `refs` is repeated outside: on PostgreSQL somebody may refer to it just now.
         let marked = tx.execute(
             "UPDATE blob SET idle_since = $1 WHERE refs <= 0 AND id IN
-                (SELECT id FROM blob WHERE refs <= 0 AND idle_since IS NULL ORDER BY id LIMIT $2)",
+                (SELECT id FROM blob {by:blob_idle} WHERE refs <= 0 AND idle_since IS NULL ORDER BY id LIMIT $2)",
             params![now, ROWS_MAX],
         )?;
         let names = tx.returning(
             "DELETE FROM blob WHERE refs <= 0 AND id IN
-                (SELECT id FROM blob WHERE refs <= 0 AND idle_since <= $1 AND place IN (0, $3) ORDER BY id LIMIT $2)
+                (SELECT id FROM blob {by:blob_idle} WHERE refs <= 0 AND idle_since <= $1 AND place IN (0, $3)
+                 ORDER BY idle_since, id LIMIT $2)
              RETURNING name",
             params![before, ROWS_MAX, place],
             |row| row.text_or_null(0),
