@@ -101,7 +101,8 @@ impl Inbound {
         let notice = |failures: Vec<Failure>| {
             let delivery = Arc::clone(&delivery);
             async move {
-                let report = report(role, &delivery.recipients, &failures);
+                let stranger = role == Role::Relay && delivery.login.is_none();
+                let report = Report { stranger, ..report(role, &delivery.recipients, &failures) };
                 notice::prepare(&self.store, &self.settings.hostname, &delivery, report).await
             }
         };

@@ -35,6 +35,8 @@ pub(crate) enum Return {
 pub(crate) struct Report<'a> {
     pub(crate) failed: Vec<(&'a Recipient, Reply)>,
     pub(crate) delivered: Vec<&'a Recipient>,
+    /// Nobody logged in, and anybody may have written the sender's name.
+    pub(crate) stranger: bool,
 }
 
 impl Notice {
@@ -53,14 +55,23 @@ pub(crate) async fn prepare(
     store: &Store,
     hostname: &str,
     delivery: &Delivery,
-    report: Report<'_>,
+    mut report: Report<'_>,
 ) -> Result<Option<Notice>, Error> {
     let Some(sender) = delivery.sender.path.clone() else { return Ok(None) };
     if report.failed.is_empty() && report.delivered.is_empty() {
         return Ok(None);
     }
-    let text = write(hostname, delivery, &report, &sender.to_string());
+    let name = sender.to_string();
     let Some(to) = store.read(move |tx| way_back(tx, &sender)).await? else { return Ok(None) };
+    // Whoever forges a sender could have us write to anybody, in words of their choice (ENVID, ORCPT), as often as
+    // they like. A failure has to be told all the same.
+    if report.stranger && matches!(to, Return::Elsewhere(_)) {
+        report.delivered.clear();
+        if report.failed.is_empty() {
+            return Ok(None);
+        }
+    }
+    let text = write(hostname, delivery, &report, &name);
     let upload = store.upload();
     let made = tokio::task::spawn_blocking(move || {
         let mut intake = Intake::new(upload, Limits::default());
