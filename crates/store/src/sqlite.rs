@@ -5,6 +5,7 @@
 use crate::blob::fault_of_file;
 use crate::dialect::{Dialect, rewrite};
 use crate::{Error, Param, Result, Row};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::cell::RefCell;
@@ -75,6 +76,8 @@ impl Sqlite {
         let set = || {
             db.busy_timeout(BUSY_PATIENCE)?;
             db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            // Without it a statement with `LIMIT $1` is parsed and planned again for each value it is given.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             rusqlite::vtab::array::load_module(&db)?;
             // LIKE distinguishes case as PostgreSQL does. The two `fullfsync` matter on macOS only.
             db.execute_batch(&format!(
@@ -260,3 +263,36 @@ const READER_CACHE_KIB: u32 = 8 * 1024;
 const WAL_PAGES: u32 = 4000;
 const WAL_KEPT_BYTES: u32 = 64 << 20;
 const SQL_SHOWN_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn statements_are_prepared_once_whatever_they_are_given() {
+        let sqlite = Sqlite::open_memory().expect("memory");
+        sqlite
+            .batch("CREATE TABLE t (a INTEGER, b TEXT); CREATE INDEX t_a ON t (a) WHERE (a & 1) = 0")
+            .expect("a table");
+        let all: [(&str, usize); 4] = [
+            ("SELECT a FROM t WHERE a > $1 ORDER BY a LIMIT $2", 2),
+            ("SELECT a FROM t WHERE a BETWEEN $1 AND $2 AND (a & 1) = 0", 2),
+            ("SELECT a FROM t WHERE a {in:$1} AND (a & $2) = $2 LIMIT $2", 2),
+            ("DELETE FROM t WHERE a IN (SELECT a FROM t WHERE a < $1 ORDER BY a LIMIT $2)", 2),
+        ];
+        for (sql, count) in all {
+            for value in 0..5 {
+                let list = [value];
+                let mut params = vec![Param::from(value); count];
+                if sql.contains("{in:") {
+                    params[0] = Param::Ints(list.as_slice().into());
+                }
+                sqlite.query(sql, &params, &mut |_| Ok(ControlFlow::Continue(()))).expect("it runs");
+            }
+            let statement = sqlite.statement(sql).expect("it is kept");
+            assert_eq!(statement.get_status(StatementStatus::Run), 5, "{sql}");
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+}
