@@ -2,9 +2,9 @@
 
 mod town;
 
-use postroad_mail::Service;
+use postroad_mail::{Address, Error, Service, accounts, addresses};
 use postroad_mta::{ForeignFrom, FullMailbox};
-use postroad_store::{BlobPlace, Database, Settings, Store};
+use postroad_store::{BlobPlace, Database, Locks, Settings, Store};
 use postroad_testkit::postgres::{Durability, Server};
 use postroad_testkit::{TestStore, transcript};
 use town::{MIGRATIONS, Town};
@@ -60,6 +60,36 @@ fn bodies_wait_for_their_turn_or_come_again() {
         C2: Subject: the second\nC2: \nC2: .\nS2: 250 2.0.0 {*}\n\
         @count alice@example.test INBOX 2\n";
     transcript::check(text, town);
+}
+
+/// More accounts than one transaction of PostgreSQL locks one by one.
+#[test]
+fn a_message_to_a_large_group_reaches_everybody() {
+    let test = TestStore::postgres(MIGRATIONS);
+    let town = Town::new(&test.store);
+    let names: Vec<String> = (0..=Locks::MAX).map(|number| format!("m{number}@example.test")).collect();
+    let members: Vec<Address> = names.iter().map(|name| Address::parse(name).expect("an address")).collect();
+    town.change(move |tx, by| {
+        for address in members.clone() {
+            let display_name = String::new();
+            let (quota_bytes, quota_messages) = (0, 0);
+            let new = accounts::NewAccount { address, display_name, password: None, quota_bytes, quota_messages };
+            accounts::create(tx, by, &new)?;
+        }
+        let half = Address::parse("half@example.test").map_err(Error::AddressInvalid)?;
+        let all = Address::parse("all@example.test").map_err(Error::AddressInvalid)?;
+        let (first, second) = members.split_at(members.len() / 2);
+        addresses::create(tx, by, &half, &addresses::Kind::Group(first.to_vec()))?;
+        addresses::create(tx, by, &all, &addresses::Kind::Group([second, &[half]].concat()))
+    });
+    let text = "S: 220 {*}\nC: EHLO x.test\nS*: 250 {*}\n\
+        C: MAIL FROM:<x@x.test>\nC: RCPT TO:<all@example.test>\nC: DATA\nS: 250 {*}\nS: 250 {*}\nS: 354 {*}\n\
+        C: Subject: hello all\nC: \nC: .\nS: 250 2.0.0 {*}\n";
+    transcript::check(text, town);
+    let reached = test.store.read_blocking(|tx| {
+        tx.one("SELECT count(*) FROM mailbox WHERE id = 1 AND messages = 1", &[], |row| row.int(0))
+    });
+    assert_eq!(reached, Ok(Locks::MAX as i64 + 1));
 }
 
 #[test]
