@@ -191,6 +191,9 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
                 }
                 Step::StartTls => ending = self.start_tls(&mut *session).await,
                 Step::Read => {
+                    if self.wire.queued() == 0 {
+                        self.wire.acknowledge();
+                    }
                     self.wire.flush().await;
                     if self.wire.failure.is_some() {
                         continue;

@@ -119,6 +119,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<S> {
         Ok(count)
     }
 
+    /// Has what was read acknowledged at once.
+    pub(crate) fn acknowledge(&self)
+    where
+        S: 'static,
+    {
+        if let Some(stream) = &self.stream {
+            stream.acknowledge();
+        }
+    }
+
     /// Shakes hands. When this fails or is dropped, the socket is gone.
     pub(crate) async fn secure(&mut self, tls: &Tls) -> io::Result<TlsFacts> {
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
