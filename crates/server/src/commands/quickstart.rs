@@ -4,7 +4,9 @@
 //! domain and its first account and prints the DNS records that it needs. Started again on the same folder it
 //! goes on with what is there.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -130,7 +132,14 @@ fn write_settings(file: &Path, settings: &Settings) -> Result<()> {
         return Ok(());
     }
     let fresh = file.with_extension("toml.new");
-    std::fs::write(&fresh, text).with_context(|| format!("{} cannot be written", fresh.display()))?;
+    // A database's URL may hold its password.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&fresh).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("{} cannot be written", fresh.display()))?;
     std::fs::rename(&fresh, file)?;
     Ok(())
 }
@@ -297,6 +306,8 @@ mod tests {
         let settings = first_settings(&options, folder.path()).expect("settings");
         let file = folder.path().join(place::SETTINGS_FILE);
         write_settings(&file, &settings).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("there").permissions());
+        assert_eq!(mode & 0o777, 0o600);
         let again = Quickstart { port_offset: None, database: None, ..options };
         assert_eq!(known_settings(&again, folder.path(), &file).expect("read"), settings);
     }
