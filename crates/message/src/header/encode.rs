@@ -15,14 +15,14 @@ const LINE_HARD_MAX: usize = 900;
 /// characters (line breaks among them) become spaces, so that no value can make a second field.
 pub fn encode_field(name: &str, value: &str) -> String {
     let clean: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    fold(name, &encode_unstructured(clean.trim(), name.len() + 2))
+    fold(name, &encode_unstructured(clean.trim_matches(' '), name.len() + 2))
 }
 
 /// A display name as a phrase: as it is if it is of atoms, quoted if it is ASCII, else encoded words (RFC 5322 §3.2.5,
 /// RFC 2047 §5).
 pub fn encode_phrase(name: &str) -> String {
     let clean: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let clean = clean.trim();
+    let clean = clean.trim_matches(' ');
     if needs_encoding(clean) {
         return encoded_words(clean, NAME_ROOM).join(" ");
     }
