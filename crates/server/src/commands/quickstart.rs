@@ -242,7 +242,8 @@ fn greeting(options: &Quickstart, settings: &Settings, people: &People) -> Strin
              printf 'From: bob@{domain}\\nTo: alice@{domain}\\nSubject: Hello\\n\\nIt works.\\n' |\n    \
              curl -s smtp://127.0.0.1:{submission} -u bob@{domain}:{typed} --mail-from bob@{domain} --mail-rcpt alice@{domain} -T - --crlf\n  \
              curl -s 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1' -u alice@{domain}:{typed}\n  \
-             postroad trace alice@{domain} --data {data}\n\n",
+             {program} trace alice@{domain} --data {data}\n\n",
+            program = program(),
             domain = people.domain,
             submission = port("submission"),
             imap = port("imap"),
@@ -267,13 +268,19 @@ fn records(settings: &Settings, domain: &Domain) -> String {
          _imaps._tcp.{domain}.  SRV  0 1 {imaps} {host}.\n  \
          _pop3s._tcp.{domain}.  SRV  10 1 {pop3s} {host}.\n\n\
          The certificate is one of our own making: put a real one into [[certificate]] of {file}.\n\
-         Add people with `postroad account add NAME@{domain} --data {data}`.\n\n",
+         Add people with `{program} account add NAME@{domain} --data {data}`.\n\n",
+        program = program(),
         submissions = port_of(settings, "submissions"),
         imaps = port_of(settings, "imaps"),
         pop3s = port_of(settings, "pop3s"),
         file = settings.data.join(place::SETTINGS_FILE).display(),
         data = settings.data.display(),
     )
+}
+
+/// How this program is called again: who has just built it has not installed it.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "postroad".into(), |path| path.display().to_string())
 }
 
 fn port_of(settings: &Settings, name: &str) -> u16 {
