@@ -1,0 +1,3 @@
+//! A load generator for mail servers.
+
+fn main() {}
