@@ -15,6 +15,7 @@ pub mod build;
 mod codec;
 pub mod date;
 pub mod decode;
+pub mod downgrade;
 mod fields;
 pub mod header;
 mod parser;

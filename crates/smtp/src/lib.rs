@@ -8,6 +8,7 @@
 //! (DSN), 6531 (SMTPUTF8), 9422 (LIMITS).
 
 mod address;
+pub mod client;
 mod command;
 mod data;
 mod lines;
