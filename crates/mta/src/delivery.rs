@@ -84,7 +84,7 @@ impl From<queue::Error> for Undone {
     fn from(error: queue::Error) -> Undone {
         match error {
             queue::Error::Store(error) => error.into(),
-            queue::Error::Recipients | queue::Error::Corrupt(_) => Error::Corrupt(error.to_string()).into(),
+            queue::Error::Recipients | queue::Error::Lost | queue::Error::Corrupt(_) => Error::Corrupt(error.to_string()).into(),
         }
     }
 }
@@ -113,6 +113,7 @@ pub(crate) fn plan(
                     domain: elsewhere.domain.clone(),
                     notify: notify(recipient),
                     orcpt: original(recipient, elsewhere.by_alias),
+                    via: None,
                 });
                 outgoing.len() - 1
             });

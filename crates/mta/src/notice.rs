@@ -96,6 +96,7 @@ fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Retur
                 domain,
                 notify: queue::Notify::NEVER,
                 orcpt: None,
+                via: None,
             })
         }),
         Resolution::Unknown | Resolution::Suspended | Resolution::Endless => None,

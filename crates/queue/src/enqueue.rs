@@ -1,6 +1,7 @@
 //! A message enters the queue.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use postroad_store::{AccountId, BlobId, Param, Timestamp, TraceId, WriteTx, new_id};
@@ -10,9 +11,36 @@ use crate::{Error, MAX_RECIPIENTS, Result};
 /// How long the queue tries before it gives a message up (RFC 5321 §4.5.4.1: at least 4 to 5 days).
 pub const LIFETIME: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
+/// How long a message waits before its sender is told of the delay (RFC 5321 §4.5.4.1 leaves it open; four hours are usual).
+pub const DELAY: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// A message in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub i64);
+
+/// The text was not `Q` and a hexadecimal number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAQueueId;
+
+impl fmt::Display for NotAQueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the id of a queued message: Q and letters a to f and digits are expected")
+    }
+}
+
+impl std::error::Error for NotAQueueId {}
+
+impl FromStr for QueueId {
+    type Err = NotAQueueId;
+
+    fn from_str(text: &str) -> std::result::Result<QueueId, NotAQueueId> {
+        let digits = text.strip_prefix(['Q', 'q']).ok_or(NotAQueueId)?;
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotAQueueId);
+        }
+        i64::from_str_radix(digits, 16).map(QueueId).map_err(|_| NotAQueueId)
+    }
+}
 
 impl fmt::Display for QueueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +88,8 @@ pub struct Recipient {
     pub notify: Notify,
     /// ORCPT, `rfc822;x@y` decoded (RFC 3461 §4.2).
     pub orcpt: Option<String>,
+    /// The address of ours that forwarded to it: Delivered-To of the copy that leaves.
+    pub via: Option<String>,
 }
 
 /// What a failure notice returns (RFC 3461 §4.3).

@@ -1,21 +1,39 @@
 //! Outgoing mail: what is to be sent, to whom, by when; written in the transaction that takes the message in.
 //!
-//! Here is the enqueue side and looking at the queue. Each recipient is a row of its own, so that each has
-//! an outcome of its own. The queue takes its own reference to the message's blob. It never knows accounts,
-//! mailboxes or sockets.
+//! Each recipient is a row of its own with an outcome of its own. Nodes claim work in due order, bounded and by
+//! destination, and write down what became of it; the queue takes its own reference to the message's blob and gives
+//! it up with the last recipient. It never knows accounts, mailboxes or sockets.
 //!
 //! Standards: RFC 5321 (envelope), RFC 3461 (DSN parameters), RFC 6531 (SMTPUTF8), RFC 6152 (8BITMIME),
-//! RFC 3030 (BINARYMIME), RFC 8689 (REQUIRETLS).
+//! RFC 3030 (BINARYMIME), RFC 8689 (REQUIRETLS), RFC 4865 (hold until).
 
+mod change;
+mod claim;
+mod depth;
+mod destination;
 mod enqueue;
+mod job;
 mod look;
+mod node;
+mod record;
+mod route;
 mod schema;
 
-pub use enqueue::{Body, LIFETIME, Notify, Outgoing, QueueId, Recipient, Ret, enqueue};
-pub use look::{Depth, Listed, ListedRecipient, State, depth, list};
+pub use change::{Changed, Which, cancel, hold, release, retry};
+pub use claim::{claim, claim_for, next_due};
+pub use depth::{Depth, depth};
+pub use destination::{Destination, block, destinations, unblock};
+pub use enqueue::{Body, DELAY, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, enqueue};
+pub use job::{Ask, Due, JOBS_MAX, Job, Message, Node, Outcome, Purpose, Recorded, Tried};
+pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, list, show};
+pub use node::{LEASE, beat, leave, recover};
+pub use record::record;
+pub use route::{Route, RouteLogin, RouteTls, delete_route, put_route, route_for, routes};
 pub use schema::MIGRATIONS;
 
 use std::fmt;
+
+use postroad_store::AccountId;
 
 /// Shorthand.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -25,11 +43,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// No recipient, or more than [`MAX_RECIPIENTS`].
     Recipients,
+    /// What the node had is not its own any more: its lease has ended, or another life of it has begun. What was tried
+    /// may be tried again by somebody else.
+    Lost,
     /// The database failed.
     Store(postroad_store::Error),
     /// A row contradicts an invariant: our bug or a damaged database.
     Corrupt(String),
 }
+
+/// News of the queue: no account has this number. Whoever sends listens with `store.hub().subscribe(NEWS)`.
+pub const NEWS: AccountId = AccountId(0);
 
 /// Most recipients of one queued message.
 pub const MAX_RECIPIENTS: usize = 50_000;
@@ -38,6 +62,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Recipients => f.write_str("a queued message has between one and 50,000 recipients"),
+            Error::Lost => f.write_str("this node's claims have passed to others: it was not heard of for too long"),
             Error::Store(error) => write!(f, "{error}"),
             Error::Corrupt(what) => write!(f, "the queue contradicts itself: {what}"),
         }
@@ -48,7 +73,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Store(error) => Some(error),
-            Error::Recipients | Error::Corrupt(_) => None,
+            Error::Recipients | Error::Lost | Error::Corrupt(_) => None,
         }
     }
 }

@@ -1,68 +1,119 @@
 //! Looking at the queue.
 
-use postroad_store::{BlobId, ReadTx, Timestamp, TraceId, params};
+use std::fmt;
 
-use crate::{Error, Notify, QueueId, Result};
+use postroad_store::{Param, ReadTx, Row, Timestamp, TraceId, params};
 
-/// How full the queue is, for metrics and the administrator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Depth {
-    /// Messages with at least one recipient waiting.
-    pub messages: u64,
-    /// Recipients waiting.
-    pub recipients: u64,
-    /// When the oldest message that waits came in.
-    pub oldest: Option<Timestamp>,
-}
+use crate::job::Message;
+use crate::{Body, Error, Notify, QueueId, Result, Ret};
 
 /// Where a recipient stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// To be tried when due.
     Waiting,
-    /// Delivered, nothing left to do.
+    /// Its destination is blocked or at its limit.
+    Parked,
+    /// Its sender has so much to send that others go first.
+    Backlog,
+    /// Being sent.
+    Claimed,
+    /// Held by the administrator.
+    Held,
+    /// Taken by the next server.
     Delivered,
+    /// Taken by a next server that will not report success.
+    Relayed,
     /// Given up.
     Failed,
+    /// Cancelled by the administrator.
+    Cancelled,
 }
 
 impl State {
-    fn from_name(name: &str) -> Option<State> {
-        match name {
-            "waiting" => Some(State::Waiting),
-            "delivered" => Some(State::Delivered),
-            "failed" => Some(State::Failed),
-            _ => None,
+    /// All, in the order of a life.
+    pub const ALL: [State; 9] = [
+        State::Waiting,
+        State::Parked,
+        State::Backlog,
+        State::Claimed,
+        State::Held,
+        State::Delivered,
+        State::Relayed,
+        State::Failed,
+        State::Cancelled,
+    ];
+
+    /// As it is stored and typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Parked => "parked",
+            State::Backlog => "backlog",
+            State::Claimed => "claimed",
+            State::Held => "held",
+            State::Delivered => "delivered",
+            State::Relayed => "relayed",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
         }
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_ended(self) -> bool {
+        match self {
+            State::Waiting | State::Parked | State::Backlog | State::Claimed | State::Held => false,
+            State::Delivered | State::Relayed | State::Failed | State::Cancelled => true,
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
-/// A queued message, as listed.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which messages are listed: those for which all that is said here holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// A recipient has this domain.
+    pub domain: Option<String>,
+    /// MAIL FROM is this.
+    pub sender: Option<String>,
+    /// A recipient (of the domain, when one is named) is in this state.
+    pub state: Option<State>,
+    /// It belongs to this story.
+    pub trace: Option<TraceId>,
+}
+
+/// A queued message and its recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its id.
-    pub id: QueueId,
-    /// Its bytes.
-    pub blob: BlobId,
-    /// How many.
-    pub size: u64,
-    /// MAIL FROM.
-    pub sender: String,
-    /// Its story.
-    pub trace: Option<TraceId>,
-    /// When it came in.
-    pub created: Timestamp,
-    /// When it is given up.
-    pub expires: Timestamp,
-    /// To whom.
+    /// The message.
+    pub message: Message,
+    /// How many of its recipients have not ended.
+    pub open: u64,
+    /// To whom; in a list not more than [`LISTED_RECIPIENTS_MAX`].
     pub recipients: Vec<ListedRecipient>,
 }
 
 /// A recipient, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedRecipient {
+    /// Its number within the message.
+    pub number: i64,
     /// The address.
     pub address: String,
+    /// The destination.
+    pub domain: String,
+    /// The address of ours that forwarded.
+    pub via: Option<String>,
     /// When the sender wants to hear.
     pub notify: Notify,
     /// Where it stands.
@@ -71,72 +122,23 @@ pub struct ListedRecipient {
     pub due: Timestamp,
     /// How often it was tried.
     pub attempts: u64,
+    /// Whether the sender was told of the delay.
+    pub delay_told: bool,
     /// What the other side said last.
     pub last_reply: Option<String>,
+    /// The name of the node that sends it now.
+    pub node: Option<String>,
 }
 
-/// How full the queue is. One statement.
-pub fn depth(tx: &ReadTx) -> Result<Depth> {
-    let depth = tx.one(
-        "SELECT CAST(count(DISTINCT r.message) AS BIGINT), CAST(count(*) AS BIGINT), min(m.created)
-         FROM queue_recipient r JOIN queue_message m ON m.id = r.message WHERE r.state = 'waiting'",
-        params![],
-        |row| {
-            Ok(Depth {
-                messages: row.int(0)?.unsigned_abs(),
-                recipients: row.int(1)?.unsigned_abs(),
-                oldest: row.int_or_null(2)?.map(Timestamp),
-            })
-        },
-    )?;
-    Ok(depth)
+/// A message with all its recipients.
+pub fn show(_tx: &ReadTx, _id: QueueId) -> Result<Option<Listed>> {
+    unimplemented!()
 }
 
-/// Queued messages after `after`, the oldest first, with their recipients. Two statements.
-pub fn list(tx: &ReadTx, after: Option<QueueId>, limit: usize) -> Result<Vec<Listed>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut messages = tx.rows(
-        "SELECT id, blob, size, sender, trace, created, expires FROM queue_message
-         WHERE id > $1 ORDER BY id LIMIT $2",
-        params![after.map_or(i64::MIN, |id| id.0), limit],
-        |row| {
-            Ok(Listed {
-                id: QueueId(row.int(0)?),
-                blob: row.id(1)?,
-                size: row.int(2)?.unsigned_abs(),
-                sender: row.text(3)?,
-                trace: row.int_or_null(4)?.map(TraceId),
-                created: row.id(5)?,
-                expires: row.id(6)?,
-                recipients: Vec::new(),
-            })
-        },
-    )?;
-    let ids: Vec<i64> = messages.iter().map(|message| message.id.0).collect();
-    let recipients = tx.rows(
-        "SELECT message, address, notify, state, due, attempts, last_reply FROM queue_recipient
-         WHERE message {in:$1} ORDER BY message, number",
-        params![&ids],
-        |row| {
-            Ok((
-                row.int(0)?,
-                row.text(3)?,
-                ListedRecipient {
-                    address: row.text(1)?,
-                    notify: Notify::from_bits(row.int(2)?),
-                    state: State::Waiting,
-                    due: row.id(4)?,
-                    attempts: row.int(5)?.unsigned_abs(),
-                    last_reply: row.text_or_null(6)?,
-                },
-            ))
-        },
-    )?;
-    for (message, state, mut recipient) in recipients {
-        recipient.state = State::from_name(&state).ok_or_else(|| Error::Corrupt(format!("state {state}")))?;
-        if let Ok(at) = messages.binary_search_by_key(&message, |listed| listed.id.0) {
-            messages[at].recipients.push(recipient);
-        }
-    }
-    Ok(messages)
+/// Queued messages after `after`, the oldest first, with their first recipients.
+pub fn list(_tx: &ReadTx, _filter: &Filter, _after: Option<QueueId>, _limit: usize) -> Result<Vec<Listed>> {
+    unimplemented!()
 }
+
+/// Recipients shown of one message in a list.
+pub const LISTED_RECIPIENTS_MAX: usize = 100;

@@ -221,7 +221,7 @@ impl Town {
             ("queue", [], block) => {
                 let queued = self
                     .store
-                    .read_blocking(|tx| postroad_queue::list(tx, None, 100))
+                    .read_blocking(|tx| postroad_queue::list(tx, &postroad_queue::Filter::default(), None, 100))
                     .map_err(|error| error.to_string())?;
                 let mut lines = String::new();
                 for message in queued {
@@ -230,7 +230,7 @@ impl Town {
                             usual if usual == postroad_queue::Notify::default() => String::new(),
                             other => format!(" NOTIFY {other:?}"),
                         };
-                        lines.push_str(&format!("<{}> to <{}>{notify}\n", message.sender, recipient.address));
+                        lines.push_str(&format!("<{}> to <{}>{notify}\n", message.message.sender, recipient.address));
                     }
                 }
                 transcript::same_text(block.unwrap_or_default(), &lines)?;
