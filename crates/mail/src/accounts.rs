@@ -6,7 +6,7 @@ use postroad_store::{AccountId, ModSeq, ReadTx, Row, Timestamp, WriteTx, params}
 
 use crate::journal::{self, Note, Operation};
 use crate::password::PasswordHash;
-use crate::{Address, By, Error, Result, What, addresses, credentials, domains, mailbox_changes, sql};
+use crate::{Address, By, Error, Result, What, addresses, credentials, domains, forwards, mailbox_changes, sql};
 
 /// Named lock that serialises changes of accounts, addresses and domains:
 /// `Locks::named(accounts::DIRECTORY_LOCK)`.
@@ -203,7 +203,9 @@ pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
         })?;
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
-    let before = format!("state\t{}\n{}", old.state.name(), sorted(addresses).concat());
+    let forward = forwards::of(tx, id)?.map(|forward| forwards::text(Some(&forward))).unwrap_or_default();
+    forwards::clear(tx, id)?;
+    let before = format!("state\t{}\n{}{forward}", old.state.name(), sorted(addresses).concat());
     write_state(tx, by, id, State::Deleted, &before)
 }
 

@@ -68,6 +68,8 @@ pub enum Bound {
     Targets,
     /// `credentials::MAX_APP_PASSWORDS` of an account.
     AppPasswords,
+    /// `forwards::MAX_TARGETS` of an account.
+    Forwards,
 }
 
 /// Why a mailbox name cannot be.
@@ -136,6 +138,7 @@ impl fmt::Display for Bound {
             Bound::Uids => "this mailbox has used up all its uids",
             Bound::Targets => "too many targets of this alias",
             Bound::AppPasswords => "too many app passwords in this account",
+            Bound::Forwards => "an account forwards to 20 addresses at most; an alias of its own leads to more",
         })
     }
 }

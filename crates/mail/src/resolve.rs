@@ -6,7 +6,7 @@ use postroad_store::{AccountId, ReadTx, params};
 
 use crate::accounts::State;
 use crate::address::local_key;
-use crate::{Address, Error, Result, addresses};
+use crate::{Address, Error, Result, addresses, forwards};
 
 /// Most levels of aliases and groups that lead to each other.
 pub const MAX_ALIAS_DEPTH: usize = 10;
@@ -20,8 +20,11 @@ pub enum Resolution {
     Found {
         /// Accounts of ours, each once.
         accounts: Vec<Target>,
-        /// Addresses elsewhere that an alias or group of ours names, each once.
+        /// Addresses elsewhere that an alias, group or forward of ours names, each once.
         remote: Vec<Address>,
+        /// The recipient as this server knows it (the domain's real name, without the detail that was cut off): what
+        /// a copy that goes elsewhere is marked with, so that it is known again when it comes back.
+        name: Address,
     },
     /// The domain is ours, the recipient is not known: `550 5.1.1`.
     Unknown,
@@ -45,10 +48,10 @@ pub struct Target {
 }
 
 /// Resolves a recipient: domain aliases, exact address, then without sub-address, then postmaster
-/// and abuse duties, then the catch-all; aliases and groups expanded level by level.
-/// Two statements for an account's own address, three for each level of aliases.
+/// and abuse duties, then the catch-all; aliases, groups and forwards expanded level by level.
+/// Two statements for an account's own address, three to four for each level of aliases and forwards.
 pub fn resolve(tx: &ReadTx, recipient: &Address) -> Result<Resolution> {
-    walk(tx, recipient, Groups::Open)
+    walk(tx, recipient, Follow::All)
 }
 
 /// The bare `<postmaster>` of RFC 5321 §4.5.1: postmaster of the first domain.
@@ -63,17 +66,32 @@ pub fn postmaster(tx: &ReadTx) -> Result<Resolution> {
 
 /// See [`addresses::may_send_as`].
 pub(crate) fn leads_to(tx: &ReadTx, address: &Address, account: AccountId) -> Result<bool> {
-    match walk(tx, address, Groups::Closed)? {
-        Resolution::Found { accounts, .. } => Ok(accounts.iter().any(|target| target.account == account)),
-        Resolution::Unknown | Resolution::Suspended | Resolution::NotOurs | Resolution::Endless => Ok(false),
+    Ok(walk(tx, address, Follow::Aliases)?.reaches(account))
+}
+
+/// Whether `address` is the account's own, in any name of the domain and with any detail.
+pub(crate) fn directly(tx: &ReadTx, address: &Address, account: AccountId) -> Result<bool> {
+    Ok(walk(tx, address, Follow::Nothing)?.reaches(account))
+}
+
+impl Resolution {
+    fn reaches(&self, account: AccountId) -> bool {
+        match self {
+            Resolution::Found { accounts, .. } => accounts.iter().any(|target| target.account == account),
+            Resolution::Unknown | Resolution::Suspended | Resolution::NotOurs | Resolution::Endless => false,
+        }
     }
 }
 
-/// Whether groups are followed.
+/// What is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Groups {
-    Open,
-    Closed,
+enum Follow {
+    /// Aliases, groups and forwards.
+    All,
+    /// Neither groups nor forwards.
+    Aliases,
+    /// Not even these.
+    Nothing,
 }
 
 /// What the levels have found so far.
@@ -81,14 +99,18 @@ enum Groups {
 struct Found {
     accounts: Vec<Target>,
     remote: Vec<Address>,
-    /// The same, to be asked quickly.
+    /// The same and those that forward all, to be asked quickly.
     known: HashSet<AccountId>,
     known_remote: HashSet<Address>,
+    /// Accounts of this level whose mail goes on.
+    forwarding: Vec<AccountId>,
     suspended: bool,
     circle: bool,
+    /// The recipient itself, as it was found.
+    name: Option<Address>,
 }
 
-fn walk(tx: &ReadTx, recipient: &Address, groups: Groups) -> Result<Resolution> {
+fn walk(tx: &ReadTx, recipient: &Address, follow: Follow) -> Result<Resolution> {
     let mut found = Found::default();
     let mut seen: HashSet<(String, String)> = HashSet::new();
     let mut level = vec![recipient.clone()];
@@ -101,11 +123,12 @@ fn walk(tx: &ReadTx, recipient: &Address, groups: Groups) -> Result<Resolution> 
         if depth == 0 && !domains.contains_key(recipient.domain().as_str()) {
             return Ok(Resolution::NotOurs);
         }
-        level = next_level(tx, level, &domains, groups, &mut seen, &mut found)?;
+        level = next_level(tx, level, &domains, follow, &mut seen, &mut found)?;
         depth += 1;
     }
     Ok(if !found.accounts.is_empty() || !found.remote.is_empty() {
-        Resolution::Found { accounts: found.accounts, remote: found.remote }
+        let name = found.name.unwrap_or_else(|| recipient.clone());
+        Resolution::Found { accounts: found.accounts, remote: found.remote, name }
     } else if found.suspended {
         Resolution::Suspended
     } else if found.circle {
@@ -144,7 +167,17 @@ fn our_domains(tx: &ReadTx, level: &[Address]) -> Result<HashMap<String, Ours>> 
 /// A row of `address` with the account it belongs to.
 struct Row {
     kind: String,
-    account: Option<(AccountId, Address, State)>,
+    account: Option<Holder>,
+}
+
+/// An account that an address belongs to.
+#[derive(Clone)]
+struct Holder {
+    id: AccountId,
+    address: Address,
+    state: State,
+    /// Its mail goes on; `Some(true)`: and a copy stays.
+    forward: Option<bool>,
 }
 
 /// Takes one level apart: accounts and remote addresses into `found`; answers with what the lists of this
@@ -153,7 +186,7 @@ fn next_level(
     tx: &ReadTx,
     level: Vec<Address>,
     domains: &HashMap<String, Ours>,
-    groups: Groups,
+    follow: Follow,
     seen: &mut HashSet<(String, String)>,
     found: &mut Found,
 ) -> Result<Vec<Address>> {
@@ -178,18 +211,25 @@ fn next_level(
             let row = rows.get(&(ours.name.clone(), base.clone()))?;
             Some((row, base, Some(detail.to_owned())))
         });
+        if found.name.is_none() {
+            let known_as = hit.as_ref().map_or(&key, |(_, key, _)| key);
+            found.name = Address::new(known_as, &ours.name).ok();
+        }
         match hit {
-            Some((Row { account: Some((account, primary, state)), .. }, _, detail)) => {
-                found.add(Target { account: *account, address: primary.clone(), detail }, *state);
-            }
+            Some((Row { account: Some(holder), .. }, _, detail)) => found.add(holder, detail, follow),
             Some((row, key, _)) => {
-                if row.kind != "group" || groups == Groups::Open {
+                let followed = match follow {
+                    Follow::All => true,
+                    Follow::Aliases => row.kind != "group",
+                    Follow::Nothing => false,
+                };
+                if followed {
                     lists.push((ours.name.clone(), key));
                 }
             }
             None if DUTIES.contains(&key.as_str()) => {
-                if let Some((target, state)) = duty(tx, ours)? {
-                    found.add(target, state);
+                if let Some(holder) = duty(tx, ours)? {
+                    found.add(&holder, None, follow);
                 }
             }
             None => next.extend(ours.catch_all.clone()),
@@ -199,14 +239,24 @@ fn next_level(
         lists.iter().map(|(domain, local)| (domain.as_str(), local.as_str())).unzip();
     let mut targets = addresses::targets(tx, &list_domains, &list_locals)?;
     next.extend(lists.iter().filter_map(|list| targets.remove(list)).flatten());
+    let forwarding = std::mem::take(&mut found.forwarding);
+    next.extend(forwards::targets(tx, &forwarding)?.into_iter().map(|(_, target)| target));
     Ok(next)
 }
 
 impl Found {
-    fn add(&mut self, target: Target, state: State) {
-        match state {
-            State::Active if !self.known.insert(target.account) => {}
-            State::Active => self.accounts.push(target),
+    fn add(&mut self, holder: &Holder, detail: Option<String>, follow: Follow) {
+        match holder.state {
+            State::Active if !self.known.insert(holder.id) => self.circle |= holder.forward == Some(false),
+            State::Active => {
+                let forward = holder.forward.filter(|_| follow == Follow::All);
+                if forward.is_some() {
+                    self.forwarding.push(holder.id);
+                }
+                if forward.unwrap_or(true) {
+                    self.accounts.push(Target { account: holder.id, address: holder.address.clone(), detail });
+                }
+            }
             State::Suspended => self.suspended = true,
             State::Deleted => {}
         }
@@ -227,21 +277,29 @@ fn rows_of(tx: &ReadTx, level: &[Address], domains: &HashMap<String, Ours>) -> R
     let names: HashSet<&str> = domains.values().map(|ours| ours.name.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let rows = tx.rows(
-        "SELECT a.domain, a.local, a.kind, x.id, x.address, x.state FROM address AS a
-         LEFT JOIN account AS x ON x.id = a.account WHERE a.domain {in:$1} AND a.local {in:$2}",
+        "SELECT a.domain, a.local, a.kind, x.id, x.address, x.state, f.keep FROM address AS a
+         LEFT JOIN account AS x ON x.id = a.account LEFT JOIN forward AS f ON f.account = a.account
+         WHERE a.domain {in:$1} AND a.local {in:$2}",
         params![&names, &locals],
         |row| {
             let account = match row.int_or_null(3)? {
-                Some(id) => {
-                    let address = Address::stored(&row.text(4)?);
-                    Some((AccountId(id), address, State::from_name(&row.text(5)?)))
-                }
+                Some(_) => Some(holder(row, 3)?),
                 None => None,
             };
             Ok(((row.text(0)?, row.text(1)?), Row { kind: row.text(2)?, account }))
         },
     )?;
     Ok(rows.into_iter().collect())
+}
+
+/// From the columns id, address, state, keep, beginning with `first`.
+fn holder(row: &postroad_store::Row<'_>, first: usize) -> postroad_store::Result<Holder> {
+    Ok(Holder {
+        id: row.id(first)?,
+        address: Address::stored(&row.text(first + 1)?),
+        state: State::from_name(&row.text(first + 2)?),
+        forward: row.int_or_null(first + 3)?.map(|keep| keep != 0),
+    })
 }
 
 /// The key without the detail, and the detail: `alice+x` -> (`alice`, `x`).
@@ -252,7 +310,7 @@ fn sub_address(local: &str) -> Option<(String, &str)> {
 
 /// Who gets `postmaster@` and `abuse@` of a domain that has no such address: who was named, else the first account
 /// of the domain, else of the server. Up to three statements, each of which stops at the first row: strangers ask this.
-fn duty(tx: &ReadTx, ours: &Ours) -> Result<Option<(Target, State)>> {
+fn duty(tx: &ReadTx, ours: &Ours) -> Result<Option<Holder>> {
     let looks = [
         ("x.id = $1", params![ours.postmaster.unwrap_or_default()]),
         // A domain without accounts is known at once; in one that has some, these are hardly the last of the server.
@@ -265,15 +323,12 @@ fn duty(tx: &ReadTx, ours: &Ours) -> Result<Option<(Target, State)>> {
     ];
     for (condition, params) in looks {
         let text = format!(
-            "SELECT x.id, x.address, x.state FROM account AS x WHERE x.state = 'active' AND {condition}
-             ORDER BY x.id LIMIT 1"
+            "SELECT x.id, x.address, x.state, f.keep FROM account AS x LEFT JOIN forward AS f ON f.account = x.id
+             WHERE x.state = 'active' AND {condition} ORDER BY x.id LIMIT 1"
         );
-        let target = tx.row(&text, params, |row| {
-            let target = Target { account: row.id(0)?, address: Address::stored(&row.text(1)?), detail: None };
-            Ok((target, State::from_name(&row.text(2)?)))
-        })?;
-        if target.is_some() {
-            return Ok(target);
+        let found = tx.row(&text, params, |row| holder(row, 0))?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

@@ -103,7 +103,7 @@ struct Gone {
     thread: i64,
 }
 
-/// Removes contents and lets their blobs go. Three statements, one more for blobs named twice.
+/// Removes contents and lets their blobs go. Four statements, one more for blobs named twice.
 fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
     if gone.is_empty() {
         return Ok(());
@@ -111,6 +111,10 @@ fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
     let ids: Vec<i64> = gone.iter().map(|gone| gone.id).collect();
     let threads: Vec<i64> = gone.iter().map(|gone| gone.thread).collect();
     tx.execute("DELETE FROM message WHERE account = $1 AND id {in:$2}", params![account, &ids])?;
+    tx.execute(
+        "DELETE FROM imported {by:imported_message} WHERE account = $1 AND message {in:$2}",
+        params![account, &ids],
+    )?;
     tx.execute(
         "DELETE FROM thread_key WHERE account = $1 AND thread {in:$2}
          AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.account = $1 AND m.thread = thread_key.thread)",

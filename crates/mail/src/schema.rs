@@ -6,7 +6,11 @@
 use postroad_store::Migration;
 
 /// The tables of this crate, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration { owner: "mail", version: 1, sql: V1 }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "mail", version: 1, sql: V1 },
+    Migration { owner: "mail", version: 2, sql: V2 },
+    Migration { owner: "mail", version: 3, sql: V3 },
+];
 
 /// `entry` is clustered by uid, so that a range of uids is one stretch of pages. The partial indexes make
 /// SELECT's first unseen entry and EXPUNGE independent of the mailbox's size. `expunged` holds what was
@@ -168,5 +172,35 @@ CREATE TABLE journal (
     other_uids {text} NOT NULL,
     before {bytes} NOT NULL,
     PRIMARY KEY (account, modseq)
+) {clustered};
+";
+
+/// What imports brought: `source` and `rest` are a hash of the bytes as they were in the file (and of how often they
+/// came before), so that a second import finds what the first one did; `crlf` says that the lines ended so in the file.
+const V2: &str = "
+CREATE TABLE imported (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    source BIGINT NOT NULL,
+    rest BIGINT NOT NULL,
+    message BIGINT NOT NULL,
+    crlf BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, source, rest)
+) {clustered};
+CREATE INDEX imported_message ON imported (account, message);
+";
+
+/// Where an account's mail goes on to: a row in `forward` for an account that does.
+const V3: &str = "
+CREATE TABLE forward (
+    account BIGINT NOT NULL,
+    keep BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (account)
+);
+CREATE TABLE forward_target (
+    account BIGINT NOT NULL,
+    target {text} NOT NULL,
+    PRIMARY KEY (account, target)
 ) {clustered};
 ";

@@ -13,16 +13,18 @@
 mod bucket;
 mod chunk;
 mod folder;
+mod stored;
 mod sweep;
 mod upload;
 
-use crate::{BlobId, BlobPlace, Error, ReadTx, Result, Settings, WriteTx, params};
+use crate::{BlobId, BlobPlace, Error, Param, ReadTx, Result, Settings, WriteTx, params};
 use bucket::Bucket;
 use chunk::{Encoding, Index};
 use folder::Folder;
 pub(crate) use folder::fault as fault_of_file;
 use std::collections::HashMap;
 use std::ops::Range;
+pub(crate) use stored::{Arriving, Chunks};
 pub use sweep::Swept;
 pub(crate) use sweep::{check_home, sweep};
 pub use upload::{Prepared, Upload};
@@ -88,7 +90,7 @@ impl Blobs {
     }
 
     /// The number of the place of large blobs, as rows have it.
-    fn column(&self) -> i64 {
+    pub(crate) fn column(&self) -> i64 {
         match &self.place {
             Place::Inline => 0,
             Place::Folder(_) => 1,
@@ -120,6 +122,11 @@ impl Blobs {
             Place::Inline => Ok(()),
         }
     }
+}
+
+/// The plain bytes, at most `size` of them, by the number of the encoding in the row.
+pub(crate) fn decode(stored: &[u8], encoding: i64, size: usize) -> Result<Vec<u8>> {
+    chunk::decode(stored, Encoding::from_column(encoding)?, size)
 }
 
 /// A row of the table, as far as reading needs it.
@@ -213,23 +220,37 @@ impl Stored {
 impl WriteTx {
     /// Makes a prepared blob part of this transaction, with one reference.
     pub fn blob_put(&mut self, prepared: &Prepared) -> Result<BlobId> {
-        self.execute(
-            "INSERT INTO blob (id, size, stored_size, encoding, hash, head, data, chunks, name, place, refs)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)",
-            params![
-                prepared.id,
-                prepared.size.cast_signed(),
-                prepared.stored_size.cast_signed(),
-                prepared.encoding.column(),
-                &prepared.hash,
-                prepared.head.as_deref(),
-                prepared.data.as_deref(),
-                prepared.chunks.as_deref(),
-                prepared.name.as_deref(),
-                if prepared.name.is_some() { self.blobs().column() } else { 0 },
-            ],
-        )?;
+        self.blob_put_all(&[prepared])?;
         Ok(prepared.id)
+    }
+
+    /// Rows for many blobs, each with one reference. Few statements, whatever their number.
+    pub fn blob_put_all(&mut self, prepared: &[&Prepared]) -> Result<()> {
+        let outside = self.blobs().column();
+        let rows: Vec<[Param<'_>; 11]> = prepared
+            .iter()
+            .map(|one| {
+                [
+                    Param::from(one.id),
+                    Param::from(one.size.cast_signed()),
+                    Param::from(one.stored_size.cast_signed()),
+                    Param::from(one.encoding.column()),
+                    Param::from(&one.hash),
+                    Param::from(one.head.as_deref()),
+                    Param::from(one.data.as_deref()),
+                    Param::from(one.chunks.as_deref()),
+                    Param::from(one.name.as_deref()),
+                    Param::from(if one.name.is_some() { outside } else { 0 }),
+                    Param::from(1i64),
+                ]
+            })
+            .collect();
+        self.insert_rows(
+            "INSERT INTO blob (id, size, stored_size, encoding, hash, head, data, chunks, name, place, refs)",
+            &rows,
+            "",
+        )?;
+        Ok(())
     }
 
     /// `n` more references.
