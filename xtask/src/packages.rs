@@ -13,7 +13,8 @@ pub(crate) const NEEDED: &[&str] = &[
     "mutt",       // reads over IMAP
     "isync",      // mbsync: keeps a Maildir in step
     "msmtp",      // submits as a sendmail replacement
-    "postfix",    // a real server as the sender
+    "postfix",    // a real server as the sender and as the next hop; smtp-sink
+    "knot",       // knotd: a name server that knows what a test says
     "python3",    // smtplib, imaplib, poplib
     "openssl",    // certificates and s_client in the TLS tests
     "mount",      // small, full and read-only file systems, where the tests may mount

@@ -13,9 +13,15 @@ pub(crate) struct Janitor {
 
 impl Janitor {
     pub(crate) fn of(folder: &Path) -> Janitor {
+        Janitor::of_daemon(folder, &[])
+    }
+
+    /// Runs this program before, which stops a daemon that lives in the folder.
+    pub(crate) fn of_daemon(folder: &Path, stop: &[&str]) -> Janitor {
         let mut child = Command::new("sh")
             .args(["-c", SWEEP, "janitor"])
             .arg(folder)
+            .args(stop)
             .current_dir("/")
             .stdin(Stdio::piped())
             .spawn()
@@ -33,7 +39,14 @@ impl Drop for Janitor {
 }
 
 /// A server that is being killed may still write while the first sweep goes on.
-const SWEEP: &str = r#"trap '' INT HUP TERM; read -r _; rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }"#;
+const SWEEP: &str = r#"
+trap '' INT HUP TERM
+read -r _
+folder=$1
+shift
+[ $# = 0 ] || "$@" >/dev/null 2>&1
+rm -rf "$folder" 2>/dev/null || { sleep 1; rm -rf "$folder"; }
+"#;
 
 #[cfg(test)]
 mod tests {

@@ -8,18 +8,33 @@
 //! - [`transcript`]: `C:`/`S:` files replayed against a session in process, or against a server over TCP.
 //! - [`process`]: the program as users run it, with ports of its own, killed when the test ends.
 //! - [`clock`]: time that moves when the test says so.
+//! - [`dns_server`]: a real name server that knows what the test says and nothing else.
+//! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
+//! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
+//! - [`certificates`]: an authority of the test's own.
 
+pub mod certificates;
 pub mod clock;
+pub mod dns_server;
 mod janitor;
 pub mod ports;
+pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod remote;
+pub mod run;
+pub mod sink;
 pub mod stores;
 pub mod transcript;
 
 pub use clock::Clock;
-pub use ports::PortOffset;
+pub use dns_server::DnsServer;
+pub use ports::{PortOffset, SharedPort};
+pub use postfix::Postfix;
 pub use process::Process;
+pub use remote::Remote;
+pub use run::{Ran, eventually, run, run_in};
+pub use sink::Sink;
 pub use stores::{TestStore, each_store, stores};
 
 use std::future::Future;

@@ -65,6 +65,12 @@ impl Process {
         process
     }
 
+    /// Starts a program that does not know the word `ready`: it is started, and no more is known.
+    pub(crate) fn spawn(program: &str, arguments: &[&str]) -> Process {
+        let ready = ["-c", "echo ready; exec \"$0\" \"$@\"", program];
+        Process::start("/bin/sh", &[&ready, arguments].concat())
+    }
+
     /// Starts the same command line again after [`Process::kill`] or [`Process::stop`].
     ///
     /// # Panics
@@ -101,6 +107,11 @@ impl Process {
     /// The process id while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     /// SIGKILL, and waits until the process is gone.

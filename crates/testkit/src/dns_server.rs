@@ -1,0 +1,176 @@
+//! A real name server for tests: knotd from Debian's package `knot`, on a free loopback port.
+//!
+//! It serves one zone, the root: what the test says is there, every other name does not exist. Names of whole
+//! zones can be broken, which look-ups see as SERVFAIL. Standards: RFC 1035 (master files), RFC 2308.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::process::Process;
+use crate::run::{eventually, run};
+
+/// A running name server. It ends when the value is dropped or the process ends.
+#[derive(Debug)]
+pub struct DnsServer {
+    process: Process,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+    serial: u32,
+}
+
+impl DnsServer {
+    /// Serves these records: lines of a master file with absolute names,
+    /// `there.test. MX 10 mx.there.test.`. Their TTL is 0, so that a change is seen at once.
+    ///
+    /// # Panics
+    /// When knotd is not installed or refuses the records.
+    pub fn start(records: &str) -> DnsServer {
+        DnsServer::start_with_broken(records, &[])
+    }
+
+    /// The same; for names in `broken` (`broken.test`), and below them, it answers SERVFAIL.
+    pub fn start_with_broken(records: &str, broken: &[&str]) -> DnsServer {
+        assert!(Path::new(KNOTD).exists(), "{HOW_TO_INSTALL}");
+        let folder = tempfile::Builder::new().prefix("postroad-dns-").tempdir().expect("a folder");
+        std::fs::write(folder.path().join("root.zone"), zone(records, 1)).expect("the folder can be written");
+        // Another process can take the port between our look and knotd's bind: then try the next.
+        for _ in 0..PORT_ATTEMPTS {
+            let address = free_port();
+            let file = folder.path().join("knot.conf");
+            std::fs::write(&file, settings(folder.path(), address, broken)).expect("the folder can be written");
+            let mut process = Process::spawn(KNOTD, &["-c", &file.display().to_string()]);
+            if answers(address, &mut process) {
+                return DnsServer { process, address, folder, serial: 1 };
+            }
+            let printed = process.printed();
+            assert!(printed.contains("cannot bind"), "knotd does not serve these records:\n{printed}");
+        }
+        panic!("knotd found no free port in {PORT_ATTEMPTS} attempts");
+    }
+
+    /// Where it listens, over UDP and TCP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves other records from now on.
+    pub fn replace(&mut self, records: &str) {
+        self.serial += 1;
+        let zone = zone(records, self.serial);
+        std::fs::write(self.folder.path().join("root.zone"), zone).expect("the folder can be written");
+        let settings = self.folder.path().join("knot.conf").display().to_string();
+        run("/usr/sbin/knotc", &["-c", &settings, "-b", "zone-reload", "."], b"").good();
+    }
+
+    /// Ends it: nobody answers there any more.
+    pub fn stop(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after [`DnsServer::stop`], on the same port.
+    pub fn start_again(&mut self) {
+        self.process.start_again();
+        assert!(answers(self.address, &mut self.process), "{}", self.process.printed());
+    }
+}
+
+/// The master file of the root zone.
+fn zone(records: &str, serial: u32) -> String {
+    format!("$ORIGIN .\n$TTL 0\n. SOA ns. hostmaster. {serial} 60 60 3600 0\n. NS ns.\nns. A 127.0.0.1\n{records}\n")
+}
+
+fn settings(folder: &Path, address: SocketAddr, broken: &[&str]) -> String {
+    let folder = folder.display();
+    let mut text = format!(
+        "server:\n    listen: {}@{}\n    rundir: \"{folder}\"\n    udp-workers: 1\n    tcp-workers: 1\n    \
+         background-workers: 1\n\
+         log:\n  - target: stdout\n    any: info\n\
+         database:\n    storage: \"{folder}/database\"\n\
+         template:\n  - id: default\n    storage: \"{folder}\"\n    zonefile-load: whole\n    \
+         journal-content: none\n    zonefile-sync: -1\n    semantic-checks: off\n\
+         zone:\n  - domain: .\n    file: root.zone\n",
+        address.ip(),
+        address.port()
+    );
+    for name in broken {
+        // A zone without its file is known and cannot be answered from.
+        let _ = write!(text, "  - domain: {name}.\n    file: missing.zone\n");
+    }
+    text
+}
+
+/// A port that is free for UDP and TCP.
+fn free_port() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let address = tcp.local_addr().expect("it is bound");
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Whether it answers for the root zone: not when it ends, and not from records that it could not read.
+fn answers(address: SocketAddr, process: &mut Process) -> bool {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket option");
+    eventually("an answer of knotd", || {
+        if process.has_ended() {
+            return Some(false);
+        }
+        let mut answer = [0; 512];
+        let _ = socket.send_to(QUESTION, address);
+        let (length, _) = socket.recv_from(&mut answer).ok()?;
+        // The low four bits of the fourth octet are the RCODE.
+        Some(length > QUESTION.len() && answer[3] & 0x0F == 0)
+    })
+}
+
+/// `. SOA` with the id 1 (RFC 1035 §4.1).
+const QUESTION: &[u8] = &[0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1];
+
+const KNOTD: &str = "/usr/sbin/knotd";
+const PORT_ATTEMPTS: u32 = 5;
+
+/// What to run when knotd is missing.
+pub const HOW_TO_INSTALL: &str =
+    "knotd is not installed, and the tests need it. Run: apt-get install --no-install-recommends knot";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for the MX of a name: the RCODE and how many answers.
+    fn mx(server: &DnsServer, name: &str) -> (u8, u8) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket option");
+        let mut question = vec![0, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            question.push(u8::try_from(label.len()).expect("a short label"));
+            question.extend(label.as_bytes());
+        }
+        question.extend([0, 0, 15, 0, 1]);
+        socket.send_to(&question, server.address()).expect("sent");
+        let mut answer = [0; 512];
+        socket.recv_from(&mut answer).expect("an answer");
+        (answer[3] & 0x0F, answer[7])
+    }
+
+    #[test]
+    fn it_knows_what_the_test_says_and_nothing_else() {
+        let mut server = DnsServer::start_with_broken("there.test. MX 10 mx.there.test.", &["broken.test"]);
+        assert_eq!(mx(&server, "there.test"), (0, 1));
+        assert_eq!(mx(&server, "elsewhere.test"), (3, 0));
+        assert_eq!(mx(&server, "sub.broken.test"), (2, 0));
+        server.replace("elsewhere.test. MX 10 a.test.\nelsewhere.test. MX 20 b.test.");
+        assert_eq!(mx(&server, "there.test"), (3, 0));
+        assert_eq!(mx(&server, "elsewhere.test"), (0, 2));
+        server.stop();
+        server.start_again();
+        assert_eq!(mx(&server, "elsewhere.test"), (0, 2));
+        let refused = std::panic::catch_unwind(|| DnsServer::start("there.test. MX what"));
+        assert!(refused.is_err(), "records that are none are not served");
+    }
+}

@@ -1,0 +1,110 @@
+//! Programs that run to their end, and waiting for what is to come.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+/// What a program printed and whether it succeeded.
+#[derive(Debug)]
+pub struct Ran {
+    /// Whether it ended with 0.
+    pub success: bool,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// Its output.
+    ///
+    /// # Panics
+    /// With everything that it said, when it failed.
+    pub fn good(self) -> String {
+        assert!(self.success, "the program failed:\n{}\n{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// Runs a program to its end with this input.
+pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> Ran {
+    run_in(Path::new("/"), program, arguments, input)
+}
+
+/// Runs a program in a folder, which is also its home.
+pub fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Ran {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{program} does not start ({error}); run `cargo xtask test`, which installs it")
+        });
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    // A program that ends before it has read all is not our failure.
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("it ends");
+    feeder.join().expect("no panic");
+    Ran {
+        success: output.status.success(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Looks until there is something.
+///
+/// # Panics
+/// When it does not come within a minute; `what` names it.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what} does not come");
+        pause();
+    }
+}
+
+/// Whether the effective user is root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
+}
+
+/// The time between two looks.
+pub(crate) fn pause() {
+    let (_nobody, silence) = channel::<()>();
+    let _ = silence.recv_timeout(LOOK);
+}
+
+/// What is waited for comes within this, or never.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOOK: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_goes_in_and_both_outputs_come_back() {
+        let ran = run("/bin/sh", &["-c", "cat; echo trouble >&2; exit 3"], b"words");
+        assert_eq!((ran.success, ran.out.as_str(), ran.err.as_str()), (false, "words", "trouble\n"));
+        let mut looks = 0;
+        let found = eventually("the third look", || {
+            looks += 1;
+            (looks == 3).then_some(looks)
+        });
+        assert_eq!(found, 3);
+    }
+}
