@@ -10,6 +10,7 @@
 
 mod blob;
 mod dialect;
+pub mod dump;
 mod error;
 mod hub;
 mod id;

@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "store", version: 1, sql: crate::blob::TABLES },
     Migration { owner: "store", version: 2, sql: crate::trace::TABLES },
     Migration { owner: "store", version: 3, sql: crate::blob::IDLE },
+    Migration { owner: "store", version: 4, sql: crate::dump::PINS },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.
@@ -58,7 +59,7 @@ fn in_turn(store: &Store, step: impl Fn(&mut WriteTx) -> Result<()> + Copy + Sen
 fn apply(tx: &mut WriteTx, migration: Migration, known: u32) -> Result<()> {
     exclude_others(tx)?;
     let Migration { owner, version, sql } = migration;
-    let hash = blake3::hash(sql.as_bytes()).to_hex().to_string();
+    let hash = text_hash(&migration);
     let newest =
         tx.one("SELECT coalesce(max(version), 0) FROM migration WHERE owner = $1", params![owner], |row| row.int(0))?;
     if newest > i64::from(known) {
@@ -84,6 +85,11 @@ fn apply(tx: &mut WriteTx, migration: Migration, known: u32) -> Result<()> {
     )?;
     tracing::info!(owner, version, "tables brought up to date");
     Ok(())
+}
+
+/// What a step's text is recognised by.
+pub(crate) fn text_hash(migration: &Migration) -> String {
+    blake3::hash(migration.sql.as_bytes()).to_hex().to_string()
 }
 
 /// A second node waits here, however long it takes. On SQLite the transaction itself excludes others.

@@ -206,6 +206,10 @@ impl Store {
         Upload::new(Arc::clone(&self.inner.blobs))
     }
 
+    pub(crate) fn blobs(&self) -> &Arc<Blobs> {
+        &self.inner.blobs
+    }
+
     /// Removes blobs without references for longer than `grace`, and files and objects older than a day that no row
     /// names. Does a bounded part: call again while [`Swept::more`]. Blocks.
     pub fn sweep_blobs(&self, now: Timestamp, grace: Duration) -> Result<Swept> {

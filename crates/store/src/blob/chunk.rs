@@ -158,6 +158,30 @@ impl Index {
         Ok((start..start + length(&self.chunks[first..last]), first..last))
     }
 
+    /// That the chunks are as many as a body of `size` bytes has, and none larger than we make them.
+    pub(crate) fn check_bounds(&self, size: u64) -> Result<()> {
+        let most = u64::from(self.chunk_size) + CHUNK_SLACK;
+        let fits = self.chunk_size as usize <= CHUNK_MAX
+            && size.div_ceil(u64::from(self.chunk_size)) == self.chunks.len() as u64
+            && self.chunks.iter().all(|chunk| u64::from(chunk.stored) <= most);
+        if fits { Ok(()) } else { Err(Error::Corrupt("its list of chunks does not fit its size".into())) }
+    }
+
+    /// Stored bytes of a chunk; `None` after the last.
+    pub(crate) fn stored_length(&self, place: usize) -> Option<u32> {
+        self.chunks.get(place).map(|chunk| chunk.stored)
+    }
+
+    /// Verifies one chunk.
+    pub(crate) fn check_chunk(&self, place: usize, stored: &[u8], encoding: Encoding) -> Result<()> {
+        let chunk = self.chunks.get(place).filter(|chunk| chunk.stored as usize == stored.len());
+        let chunk = chunk.ok_or_else(|| Error::Corrupt(format!("chunk {place} is cut short")))?;
+        if short_hash(&decode(stored, encoding, self.chunk_size as usize)?) != chunk.hash {
+            return Err(Error::Corrupt(format!("chunk {place} does not match its hash")));
+        }
+        Ok(())
+    }
+
     /// Unpacks and verifies the touched chunks; adds the plain range to `out`.
     pub(crate) fn extract(
         &self,
@@ -193,6 +217,10 @@ fn short_hash(bytes: &[u8]) -> [u8; HASH] {
 
 /// Plain bytes in a chunk: what a small range of a large blob costs to read.
 pub(crate) const CHUNK: usize = 256 * 1024;
+/// No chunk of ours was ever larger than this.
+const CHUNK_MAX: usize = 16 << 20;
+/// A chunk that does not get smaller may get a little larger.
+const CHUNK_SLACK: u64 = 64 * 1024;
 const VERSION: u8 = 1;
 const HASH: usize = 16;
 const ENTRY: usize = 4 + HASH;

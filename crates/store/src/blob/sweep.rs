@@ -37,8 +37,9 @@ pub(crate) fn sweep(store: &Store, blobs: &Blobs, now: Timestamp, grace: Duratio
             "DELETE FROM blob WHERE refs <= 0 AND id IN
                 (SELECT id FROM blob {by:blob_idle} WHERE refs <= 0 AND idle_since <= $1 AND place IN (0, $3)
                  ORDER BY idle_since, id LIMIT $2)
+             AND NOT EXISTS (SELECT 1 FROM blob_pin WHERE until > $4)
              RETURNING name",
-            params![before, ROWS_MAX, place],
+            params![before, ROWS_MAX, place, now],
             |row| row.text_or_null(0),
         )?;
         Ok::<_, Error>((marked, names))
@@ -138,7 +139,7 @@ fn remove_abandoned(blobs: &Blobs, now: Timestamp) -> u64 {
 }
 
 /// Only names that [`super::Upload`] makes are ever removed: an id, a dash, eight hexadecimal digits.
-fn is_ours(name: &str) -> bool {
+pub(super) fn is_ours(name: &str) -> bool {
     let Some((id, tail)) = name.split_once('-') else { return false };
     id.parse::<crate::BlobId>().is_ok() && tail.len() == 8 && tail.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
