@@ -23,7 +23,7 @@ fn alias(world: &World, from: &str, to: &[&str]) {
 fn went(world: &World, text: &str) -> String {
     let recipient = address(text);
     match world.read(move |tx| resolve::resolve(tx, &recipient)).unwrap() {
-        Resolution::Found { mut accounts, mut remote } => {
+        Resolution::Found { mut accounts, mut remote, .. } => {
             accounts.sort_by_key(|target| target.account);
             remote.sort();
             let accounts: Vec<String> = accounts
