@@ -61,6 +61,14 @@ impl Reply {
         Reply { code: 334, enhanced: None, lines: vec![base64] }
     }
 
+    /// A reply of a remote, read and bounded by the client session. Its lines are printable.
+    pub(crate) fn heard(code: u16, enhanced: Option<Enhanced>, mut lines: Vec<String>) -> Reply {
+        if lines.is_empty() {
+            lines.push(String::new());
+        }
+        Reply { code, enhanced, lines }
+    }
+
     /// The three-digit code.
     pub fn code(&self) -> u16 {
         self.code

@@ -12,7 +12,7 @@ use super::Capabilities;
 pub struct Transaction {
     /// The return path; `None` is the null path of notices.
     pub sender: Option<Address>,
-    /// The message's octets.
+    /// The message's octets; 0 when that is not known before, then SIZE is not said.
     pub size: u64,
     /// What its octets need. With [`BodyType::BinaryMime`] they go out as they are; otherwise as lines, in which a CR
     /// or LF that stands alone becomes a CR LF.
@@ -83,7 +83,7 @@ impl Transaction {
     }
 
     /// Whether the remote can take it.
-    pub(super) fn suits(&self, remote: &Capabilities, secure: bool) -> Result<(), Unsuited> {
+    pub(super) fn suits(&self, remote: &Capabilities, secure: bool, chunking: bool) -> Result<(), Unsuited> {
         let recipients = self.recipients.len() as u64;
         if recipients == 0 {
             return Err(Unsuited::NoRecipient);
@@ -98,7 +98,9 @@ impl Transaction {
             return Err(Unsuited::SmtpUtf8);
         }
         match self.body {
-            BodyType::BinaryMime if !(remote.binary_mime && remote.chunking) => return Err(Unsuited::Binary),
+            BodyType::BinaryMime if !(remote.binary_mime && remote.chunking && chunking) => {
+                return Err(Unsuited::Binary);
+            }
             BodyType::EightBitMime if !remote.eight_bit_mime => return Err(Unsuited::EightBit),
             BodyType::SevenBit | BodyType::EightBitMime | BodyType::BinaryMime => {}
         }
@@ -113,7 +115,7 @@ impl Transaction {
         let utf8 = self.needs_smtputf8();
         let sender = self.sender.as_ref().map_or(String::new(), |address| on_wire(address, utf8));
         let mut line = format!("MAIL FROM:<{sender}>");
-        if remote.size {
+        if remote.size && self.size > 0 {
             line.push_str(&format!(" SIZE={}", self.size));
         }
         match self.body {
