@@ -5,9 +5,10 @@
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::janitor::Janitor;
 use crate::process::Process;
 use crate::run::{eventually, run};
 
@@ -16,7 +17,8 @@ use crate::run::{eventually, run};
 pub struct DnsServer {
     process: Process,
     address: SocketAddr,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    _janitor: Janitor,
     serial: u32,
 }
 
@@ -33,16 +35,17 @@ impl DnsServer {
     /// The same; for names in `broken` (`broken.test`), and below them, it answers SERVFAIL.
     pub fn start_with_broken(records: &str, broken: &[&str]) -> DnsServer {
         assert!(Path::new(KNOTD).exists(), "{HOW_TO_INSTALL}");
-        let folder = tempfile::Builder::new().prefix("postroad-dns-").tempdir().expect("a folder");
-        std::fs::write(folder.path().join("root.zone"), zone(records, 1)).expect("the folder can be written");
+        let folder = tempfile::Builder::new().prefix("postroad-dns-").tempdir().expect("a folder").keep();
+        let janitor = Janitor::of(&folder);
+        std::fs::write(folder.join("root.zone"), zone(records, 1)).expect("the folder can be written");
         // Another process can take the port between our look and knotd's bind: then try the next.
         for _ in 0..PORT_ATTEMPTS {
             let address = free_port();
-            let file = folder.path().join("knot.conf");
-            std::fs::write(&file, settings(folder.path(), address, broken)).expect("the folder can be written");
+            let file = folder.join("knot.conf");
+            std::fs::write(&file, settings(&folder, address, broken)).expect("the folder can be written");
             let mut process = Process::spawn(KNOTD, &["-c", &file.display().to_string()]);
             if answers(address, &mut process) {
-                return DnsServer { process, address, folder, serial: 1 };
+                return DnsServer { process, address, folder, _janitor: janitor, serial: 1 };
             }
             let printed = process.printed();
             assert!(printed.contains("cannot bind"), "knotd does not serve these records:\n{printed}");
@@ -59,8 +62,8 @@ impl DnsServer {
     pub fn replace(&mut self, records: &str) {
         self.serial += 1;
         let zone = zone(records, self.serial);
-        std::fs::write(self.folder.path().join("root.zone"), zone).expect("the folder can be written");
-        let settings = self.folder.path().join("knot.conf").display().to_string();
+        std::fs::write(self.folder.join("root.zone"), zone).expect("the folder can be written");
+        let settings = self.folder.join("knot.conf").display().to_string();
         run("/usr/sbin/knotc", &["-c", &settings, "-b", "zone-reload", "."], b"").good();
     }
 

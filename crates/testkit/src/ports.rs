@@ -96,7 +96,7 @@ impl SharedPort {
 }
 
 /// Remote servers with a common port.
-pub const SHARED_HOSTS: u8 = 12;
+pub const SHARED_HOSTS: u8 = 100;
 
 /// Not 127.0.0.1, where the program under test listens.
 fn remote_host(number: u8) -> Ipv4Addr {
