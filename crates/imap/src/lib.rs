@@ -33,4 +33,4 @@ pub use limits::Limits;
 pub use mailbox::{MailboxName, NameError, SpecialUse};
 pub use pattern::Pattern;
 pub use set::{MessageSet, NumberSet, Numbering, SequenceSet, SetError};
-pub use utf7::{Utf7Error, from_utf7, to_utf7};
+pub use utf7::{Utf7Error, decode as decode_utf7, from_utf7, to_utf7};

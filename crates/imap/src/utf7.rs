@@ -29,7 +29,7 @@ pub fn from_utf7(text: &[u8]) -> Result<String, Utf7Error> {
 }
 
 /// Decoding of any spelling: what broken clients mean although they write it in a way of their own.
-pub(crate) fn decode(text: &[u8]) -> Result<String, Utf7Error> {
+pub fn decode(text: &[u8]) -> Result<String, Utf7Error> {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
