@@ -1,7 +1,8 @@
-//! The project's own chores: `cargo xtask test`, `tidy`, `ci`.
+//! The project's own chores: `cargo xtask test`, `tidy`, `ci`, `bench`.
 //!
 //! `test` is everything that must hold before a change lands; CI calls nothing else.
 
+mod bench;
 mod packages;
 mod tidy;
 
@@ -16,6 +17,7 @@ usage: cargo xtask <task>
 
   test [-- ARGS]   install what the tests need (as root), then tidy, format, lint and all tests
   ci               the same, as continuous integration calls it
+  bench [OPTIONS]  the race against Postfix + Dovecot, into benchmarks/ (--help: its options)
   tidy             layering, licences, sizes, documents: the checks that read the tree only
   standards        write docs/standards.md from docs/rfc/index.tsv
   packages         print the Debian packages that the tests need
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let task = arguments.first().map(String::as_str);
     let outcome = match task {
         Some("test" | "ci") => test(&arguments[1..]),
+        Some("bench") => bench::run(&root(), &arguments[1..]),
         Some("tidy") => tidy::run(&root()),
         Some("standards") => tidy::standards::write(&root()),
         Some("packages") => {

@@ -20,15 +20,22 @@ pub(crate) const NEEDED: &[&str] = &[
     "mount",      // small, full and read-only file systems, where the tests may mount
 ];
 
-/// Installs what is missing as root; otherwise says which line to run.
+/// Installs what the tests need and is missing, as root; otherwise says which line to run.
 pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&str> = NEEDED.iter().copied().filter(|package| !is_installed(package)).collect();
+    install_these(NEEDED, "the tests")
+}
+
+/// Installs what somebody needs and is missing.
+pub(crate) fn install_these(needed: &[&str], who: &str) -> Result<()> {
+    let missing: Vec<&str> = needed.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let line = format!("apt-get install --yes --no-install-recommends {}", missing.join(" "));
     if !is_root() {
-        bail!("the tests need Debian packages that are not installed; run as root:\n  apt-get update && {line}");
+        bail!(
+            "{who} cannot run without Debian packages that are not installed; run as root:\n  apt-get update && {line}"
+        );
     }
     crate::say(&format!("installing {}", missing.join(" ")));
     apt(&["update", "--quiet"])?;
@@ -58,7 +65,7 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // The owner of /proc/self is the effective user.
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
