@@ -1,14 +1,19 @@
-//! What the administrator orders.
-use postroad_store::{Timestamp, WriteTx};
+//! What the administrator orders. Each order goes through the messages in the order of their ids, a bounded part in
+//! each transaction, so that it ends whatever comes in meanwhile. What is being sent is never touched.
 
-use crate::{QueueId, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+use postroad_store::trace::TraceEvent;
+use postroad_store::{Param, ReadTx, Timestamp, TraceId, WriteTx, params};
+
+use crate::{QueueId, Result, record};
 
 /// Which messages an order is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
     /// One.
     Message(QueueId),
-    /// All recipients of this domain.
+    /// All recipients of this domain, in its canonical form.
     Domain(String),
     /// All messages of this MAIL FROM; empty for the null sender.
     Sender(String),
@@ -29,22 +34,205 @@ pub struct Changed {
     pub next: Option<QueueId>,
 }
 
-/// Due at once, whatever their destination's state.
-pub fn retry(_tx: &mut WriteTx, _which: &Which, _after: Option<QueueId>, _now: Timestamp) -> Result<Changed> {
-    unimplemented!()
+/// Due at once, whatever the state of their destinations, which are tried as well. One message comes before all others.
+/// What is held stays held.
+pub fn retry(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
+    let part = part(tx, which, after)?;
+    // Behind a destination that is tried again everything moves by itself.
+    let (states, due) = match which {
+        Which::Message(_) => ("'waiting', 'parked', 'backlog'", Timestamp(0)),
+        Which::Sender(_) => ("'waiting', 'parked', 'backlog'", now),
+        Which::Domain(_) | Which::All => ("'waiting'", now),
+    };
+    let sql = format!(
+        "UPDATE queue_recipient SET state = 'waiting', due = $3
+         WHERE message {{in:$1}} AND ($2 = '' OR domain = $2) AND state IN ({states})
+           AND (state <> 'waiting' OR due > $3) RETURNING message, address, domain"
+    );
+    let mut touched = touch(tx, &part, which, &sql, Some(due))?;
+    let mut domains: BTreeSet<String> = touched.domains.clone();
+    domains.extend(Some(domain_of(which)).filter(|domain| !domain.is_empty()).map(str::to_owned));
+    let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+    tx.execute(
+        "UPDATE queue_destination SET not_before = $1 WHERE domain {in:$2} AND not_before > $1",
+        params![now, &domains],
+    )?;
+    if *which == Which::All && after.is_none() {
+        tx.execute("UPDATE queue_destination SET not_before = $1 WHERE not_before > $1", params![now])?;
+    }
+    crate::news(tx);
+    if matches!(which, Which::Message(_)) {
+        tell(tx, &part, &touched, "retried", "to be tried at once, the administrator says", now)?;
+    }
+    touched.changed.busy = busy(tx, &part, which)?;
+    Ok(touched.changed)
 }
 
 /// Not to be sent until released.
-pub fn hold(_tx: &mut WriteTx, _which: &Which, _after: Option<QueueId>, _now: Timestamp) -> Result<Changed> {
-    unimplemented!()
+pub fn hold(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
+    let part = part(tx, which, after)?;
+    let mut touched = touch(
+        tx,
+        &part,
+        which,
+        "UPDATE queue_recipient SET state = 'held', due = CASE WHEN state = 'waiting' THEN due ELSE $3 END
+         WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state IN ('waiting', 'parked', 'backlog')
+         RETURNING message, address, domain",
+        Some(now),
+    )?;
+    tell(tx, &part, &touched, "held", "held by the administrator", now)?;
+    touched.changed.busy = busy(tx, &part, which)?;
+    Ok(touched.changed)
 }
 
-/// What was held may be sent.
-pub fn release(_tx: &mut WriteTx, _which: &Which, _after: Option<QueueId>, _now: Timestamp) -> Result<Changed> {
-    unimplemented!()
+/// What was held may be sent when it is due.
+pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
+    let part = part(tx, which, after)?;
+    let touched = touch(
+        tx,
+        &part,
+        which,
+        "UPDATE queue_recipient SET state = 'waiting'
+         WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state = 'held' RETURNING message, address, domain",
+        None,
+    )?;
+    if touched.changed.recipients > 0 {
+        crate::news(tx);
+    }
+    tell(tx, &part, &touched, "released", "released by the administrator", now)?;
+    Ok(touched.changed)
 }
 
 /// Never to be sent, and nobody is told. What is being sent is left alone.
-pub fn cancel(_tx: &mut WriteTx, _which: &Which, _after: Option<QueueId>, _now: Timestamp) -> Result<Changed> {
-    unimplemented!()
+pub fn cancel(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
+    let part = part(tx, which, after)?;
+    let busy = busy(tx, &part, which)?;
+    let mut touched = touch(
+        tx,
+        &part,
+        which,
+        "UPDATE queue_recipient SET state = 'cancelled'
+         WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state IN ('waiting', 'parked', 'backlog', 'held')
+         RETURNING message, address, domain",
+        None,
+    )?;
+    touched.changed.busy = busy;
+    tell(tx, &part, &touched, "cancelled", "cancelled by the administrator", now)?;
+    let ended: Vec<(i64, i64)> =
+        touched.addresses.iter().map(|(message, addresses)| (*message, addresses.len() as i64)).collect();
+    record::end(tx, &ended)?;
+    Ok(touched.changed)
 }
+
+/// The messages of one transaction.
+struct Part {
+    messages: BTreeMap<i64, Option<TraceId>>,
+    next: Option<QueueId>,
+}
+
+/// What a statement changed.
+struct Touched {
+    changed: Changed,
+    /// By message.
+    addresses: BTreeMap<i64, Vec<String>>,
+    domains: BTreeSet<String>,
+}
+
+/// The next messages: up to a number of messages and of recipients.
+fn part(tx: &ReadTx, which: &Which, after: Option<QueueId>) -> Result<Part> {
+    let after = after.map_or(i64::MIN, |id| id.0);
+    let limit = i64::try_from(MESSAGES_MAX).unwrap_or(i64::MAX);
+    let columns = "SELECT id, open, trace FROM queue_message";
+    let order = "ORDER BY id LIMIT $2";
+    let read = |sql: &str, params: &[Param<'_>]| {
+        tx.rows(sql, params, |row| Ok((row.int(0)?, row.int(1)?, row.int_or_null(2)?.map(TraceId))))
+    };
+    let found = match which {
+        Which::Message(id) => {
+            read(&format!("{columns} WHERE id > $1 AND id = $3 {order}"), params![after, limit, id.0])
+        }
+        Which::Sender(sender) => read(
+            &format!("{columns} {{by:queue_message_sender}} WHERE id > $1 AND sender = $3 {order}"),
+            params![after, limit, sender],
+        ),
+        Which::Domain(domain) => {
+            let ids = tx.rows(
+                "SELECT DISTINCT message FROM queue_recipient {by:queue_recipient_place}
+                 WHERE message > $1 AND domain = $3 ORDER BY message LIMIT $2",
+                params![after, limit, domain],
+                |row| row.int(0),
+            )?;
+            read(&format!("{columns} WHERE id > $1 AND id {{in:$3}} {order}"), params![after, limit, &ids])
+        }
+        Which::All => read(&format!("{columns} WHERE id > $1 {order}"), params![after, limit]),
+    }?;
+    let (mut messages, mut recipients) = (BTreeMap::new(), 0);
+    let more = found.len() == MESSAGES_MAX;
+    for (id, open, trace) in &found {
+        if recipients >= RECIPIENTS_MAX {
+            break;
+        }
+        recipients += open;
+        messages.insert(*id, *trace);
+    }
+    let cut = more || messages.len() < found.len();
+    let next = messages.last_key_value().filter(|_| cut).map(|(id, _)| QueueId(*id));
+    Ok(Part { messages, next })
+}
+
+/// `sql` has the messages in `$1`, the domain or nothing in `$2`, and a time, when there is one, in `$3`.
+fn touch(tx: &mut WriteTx, part: &Part, which: &Which, sql: &str, time: Option<Timestamp>) -> Result<Touched> {
+    let ids: Vec<i64> = part.messages.keys().copied().collect();
+    let mut params = vec![Param::from(&ids), Param::from(domain_of(which))];
+    params.extend(time.map(Param::from));
+    let rows = tx.returning(sql, &params, |row| Ok((row.int(0)?, row.text(1)?, row.text(2)?)))?;
+    let recipients = rows.len() as u64;
+    let mut addresses: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    let mut domains = BTreeSet::new();
+    for (message, address, domain) in rows {
+        addresses.entry(message).or_default().push(address);
+        domains.insert(domain);
+    }
+    let changed = Changed { messages: addresses.len() as u64, recipients, busy: 0, next: part.next };
+    Ok(Touched { changed, addresses, domains })
+}
+
+fn busy(tx: &ReadTx, part: &Part, which: &Which) -> Result<u64> {
+    let ids: Vec<i64> = part.messages.keys().copied().collect();
+    let busy = tx.one(
+        "SELECT CAST(count(*) AS BIGINT) FROM queue_recipient
+         WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state = 'claimed'",
+        params![&ids, domain_of(which)],
+        |row| row.int(0),
+    )?;
+    Ok(busy.unsigned_abs())
+}
+
+fn domain_of(which: &Which) -> &str {
+    match which {
+        Which::Domain(domain) => domain,
+        Which::Message(_) | Which::Sender(_) | Which::All => "",
+    }
+}
+
+/// A line in the story of each message.
+fn tell(tx: &mut WriteTx, part: &Part, touched: &Touched, kind: &str, what: &str, now: Timestamp) -> Result<()> {
+    for (message, addresses) in &touched.addresses {
+        let Some(trace) = part.messages.get(message).copied().flatten() else { continue };
+        let named: Vec<&str> = addresses.iter().take(NAMED_MAX).map(String::as_str).collect();
+        let more = match addresses.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let detail = format!("{what}: {}{more} ({})", named.join(", "), QueueId(*message));
+        tx.trace(trace, now, &TraceEvent { kind, detail: &detail }, &[])?;
+    }
+    Ok(())
+}
+
+/// Messages of one transaction.
+const MESSAGES_MAX: usize = 200;
+/// Recipients of one transaction, all of the last message's added.
+const RECIPIENTS_MAX: i64 = 5_000;
+/// Addresses named in a line of a story.
+const NAMED_MAX: usize = 10;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postroad_store::{AccountId, BlobId, Param, Timestamp, TraceId, WriteTx, new_id};
 
-use crate::{Error, MAX_RECIPIENTS, Result};
+use crate::{Error, MAX_RECIPIENTS, Result, depth};
 
 /// How long the queue tries before it gives a message up (RFC 5321 §4.5.4.1: at least 4 to 5 days).
 pub const LIFETIME: Duration = Duration::from_secs(5 * 24 * 60 * 60);
@@ -144,6 +144,10 @@ impl Default for Notify {
 }
 
 impl Ret {
+    pub(crate) fn from_name(name: &str) -> Option<Ret> {
+        [Ret::Full, Ret::Headers].into_iter().find(|ret| ret.name() == name)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Ret::Full => "full",
@@ -153,6 +157,10 @@ impl Ret {
 }
 
 impl Body {
+    pub(crate) fn from_name(name: &str) -> Option<Body> {
+        [Body::SevenBit, Body::EightBitMime, Body::BinaryMime].into_iter().find(|body| body.name() == name)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Body::SevenBit => "7bit",
@@ -162,19 +170,20 @@ impl Body {
     }
 }
 
-/// Puts a message into the queue, in the caller's transaction. Three statements (on SQLite one for each
-/// recipient). Needs no lock. Errors: `Recipients`, `Store`.
+/// Puts a message into the queue, in the caller's transaction, and wakes whoever sends. Four statements (on SQLite one
+/// for each recipient); touches no row that others write. Needs no lock. Errors: `Recipients`, `Store`.
 pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<QueueId> {
     if outgoing.recipients.is_empty() || outgoing.recipients.len() > MAX_RECIPIENTS {
         return Err(Error::Recipients);
     }
     let id = new_id();
+    let count = outgoing.recipients.len() as i64;
     tx.blob_retain(outgoing.blob, 1)?;
     let due = outgoing.hold_until.map_or(now, |until| until.max(now));
     tx.execute(
         "INSERT INTO queue_message (id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls,
-                                    trace, created, expires)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                    trace, created, expires, open, look_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &[
             Param::from(id),
             Param::from(outgoing.blob),
@@ -189,9 +198,11 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
             Param::from(outgoing.trace),
             Param::from(now),
             Param::from(due.plus(LIFETIME)),
+            Param::from(count),
+            Param::from(due.plus(DELAY)),
         ],
     )?;
-    let rows: Vec<[Param<'_>; 10]> = (0i64..)
+    let rows: Vec<[Param<'_>; 11]> = (0i64..)
         .zip(&outgoing.recipients)
         .map(|(number, recipient)| {
             [
@@ -205,13 +216,17 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
                 Param::from(due),
                 Param::from(0i64),
                 Param::Null,
+                Param::from(recipient.via.as_deref()),
             ]
         })
         .collect();
     tx.insert_rows(
-        "INSERT INTO queue_recipient (message, number, address, domain, notify, orcpt, state, due, attempts, last_reply)",
+        "INSERT INTO queue_recipient (message, number, address, domain, notify, orcpt, state, due, attempts, last_reply,
+                                      via)",
         &rows,
         "",
     )?;
+    depth::add(tx, 1, count)?;
+    crate::news(tx);
     Ok(QueueId(id))
 }

@@ -7,6 +7,7 @@
 //! Standards: RFC 5321 (envelope), RFC 3461 (DSN parameters), RFC 6531 (SMTPUTF8), RFC 6152 (8BITMIME),
 //! RFC 3030 (BINARYMIME), RFC 8689 (REQUIRETLS), RFC 4865 (hold until).
 
+mod audit;
 mod change;
 mod claim;
 mod depth;
@@ -19,6 +20,7 @@ mod record;
 mod route;
 mod schema;
 
+pub use audit::{AUDIT_FAULTS_MAX, audit};
 pub use change::{Changed, Which, cancel, hold, release, retry};
 pub use claim::{claim, claim_for, next_due};
 pub use depth::{Depth, depth};
@@ -31,9 +33,10 @@ pub use record::record;
 pub use route::{Route, RouteLogin, RouteTls, delete_route, put_route, route_for, routes};
 pub use schema::MIGRATIONS;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use postroad_store::AccountId;
+use postroad_store::{AccountId, ModSeq, WriteTx, new_id};
 
 /// Shorthand.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,6 +57,21 @@ pub enum Error {
 
 /// News of the queue: no account has this number. Whoever sends listens with `store.hub().subscribe(NEWS)`.
 pub const NEWS: AccountId = AccountId(0);
+
+/// Wakes whoever sends, on all nodes.
+fn news(tx: &mut WriteTx) {
+    tx.publish(NEWS, ModSeq(new_id()));
+}
+
+/// What others said, as it can be stored: without NUL, not endless.
+fn storable(said: &str) -> Cow<'_, str> {
+    let end = (0..=REPLY_MAX.min(said.len())).rev().find(|place| said.is_char_boundary(*place)).unwrap_or(0);
+    let said = &said[..end];
+    if said.contains('\0') { Cow::Owned(said.replace('\0', " ")) } else { Cow::Borrowed(said) }
+}
+
+/// Bytes kept of a reply.
+const REPLY_MAX: usize = 2000;
 
 /// Most recipients of one queued message.
 pub const MAX_RECIPIENTS: usize = 50_000;

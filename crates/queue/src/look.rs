@@ -1,8 +1,9 @@
 //! Looking at the queue.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use postroad_store::{Param, ReadTx, Row, Timestamp, TraceId, params};
+use postroad_store::{AccountId, Param, ReadTx, Row, Timestamp, TraceId, params};
 
 use crate::job::Message;
 use crate::{Body, Error, Notify, QueueId, Result, Ret};
@@ -130,15 +131,161 @@ pub struct ListedRecipient {
     pub node: Option<String>,
 }
 
-/// A message with all its recipients.
-pub fn show(_tx: &ReadTx, _id: QueueId) -> Result<Option<Listed>> {
-    unimplemented!()
+/// A message with all its recipients. Two statements.
+pub fn show(tx: &ReadTx, id: QueueId) -> Result<Option<Listed>> {
+    let sql = format!("SELECT {MESSAGE}, open FROM queue_message WHERE id = $1");
+    let found = tx.row(&sql, params![id.0], |row| Ok((read_message(row)?, row.int(13)?.unsigned_abs())))?;
+    let Some((message, open)) = found else { return Ok(None) };
+    let sql = format!("SELECT {RECIPIENT} FROM queue_recipient WHERE message = $1 ORDER BY number");
+    let recipients = tx.rows(&sql, params![id.0], read_recipient)?;
+    let recipients = recipients.into_iter().map(|(_, state, recipient)| checked(&state, recipient));
+    Ok(Some(Listed { message: message?, open, recipients: recipients.collect::<Result<_>>()? }))
 }
 
-/// Queued messages after `after`, the oldest first, with their first recipients.
-pub fn list(_tx: &ReadTx, _filter: &Filter, _after: Option<QueueId>, _limit: usize) -> Result<Vec<Listed>> {
-    unimplemented!()
+/// Queued messages after `after`, the oldest first, with their first recipients that fit the filter. Two statements,
+/// more when there are many recipients.
+pub fn list(tx: &ReadTx, filter: &Filter, after: Option<QueueId>, limit: usize) -> Result<Vec<Listed>> {
+    let found = found(tx, filter, after, limit)?;
+    let mut messages = Vec::with_capacity(found.len());
+    for (message, open) in found {
+        messages.push(Listed { message: message?, open, recipients: Vec::new() });
+    }
+    let ids: Vec<i64> = messages.iter().map(|listed| listed.message.id.0).collect();
+    let mut from = i64::MIN;
+    loop {
+        let rows = part(tx, filter, &ids, from)?;
+        let full = rows.len() == ROWS_MAX;
+        // The last message of a full part may be there in part only: it begins the next, unless it fills a part.
+        let last = rows.last().map_or(i64::MAX, |(message, _, _)| *message);
+        let only = rows.first().is_some_and(|(message, _, _)| *message == last);
+        for (message, state, recipient) in rows {
+            if full && !only && message == last {
+                break;
+            }
+            let Ok(place) = ids.binary_search(&message) else { continue };
+            if messages[place].recipients.len() < LISTED_RECIPIENTS_MAX {
+                messages[place].recipients.push(checked(&state, recipient)?);
+            }
+        }
+        if !full {
+            return Ok(messages);
+        }
+        from = if only { last.saturating_add(1) } else { last };
+    }
 }
+
+/// The messages with these ids.
+pub(crate) fn messages(tx: &ReadTx, ids: &[i64]) -> Result<HashMap<i64, Message>> {
+    let sql = format!("SELECT {MESSAGE} FROM queue_message WHERE id {{in:$1}}");
+    let found = tx.rows(&sql, params![ids], read_message)?;
+    found.into_iter().map(|message| message.map(|message| (message.id.0, message))).collect()
+}
+
+/// The messages that a filter lets through, and how many of their recipients are open. Goes by the index that fits the
+/// filter best.
+fn found(tx: &ReadTx, filter: &Filter, after: Option<QueueId>, limit: usize) -> Result<Vec<(Result<Message>, u64)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut params = vec![Param::from(after.map_or(i64::MIN, |id| id.0)), Param::from(limit)];
+    let mut sql = format!("SELECT {MESSAGE}, open FROM queue_message WHERE id > $1");
+    let recipients = match (filter.domain.is_some(), filter.state) {
+        (true, Some(state)) => format!("WHERE domain = $3 AND state = '{state}'"),
+        (true, None) => "WHERE domain = $3".to_owned(),
+        (false, Some(State::Held)) => "{by:queue_recipient_held} WHERE state = 'held'".to_owned(),
+        (false, Some(State::Claimed)) => "{by:queue_recipient_node} WHERE node IS NOT NULL".to_owned(),
+        (false, Some(state)) => format!("WHERE message = queue_message.id AND state = '{state}'"),
+        (false, None) => String::new(),
+    };
+    if !recipients.is_empty() {
+        sql.push_str(&format!(" AND id IN (SELECT message FROM queue_recipient {recipients})"));
+    }
+    params.extend(filter.domain.as_deref().map(Param::from));
+    if let Some(sender) = &filter.sender {
+        params.push(Param::from(sender));
+        sql.push_str(&format!(" AND sender = ${}", params.len()));
+    }
+    if let Some(trace) = filter.trace {
+        params.push(Param::from(trace));
+        sql.push_str(&format!(" AND trace = ${}", params.len()));
+    }
+    sql.push_str(" ORDER BY id LIMIT $2");
+    Ok(tx.rows(&sql, &params, |row| Ok((read_message(row)?, row.int(13)?.unsigned_abs())))?)
+}
+
+/// A message's number, a state as it is stored, and the rest.
+type Read = (i64, String, ListedRecipient);
+
+/// The next recipients of these messages that fit the filter, from the message `from` on.
+fn part(tx: &ReadTx, filter: &Filter, messages: &[i64], from: i64) -> Result<Vec<Read>> {
+    let mut params = vec![Param::from(messages), Param::from(from)];
+    let mut sql = format!("SELECT {RECIPIENT} FROM queue_recipient WHERE message {{in:$1}} AND message >= $2");
+    if let Some(domain) = &filter.domain {
+        params.push(Param::from(domain));
+        sql.push_str(" AND domain = $3");
+    }
+    if let Some(state) = filter.state {
+        sql.push_str(&format!(" AND state = '{state}'"));
+    }
+    sql.push_str(&format!(" ORDER BY message, number LIMIT {ROWS_MAX}"));
+    Ok(tx.rows(&sql, &params, read_recipient)?)
+}
+
+fn read_message(row: &Row<'_>) -> postroad_store::Result<Result<Message>> {
+    let (ret, body) = (row.text_or_null(6)?, row.text(7)?);
+    let unknown = |what: String| Err(Error::Corrupt(what));
+    let ret = match ret {
+        None => None,
+        Some(name) => match Ret::from_name(&name) {
+            None => return Ok(unknown(format!("ret {name}"))),
+            known => known,
+        },
+    };
+    let Some(body) = Body::from_name(&body) else { return Ok(unknown(format!("body {body}"))) };
+    Ok(Ok(Message {
+        id: QueueId(row.int(0)?),
+        blob: row.id(1)?,
+        size: row.int(2)?.unsigned_abs(),
+        sender: row.text(3)?,
+        account: row.int_or_null(4)?.map(AccountId),
+        envid: row.text_or_null(5)?,
+        ret,
+        body,
+        smtputf8: row.bool(8)?,
+        requiretls: row.bool(9)?,
+        trace: row.int_or_null(10)?.map(TraceId),
+        created: row.id(11)?,
+        expires: row.id(12)?,
+    }))
+}
+
+/// The state is checked by [`checked`].
+fn read_recipient(row: &Row<'_>) -> postroad_store::Result<Read> {
+    let recipient = ListedRecipient {
+        number: row.int(1)?,
+        address: row.text(2)?,
+        domain: row.text(3)?,
+        via: row.text_or_null(4)?,
+        notify: Notify::from_bits(row.int(5)?),
+        state: State::Waiting,
+        due: row.id(7)?,
+        attempts: row.int(8)?.unsigned_abs(),
+        delay_told: row.bool(9)?,
+        last_reply: row.text_or_null(10)?,
+        node: row.text_or_null(11)?,
+    };
+    Ok((row.int(0)?, row.text(6)?, recipient))
+}
+
+fn checked(state: &str, recipient: ListedRecipient) -> Result<ListedRecipient> {
+    let state = State::from_name(state).ok_or_else(|| Error::Corrupt(format!("state {state}")))?;
+    Ok(ListedRecipient { state, ..recipient })
+}
+
+const MESSAGE: &str =
+    "id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls, trace, created, expires";
+const RECIPIENT: &str =
+    "message, number, address, domain, via, notify, state, due, attempts, delay_told, last_reply, node";
 
 /// Recipients shown of one message in a list.
 pub const LISTED_RECIPIENTS_MAX: usize = 100;
+/// Recipients read at a time.
+const ROWS_MAX: usize = 2000;

@@ -1,25 +1,76 @@
 //! Who sends, and for how long the others believe that it lives.
+//!
+//! A node that cannot renew its lease stops starting attempts before it ends; the others take over after it. The
+//! clocks of nodes may differ by much less than a lease.
+
 use std::time::Duration;
 
-use postroad_store::{Timestamp, WriteTx};
+use postroad_store::{ReadTx, Timestamp, WriteTx, params};
 
-use crate::{Node, Result};
+use crate::{Error, Node, Result, depth};
 
 /// How long a node that is not heard of keeps what it has claimed.
 pub const LEASE: Duration = Duration::from_secs(120);
 
-/// A node begins its life, or looks after the others: it is alive for a [`LEASE`], and what its former lives and dead
-/// nodes have claimed is free. Says how many recipients that were.
-pub fn recover(_tx: &mut WriteTx, _node: &Node, _now: Timestamp) -> Result<u64> {
-    unimplemented!()
+/// A node begins its life, or looks after the others (once a minute will do): it is alive for a [`LEASE`], and what its
+/// former lives and dead nodes had claimed is free, due as before, no attempt counted. Says how many recipients that
+/// were. `Lost` when a later life has taken this node's name.
+pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
+    let ours = tx.execute(
+        "INSERT INTO queue_node (node, life, alive_until) VALUES ($1, $2, $3)
+         ON CONFLICT (node) DO UPDATE SET life = excluded.life, alive_until = excluded.alive_until
+         WHERE queue_node.life <= excluded.life",
+        params![node.name(), node.life(), now.plus(LEASE)],
+    )?;
+    if ours == 0 {
+        return Err(Error::Lost);
+    }
+    let freed = tx.execute(
+        "UPDATE queue_recipient SET state = 'waiting', node = NULL, life = NULL
+         WHERE node IS NOT NULL AND (node <> $1 OR life <> $2)
+           AND (node = $1 OR node NOT IN (SELECT q.node FROM queue_node q WHERE q.alive_until > $3))",
+        params![node.name(), node.life(), now],
+    )?;
+    tx.execute("DELETE FROM queue_node WHERE alive_until < $1", params![now.minus(FORGOTTEN_AFTER)])?;
+    if freed > 0 {
+        crate::news(tx);
+    }
+    crate::destination::sweep(tx, now)?;
+    depth::fold(tx)?;
+    Ok(freed)
 }
 
 /// Alive for another [`LEASE`]. `Lost` when another life has taken this node's name.
-pub fn beat(_tx: &mut WriteTx, _node: &Node, _now: Timestamp) -> Result<()> {
-    unimplemented!()
+pub fn beat(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<()> {
+    let ours = tx.execute(
+        "UPDATE queue_node SET alive_until = $3 WHERE node = $1 AND life = $2",
+        params![node.name(), node.life(), now.plus(LEASE)],
+    )?;
+    if ours == 0 { Err(Error::Lost) } else { Ok(()) }
 }
 
-/// The node stops: what it still has claimed is free at once.
-pub fn leave(_tx: &mut WriteTx, _node: &Node) -> Result<u64> {
-    unimplemented!()
+/// The node stops: what it still has claimed is free at once. Says how many recipients that were.
+pub fn leave(tx: &mut WriteTx, node: &Node) -> Result<u64> {
+    let freed = tx.execute(
+        "UPDATE queue_recipient SET state = 'waiting', node = NULL, life = NULL WHERE node = $1 AND life = $2",
+        params![node.name(), node.life()],
+    )?;
+    tx.execute("DELETE FROM queue_node WHERE node = $1 AND life = $2", params![node.name(), node.life()])?;
+    if freed > 0 {
+        crate::news(tx);
+    }
+    Ok(freed)
 }
+
+/// `Lost` unless the others believe that this life of the node lives.
+pub(crate) fn check(tx: &ReadTx, node: &Node, now: Timestamp) -> Result<()> {
+    let alive = tx.row(
+        "SELECT alive_until FROM queue_node WHERE node = $1 AND life = $2",
+        params![node.name(), node.life()],
+        |row| row.id::<Timestamp>(0),
+    )?;
+    if alive.is_some_and(|until| until > now) { Ok(()) } else { Err(Error::Lost) }
+}
+
+/// The name of a node that has not been heard of for so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,9 +1,10 @@
 //! Fixed next hosts: where mail for a domain goes instead of where DNS says.
+
 use std::fmt;
 
-use postroad_store::{ReadTx, Timestamp, WriteTx};
+use postroad_store::{ReadTx, Timestamp, WriteTx, params};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Where mail for a domain goes.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,22 +61,95 @@ impl fmt::Debug for Route {
     }
 }
 
-/// Makes or replaces the route of its domain; mail that waits for it is tried at once.
-pub fn put_route(_tx: &mut WriteTx, _route: &Route, _now: Timestamp) -> Result<()> {
-    unimplemented!()
+impl RouteTls {
+    /// All, from the least protection to the most.
+    pub const ALL: [RouteTls; 5] =
+        [RouteTls::None, RouteTls::Opportunistic, RouteTls::Required, RouteTls::Verified, RouteTls::Implicit];
+
+    /// As it is stored and typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            RouteTls::None => "none",
+            RouteTls::Opportunistic => "opportunistic",
+            RouteTls::Required => "required",
+            RouteTls::Verified => "verified",
+            RouteTls::Implicit => "implicit",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<RouteTls> {
+        RouteTls::ALL.into_iter().find(|tls| tls.name() == name)
+    }
 }
 
-/// Removes a route; says whether there was one.
-pub fn delete_route(_tx: &mut WriteTx, _domain: &str, _now: Timestamp) -> Result<bool> {
-    unimplemented!()
+/// Makes or replaces the route of its domain; what waits for it is tried at once. Says whether there was one before.
+pub fn put_route(tx: &mut WriteTx, route: &Route, now: Timestamp) -> Result<bool> {
+    let known = delete(tx, &route.domain)?;
+    tx.execute(
+        "INSERT INTO queue_route (domain, host, port, tls, ca, login, password) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (domain) DO UPDATE SET host = excluded.host, port = excluded.port, tls = excluded.tls,
+            ca = excluded.ca, login = excluded.login, password = excluded.password",
+        params![
+            &route.domain,
+            &route.host,
+            route.port,
+            route.tls.name(),
+            route.ca.as_deref(),
+            route.login.as_ref().map(|login| login.user.as_str()),
+            route.login.as_ref().map(|login| login.password.as_str()),
+        ],
+    )?;
+    try_again(tx, &route.domain, now)?;
+    Ok(known)
+}
+
+/// Removes a route; what waits for it is tried at once. Says whether there was one.
+pub fn delete_route(tx: &mut WriteTx, domain: &str, now: Timestamp) -> Result<bool> {
+    let known = delete(tx, domain)?;
+    if known {
+        try_again(tx, domain, now)?;
+    }
+    Ok(known)
+}
+
+fn delete(tx: &mut WriteTx, domain: &str) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM queue_route WHERE domain = $1", params![domain])? > 0)
+}
+
+/// What could not be reached the old way may be reached the new one.
+fn try_again(tx: &mut WriteTx, domain: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE queue_destination SET not_before = $1 WHERE not_before > $1 AND ($2 = '*' OR domain = $2)",
+        params![now, domain],
+    )?;
+    crate::news(tx);
+    Ok(())
 }
 
 /// The route for a domain: its own, else `*`.
-pub fn route_for(_tx: &ReadTx, _domain: &str) -> Result<Option<Route>> {
-    unimplemented!()
+pub fn route_for(tx: &ReadTx, domain: &str) -> Result<Option<Route>> {
+    let sql = format!("SELECT {COLUMNS} FROM queue_route WHERE domain = $1 OR domain = '*' ORDER BY domain DESC");
+    // `*` sorts before all letters and digits.
+    tx.row(&sql, params![domain], read)?.transpose()
 }
 
 /// All routes, `*` first.
-pub fn routes(_tx: &ReadTx) -> Result<Vec<Route>> {
-    unimplemented!()
+pub fn routes(tx: &ReadTx) -> Result<Vec<Route>> {
+    let sql = format!("SELECT {COLUMNS} FROM queue_route ORDER BY domain");
+    tx.rows(&sql, params![], read)?.into_iter().collect()
 }
+
+fn read(row: &postroad_store::Row<'_>) -> postroad_store::Result<Result<Route>> {
+    let (domain, port, tls) = (row.text(0)?, row.int(2)?, row.text(3)?);
+    let (Ok(port), Some(tls)) = (u16::try_from(port), RouteTls::from_name(&tls)) else {
+        return Ok(Err(Error::Corrupt(format!("the route of {domain}: port {port}, tls {tls}"))));
+    };
+    let login = match (row.text_or_null(5)?, row.text_or_null(6)?) {
+        (Some(user), Some(password)) => Some(RouteLogin { user, password }),
+        (Some(_) | None, _) => None,
+    };
+    Ok(Ok(Route { domain, host: row.text(1)?, port, tls, ca: row.text_or_null(4)?, login }))
+}
+
+const COLUMNS: &str = "domain, host, port, tls, ca, login, password";

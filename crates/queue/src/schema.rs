@@ -1,9 +1,38 @@
 //! The tables of the queue.
+//!
+//! Invariants:
+//! 1. `queue_message.open` is the number of its recipients that have not ended; with the last one the message, its
+//!    recipients and its reference to the blob go, in one transaction.
+//! 2. The sum of `queue_tally` is the number of messages and of recipients that have not ended.
+//! 3. A recipient has a node and a life exactly while it is `claimed`.
+//! 4. While recipients are `parked`, their domain has a row in `queue_destination` with `parked = 1`. Whoever parks
+//!    takes that row first, in the same transaction; whoever sets `parked` to 0 looks for parked recipients while it
+//!    has the row.
+//! 5. `due` of a recipient that is `parked` or `backlog` is an order and not a time: it was due when it got there.
+//!
+//! States of a recipient, and who changes them:
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | nothing | `waiting` | `enqueue` |
+//! | `waiting`, `backlog` | `parked` | `claim`, for a destination that is blocked or at its limit |
+//! | `waiting` | `backlog` | `claim`, for a sender who fills all that is looked at |
+//! | `waiting`, `parked`, `backlog` | `claimed` | `claim`, `claim_for` |
+//! | `claimed` | `waiting` | `record` (deferred, not tried), `recover`, `leave` |
+//! | `claimed` | `delivered`, `relayed`, `failed` | `record` |
+//! | `waiting`, `parked`, `backlog` | `held` | `hold` |
+//! | `held` | `waiting` | `release` |
+//! | `parked`, `backlog` | `waiting` | `retry` |
+//! | all but `claimed` and ended | `cancelled` | `cancel` |
+//!
+//! Order of row locks on PostgreSQL: recipients, then messages, then destinations by name, then the tally. What may be
+//! in somebody else's hand is skipped when work is claimed, never waited for.
 
 use postroad_store::Migration;
 
 /// The tables of this crate, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration { owner: "queue", version: 1, sql: V1 }];
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { owner: "queue", version: 1, sql: V1 }, Migration { owner: "queue", version: 2, sql: V2 }];
 
 /// A message in the queue and its recipients. Accountless: one queue for the server, claimed by due time.
 const V1: &str = "
@@ -38,4 +67,56 @@ CREATE TABLE queue_recipient (
 ) {clustered};
 CREATE INDEX queue_recipient_due ON queue_recipient (state, due);
 CREATE INDEX queue_recipient_domain ON queue_recipient (domain, state, due);
+";
+
+/// Claims, destinations, nodes, routes; what was counted is kept.
+const V2: &str = "
+DROP INDEX queue_recipient_due;
+DROP INDEX queue_recipient_domain;
+ALTER TABLE queue_message ADD COLUMN open BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE queue_message ADD COLUMN look_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE queue_recipient ADD COLUMN via {text};
+ALTER TABLE queue_recipient ADD COLUMN node {text};
+ALTER TABLE queue_recipient ADD COLUMN life BIGINT;
+ALTER TABLE queue_recipient ADD COLUMN delay_told BIGINT NOT NULL DEFAULT 0;
+UPDATE queue_message SET look_at = expires, open =
+    (SELECT count(*) FROM queue_recipient r WHERE r.message = queue_message.id AND r.state = 'waiting');
+CREATE INDEX queue_message_look ON queue_message (look_at);
+CREATE INDEX queue_message_sender ON queue_message (sender, id);
+CREATE INDEX queue_message_trace ON queue_message (trace) WHERE trace IS NOT NULL;
+CREATE INDEX queue_recipient_waiting ON queue_recipient (due, message, number) WHERE state = 'waiting';
+CREATE INDEX queue_recipient_backlog ON queue_recipient (due, message, number) WHERE state = 'backlog';
+CREATE INDEX queue_recipient_held ON queue_recipient (message) WHERE state = 'held';
+CREATE INDEX queue_recipient_node ON queue_recipient (node) WHERE node IS NOT NULL;
+CREATE INDEX queue_recipient_place ON queue_recipient (domain, state, due);
+CREATE TABLE queue_destination (
+    domain {text} PRIMARY KEY,
+    not_before BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    why {text},
+    since BIGINT NOT NULL,
+    parked BIGINT NOT NULL
+);
+CREATE INDEX queue_destination_due ON queue_destination (parked, not_before);
+CREATE TABLE queue_node (
+    node {text} PRIMARY KEY,
+    life BIGINT NOT NULL,
+    alive_until BIGINT NOT NULL
+);
+CREATE TABLE queue_tally (
+    stripe BIGINT PRIMARY KEY,
+    messages BIGINT NOT NULL,
+    recipients BIGINT NOT NULL
+);
+INSERT INTO queue_tally (stripe, messages, recipients)
+    SELECT 0, (SELECT count(*) FROM queue_message), (SELECT count(*) FROM queue_recipient WHERE state = 'waiting');
+CREATE TABLE queue_route (
+    domain {text} PRIMARY KEY,
+    host {text} NOT NULL,
+    port BIGINT NOT NULL,
+    tls {text} NOT NULL,
+    ca {text},
+    login {text},
+    password {text}
+);
 ";

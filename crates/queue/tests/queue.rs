@@ -1,93 +1,438 @@
-//! What is enqueued is listed and counted as it was given.
+//! What is enqueued is listed, claimed, recorded and forgotten as it should be.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use postroad_queue::{Body, Error, LIFETIME, Notify, Outgoing, Recipient, Ret, State, depth, enqueue, list};
-use postroad_store::{AccountId, BlobId, Locks, Store, Timestamp, TraceId};
-use postroad_testkit::each_store;
+mod common;
 
-const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
+use std::time::Duration;
 
-fn to(address: &str) -> Recipient {
-    let domain = address.rsplit_once('@').unwrap().1.to_owned();
-    Recipient { address: address.to_owned(), domain, notify: Notify::default(), orcpt: None }
-}
-
-fn outgoing(blob: BlobId, recipients: Vec<Recipient>) -> Outgoing {
-    Outgoing {
-        blob,
-        size: 5,
-        sender: "alice@example.test".to_owned(),
-        account: Some(AccountId(1)),
-        envid: Some("e 1".to_owned()),
-        ret: Some(Ret::Headers),
-        body: Body::EightBitMime,
-        smtputf8: false,
-        requiretls: false,
-        trace: Some(TraceId(9)),
-        hold_until: None,
-        recipients,
-    }
-}
-
-fn put(store: &Store, recipients: Vec<Recipient>, hold: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
-    let mut upload = store.upload();
-    upload.write(b"hello").unwrap();
-    let prepared = upload.finish(Vec::new()).unwrap();
-    let done = store.write_blocking(Locks::none(), move |tx| {
-        let blob = tx.blob_put(&prepared)?;
-        let message = Outgoing { hold_until: hold, ..outgoing(blob, recipients) };
-        enqueue(tx, &message, now)?;
-        // The reference of the delivery that was not: the queue holds its own.
-        tx.blob_release(blob, 1)?;
-        Ok(())
-    });
-    done.map(|_| ())
-}
+use common::{MIGRATIONS, NOW, Post, after, ask, to};
+use postroad_queue::{
+    Body, DELAY, Depth, Error, Filter, LEASE, LIFETIME, Node, Notify, Outcome, Purpose, QueueId, Recipient, Ret, State,
+    Which,
+};
+use postroad_store::{AccountId, Timestamp, TraceId};
+use postroad_testkit::{TestStore, each_store};
 
 #[test]
 fn messages_are_listed_as_they_were_enqueued() {
-    each_store(&[postroad_queue::MIGRATIONS], |test| {
-        let store = &test.store;
-        assert_eq!(store.read_blocking(depth).unwrap(), postroad_queue::Depth::default());
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        assert_eq!(post.depth(), Depth::default());
         let exact = Recipient {
             notify: Notify { success: true, failure: false, delay: true },
             orcpt: Some("rfc822;x@away.test".to_owned()),
+            via: Some("list@example.test".to_owned()),
             ..to("x@away.test")
         };
-        put(store, vec![exact, to("y@far.test")], None, NOW).unwrap();
-        let later = Timestamp(NOW.0 + 1_000);
-        let held = Timestamp(NOW.0 + 5_000_000);
-        put(store, vec![to("z@far.test")], Some(held), later).unwrap();
-        let (depth, first, rest) = store
-            .read_blocking(|tx| {
-                let first = list(tx, None, 1)?;
-                let rest = list(tx, Some(first[0].id), 10)?;
-                Ok::<_, Error>((depth(tx)?, first, rest))
-            })
-            .unwrap();
-        assert_eq!((depth.messages, depth.recipients, depth.oldest), (2, 3, Some(NOW)));
-        assert_eq!((first.len(), rest.len()), (1, 1));
-        let message = &first[0];
+        let first = post.put_with(NOW, vec![exact, to("y@far.test")], |message| {
+            message.envid = Some("e 1".to_owned());
+            message.ret = Some(Ret::Headers);
+            message.body = Body::EightBitMime;
+            message.account = Some(AccountId(1));
+            message.trace = Some(TraceId(9));
+        });
+        let held = after(5);
+        let second = post.put_with(Timestamp(NOW.0 + 1_000), vec![to("z@far.test")], |message| {
+            message.hold_until = Some(held);
+        });
+        assert_eq!(post.depth(), Depth { messages: 2, recipients: 3, oldest: Some(NOW) });
+        let all = post.list(&Filter::default());
+        assert_eq!(all.iter().map(|listed| listed.message.id).collect::<Vec<_>>(), [first, second]);
+        let message = &all[0].message;
         assert_eq!((message.sender.as_str(), message.trace), ("alice@example.test", Some(TraceId(9))));
-        assert_eq!(message.expires, NOW.plus(LIFETIME));
-        let recipients = &message.recipients;
+        assert_eq!(
+            (message.envid.as_deref(), message.ret, message.body),
+            (Some("e 1"), Some(Ret::Headers), Body::EightBitMime)
+        );
+        assert_eq!((message.account, message.expires), (Some(AccountId(1)), NOW.plus(LIFETIME)));
+        let recipients = &all[0].recipients;
         assert_eq!(recipients[0].address, "x@away.test");
+        assert_eq!(recipients[0].via.as_deref(), Some("list@example.test"));
         assert_eq!(recipients[0].notify, Notify { success: true, failure: false, delay: true });
         assert_eq!(recipients[1].notify, Notify::default());
         assert!(recipients.iter().all(|one| one.state == State::Waiting && one.due == NOW && one.attempts == 0));
-        assert_eq!(rest[0].recipients[0].due, held);
-        let blob = message.blob;
-        let bytes = store.read_blocking(move |tx| tx.blob_read(blob, 0..100)).unwrap();
-        assert_eq!(bytes, b"hello");
+        assert_eq!(all[1].recipients[0].due, held);
+        assert_eq!(post.show(first).unwrap(), all[0]);
+        assert_eq!(post.show(QueueId(1)), None);
+        let filters = [
+            (Filter { domain: Some("far.test".into()), ..Filter::default() }, vec![first, second]),
+            (Filter { domain: Some("away.test".into()), ..Filter::default() }, vec![first]),
+            (Filter { sender: Some("bob@example.test".into()), ..Filter::default() }, vec![]),
+            (Filter { trace: Some(TraceId(9)), ..Filter::default() }, vec![first]),
+            (
+                Filter { state: Some(State::Waiting), sender: Some("alice@example.test".into()), ..Filter::default() },
+                vec![first, second],
+            ),
+            (Filter { state: Some(State::Held), ..Filter::default() }, vec![]),
+            (Filter { state: Some(State::Claimed), domain: Some("far.test".into()), ..Filter::default() }, vec![]),
+        ];
+        for (filter, expected) in filters {
+            let found: Vec<QueueId> = post.list(&filter).iter().map(|listed| listed.message.id).collect();
+            assert_eq!(found, expected, "{filter:?}");
+        }
     });
 }
 
 #[test]
 fn a_message_has_recipients() {
-    each_store(&[postroad_queue::MIGRATIONS], |test| {
-        assert!(matches!(put(&test.store, Vec::new(), None, NOW), Err(Error::Recipients)));
-        let many = vec![to("x@far.test"); 3_000];
-        put(&test.store, many, None, NOW).unwrap();
-        assert_eq!(test.store.read_blocking(depth).unwrap().recipients, 3_000);
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        assert!(matches!(post.try_put(NOW, Vec::new()), Err(Error::Recipients)));
+        let many = (0..3_000).map(|number| to(&format!("u{number}@far.test"))).collect();
+        let id = post.put(NOW, many);
+        assert_eq!(post.depth().recipients, 3_000);
+        assert_eq!(post.list(&Filter::default())[0].recipients.len(), postroad_queue::LISTED_RECIPIENTS_MAX);
+        assert_eq!(post.show(id).unwrap().recipients.len(), 3_000);
     });
+}
+
+#[test]
+fn ids_are_read_as_they_are_shown() {
+    for id in [1, 255, i64::MAX] {
+        let shown = QueueId(id).to_string();
+        assert_eq!(shown.parse(), Ok(QueueId(id)));
+        assert_eq!(shown.to_lowercase().parse(), Ok(QueueId(id)));
+    }
+    for wrong in ["", "Q", "1f", "Qxyz", "Q-1", "Q+1", "Q8000000000000000", "Q 1"] {
+        assert!(wrong.parse::<QueueId>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_delivered_message_goes_with_its_bytes() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let message = post.put(NOW, vec![to("x@a.test"), to("y@b.test"), to("z@b.test")]);
+        assert_eq!(post.blob_refs(), 1);
+        let jobs = post.claim(&ask(&node, NOW));
+        let seen: Vec<(&str, Vec<&str>)> = jobs
+            .iter()
+            .map(|job| (job.domain.as_str(), job.recipients.iter().map(|due| due.address.as_str()).collect()))
+            .collect();
+        assert_eq!(seen, [("a.test", vec!["x@a.test"]), ("b.test", vec!["y@b.test", "z@b.test"])]);
+        assert!(jobs.iter().all(|job| job.purpose == Purpose::Send && !job.probe && job.message.id == message));
+        assert!(post.claim(&ask(&node, NOW)).is_empty(), "what is claimed is not claimed again");
+        assert_eq!(post.states(message), ["claimed", "claimed", "claimed"]);
+        assert!(!post.record(&jobs[0], Outcome::Delivered, "250 ok", NOW).unwrap().message_ended);
+        assert_eq!((post.depth().messages, post.depth().recipients, post.blob_refs()), (1, 2, 1));
+        let until = after(600);
+        post.record(&jobs[1], Outcome::Deferred { until }, "451 later", NOW).unwrap();
+        assert!(post.claim(&ask(&node, after(599))).is_empty());
+        let again = post.claim(&ask(&node, until));
+        assert_eq!(again[0].recipients.iter().map(|due| due.attempts).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(again[0].recipients[0].last_reply.as_deref(), Some("451 later"));
+        assert!(post.record(&again[0], Outcome::Failed, "550 no", until).unwrap().message_ended);
+        assert_eq!((post.depth(), post.blob_refs()), (Depth::default(), 0));
+        assert_eq!(post.show(message), None);
+    });
+}
+
+#[test]
+fn only_who_has_it_records() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let first = post.node("one");
+        let message = post.put(NOW, vec![to("x@a.test")]);
+        let job = post.claim(&ask(&first, NOW)).remove(0);
+        // The same server starts again: what its former life had is free at once.
+        let again = post.node("one");
+        assert_eq!(post.states(message), ["waiting"]);
+        assert!(matches!(post.record(&job, Outcome::Delivered, "250 ok", NOW), Err(Error::Lost)));
+        assert!(matches!(post.try_claim(&ask(&first, NOW)), Err(Error::Lost)), "a former life gets nothing");
+        let job = post.claim(&ask(&again, NOW)).remove(0);
+        post.record(&job, Outcome::Unattempted, "", NOW).unwrap();
+        assert!(matches!(post.record(&job, Outcome::Delivered, "250 ok", NOW), Err(Error::Lost)));
+        assert_eq!((post.depth().recipients, post.blob_refs()), (1, 1));
+        let job = post.claim(&ask(&again, NOW)).remove(0);
+        assert_eq!(job.recipients[0].attempts, 0);
+        post.leave(&again);
+        assert_eq!(post.states(message), ["waiting"]);
+    });
+}
+
+#[test]
+fn claims_of_a_dead_node_come_free_after_its_lease() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let dead = post.node("dead");
+        let alive = post.node("alive");
+        let message = post.put(NOW, vec![to("x@a.test")]);
+        let job = post.claim(&ask(&dead, NOW)).remove(0);
+        let last = NOW.plus(LEASE - Duration::from_secs(1));
+        post.recover(&alive, last).unwrap();
+        assert_eq!(post.states(message), ["claimed"], "its lease lasts");
+        assert!(post.claim(&ask(&alive, last)).is_empty());
+        let end = NOW.plus(LEASE + Duration::from_secs(1));
+        assert!(matches!(post.try_claim(&ask(&dead, end)), Err(Error::Lost)), "a node without lease gets nothing");
+        post.recover(&alive, end).unwrap();
+        let taken = post.claim(&ask(&alive, end));
+        assert_eq!(taken.len(), 1);
+        assert!(matches!(post.record(&job, Outcome::Delivered, "250 ok", end), Err(Error::Lost)));
+        post.record(&taken[0], Outcome::Relayed, "250 ok", end).unwrap();
+        assert_eq!(post.show(message), None);
+    });
+}
+
+#[test]
+fn a_node_that_beats_keeps_its_claims() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let (one, two) = (post.node("one"), post.node("two"));
+        let message = post.put(NOW, vec![to("x@a.test")]);
+        let job = post.claim(&ask(&one, NOW)).remove(0);
+        for minute in 1..10 {
+            post.beat(&one, after(minute * 60)).unwrap();
+            post.recover(&two, after(minute * 60)).unwrap();
+        }
+        assert_eq!(post.states(message), ["claimed"]);
+        post.record(&job, Outcome::Delivered, "250 ok", after(600)).unwrap();
+        let newer = post.node("one");
+        assert!(matches!(post.beat(&one, after(600)), Err(Error::Lost)));
+        assert!(matches!(post.recover(&one, after(600)), Err(Error::Lost)), "a former life does not take it back");
+        post.beat(&newer, after(600)).unwrap();
+    });
+}
+
+#[test]
+fn a_blocked_destination_holds_nobody_up_and_gets_one_probe() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let dead: Vec<QueueId> = (0..5).map(|_| post.put(NOW, vec![to("x@dead.test")])).collect();
+        let job = post.claim(&Ask1(&node).jobs(1)).remove(0);
+        assert_eq!(job.message.id, dead[0]);
+        let until = after(1800);
+        post.block("dead.test", until, job.failures + 1, "connection refused", NOW);
+        post.record(&job, Outcome::Deferred { until }, "connection refused", NOW).unwrap();
+        let other = post.put(NOW, vec![to("y@alive.test")]);
+        let jobs = post.claim(&ask(&node, NOW));
+        assert_eq!(jobs.iter().map(|job| job.message.id).collect::<Vec<_>>(), [other]);
+        assert_eq!(post.states(dead[1]), ["parked"]);
+        post.record(&jobs[0], Outcome::Delivered, "250 ok", NOW).unwrap();
+        assert_eq!(post.next_due(), Some(until), "nobody asks before");
+        assert!(post.claim(&ask(&node, after(1799))).is_empty());
+        // One probe; the others wait for it, also those that are due.
+        let probe = post.claim(&ask(&node, until));
+        assert_eq!(probe.len(), 1, "{probe:?}");
+        assert_eq!((probe[0].probe, probe[0].failures), (true, 1));
+        assert!(post.claim(&ask(&node, until)).is_empty());
+        // It fails again.
+        let later = after(5400);
+        post.block("dead.test", later, probe[0].failures + 1, "connection refused", until);
+        post.record(&probe[0], Outcome::Deferred { until: later }, "connection refused", until).unwrap();
+        assert_eq!(post.destinations(), [("dead.test".to_owned(), later, 2)]);
+        // A probe that came to nothing leaves the destination to the next.
+        let probe = post.claim(&ask(&node, later));
+        assert_eq!((probe.len(), probe[0].failures), (1, 2));
+        post.record(&probe[0], Outcome::Unattempted, "", later).unwrap();
+        let probe = post.claim(&ask(&node, later));
+        assert_eq!((probe.len(), probe[0].probe), (1, true));
+        // Now it can be reached: all go.
+        post.record(&probe[0], Outcome::Delivered, "250 ok", later).unwrap();
+        let mut sent = 1;
+        while let Some(due) = post.next_due().filter(|due| *due <= later) {
+            assert!(due <= later);
+            for job in post.claim(&ask(&node, later)) {
+                assert!(!job.probe);
+                post.record(&job, Outcome::Delivered, "250 ok", later).unwrap();
+                sent += 1;
+            }
+        }
+        assert_eq!((sent, post.depth(), post.next_due()), (5, Depth::default(), None));
+        assert!(post.destinations().is_empty(), "nothing is remembered of a destination that works");
+    });
+}
+
+#[test]
+fn a_crowded_destination_is_served_by_its_connections() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        for _ in 0..20 {
+            post.put(NOW, vec![to("x@big.test")]);
+        }
+        let other = post.put(NOW, vec![to("x@small.test")]);
+        let crowded = ["big.test".to_owned()];
+        let mut few = ask(&node, NOW);
+        few.jobs_per_destination = 3;
+        let jobs = post.claim(&few);
+        let big: Vec<_> = jobs.iter().filter(|job| job.domain == "big.test").collect();
+        assert_eq!((big.len(), jobs.len()), (3, 4));
+        assert!(jobs.iter().any(|job| job.message.id == other));
+        let full = postroad_queue::Ask { crowded: &crowded, ..few };
+        assert!(post.claim(&full).is_empty());
+        assert_eq!(post.next_due_but(&crowded), Some(NOW.plus(DELAY)), "no reason to ask while it is crowded");
+        assert_eq!(post.next_due(), Some(NOW));
+        let more = post.claim_for(&node, "big.test", 5, 50, NOW);
+        assert_eq!(more.len(), 5);
+        assert!(more.iter().all(|job| !job.probe && job.recipients.len() == 1));
+        assert_eq!(post.claim(&few).len(), 3, "with room again they come out of the park");
+        let rest = post.claim_for(&node, "big.test", 50, 50, NOW);
+        assert_eq!(rest.len(), 9);
+        assert!(post.claim(&few).is_empty());
+        assert!(post.destinations().is_empty());
+        assert_eq!(post.next_due(), Some(NOW.plus(DELAY)));
+    });
+}
+
+#[test]
+fn jobs_hold_what_goes_together() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let by = |address: &str, via: &str| Recipient { via: Some(via.to_owned()), ..to(address) };
+        let recipients =
+            vec![to("a@x.test"), to("b@x.test"), to("c@x.test"), by("d@x.test", "l@e.test"), to("e@y.test")];
+        post.put(NOW, recipients.clone());
+        post.put(NOW, vec![to("a@x.test")]);
+        let mut two = ask(&node, NOW);
+        two.recipients_per_job = 2;
+        let jobs = post.claim(&two);
+        let shapes: Vec<(&str, Option<&str>, usize)> =
+            jobs.iter().map(|job| (job.domain.as_str(), job.via.as_deref(), job.recipients.len())).collect();
+        let expected = [
+            ("x.test", None, 2),
+            ("x.test", None, 1),
+            ("x.test", Some("l@e.test"), 1),
+            ("y.test", None, 1),
+            ("x.test", None, 1),
+        ];
+        assert_eq!(shapes, expected);
+    });
+}
+
+#[test]
+fn messages_end_in_time_whatever_their_destination_does() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let parked = post.put(NOW, vec![to("x@dead.test"), to("y@dead.test")]);
+        let held = post.put(NOW, vec![to("x@dead.test")]);
+        post.order(postroad_queue::hold, &Which::Message(held), NOW);
+        let job = post.claim(&ask(&node, NOW)).remove(0);
+        post.record(&job, Outcome::Unattempted, "", NOW).unwrap();
+        post.block("dead.test", after(30 * 86_400), 1, "no route to host", NOW);
+        assert!(post.claim(&ask(&node, NOW)).is_empty());
+        assert_eq!(post.states(parked), ["parked", "parked"]);
+        // After four hours the sender is to be told, once.
+        let told = NOW.plus(DELAY);
+        assert_eq!(post.next_due(), Some(told));
+        post.beat(&node, told).unwrap();
+        let jobs = post.claim(&ask(&node, told));
+        assert_eq!(jobs.iter().map(|job| job.purpose).collect::<Vec<_>>(), [Purpose::TellDelay]);
+        assert_eq!(jobs[0].recipients[0].last_reply.as_deref(), Some("no route to host"));
+        post.record_told(&jobs[0], told);
+        for hour in 5..10 {
+            post.beat(&node, after(hour * 3600)).unwrap();
+            assert!(post.claim(&ask(&node, after(hour * 3600))).is_empty());
+        }
+        let end = NOW.plus(LIFETIME);
+        post.beat(&node, end).unwrap();
+        let jobs = post.claim(&ask(&node, end));
+        assert_eq!(
+            jobs.iter().map(|job| (job.purpose, job.message.id)).collect::<Vec<_>>(),
+            [(Purpose::Expire, parked)]
+        );
+        assert_eq!(jobs[0].recipients.len(), 2);
+        post.record(&jobs[0], Outcome::Failed, "expired", end).unwrap();
+        assert_eq!(post.states(held), ["held"], "what is held waits for its release");
+        post.order(postroad_queue::release, &Which::All, end);
+        let jobs = post.claim(&ask(&node, end));
+        assert_eq!(jobs.iter().map(|job| job.purpose).collect::<Vec<_>>(), [], "it is parked first");
+        let later = end.plus(Duration::from_secs(901));
+        post.beat(&node, later).unwrap();
+        let jobs = post.claim(&ask(&node, later));
+        assert_eq!(jobs.iter().map(|job| job.purpose).collect::<Vec<_>>(), [Purpose::Expire]);
+        post.record(&jobs[0], Outcome::Failed, "expired", later).unwrap();
+        assert_eq!((post.depth(), post.blob_refs()), (Depth::default(), 0));
+    });
+}
+
+#[test]
+fn orders_of_the_administrator() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let one = post.put(NOW, vec![to("x@a.test"), to("y@b.test")]);
+        let two = post.put(NOW, vec![to("x@a.test")]);
+        let bob = post.put_with(NOW, vec![to("z@b.test")], |message| message.sender = "bob@example.test".into());
+        let held = post.order(postroad_queue::hold, &Which::Domain("a.test".into()), NOW);
+        assert_eq!((held.messages, held.recipients), (2, 2));
+        let jobs = post.claim(&ask(&node, NOW));
+        assert_eq!(jobs.iter().map(|job| job.message.id).collect::<Vec<_>>(), [one, bob]);
+        // What is being sent is never touched.
+        let cancelled = post.order(postroad_queue::cancel, &Which::All, NOW);
+        assert_eq!((cancelled.messages, cancelled.recipients, cancelled.busy), (2, 2, 2));
+        assert_eq!(post.show(two), None);
+        assert_eq!(post.states(one), ["cancelled", "claimed"]);
+        assert_eq!((post.depth().messages, post.depth().recipients, post.blob_refs()), (2, 2, 2));
+        let until = after(3600);
+        for job in &jobs {
+            post.record(job, Outcome::Deferred { until }, "later", NOW).unwrap();
+        }
+        post.block("b.test", until, 3, "no answer", NOW);
+        assert!(post.claim(&ask(&node, NOW)).is_empty());
+        let retried = post.order(postroad_queue::retry, &Which::Message(bob), NOW);
+        assert_eq!((retried.messages, retried.recipients), (1, 1));
+        let jobs = post.claim(&ask(&node, NOW));
+        assert_eq!(jobs.iter().map(|job| (job.message.id, job.probe)).collect::<Vec<_>>(), [(bob, true)]);
+        post.record(&jobs[0], Outcome::Delivered, "250 ok", NOW).unwrap();
+        assert!(post.claim(&ask(&node, NOW)).is_empty());
+        for which in [Which::Sender("alice@example.test".into()), Which::Domain("b.test".into()), Which::All] {
+            assert_eq!(post.order(postroad_queue::retry, &which, NOW).recipients, 1, "{which:?}");
+            let jobs = post.claim(&ask(&node, NOW));
+            assert_eq!(jobs.len(), 1);
+            post.record(&jobs[0], Outcome::Deferred { until }, "later", NOW).unwrap();
+        }
+        post.order(postroad_queue::hold, &Which::Sender("alice@example.test".into()), NOW);
+        assert!(post.claim(&ask(&node, until)).is_empty());
+        let released = post.order(postroad_queue::release, &Which::Message(one), until);
+        assert_eq!(released.recipients, 1);
+        post.beat(&node, until).unwrap();
+        assert_eq!(post.claim(&ask(&node, until)).len(), 1);
+    });
+}
+
+#[test]
+fn orders_go_through_many_messages_in_parts() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        for _ in 0..450 {
+            post.put(NOW, vec![to("x@a.test")]);
+        }
+        post.put(NOW, (0..9_000).map(|number| to(&format!("u{number}@b.test"))).collect());
+        post.put(NOW, vec![to("x@a.test")]);
+        let held = post.order(postroad_queue::hold, &Which::All, NOW);
+        assert_eq!((held.messages, held.recipients), (452, 9_451));
+        assert!(post.parts(postroad_queue::release, &Which::All, NOW) > 2);
+        let cancelled = post.order(postroad_queue::cancel, &Which::Domain("a.test".into()), NOW);
+        assert_eq!((cancelled.messages, cancelled.recipients), (451, 451));
+        assert_eq!((post.depth().recipients, post.blob_refs()), (9_000, 1));
+    });
+}
+
+#[test]
+fn routes_are_found_by_domain() {
+    each_store(MIGRATIONS, |test| common::routes(test));
+}
+
+/// One job at a time.
+struct Ask1<'a>(&'a Node);
+
+impl<'a> Ask1<'a> {
+    fn jobs(&self, jobs: usize) -> postroad_queue::Ask<'a> {
+        postroad_queue::Ask { jobs, ..ask(self.0, NOW) }
+    }
+}
+
+#[test]
+fn whoever_sends_is_woken() {
+    for test in [TestStore::memory(MIGRATIONS), TestStore::sqlite(MIGRATIONS)] {
+        let post = Post::new(&test);
+        let mut ear = test.store.hub().subscribe(postroad_queue::NEWS);
+        ear.mark_unchanged();
+        post.put(NOW, vec![to("x@a.test")]);
+        assert!(ear.has_changed().unwrap());
+    }
 }

@@ -16,6 +16,9 @@
 //! | `{by:name}` | nothing | `INDEXED BY name` | after a table's name: which index to go by |
 //! | `{greatest:a,b}` | `GREATEST(a, b)` | `max(a, b)` | the larger (neither may be NULL) |
 //! | `{least:a,b}` | `LEAST(a, b)` | `min(a, b)` | the smaller (neither may be NULL) |
+//! | `{free}` | `FOR UPDATE SKIP LOCKED` | nothing | at the end of a SELECT: rows that no other transaction has in hand |
+//! | `{backend}` | `pg_backend_pid()` | `0` | a number that no other open connection has |
+//! | `{numbers:$1}` | from `jsonb_array_elements` | from `json_each` | a table with the columns `a`, `b`, `c` out of a text `[[1,2,3],[4,5,6]]` |
 //!
 //! SQLite has no statistics here, and guesses that an account has ten rows of everything: where its primary key
 //! and an index both begin with the account it may take the wrong one, so hot statements name theirs.
@@ -83,7 +86,16 @@ fn fill(hole: &str, dialect: Dialect) -> Option<String> {
         ("bytes", "") => pick("BYTEA", "BLOB"),
         ("text", "") => pick("TEXT COLLATE \"C\"", "TEXT"),
         ("clustered", "") => pick("", "WITHOUT ROWID"),
+        ("free", "") => pick("FOR UPDATE SKIP LOCKED", ""),
+        ("backend", "") => pick("pg_backend_pid()", "0"),
         (_, "") => None,
+        ("numbers", list) => pick(
+            &format!(
+                "(SELECT (value->>0)::bigint AS a, (value->>1)::bigint AS b, (value->>2)::bigint AS c \
+                 FROM jsonb_array_elements({list}::text::jsonb) AS value)"
+            ),
+            &format!("(SELECT value->>0 AS a, value->>1 AS b, value->>2 AS c FROM json_each({list}))"),
+        ),
         ("by", index) => pick("", &format!("INDEXED BY {index}")),
         ("in", list) => pick(&format!("= ANY({list})"), &format!("IN rarray({list})")),
         ("ints", list) => {
@@ -125,6 +137,14 @@ mod tests {
                 "FROM (SELECT unnest($1::bigint[]) AS value) AS l",
             ),
             ("{instr:h.x,$1} > 0", "instr(h.x, ?1) > 0", "position($1 in h.x) > 0"),
+            ("SELECT a FROM t {free}", "SELECT a FROM t ", "SELECT a FROM t FOR UPDATE SKIP LOCKED"),
+            ("{backend}", "0", "pg_backend_pid()"),
+            (
+                "FROM {numbers:$1} AS n",
+                "FROM (SELECT value->>0 AS a, value->>1 AS b, value->>2 AS c FROM json_each(?1)) AS n",
+                "FROM (SELECT (value->>0)::bigint AS a, (value->>1)::bigint AS b, (value->>2)::bigint AS c \
+                 FROM jsonb_array_elements($1::text::jsonb) AS value) AS n",
+            ),
             ("{greatest:a, $1}", "max(a, ?1)", "GREATEST(a, $1)"),
             (
                 "CREATE TABLE t (a BIGINT PRIMARY KEY) {clustered}",

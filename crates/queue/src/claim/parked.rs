@@ -1,0 +1,65 @@
+//! The lane of destinations that were blocked or crowded.
+
+use std::collections::HashMap;
+
+use postroad_store::{ReadTx, Timestamp, WriteTx, params};
+
+use super::parcel::{self, KEY, Key, read_key};
+use super::{PROBE, Round, WINDOW_MAX};
+use crate::{Purpose, Result, destination};
+
+/// Jobs for destinations whose time has come, as many as are left.
+pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>) -> Result<()> {
+    let ask = round.ask;
+    for destination in destination::ready(tx, ask.now, ask.crowded, round.left().min(VISITS_MAX))? {
+        let left = round.left();
+        let want = if destination.failures > 0 { 1 } else { round.room(&destination.domain).min(left) };
+        if left == 0 || want == 0 {
+            continue;
+        }
+        let domain = destination.domain.clone();
+        let keys = behind(tx, &domain, ask.now, want.saturating_mul(round.per_job()).min(WINDOW_MAX))?;
+        let mut parcels = parcel::gather(keys, round.per_job());
+        parcels.truncate(want);
+        let some = !parcels.is_empty();
+        let known = HashMap::from([(domain.clone(), destination)]);
+        let jobs = parcel::hand_out(tx, ask.node, parcels, Purpose::Send, ask.now, &known)?;
+        let probed = jobs.iter().any(|job| job.probe);
+        round.give(jobs);
+        if !some {
+            destination::close_parking(tx, &domain)?;
+        }
+        // To the end of the row of those that wait; a probe's outcome is waited for.
+        let until = if probed { ask.now.plus(PROBE) } else { ask.now };
+        destination::wait_until(tx, &[domain.as_str()], until)?;
+    }
+    Ok(())
+}
+
+/// What is due and what is parked for a destination, in order; each index is read up to the limit.
+pub(super) fn behind(tx: &ReadTx, domain: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut keys = tx.rows(&behind_sql(), params![domain, now, limit], read_key)?;
+    keys.sort_by_key(|key| (key.due, key.message, key.number));
+    keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(keys)
+}
+
+/// `$1` the domain, `$2` the time, `$3` the limit.
+pub(crate) fn behind_sql() -> String {
+    let one = |condition: &str, name: &str| {
+        format!(
+            "SELECT * FROM (SELECT {KEY} FROM queue_recipient {{by:queue_recipient_place}}
+                WHERE domain = $1 AND {condition} ORDER BY due LIMIT $3 {{free}}) AS {name}"
+        )
+    };
+    [
+        one("state = 'waiting' AND due <= $2", "waiting"),
+        one("state = 'parked'", "parked"),
+        one("state = 'backlog'", "backlog"),
+    ]
+    .join(" UNION ALL ")
+}
+
+/// Destinations looked at in one claim.
+const VISITS_MAX: usize = 16;
