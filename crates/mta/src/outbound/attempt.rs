@@ -1,0 +1,423 @@
+//! One attempt: a job is taken to the hosts of its destination until each recipient has a verdict.
+//!
+//! 1. The next host is tried when one cannot be reached, does not want to talk, or lacks what the message needs; never
+//!    because it refused a recipient, and never when it may have taken the message already.
+//! 2. A recipient that one host has answered for is not offered to the next.
+//! 3. TLS that fails costs another connection in clear only where nothing better was asked for.
+//!
+//! Standards: RFC 5321 §4.5.4.1 and §5.1, RFC 7435 (falling back), RFC 8689 (REQUIRETLS).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postroad_dns::Dns;
+use postroad_queue::{Job, Route};
+use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
+use postroad_store::Store;
+
+use super::Settings;
+use super::connect::connect;
+use super::connection::{Connection, Peer, Sent, Unopened};
+use super::envelope;
+use super::halt::Halt;
+use super::hosts::{Host, Ourselves, Search};
+use super::pool::{self, Key, Pool};
+use super::route::{self, Protection};
+use super::settle::{Attempt, Verdict, Words};
+use super::source::Source;
+use super::tls::Tls;
+use super::words;
+
+/// What attempts share.
+pub(crate) struct Carrier {
+    pub(crate) store: Store,
+    pub(crate) dns: Arc<dyn Dns>,
+    pub(crate) tls: Tls,
+    pub(crate) pool: Pool,
+    pub(crate) settings: Settings,
+    pub(crate) ourselves: Ourselves,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(crate) attempt: Attempt,
+    /// By number of the recipient; who is not named was not come to.
+    pub(crate) verdicts: Vec<(i64, Verdict)>,
+    pub(crate) reach: Reach,
+}
+
+/// Whether the destination can be spoken with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A host was ready to take mail.
+    Reached,
+    /// None was; in words.
+    Unreachable(String),
+    /// It did not come to that.
+    Unknown,
+}
+
+/// Where the message of an attempt stands.
+struct Trip<'a> {
+    job: &'a Job,
+    halt: &'a Halt,
+    way: Way,
+    source: Source,
+    /// Indexes of the recipients that nobody has answered for.
+    pending: Vec<usize>,
+    verdicts: Vec<(i64, Verdict)>,
+    attempt: Attempt,
+    /// What the pending ones become when no further host helps.
+    last: Option<Verdict>,
+    reached: bool,
+}
+
+/// How its hosts are spoken with.
+struct Way {
+    port: u16,
+    protection: Protection,
+    route: Option<Arc<Route>>,
+    tls: Tls,
+}
+
+/// Whether a connection did all it could.
+enum Carried {
+    /// Everybody has an answer, or the next host is to be asked.
+    Enough,
+    /// It had been kept, and turned out to be gone: nothing was lost but time.
+    Stale,
+}
+
+impl Carrier {
+    /// Takes the job to its destination. It ends soon after the brake is pulled.
+    pub(crate) async fn attempt(&self, job: &Job, route: Option<Arc<Route>>, halt: &Halt, random: u64) -> Tried {
+        let way = match self.way(job, route) {
+            Ok(way) => way,
+            Err(why) => return everybody(job, Verdict::Deferred(why), Reach::Unknown),
+        };
+        let searched = tokio::select! {
+            () = halt.pulled() => return everybody(job, Verdict::NotTried, Reach::Unknown),
+            searched = self.hosts(job, &way, random) => searched,
+        };
+        let hosts = match searched {
+            Ok(hosts) => hosts,
+            Err(Verdict::Deferred(words)) => {
+                let reach = Reach::Unreachable(words.text.clone());
+                return everybody(job, Verdict::Deferred(words), reach);
+            }
+            Err(verdict) => return everybody(job, verdict, Reach::Unknown),
+        };
+        let source = match Source::open(&self.store, job.message.blob, job.via.as_deref()).await {
+            Ok(source) => source,
+            Err(error) => return everybody(job, Verdict::Deferred(unreadable(&error)), Reach::Unknown),
+        };
+        let mut trip = Trip {
+            job,
+            halt,
+            way,
+            source,
+            pending: (0..job.recipients.len()).collect(),
+            verdicts: Vec::new(),
+            attempt: Attempt::default(),
+            last: None,
+            reached: false,
+        };
+        for host in self.kept_first(hosts, &trip.way) {
+            self.visit(&host, &mut trip).await;
+            if trip.pending.is_empty() || halt.is_pulled() {
+                break;
+            }
+        }
+        trip.end()
+    }
+
+    fn way(&self, job: &Job, route: Option<Arc<Route>>) -> Result<Way, Words> {
+        let mut protection = route.as_deref().map_or(Protection::Opportunistic, route::protection);
+        if job.message.requiretls && !protection.verify() {
+            // RFC 8689 §4.2.1: a certificate that is verified, or it does not travel.
+            protection = Protection::Verified;
+        }
+        let port = route.as_deref().map_or(self.settings.port, |route| route.port);
+        let tls = match route.as_deref().and_then(|route| route.ca.as_deref()) {
+            Some(ca) => self.tls.trusting(ca).map_err(|why| Words::ours((4, 7, 5), why, "reading the route"))?,
+            None => self.tls.clone(),
+        };
+        Ok(Way { port, protection, route, tls })
+    }
+
+    async fn hosts(&self, job: &Job, way: &Way, random: u64) -> Result<Vec<Host>, Verdict> {
+        let search = Search {
+            dns: &self.dns,
+            ourselves: &self.ourselves,
+            port: way.port,
+            allow_loopback: self.settings.allow_loopback,
+            random,
+        };
+        match &way.route {
+            Some(route) => search.fixed(&route.host).await,
+            None => search.domain(&job.domain).await,
+        }
+    }
+
+    /// Among those that are liked best, a host that there is a connection to comes first.
+    fn kept_first(&self, mut hosts: Vec<Host>, way: &Way) -> Vec<Host> {
+        let best = hosts.first().map_or(0, |host| host.preference);
+        let kept = hosts
+            .iter()
+            .take_while(|host| host.preference == best)
+            .position(|host| self.pool.has(&self.key(host, way)));
+        if let Some(at) = kept {
+            hosts[..=at].rotate_right(1);
+        }
+        hosts
+    }
+
+    fn key(&self, host: &Host, way: &Way) -> Key {
+        let login = way.route.as_deref().and_then(|route| route.login.as_ref());
+        Key {
+            host: host.name.clone(),
+            port: way.port,
+            protection: way.protection,
+            user: login.map(|login| login.user.clone()),
+        }
+    }
+
+    /// Tries one host, at all of its addresses.
+    async fn visit(&self, host: &Host, trip: &mut Trip<'_>) {
+        let key = self.key(host, &trip.way);
+        while let Some(connection) = self.pool.take(&key, &host.addresses) {
+            match self.carry(connection, true, &key, trip).await {
+                Carried::Enough => return,
+                Carried::Stale => {}
+            }
+        }
+        let mut left: Vec<IpAddr> = host.addresses.clone();
+        while !left.is_empty() && !trip.halt.is_pulled() {
+            trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
+            let addresses = pool::at(&left, trip.way.port);
+            let connected = tokio::select! {
+                () = trip.halt.pulled() => return,
+                connected = connect(&addresses, &self.settings.sources, self.settings.connect_within) => connected,
+            };
+            let (socket, address) = match connected {
+                Ok(connected) => connected,
+                Err(why) => {
+                    trip.trouble(Words::ours(
+                        (4, 4, 1),
+                        format!("No connection to {}: {why}", host.name),
+                        "connecting",
+                    ));
+                    return;
+                }
+            };
+            trip.attempt.address = Some(address);
+            left.retain(|other| *other != address.ip());
+            let peer = Peer { host: host.name.clone(), address, verify: trip.way.protection.verify() };
+            match self.open(socket, peer, trip).await {
+                Ok(connection) => {
+                    self.carry(connection, false, &key, trip).await;
+                    return;
+                }
+                Err(verdict) => trip.note(verdict),
+            }
+        }
+    }
+
+    /// Begins a session; in clear when TLS fails and clear text will do.
+    async fn open(&self, socket: tokio::net::TcpStream, peer: Peer, trip: &Trip<'_>) -> Result<Connection, Verdict> {
+        let protection = trip.way.protection;
+        let settings = self.session(&trip.way, protection);
+        let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
+        let why = match opened {
+            Ok(connection) => return Ok(connection),
+            Err(Unopened::Session(failure)) => return Err(refused(&failure, trip.way.route.is_some())),
+            Err(Unopened::Handshake(why)) => why,
+        };
+        metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
+        let failed = |why: String| Verdict::Deferred(Words::ours((4, 7, 5), why, Phase::StartTls.name()));
+        if !protection.may_fall_back() || trip.halt.is_pulled() {
+            return Err(failed(why));
+        }
+        tracing::info!(host = peer.host, address = %peer.address, why, "TLS failed, so mail goes there in clear");
+        let again = connect(&[peer.address], &self.settings.sources, self.settings.connect_within).await;
+        let (socket, _) = again.map_err(|again| failed(format!("{why}; and then: {again}")))?;
+        let settings = self.session(&trip.way, Protection::None);
+        match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
+            Ok(connection) => Ok(connection),
+            Err(Unopened::Session(failure)) => Err(refused(&failure, trip.way.route.is_some())),
+            Err(Unopened::Handshake(why)) => Err(failed(why)),
+        }
+    }
+
+    fn session(&self, way: &Way, protection: Protection) -> client::Settings {
+        client::Settings {
+            tls: protection.wish(),
+            login: way.route.as_deref().and_then(route::login),
+            patience: self.settings.patience,
+            ..client::Settings::new(self.settings.hostname.clone())
+        }
+    }
+
+    /// Gives a connection what it can carry of the message, and keeps it when it is still good.
+    async fn carry(&self, mut connection: Connection, kept: bool, key: &Key, trip: &mut Trip<'_>) -> Carried {
+        if !kept {
+            trip.reached = true;
+        }
+        let (host, address) = (connection.peer.host.clone(), connection.peer.address);
+        trip.attempt = Attempt { host: Some(host), address: Some(address), tls: connection.tls() };
+        let mut wish = envelope::Wish::of(trip.job, &trip.source);
+        let mut transactions = 0;
+        while !trip.pending.is_empty() {
+            let limit = connection.capabilities().limits.rcpt_max;
+            let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
+            let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
+            let transaction = match envelope::transaction(trip.job, &chunk, wish, trip.source.size()) {
+                Ok(transaction) => transaction,
+                Err((index, words)) => {
+                    trip.answer(index, Verdict::Failed(words));
+                    continue;
+                }
+            };
+            if trip.job.message.requiretls && !(connection.peer.verify && connection.is_encrypted()) {
+                trip.note(Verdict::Failed(words::unsuited(Unsuited::RequireTls)));
+                break;
+            }
+            let report = match connection.send(transaction, &mut trip.source, trip.halt).await {
+                Sent::Report(report) => report,
+                Sent::Gone(failure) => {
+                    if kept && transactions == 0 && !trip.halt.is_pulled() {
+                        return Carried::Stale;
+                    }
+                    if let Some(failure) = failure {
+                        trip.trouble(words::failure(&failure));
+                    }
+                    return Carried::Enough;
+                }
+                Sent::Unreadable(error) => {
+                    trip.last = Some(Verdict::Deferred(unreadable(&error)));
+                    return Carried::Enough;
+                }
+                Sent::Unsuited(unsuited) => match wish.without(unsuited) {
+                    Some(less) => {
+                        wish = less;
+                        continue;
+                    }
+                    None => {
+                        trip.note(Verdict::Failed(words::unsuited(unsuited)));
+                        break;
+                    }
+                },
+            };
+            transactions += 1;
+            trip.reached = true;
+            let dsn = connection.capabilities().dsn;
+            let broken = trip.take(&chunk, report.recipients, dsn);
+            if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
+                // A host that closes what it kept open does so at the first command.
+                return Carried::Stale;
+            }
+            if !report.reusable {
+                return Carried::Enough;
+            }
+            if transactions >= TRANSACTIONS_MAX {
+                break;
+            }
+        }
+        if let Some(connection) = self.pool.put(key.clone(), connection) {
+            tokio::spawn({
+                let halt = trip.halt.clone();
+                async move { connection.quit(&halt).await }
+            });
+        }
+        Carried::Enough
+    }
+}
+
+impl Trip<'_> {
+    /// A recipient has its verdict.
+    fn answer(&mut self, index: usize, verdict: Verdict) {
+        self.pending.retain(|other| *other != index);
+        self.verdicts.push((self.job.recipients[index].number, verdict));
+    }
+
+    /// Takes a transaction's fates. True when it failed as a whole before the host could have taken anything.
+    fn take(&mut self, chunk: &[usize], fates: Vec<Fate>, dsn: bool) -> bool {
+        let mut unsent = 0;
+        for (index, fate) in chunk.iter().copied().zip(fates) {
+            match fate {
+                Fate::Accepted(said) => self.answer(index, Verdict::Relayed { words: words::said(&said), dsn }),
+                Fate::Refused(said) => self.answer(index, Verdict::Failed(words::said(&said))),
+                Fate::Deferred(said) => self.answer(index, Verdict::Deferred(words::said(&said))),
+                // Its turn comes in the next transaction.
+                Fate::Surplus(said) => self.last = Some(Verdict::Deferred(words::said(&said))),
+                Fate::Unsent(failure) => {
+                    unsent += 1;
+                    match failure.trouble {
+                        Trouble::Abandoned => self.last = Some(Verdict::NotTried),
+                        _ => self.trouble(words::failure(&failure)),
+                    }
+                }
+                Fate::Unknown(failure) => self.answer(index, Verdict::Deferred(words::failure(&failure))),
+            }
+        }
+        unsent == chunk.len()
+    }
+
+    /// Something that another host or another time may do better.
+    fn trouble(&mut self, words: Words) {
+        self.note(Verdict::Deferred(words));
+    }
+
+    /// What the pending ones become if no host does better: what may change outweighs what will not.
+    fn note(&mut self, verdict: Verdict) {
+        if matches!((&self.last, &verdict), (Some(Verdict::Deferred(_)), Verdict::Failed(_))) {
+            return;
+        }
+        self.last = Some(verdict);
+    }
+
+    fn end(mut self) -> Tried {
+        let reach = match (&self.last, self.reached) {
+            (_, true) => Reach::Reached,
+            (Some(Verdict::Deferred(words)), false) => Reach::Unreachable(words.text.clone()),
+            (_, false) => Reach::Unknown,
+        };
+        let last = match self.halt.is_pulled() {
+            true => Verdict::NotTried,
+            false => self.last.take().unwrap_or(Verdict::NotTried),
+        };
+        for index in std::mem::take(&mut self.pending) {
+            self.verdicts.push((self.job.recipients[index].number, last.clone()));
+        }
+        Tried { attempt: self.attempt, verdicts: self.verdicts, reach }
+    }
+}
+
+/// A session that did not come to carry mail. RFC 5321 §3.1: a host that greets with 5xx takes no mail; behind a route
+/// that is for its administrator to put right, and the mail waits.
+fn refused(failure: &client::Failure, routed: bool) -> Verdict {
+    let words = words::failure(failure);
+    match failure.reply() {
+        Some(reply) if reply.is_permanent() && !routed && failure.phase == Phase::Greeting => Verdict::Failed(words),
+        Some(reply) if reply.is_permanent() => Verdict::Deferred(Words { enhanced: (4, 3, 0).into(), ..words }),
+        Some(_) | None => Verdict::Deferred(words),
+    }
+}
+
+fn everybody(job: &Job, verdict: Verdict, reach: Reach) -> Tried {
+    let verdicts = job.recipients.iter().map(|due| (due.number, verdict.clone())).collect();
+    Tried { attempt: Attempt::default(), verdicts, reach }
+}
+
+fn unreadable(error: &postroad_store::Error) -> Words {
+    tracing::error!(%error, next_step = error.next_step(), "a message in the queue cannot be read; it is tried again");
+    Words::ours((4, 3, 0), "The message cannot be read from the store at the moment", "reading the message")
+}
+
+/// Transactions of one job on one connection: a host that takes few recipients at a time sees the rest later.
+const TRANSACTIONS_MAX: usize = 100;
+
+/// How long all addresses of a host together may take to accept.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(30);

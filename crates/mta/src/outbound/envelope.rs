@@ -1,0 +1,91 @@
+//! The envelope of a job, as the client session wants it, and what of it can be left out.
+
+use postroad_queue as queue;
+use postroad_queue::Job;
+use postroad_smtp::client::{Transaction, Unsuited};
+use postroad_smtp::{Address, BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret};
+
+use super::settle::Words;
+use super::source::Source;
+
+/// What a message needs of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    body: BodyType,
+    smtputf8: bool,
+    /// The header is ASCII after all, whatever the sender asked for.
+    ascii_header: bool,
+}
+
+impl Wish {
+    pub(crate) fn of(job: &Job, source: &Source) -> Wish {
+        let body = match job.message.body {
+            queue::Body::SevenBit => BodyType::SevenBit,
+            queue::Body::EightBitMime => BodyType::EightBitMime,
+            queue::Body::BinaryMime => BodyType::BinaryMime,
+        };
+        let ascii_header = !job.message.smtputf8 || source.has_ascii_header();
+        Wish { body, smtputf8: job.message.smtputf8, ascii_header }
+    }
+
+    /// The same without what the host lacks, where it can be done without.
+    pub(crate) fn without(self, lacking: Unsuited) -> Option<Wish> {
+        match lacking {
+            Unsuited::SmtpUtf8 if self.smtputf8 && self.ascii_header => Some(Wish { smtputf8: false, ..self }),
+            Unsuited::SmtpUtf8
+            | Unsuited::EightBit
+            | Unsuited::Binary
+            | Unsuited::TooLarge { .. }
+            | Unsuited::RequireTls
+            | Unsuited::NotReady
+            | Unsuited::NoRecipient
+            | Unsuited::TooManyRecipients { .. } => None,
+        }
+    }
+}
+
+/// The envelope for some of the recipients. The error names a recipient that is none.
+pub(crate) fn transaction(job: &Job, chunk: &[usize], wish: Wish, size: u64) -> Result<Transaction, (usize, Words)> {
+    let mut recipients = Vec::with_capacity(chunk.len());
+    for index in chunk {
+        let due = &job.recipients[*index];
+        let address: Address = due.address.parse().map_err(|error| {
+            (*index, Words::ours((5, 1, 3), format!("{} is no address: {error}", due.address), "writing the envelope"))
+        })?;
+        recipients.push(RcptTo {
+            path: ForwardPath::Address(address),
+            notify: notify(due.notify),
+            orcpt: due.orcpt.as_deref().and_then(orcpt),
+        });
+    }
+    let sender = match job.message.sender.as_str() {
+        "" => None,
+        text => Some(text.parse::<Address>().map_err(|error| {
+            let first = chunk.first().copied().unwrap_or(0);
+            (first, Words::ours((5, 1, 7), format!("The sender {text} is no address: {error}"), "writing the envelope"))
+        })?),
+    };
+    Ok(Transaction {
+        body: wish.body,
+        smtputf8: wish.smtputf8,
+        ret: job.message.ret.map(|ret| match ret {
+            queue::Ret::Full => Ret::Full,
+            queue::Ret::Headers => Ret::Headers,
+        }),
+        envid: job.message.envid.clone(),
+        requiretls: job.message.requiretls,
+        ..Transaction::new(sender, size, recipients)
+    })
+}
+
+/// RFC 3461 §5.2.1: what the sender did not say is not said to others.
+fn notify(notify: queue::Notify) -> Option<Notify> {
+    let queue::Notify { success, failure, delay } = notify;
+    (notify != queue::Notify::default()).then_some(Notify { success, failure, delay })
+}
+
+/// `rfc822;alice@example.org`.
+fn orcpt(text: &str) -> Option<Orcpt> {
+    let (kind, address) = text.split_once(';')?;
+    Some(Orcpt { kind: kind.to_owned(), address: address.to_owned() })
+}

@@ -1,0 +1,94 @@
+//! The node's lease: for how long the others believe that it lives, and what ends with it.
+//!
+//! The queue hands out claims to nodes that are alive. A node that cannot reach the database cannot say that it is,
+//! and after a while the others take its claims over. Before that moment every attempt here has ended.
+
+use std::time::Duration;
+
+use postroad_login::Clock;
+use postroad_queue as queue;
+use postroad_queue::Node;
+use postroad_store::{Locks, Store, Timestamp};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::halt::Brake;
+
+/// The lease is renewed so often.
+const BEAT: Duration = Duration::from_secs(20);
+/// Soon again after a beat that failed.
+const BEAT_AGAIN: Duration = Duration::from_secs(2);
+/// So long before the lease ends, attempts end: what came of them is still to be recorded.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// How long the lease is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    /// By our clock; attempts have ended before it.
+    pub(crate) until: Instant,
+    /// By everybody's; nothing is recorded after it.
+    pub(crate) ends: Timestamp,
+}
+
+/// The lease of one life of a node.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    held: watch::Sender<Held>,
+}
+
+impl Lease {
+    /// Held from `asked`, the moment before the database was asked.
+    pub(crate) fn new(asked: Instant, now: Timestamp) -> Lease {
+        Lease { held: watch::Sender::new(held(asked, now)) }
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        *self.held.borrow()
+    }
+
+    /// Whether an attempt may begin.
+    pub(crate) fn is_good(&self) -> bool {
+        Instant::now() < self.held().until
+    }
+
+    /// Renews the lease. Ends when it could not be renewed in time: then the brake has been pulled.
+    pub(crate) async fn keep(&self, store: &Store, node: &Node, clock: &Clock, brake: &Brake) {
+        let mut pause = BEAT;
+        loop {
+            let until = self.held().until;
+            if timeout_at(until, sleep(pause)).await.is_err() {
+                tracing::error!(
+                    "sending stops until the database can be written again: the lease of this node runs out"
+                );
+                brake.pull();
+                return;
+            }
+            let (asked, now, beating) = (Instant::now(), clock(), node.clone());
+            let beat = store.write(Locks::none(), move |tx| queue::beat(tx, &beating, now));
+            match timeout_at(until, beat).await {
+                Ok(Ok(_)) => {
+                    self.held.send_replace(held(asked, now));
+                    pause = BEAT;
+                }
+                Ok(Err(queue::Error::Lost)) => {
+                    tracing::error!(
+                        node = node.name(),
+                        "another server sends under this node's name; this one stops sending until it has the name \
+                         again: give each server a data folder of its own, not a copy"
+                    );
+                    brake.pull();
+                    return;
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the lease of this node was not renewed; it is tried again");
+                    pause = BEAT_AGAIN;
+                }
+                Err(_) => pause = BEAT_AGAIN,
+            }
+        }
+    }
+}
+
+fn held(asked: Instant, now: Timestamp) -> Held {
+    Held { until: asked + queue::LEASE.saturating_sub(MARGIN), ends: now.plus(queue::LEASE) }
+}

@@ -1,0 +1,113 @@
+//! The bytes of a message as they leave, in bounded pieces.
+//!
+//! What is stored is sent as it is, with two exceptions: our own Return-Path line at its top stays here (RFC 5321 §4.4:
+//! only the last server on the way writes one), and mail that one of our addresses forwards has that address in
+//! a Delivered-To line above everything else, by which loops are found.
+
+use postroad_store::{BlobId, Store};
+
+/// So much is read at once: inline messages in one look.
+const PIECE: u64 = 128 * 1024;
+/// A Return-Path that is longer is not one of ours.
+const RETURN_PATH_MAX: usize = 1024;
+
+/// A message on its way out.
+pub(crate) struct Source {
+    store: Store,
+    blob: BlobId,
+    /// Put before everything.
+    head: Vec<u8>,
+    /// Of the stored bytes, what was read when it was opened, without the line that stays here.
+    first: Vec<u8>,
+    /// Where `first` ends in the stored bytes.
+    first_end: u64,
+    stored: u64,
+    /// Where the next piece begins; `None` before the first.
+    at: Option<u64>,
+}
+
+impl Source {
+    /// Reads the first piece. `via` is the address of ours that forwarded.
+    pub(crate) async fn open(store: &Store, blob: BlobId, via: Option<&str>) -> Result<Source, postroad_store::Error> {
+        let look =
+            store.read(move |tx| Ok::<_, postroad_store::Error>((tx.blob_size(blob)?, tx.blob_read(blob, 0..PIECE)?)));
+        let (stored, mut first) = look.await?;
+        let first_end = first.len() as u64;
+        first.drain(..return_path(&first));
+        let head = via.map(|address| format!("Delivered-To: {address}\r\n").into_bytes()).unwrap_or_default();
+        Ok(Source { store: store.clone(), blob, head, first, first_end, stored, at: None })
+    }
+
+    /// The bytes that leave.
+    pub(crate) fn size(&self) -> u64 {
+        self.head.len() as u64 + self.first.len() as u64 + (self.stored - self.first_end)
+    }
+
+    /// Whether all header fields are ASCII. A header that is longer than a piece counts as not.
+    pub(crate) fn has_ascii_header(&self) -> bool {
+        let end = self.first.windows(4).position(|four| four == b"\r\n\r\n");
+        match end {
+            Some(end) => self.head.is_ascii() && self.first[..end].is_ascii(),
+            None => self.first_end == self.stored && self.head.is_ascii() && self.first.is_ascii(),
+        }
+    }
+
+    /// Back to the beginning, for the next host.
+    pub(crate) fn rewind(&mut self) {
+        self.at = None;
+    }
+
+    /// The next piece; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, postroad_store::Error> {
+        let Some(at) = self.at else {
+            self.at = Some(self.first_end);
+            let piece = [self.head.as_slice(), self.first.as_slice()].concat();
+            return Ok(Some(piece));
+        };
+        if at >= self.stored {
+            return Ok(None);
+        }
+        let (blob, range) = (self.blob, at..at + PIECE);
+        let piece = self.store.read(move |tx| tx.blob_read(blob, range)).await?;
+        if piece.is_empty() {
+            return Err(postroad_store::Error::Corrupt(format!("blob {blob} is shorter than it should be")));
+        }
+        self.at = Some(at + piece.len() as u64);
+        Ok(Some(piece))
+    }
+}
+
+/// How many bytes at the top are our Return-Path field, continuation lines included.
+fn return_path(bytes: &[u8]) -> usize {
+    const NAME: &[u8] = b"return-path:";
+    if !bytes.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+        return 0;
+    }
+    let mut end = 0;
+    while let Some(line) = bytes[end..].iter().take(RETURN_PATH_MAX).position(|byte| *byte == b'\n') {
+        end += line + 1;
+        if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
+            return end;
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_line_at_the_top_stays() {
+        for (stored, stays) in [
+            (&b"Return-Path: <a@b.test>\r\nReceived: x\r\n\r\n"[..], 25),
+            (b"return-path:\r\n <a@b.test>\r\nTo: x\r\n", 27),
+            (b"Received: x\r\nReturn-Path: <a@b.test>\r\n", 0),
+            (b"Return-Paths: x\r\n", 0),
+            (b"Return-Path: <a@b.test>", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(return_path(stored), stays, "{:?}", String::from_utf8_lossy(stored));
+        }
+    }
+}

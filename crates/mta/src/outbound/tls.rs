@@ -1,0 +1,185 @@
+//! TLS with the next host: without looking at its certificate, which is still better than clear text, or with.
+//!
+//! Which of the two, the caller decides; a certificate that does not convince never becomes one that was not asked for.
+//!
+//! Standards: RFC 3207 (STARTTLS), RFC 7435 (opportunistic security), RFC 9525 (names in certificates, through
+//! rustls), RFC 8446 and RFC 5246.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postroad_protocol::TlsFacts;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Where systems keep the certificates of the authorities that they trust, in the order of how many do.
+const SYSTEM_ROOTS: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What handshakes with next hosts need. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    any: TlsConnector,
+    /// `None`: there are no authorities to trust; the text says why.
+    verified: Result<TlsConnector, Arc<str>>,
+    /// By the authorities that a route names for itself.
+    own: Arc<Mutex<HashMap<String, TlsConnector>>>,
+}
+
+/// Authorities of routes that are remembered; each is a certificate or a few.
+const OWN_MAX: usize = 64;
+
+impl Tls {
+    /// `authorities` is a PEM file; without one the system's are trusted. Without any, only hosts that need no
+    /// verification can be reached.
+    pub(crate) fn new(authorities: Option<&Path>) -> Result<Tls, rustls::Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let any = config(&provider, Arc::new(Unverified(Arc::clone(&provider))))?;
+        let verified = roots(authorities).and_then(|roots| connector(roots, &provider)).map_err(Arc::from);
+        Ok(Tls { any: TlsConnector::from(Arc::new(any)), verified, own: Arc::default() })
+    }
+
+    /// The same, trusting these authorities (PEM) and no others.
+    pub(crate) fn trusting(&self, authorities: &str) -> Result<Tls, String> {
+        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = known.get(authorities) {
+            return Ok(Tls { verified: Ok(connector.clone()), ..self.clone() });
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let connector = parse(authorities.as_bytes(), "the route's certificate")
+            .and_then(|roots| connector(roots, &provider))
+            .map_err(|why| why.to_string())?;
+        if known.len() >= OWN_MAX {
+            known.clear();
+        }
+        known.insert(authorities.to_owned(), connector.clone());
+        Ok(Tls { verified: Ok(connector), ..self.clone() })
+    }
+
+    /// Shakes hands with `host`, a name or an address. Errors are the network's or rustls', in words.
+    pub(crate) async fn secure<S>(&self, socket: S, host: &str, verify: bool) -> io::Result<(TlsStream<S>, TlsFacts)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let connector = match (verify, &self.verified) {
+            (false, _) => &self.any,
+            (true, Ok(connector)) => connector,
+            (true, Err(why)) => return Err(io::Error::other(format!("no certificate can be verified: {why}"))),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        // Boxed: the handshake's own state is large and short-lived.
+        let stream = Box::pin(connector.connect(name, socket)).await?;
+        let facts = facts(stream.get_ref().1);
+        Ok((stream, facts))
+    }
+}
+
+fn connector(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<TlsConnector, String> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let verifier = verifier.build().map_err(|error| error.to_string())?;
+    let config = config(provider, verifier).map_err(|error| error.to_string())?;
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn config(
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig, rustls::Error> {
+    Ok(ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+/// Reads the authorities; those that rustls cannot use are passed over, as every client does.
+fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
+    let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
+    let Some(path) = file.map(Path::to_owned).or_else(system) else {
+        return Err("the system has no file of authorities; install ca-certificates or name a file".into());
+    };
+    let bytes = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    parse(&bytes, &path.display().to_string())
+}
+
+fn parse(pem: &[u8], name: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let (taken, _) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok));
+    match taken {
+        0 => Err(format!("{name} holds no certificate in PEM form")),
+        _ => Ok(roots),
+    }
+}
+
+/// What the handshake established, for the story.
+fn facts(connection: &ClientConnection) -> TlsFacts {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        // We offer no others.
+        Some(_) | None => "TLS",
+    };
+    let cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    TlsFacts {
+        version,
+        // rustls names the suites of TLS 1.3 with their version, IANA without.
+        cipher: cipher.and_then(|suite| suite.as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
+        group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
+        server_name: None,
+    }
+}
+
+/// Takes any certificate, also one that cannot be parsed (old appliances have version 1). RFC 7435 §3: against who
+/// only listens that is enough, and refusing would mean clear text. A signature by a key that anybody may have made
+/// proves nothing, so it is not looked at either.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _issuers: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _leaf: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _leaf: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
