@@ -4,6 +4,7 @@
 //! broken off at any moment goes on where it stopped and never files a message twice. What is remembered goes with
 //! the content of the message, so what was removed here does not come back until the retention has passed.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 
 use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, WriteTx, new_id, params};
@@ -73,14 +74,16 @@ pub fn with_crlf(tx: &ReadTx, account: AccountId, messages: &[MessageId]) -> Res
 /// than its quota.
 ///
 /// `Err(OverQuota | Suspended | NotFound | Limit)` has written nothing. At most [`MAX_BATCH`] messages.
-pub fn deliver_all(
+pub fn deliver_all<I: Borrow<Incoming>>(
     tx: &mut WriteTx,
     by: &By,
     account: AccountId,
     mailbox: MailboxId,
-    incoming: &[Incoming],
+    incoming: &[I],
     quota: bool,
 ) -> Result<UidSet> {
+    let incoming: Vec<&Incoming> = incoming.iter().map(I::borrow).collect();
+    let incoming = incoming.as_slice();
     if incoming.is_empty() {
         return Ok(UidSet::new());
     }
@@ -128,7 +131,7 @@ struct Place {
     first: u32,
 }
 
-fn union_of_keywords(incoming: &[Incoming]) -> Vec<Keyword> {
+fn union_of_keywords(incoming: &[&Incoming]) -> Vec<Keyword> {
     let mut seen = HashSet::new();
     let all = incoming.iter().flat_map(|one| &one.filing.keywords);
     all.filter(|keyword| seen.insert(keyword.folded())).cloned().collect()
@@ -139,7 +142,7 @@ fn claim(
     tx: &mut WriteTx,
     account: AccountId,
     mailbox: MailboxId,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
     quota: bool,
 ) -> Result<ModSeq> {
     let bytes = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
@@ -181,7 +184,7 @@ fn place(
     account: AccountId,
     mailbox: MailboxId,
     modseq: ModSeq,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
 ) -> Result<u32> {
     let sum = |count: fn(Flags) -> i64| incoming.iter().map(|one| count(one.filing.flags)).sum::<i64>();
     let size = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
@@ -209,13 +212,13 @@ fn place(
 fn join_threads(
     tx: &mut WriteTx,
     account: AccountId,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
     messages: &[MessageId],
 ) -> Result<Vec<ThreadId>> {
     let keys = |one: &Incoming| -> Vec<i64> {
         one.arrival.thread_keys.iter().take(MAX_THREAD_KEYS).map(|key| key.cast_signed()).collect()
     };
-    let mut all: Vec<i64> = incoming.iter().flat_map(&keys).collect();
+    let mut all: Vec<i64> = incoming.iter().flat_map(|one| keys(one)).collect();
     all.sort_unstable();
     all.dedup();
     let mut threads: HashMap<i64, i64> = HashMap::new();
@@ -247,7 +250,7 @@ fn insert_messages(
     tx: &mut WriteTx,
     by: &By,
     account: AccountId,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
     messages: &[MessageId],
     threads: &[ThreadId],
 ) -> Result<()> {
@@ -276,7 +279,7 @@ fn insert_entries(
     tx: &mut WriteTx,
     by: &By,
     place: &Place,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
     messages: &[MessageId],
     spelled: &Spelled,
 ) -> Result<()> {
@@ -314,7 +317,7 @@ fn remember(
     tx: &mut WriteTx,
     account: AccountId,
     mailbox: MailboxId,
-    incoming: &[Incoming],
+    incoming: &[&Incoming],
     messages: &[MessageId],
 ) -> Result<()> {
     let rows: Vec<[Param<'_>; 6]> = incoming
