@@ -14,6 +14,7 @@
 
 mod client;
 mod ledger;
+mod outgoing;
 mod readers;
 mod senders;
 mod verify;
