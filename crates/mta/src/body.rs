@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::header::{self, Author, Edits, Review};
 use crate::inbound::{Inbound, Session};
 use crate::settings::ForeignFrom;
-use crate::state::{self, Login};
+use crate::state::{self, Accepted, Login};
 use crate::{Settings, replies};
 
 /// A message under way.
@@ -104,6 +104,13 @@ impl Inbound {
         }
         check_start(&review)?;
         check_loop(&review, &self.settings)?;
+        check_return(&review, &mut session.world.recipients)?;
+        for recipient in session.world.recipients.iter().filter(|recipient| recipient.in_circles) {
+            let name = recipient.name.as_ref().map(ToString::to_string).unwrap_or_default();
+            if let Some(story) = &mut session.world.story {
+                story.note(now, "refused", format_args!("{name}: {}", replies::in_circles()));
+            }
+        }
         let edits = match &login {
             None => received_edits(role, &self.settings),
             Some(login) => {
@@ -187,6 +194,21 @@ fn check_loop(review: &Review, settings: &Settings) -> Result<(), Reply> {
     }
 }
 
+/// Marks recipients whose mail was here before and was sent on, as its Delivered-To says; when there is no other, the
+/// message is refused. A recipient whose mail stays here never is one, whatever the header says: there it ends.
+fn check_return(review: &Review, recipients: &mut [Accepted]) -> Result<(), Reply> {
+    let seen: Vec<Address> = review.delivered_to.iter().filter_map(|text| Address::parse(text).ok()).collect();
+    for recipient in recipients.iter_mut().filter(|recipient| !recipient.remote.is_empty()) {
+        recipient.in_circles = recipient.name.as_ref().is_some_and(|name| {
+            seen.iter().any(|address| address.domain() == name.domain() && address.key() == name.key())
+        });
+    }
+    match !recipients.is_empty() && recipients.iter().all(|recipient| recipient.in_circles) {
+        true => Err(replies::in_circles()),
+        false => Ok(()),
+    }
+}
+
 /// RFC 5322 §3.6: exactly one From; two of them show one reader one author and another reader another.
 fn check_authors(review: &Review) -> Result<(), Reply> {
     let why = match (review.from_fields, review.from.len()) {
@@ -251,6 +273,7 @@ fn submitted_edits(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Elsewhere;
     use postroad_store::AccountId;
 
     fn login() -> Login {
@@ -284,6 +307,35 @@ mod tests {
         let strict = Settings { foreign_from: ForeignFrom::Refuse, ..settings };
         let refused = submitted_edits(&whole, no, &login(), "abc", Timestamp(0), &strict);
         assert_eq!(refused.expect_err("not theirs").code(), 550);
+    }
+
+    #[test]
+    fn what_was_sent_on_and_comes_back_is_known() {
+        let address = |text: &str| Address::parse(text).expect("an address");
+        let elsewhere = || Elsewhere { address: "x@far.test".into(), domain: "far.test".into(), via: None };
+        let sent_on = Accepted {
+            targets: Vec::new(),
+            remote: vec![elsewhere()],
+            name: Some(address("jürgen@xn--bcher-kva.test")),
+            in_circles: false,
+        };
+        let stays = Accepted { remote: Vec::new(), ..sent_on.clone() };
+        let stranger = Accepted { name: None, ..sent_on.clone() };
+        for (field, expect) in [
+            ("Delivered-To: Jürgen@BÜCHER.test\r\n", true),
+            ("delivered-to:\r\n <ju\u{308}rgen@xn--bcher-kva.test>\r\n", true),
+            ("Delivered-To: a@far.test\r\nDelivered-To: jürgen@bücher.test\r\n", true),
+            ("Delivered-To: jurgen@bücher.test\r\n", false),
+            ("X-Delivered-To: jürgen@bücher.test\r\n", false),
+            ("Delivered-To: nonsense\r\n", false),
+        ] {
+            let review = header::review(field.as_bytes());
+            let mut recipients = [sent_on.clone(), stays.clone(), stranger.clone()];
+            check_return(&review, &mut recipients).expect("two others get it");
+            assert_eq!(recipients.map(|recipient| recipient.in_circles), [expect, false, false], "{field}");
+            let alone = check_return(&review, &mut [sent_on.clone()]).map_err(|reply| reply.to_string());
+            assert_eq!(alone.is_err_and(|text| text.starts_with("554 5.4.6")), expect, "{field}");
+        }
     }
 
     #[test]

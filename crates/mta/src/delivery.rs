@@ -5,6 +5,7 @@
 //! COMMIT whose answer was lost can be looked up instead of guessed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use postroad_mail::deliver::{self, Kept};
@@ -14,8 +15,8 @@ use postroad_queue as queue;
 use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
 
-use crate::notice::{Notice, Return};
-use crate::state::Accepted;
+use crate::notice::{self, Notice, Original};
+use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
 use crate::{FullMailbox, replies};
 
@@ -23,6 +24,8 @@ use crate::{FullMailbox, replies};
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) arrival: Arrival,
+    /// What a notice may repeat of it.
+    pub(crate) original: Original,
     pub(crate) sender: MailFrom,
     /// Whose login handed it in.
     pub(crate) login: Option<AccountId>,
@@ -48,8 +51,17 @@ pub(crate) struct Recipient {
     pub(crate) notify: queue::Notify,
     /// Indexes into the parcels.
     pub(crate) parcels: Vec<usize>,
-    /// Something of it goes elsewhere.
-    pub(crate) queued: bool,
+    /// How many addresses elsewhere it leads to.
+    pub(crate) onward: usize,
+    /// It was here before and was sent on: nothing is done with it.
+    pub(crate) in_circles: bool,
+}
+
+impl Recipient {
+    /// RFC 3461 §5.2.7: what leads to several has been expanded, and each of these is told of by itself no more.
+    pub(crate) fn is_expanded(&self) -> bool {
+        self.parcels.len() + self.onward > 1
+    }
 }
 
 /// A parcel that could not be delivered.
@@ -84,7 +96,9 @@ impl From<queue::Error> for Undone {
     fn from(error: queue::Error) -> Undone {
         match error {
             queue::Error::Store(error) => error.into(),
-            queue::Error::Recipients | queue::Error::Lost | queue::Error::Corrupt(_) => Error::Corrupt(error.to_string()).into(),
+            queue::Error::Recipients | queue::Error::Lost | queue::Error::Corrupt(_) => {
+                Error::Corrupt(error.to_string()).into()
+            }
         }
     }
 }
@@ -94,39 +108,71 @@ pub(crate) fn plan(
     recipients: &[RcptTo],
     accepted: &[Accepted],
 ) -> (Vec<Target>, Vec<queue::Recipient>, Vec<Recipient>) {
-    let (mut parcels, mut outgoing, mut planned) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut parcels, mut outgoing, mut planned) = (Vec::new(), Outbox::default(), Vec::new());
     let mut known: HashMap<(AccountId, Option<String>), usize> = HashMap::new();
-    let mut known_elsewhere: HashMap<String, usize> = HashMap::new();
     for (recipient, accepted) in recipients.iter().zip(accepted) {
-        let mut indexes = Vec::with_capacity(accepted.targets.len());
-        for target in &accepted.targets {
-            let index = *known.entry((target.account, target.detail.clone())).or_insert_with(|| {
-                parcels.push(target.clone());
-                parcels.len() - 1
-            });
-            indexes.push(index);
-        }
-        for elsewhere in &accepted.remote {
-            known_elsewhere.entry(elsewhere.address.clone()).or_insert_with(|| {
-                outgoing.push(queue::Recipient {
-                    address: elsewhere.address.clone(),
-                    domain: elsewhere.domain.clone(),
-                    notify: notify(recipient),
-                    orcpt: original(recipient, elsewhere.by_alias),
-                    via: None,
-                });
-                outgoing.len() - 1
-            });
-        }
-        planned.push(Recipient {
+        let mut plan = Recipient {
             address: recipient.path.to_string(),
             original: original(recipient, false),
             notify: notify(recipient),
-            parcels: indexes,
-            queued: !accepted.remote.is_empty(),
-        });
+            parcels: Vec::with_capacity(accepted.targets.len()),
+            onward: accepted.remote.len(),
+            in_circles: accepted.in_circles,
+        };
+        if !accepted.in_circles {
+            for target in &accepted.targets {
+                let index = *known.entry((target.account, target.detail.clone())).or_insert_with(|| {
+                    parcels.push(target.clone());
+                    parcels.len() - 1
+                });
+                plan.parcels.push(index);
+            }
+            // RFC 3461 §5.2.7.3: the success of what has been expanded is told here, and once.
+            let success = plan.notify.success && !plan.is_expanded();
+            for elsewhere in &accepted.remote {
+                outgoing.add(recipient, elsewhere, queue::Notify { success, ..plan.notify });
+            }
+        }
+        planned.push(plan);
     }
-    (parcels, outgoing, planned)
+    (parcels, outgoing.recipients, planned)
+}
+
+/// What goes elsewhere, each address once.
+#[derive(Default)]
+struct Outbox {
+    recipients: Vec<queue::Recipient>,
+    /// Indexes by local part, which only its own server may fold (RFC 5321 §2.4), and domain.
+    known: HashMap<(String, String), usize>,
+}
+
+impl Outbox {
+    fn add(&mut self, recipient: &RcptTo, elsewhere: &Elsewhere, notify: queue::Notify) {
+        let local = elsewhere.address.rsplit_once('@').map_or(elsewhere.address.as_str(), |(local, _)| local);
+        match self.known.entry((local.to_owned(), elsewhere.domain.clone())) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.recipients.len());
+                self.recipients.push(queue::Recipient {
+                    address: elsewhere.address.clone(),
+                    domain: elsewhere.domain.clone(),
+                    notify,
+                    orcpt: original(recipient, elsewhere.via.is_some()),
+                    via: elsewhere.via.clone(),
+                });
+            }
+            // Whoever asked to hear hears.
+            Entry::Occupied(entry) => {
+                let first = &mut self.recipients[*entry.get()];
+                first.notify.success |= notify.success;
+                first.notify.failure |= notify.failure;
+                first.notify.delay |= notify.delay;
+                // The sender named it as well, and may hear its name.
+                if elsewhere.via.is_none() && first.via.take().is_some() {
+                    first.orcpt = original(recipient, false);
+                }
+            }
+        }
+    }
 }
 
 /// Carries a delivery out. Answers with the receipt and with the parcels that failed while others did not.
@@ -228,12 +274,13 @@ fn write(
     if !delivery.outgoing.is_empty() {
         let id = queue::enqueue(tx, &outgoing(delivery, &kept), delivery.now)?;
         for recipient in &delivery.outgoing {
+            story.key(&recipient.address);
             story.note(delivery.now, "queued", format_args!("{} as {id}", recipient.address));
         }
     }
     kept.finish(tx)?;
     if let Some(notice) = notice {
-        send_notice(tx, &by, notice, &mut story)?;
+        notice::send(tx, &by, notice, &mut story)?;
     }
     story.write(tx)?;
     Ok(failures)
@@ -284,40 +331,50 @@ fn survivable(error: Error, full: FullMailbox) -> Result<Reply, Undone> {
     }
 }
 
-fn send_notice(tx: &mut WriteTx, by: &By, notice: &Notice, story: &mut Story) -> Result<(), Undone> {
-    let mut kept = Kept::put(tx, &notice.arrival)?;
-    match &notice.to {
-        Return::Here(target) => {
-            match file(tx, by, target, &mut kept, story) {
-                Ok(stored) => story.note(by.now, "notice", format_args!("the sender is told: {stored}")),
-                // The sender's own mailbox is full as well: the story is all that can be told.
-                Err(error) => {
-                    let reply = survivable(error, FullMailbox::TryLater)?;
-                    story.note(by.now, "notice", format_args!("the sender cannot be told: {reply}"));
-                }
-            }
-        }
-        Return::Elsewhere(recipient) => {
-            let outgoing = queue::Outgoing {
-                blob: kept.blob(),
-                size: notice.arrival.size,
-                sender: String::new(),
-                account: None,
-                envid: None,
-                ret: None,
-                body: body_of(None, &notice.arrival),
-                smtputf8: !recipient.address.is_ascii() || notice.arrival.summary.facts.eight_bit_header,
-                requiretls: false,
-                trace: Some(story.id()),
-                hold_until: None,
-                recipients: vec![recipient.clone()],
-            };
-            let id = queue::enqueue(tx, &outgoing, by.now)?;
-            story.note(by.now, "notice", format_args!("the sender is told: {} as {id}", recipient.address));
-        }
-    }
+/// Files a notice in its account; the error is why the mailbox does not take it.
+pub(crate) fn file_notice(
+    tx: &mut WriteTx,
+    by: &By,
+    target: &Target,
+    arrival: &Arrival,
+    story: &Story,
+) -> Result<Result<String, Reply>, Undone> {
+    let mut kept = Kept::put(tx, arrival)?;
+    let filed = match file(tx, by, target, &mut kept, story) {
+        Ok(stored) => Ok(stored),
+        Err(error) => Err(survivable(error, FullMailbox::TryLater)?),
+    };
     kept.finish(tx)?;
-    Ok(())
+    Ok(filed)
+}
+
+/// Puts a notice into the queue, with the null sender: nobody is told what becomes of it.
+pub(crate) fn queue_notice(
+    tx: &mut WriteTx,
+    by: &By,
+    recipients: &[queue::Recipient],
+    arrival: &Arrival,
+    story: &Story,
+) -> Result<queue::QueueId, Undone> {
+    let kept = Kept::put(tx, arrival)?;
+    let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
+    let outgoing = queue::Outgoing {
+        blob: kept.blob(),
+        size: arrival.size,
+        sender: String::new(),
+        account: None,
+        envid: None,
+        ret: None,
+        body: body_of(None, arrival),
+        smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
+        requiretls: false,
+        trace: Some(story.id()),
+        hold_until: None,
+        recipients: recipients.to_vec(),
+    };
+    let id = queue::enqueue(tx, &outgoing, by.now)?;
+    kept.finish(tx)?;
+    Ok(id)
 }
 
 fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
@@ -366,10 +423,14 @@ fn notify(recipient: &RcptTo) -> queue::Notify {
 
 /// ORCPT as given; behind an alias, what the sender wrote, so that a notice speaks of what they know
 /// (RFC 3461 §5.2.7.3).
-fn original(recipient: &RcptTo, by_alias: bool) -> Option<String> {
+fn original(recipient: &RcptTo, behind_alias: bool) -> Option<String> {
     match &recipient.orcpt {
         Some(orcpt) => Some(format!("{};{}", orcpt.kind, orcpt.address)),
-        None if by_alias => Some(format!("rfc822;{}", recipient.path)),
+        None if behind_alias => {
+            let path = recipient.path.to_string();
+            let kind = if path.is_ascii() { "rfc822" } else { "utf-8" };
+            Some(format!("{kind};{path}"))
+        }
         None => None,
     }
 }
@@ -396,24 +457,98 @@ mod tests {
 
     #[test]
     fn one_place_gets_one_copy() {
-        let elsewhere =
-            |address: &str, by_alias| Elsewhere { address: address.into(), domain: "there.test".into(), by_alias };
+        let elsewhere = |address: &str, via: Option<&str>| Elsewhere {
+            address: address.into(),
+            domain: "there.test".into(),
+            via: via.map(str::to_owned),
+        };
+        let accepted = |targets: Vec<Target>, remote: Vec<Elsewhere>| {
+            let via = remote.iter().find_map(|elsewhere| elsewhere.via.as_deref());
+            let name = via.map(|via| Address::parse(via).expect("an address"));
+            Accepted { targets, remote, name, in_circles: false }
+        };
+        let list = Some("list@x.test");
         let recipients = [rcpt("a@x.test"), rcpt("list@x.test"), rcpt("a+lists@x.test")];
-        let accepted = [
-            Accepted { targets: vec![target(1, None)], remote: vec![] },
-            Accepted {
-                targets: vec![target(1, None), target(2, None)],
-                remote: vec![elsewhere("z@there.test", true), elsewhere("z@there.test", true)],
-            },
-            Accepted { targets: vec![target(1, Some("lists"))], remote: vec![] },
+        let leads = [
+            accepted(vec![target(1, None)], vec![]),
+            accepted(
+                vec![target(1, None), target(2, None)],
+                vec![elsewhere("z@there.test", list), elsewhere("z@There.TEST", list)],
+            ),
+            accepted(vec![target(1, Some("lists"))], vec![]),
         ];
-        let (parcels, outgoing, planned) = plan(&recipients, &accepted);
+        let (parcels, outgoing, planned) = plan(&recipients, &leads);
         assert_eq!(parcels.len(), 3, "one for each account and detail");
         assert_eq!(outgoing.len(), 1);
         assert_eq!(outgoing[0].orcpt.as_deref(), Some("rfc822;list@x.test"));
+        assert_eq!(outgoing[0].via.as_deref(), list);
         let indexes: Vec<_> = planned.iter().map(|recipient| recipient.parcels.clone()).collect();
         assert_eq!(indexes, [vec![0], vec![0, 1], vec![2]]);
-        assert_eq!(planned.iter().map(|recipient| recipient.queued).collect::<Vec<_>>(), [false, true, false]);
+        assert_eq!(planned.iter().map(Recipient::is_expanded).collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    /// RFC 3461 §5.2.7: (RCPT, where it leads) -> what is queued.
+    #[test]
+    fn wishes_to_be_told_go_on_with_what_one_address_leads_to() {
+        let asking = |text: &str, notify: &str| {
+            let parameters = if notify.is_empty() { String::new() } else { format!(" NOTIFY={notify}") };
+            let text = format!(" TO:<{text}>{parameters} ORCPT=rfc822;o@x.test");
+            postroad_smtp::parse_rcpt(&text, postroad_smtp::Role::Relay, false).expect("a recipient")
+        };
+        let leading = |remote: &[(&str, Option<&str>)], locals: i64, in_circles| Accepted {
+            targets: (0..locals).map(|account| target(account, None)).collect(),
+            remote: remote
+                .iter()
+                .map(|(address, via)| Elsewhere {
+                    address: (*address).to_owned(),
+                    domain: "far.test".into(),
+                    via: via.map(str::to_owned),
+                })
+                .collect(),
+            name: None,
+            in_circles,
+        };
+        let (alias, other) = (Some("alias@x.test"), Some("other@x.test"));
+        let (a, b) = ("a@far.test", "b@far.test");
+        let cases: &[(&[(RcptTo, Accepted)], &[&str])] = &[
+            (
+                &[(asking("alias@x.test", "SUCCESS,DELAY"), leading(&[(a, alias)], 0, false))],
+                &["a@far.test sd alias@x.test"],
+            ),
+            (&[(asking("alias@x.test", "NEVER"), leading(&[(a, alias)], 0, false))], &["a@far.test - alias@x.test"]),
+            (
+                &[(asking("alias@x.test", "SUCCESS,FAILURE"), leading(&[(a, alias), (b, alias)], 0, false))],
+                &["a@far.test f alias@x.test", "b@far.test f alias@x.test"],
+            ),
+            (&[(asking("alias@x.test", "SUCCESS"), leading(&[(a, alias)], 1, false))], &["a@far.test - alias@x.test"]),
+            (
+                &[
+                    (asking("alias@x.test", "SUCCESS"), leading(&[(a, alias)], 0, false)),
+                    (asking("a@far.test", "FAILURE"), leading(&[("a@FAR.test", None)], 0, false)),
+                    (asking("A@far.test", "NEVER"), leading(&[("A@far.test", None)], 0, false)),
+                    (asking("other@x.test", "DELAY"), leading(&[(a, other)], 0, false)),
+                ],
+                &["a@far.test sfd direct", "A@far.test - direct"],
+            ),
+            (&[(asking("alias@x.test", ""), leading(&[(a, alias)], 1, true))], &[]),
+        ];
+        for (recipients, expect) in cases {
+            let (rcpts, accepted): (Vec<_>, Vec<_>) = recipients.iter().cloned().unzip();
+            let (_, outgoing, _) = plan(&rcpts, &accepted);
+            let lines: Vec<String> = outgoing
+                .iter()
+                .map(|queued| {
+                    let bit = |on, letter| if on { letter } else { "" };
+                    let notify = queued.notify;
+                    let wishes =
+                        format!("{}{}{}", bit(notify.success, "s"), bit(notify.failure, "f"), bit(notify.delay, "d"));
+                    let wishes = if wishes.is_empty() { "-" } else { &wishes };
+                    assert_eq!(queued.orcpt.as_deref(), Some("rfc822;o@x.test"));
+                    format!("{} {wishes} {}", queued.address, queued.via.as_deref().unwrap_or("direct"))
+                })
+                .collect();
+            assert_eq!(&lines, expect);
+        }
     }
 
     /// A mailbox was full at the first attempt, and the sender was written a notice; now it has room again.
@@ -444,6 +579,7 @@ mod tests {
         intake.feed(b"From: a@far.test\r\n\r\nhi\r\n").expect("it is taken");
         let delivery = Delivery {
             arrival: intake.finish(Vec::new()).expect("it is stored"),
+            original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),
             login: None,
             now: Timestamp(1),

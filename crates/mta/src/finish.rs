@@ -10,7 +10,7 @@ use postroad_store::Receipt;
 use crate::body::Body;
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
 use crate::inbound::{Inbound, Session, role_name};
-use crate::notice::{self, Report};
+use crate::notice::{self, Fate, Original, Report, Told, Why, Words};
 use crate::replies;
 use crate::state::login;
 
@@ -39,6 +39,7 @@ impl Inbound {
                 self.settings.full_mailbox,
             ));
         };
+        let original = Original::header(intake.header());
         // The way to another thread and back costs more than most messages do there.
         let finished = match intake.is_small() {
             true => intake.finish(prefix),
@@ -48,7 +49,7 @@ impl Inbound {
         };
         let arrival = finished.map_err(|error| self.failed(&error, "storing a message"))?;
         let size = arrival.size;
-        let delivery = self.plan(session, arrival)?;
+        let delivery = self.plan(session, arrival, original)?;
         let result = self.deliver(role, Arc::clone(&delivery)).await;
         drop(place);
         Ok(match result {
@@ -72,7 +73,7 @@ impl Inbound {
         })
     }
 
-    fn plan(&self, session: &mut Session, arrival: Arrival) -> Result<Arc<Delivery>, Reply> {
+    fn plan(&self, session: &mut Session, arrival: Arrival, original: Original) -> Result<Arc<Delivery>, Reply> {
         let (parcels, outgoing, recipients) = delivery::plan(session.recipients(), &session.world.recipients);
         let (Some(sender), Some(mut story)) = (session.sender().cloned(), session.world.story.clone()) else {
             return Err(Reply::new(503, (5, 5, 1), "MAIL first"));
@@ -86,6 +87,7 @@ impl Inbound {
         session.world.story = Some(story.clone());
         Ok(Arc::new(Delivery {
             arrival,
+            original,
             sender,
             login: login(session).map(|login| login.account),
             now,
@@ -101,9 +103,20 @@ impl Inbound {
         let notice = |failures: Vec<Failure>| {
             let delivery = Arc::clone(&delivery);
             async move {
-                let stranger = role == Role::Relay && delivery.login.is_none();
-                let report = Report { stranger, ..report(role, &delivery.recipients, &failures) };
-                notice::prepare(&self.store, &self.settings.hostname, &delivery, report).await
+                let report = Report {
+                    hostname: self.settings.hostname.clone(),
+                    sender: delivery.sender.path.clone(),
+                    envid: delivery.sender.envid.clone(),
+                    arrived: delivery.now,
+                    now: delivery.now,
+                    trace: Some(delivery.story.id()),
+                    serial: None,
+                    stranger: role == Role::Relay && delivery.login.is_none(),
+                    utf8: delivery.sender.smtputf8,
+                    original: delivery.original.clone(),
+                    told: told(role, &delivery.recipients, &failures),
+                };
+                notice::prepare(&self.store, report).await
             }
         };
         delivery::carry_out(&self.store, Arc::clone(&delivery), notice).await
@@ -118,7 +131,7 @@ impl Inbound {
                     .recipients
                     .iter()
                     .map(|recipient| match failed(recipient, failures) {
-                        Some(reply) => reply.clone(),
+                        Some(reply) => reply,
                         None => replies::delivered_to(receipt, id, &recipient.address),
                     })
                     .collect(),
@@ -151,31 +164,39 @@ impl Inbound {
 }
 
 /// Why a recipient got nothing at all; `None` when some of what it leads to was reached.
-fn failed<'a>(recipient: &Recipient, failures: &'a [Failure]) -> Option<&'a Reply> {
-    if recipient.queued {
+fn failed(recipient: &Recipient, failures: &[Failure]) -> Option<Reply> {
+    if recipient.in_circles {
+        return Some(replies::in_circles());
+    }
+    if recipient.onward > 0 {
         return None;
     }
     let of = |parcel: &usize| failures.iter().find(|failure| failure.parcel == *parcel);
     let all = recipient.parcels.iter().all(|parcel| of(parcel).is_some());
-    if all { recipient.parcels.iter().find_map(of).map(|failure| &failure.reply) } else { None }
+    if all { recipient.parcels.iter().find_map(of).map(|failure| failure.reply.clone()) } else { None }
 }
 
 /// What the replies do not tell: SMTP has one reply for all, LMTP one for each recipient, which is positive when
 /// some of its group was reached. Success is told to who asked for it; the queue tells that of what goes on.
-fn report<'a>(role: Role, recipients: &'a [Recipient], failures: &[Failure]) -> Report<'a> {
-    let mut report = Report::default();
+fn told(role: Role, recipients: &[Recipient], failures: &[Failure]) -> Vec<Told> {
+    let mut all = Vec::new();
     for recipient in recipients {
         let failure = failures.iter().find(|failure| recipient.parcels.contains(&failure.parcel));
-        let told = role == Role::Lmtp && failed(recipient, failures).is_some();
-        match failure {
-            Some(failure) if recipient.notify.failure && !told => {
-                report.failed.push((recipient, failure.reply.clone()));
+        let circles = recipient.in_circles.then(replies::in_circles);
+        let reply = circles.as_ref().or(failure.map(|failure| &failure.reply));
+        let heard = role == Role::Lmtp && failed(recipient, failures).is_some();
+        let fate = match reply {
+            Some(reply) if recipient.notify.failure && !heard => {
+                Fate::Failed(Why { words: Words::replied(reply, "end of data"), host: None, at: None })
             }
-            None if recipient.notify.success && !recipient.parcels.is_empty() => report.delivered.push(recipient),
-            Some(_) | None => {}
-        }
+            // RFC 3461 §5.2.7.3: what became several has been expanded; they are not told of one by one.
+            None if recipient.notify.success && recipient.is_expanded() => Fate::Expanded,
+            None if recipient.notify.success && !recipient.parcels.is_empty() => Fate::Delivered(None),
+            Some(_) | None => continue,
+        };
+        all.push(Told { address: recipient.address.clone(), original: recipient.original.clone(), fate });
     }
-    report
+    all
 }
 
 /// Nothing was stored for anybody. In SMTP a transient reply wins: whoever fails for good hears it at the
@@ -193,7 +214,7 @@ fn nobody_reached(role: Role, recipients: &[Recipient], failures: &[Failure]) ->
     match role {
         Role::Relay | Role::Submission => Verdict::Refuse(worst()),
         Role::Lmtp => Verdict::PerRecipient(
-            recipients.iter().map(|recipient| failed(recipient, failures).cloned().unwrap_or_else(worst)).collect(),
+            recipients.iter().map(|recipient| failed(recipient, failures).unwrap_or_else(worst)).collect(),
         ),
     }
 }
@@ -204,7 +225,14 @@ mod tests {
 
     fn recipient(parcels: &[usize], queued: bool) -> Recipient {
         let notify = postroad_queue::Notify::default();
-        Recipient { address: format!("{parcels:?}"), original: None, notify, parcels: parcels.to_vec(), queued }
+        Recipient {
+            address: format!("{parcels:?}"),
+            original: None,
+            notify,
+            parcels: parcels.to_vec(),
+            onward: usize::from(queued),
+            in_circles: false,
+        }
     }
 
     fn failure(parcel: usize, code: u16) -> Failure {
@@ -216,18 +244,33 @@ mod tests {
         let recipients = [recipient(&[0], false), recipient(&[1, 2], false), recipient(&[3], true)];
         let failures = [failure(0, 452), failure(1, 452), failure(3, 452)];
         let told = |role, recipients: &[Recipient]| -> Vec<String> {
-            let report = report(role, recipients, &failures);
-            let failed = report.failed.iter().map(|(recipient, _)| format!("failed {}", recipient.address));
-            failed.chain(report.delivered.iter().map(|recipient| format!("reached {}", recipient.address))).collect()
+            let words = |told: Told| {
+                let fate = match told.fate {
+                    Fate::Failed(why) => format!("failed {}", why.words.enhanced),
+                    other => format!("{other:?}"),
+                };
+                format!("{fate} {}", told.address)
+            };
+            super::told(role, recipients, &failures).into_iter().map(words).collect()
         };
-        assert_eq!(told(Role::Relay, &recipients), ["failed [0]", "failed [1, 2]", "failed [3]"]);
-        assert_eq!(told(Role::Lmtp, &recipients), ["failed [1, 2]", "failed [3]"]);
+        assert_eq!(told(Role::Relay, &recipients), ["failed 4.2.2 [0]", "failed 4.2.2 [1, 2]", "failed 4.2.2 [3]"]);
+        assert_eq!(told(Role::Lmtp, &recipients), ["failed 4.2.2 [1, 2]", "failed 4.2.2 [3]"]);
         let all = postroad_queue::Notify { success: true, failure: true, delay: true };
         let asking = [Recipient { notify: all, ..recipient(&[2], false) }, recipient(&[2], false)];
-        assert_eq!(told(Role::Relay, &asking), ["reached [2]"]);
+        assert_eq!(told(Role::Relay, &asking), ["Delivered(None) [2]"]);
+        let expanded = [
+            Recipient { notify: all, onward: 2, ..recipient(&[], false) },
+            Recipient { notify: all, onward: 1, ..recipient(&[2], false) },
+            Recipient { notify: all, onward: 1, ..recipient(&[], false) },
+        ];
+        assert_eq!(told(Role::Relay, &expanded), ["Expanded []", "Expanded [2]"], "of the third the queue tells");
+        let circles = [Recipient { in_circles: true, ..recipient(&[], false) }, recipient(&[2], false)];
+        assert_eq!(told(Role::Relay, &circles), ["failed 5.4.6 []"]);
+        assert!(told(Role::Lmtp, &circles).is_empty(), "it is in the replies");
+        assert_eq!(failed(&circles[0], &[]).map(|reply| reply.code()), Some(554));
         let never = [Recipient { notify: postroad_queue::Notify::NEVER, ..recipient(&[0], false) }];
         assert!(told(Role::Relay, &never).is_empty());
-        assert_eq!(failed(&recipients[0], &failures).map(Reply::code), Some(452));
+        assert_eq!(failed(&recipients[0], &failures).map(|reply| reply.code()), Some(452));
         assert!(failed(&recipients[1], &failures).is_none() && failed(&recipients[2], &failures).is_none());
     }
 

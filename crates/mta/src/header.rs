@@ -24,6 +24,8 @@ pub(crate) struct Review {
     pub(crate) has_message_id: bool,
     /// The Message-ID without its angle brackets.
     pub(crate) message_id: Option<String>,
+    /// The addresses in Delivered-To: who sent it on to somebody else on its way, newest first.
+    pub(crate) delivered_to: Vec<String>,
     /// The first line begins with white space: put behind ours, it would go on with our last field.
     pub(crate) continues: bool,
 }
@@ -70,6 +72,9 @@ pub(crate) fn review(block: &[u8]) -> Review {
             add_authors(&mut review.sender, &field);
         } else if field.is("Resent-From") && review.resent_from.is_empty() {
             add_authors(&mut review.resent_from, &field);
+        } else if field.is("Delivered-To") && review.delivered_to.len() < MAX_DELIVERED_TO {
+            let value = postroad_message::header::text(field.value);
+            review.delivered_to.push(value.trim_start_matches('<').trim_end_matches('>').to_owned());
         } else if field.is("Date") {
             review.has_date = true;
         } else if field.is("Message-ID") && review.message_id.is_none() {
@@ -133,6 +138,9 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
 
 /// Addresses looked at in one field; a From with more is nobody's own.
 pub(crate) const MAX_AUTHORS: usize = 50;
+
+/// Delivered-To fields that are looked at. A message that passed so many servers is stopped by its Received fields.
+const MAX_DELIVERED_TO: usize = 100;
 
 #[cfg(test)]
 mod tests {

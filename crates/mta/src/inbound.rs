@@ -238,7 +238,7 @@ fn lead(tx: &ReadTx, path: &ForwardPath, size: u64) -> postroad_mail::Result<(Re
         },
     };
     let has_room = match &resolution {
-        Resolution::Found { accounts, remote } if accounts.len() == 1 && remote.is_empty() => {
+        Resolution::Found { accounts, remote, .. } if accounts.len() == 1 && remote.is_empty() => {
             match deliver::would_take(tx, accounts[0].account, size) {
                 Err(postroad_mail::Error::OverQuota) => false,
                 other => other.map(|()| true)?,

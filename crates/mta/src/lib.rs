@@ -17,6 +17,7 @@ mod finish;
 mod header;
 mod inbound;
 mod notice;
+pub mod outbound;
 pub mod policy;
 mod replies;
 mod settings;

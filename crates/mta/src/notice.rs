@@ -1,42 +1,151 @@
-//! Notices to the sender (RFC 3464): about recipients that failed after the message was accepted for others (a
-//! mailbox that filled up between RCPT and the end of data, a group's member), and about success to who asked
-//! for it (RFC 3461 §4.1).
+//! Notices to the sender (RFC 3464): one builder for what fails or succeeds while a message comes in and for what
+//! becomes of it in the queue.
 //!
-//! A notice names recipients as the sender wrote them, never whom an alias leads to, and repeats nothing of
-//! the message: with a forged sender it would carry somebody's words to a stranger.
+//! [`Report`] is what is told, as plain data; [`prepare`] finds the sender, writes the notice and puts it safely on
+//! disk; [`send`] is the part of it that happens in the caller's transaction: into the sender's INBOX, or into the
+//! queue with the null sender.
+//!
+//! A notice names recipients as the sender wrote them, never whom an alias leads to. To somebody who never logged in
+//! it repeats the header only: with a forged sender, more would carry somebody's words to a stranger. There is no
+//! notice to the null sender, so none about a notice (RFC 5321 §4.5.5, RFC 3464 §2).
+//!
+//! Standards: RFC 3461 §6, RFC 3464, RFC 6522, RFC 6533, RFC 3834 §5.
+
+mod original;
+mod status;
+mod words;
 
 use postroad_mail::resolve::{self, Target};
-use postroad_mail::{Address, Arrival, Error, Intake, Resolution};
+use postroad_mail::{Address, Arrival, By, Error, Intake, Resolution};
 use postroad_message::Limits;
 use postroad_message::build::Builder;
 use postroad_message::date::DateTime;
 use postroad_queue as queue;
-use postroad_smtp::{Host, Reply};
-use postroad_store::{AccountId, ReadTx, Store};
+use postroad_smtp::{Enhanced, Host, Reply};
+use postroad_store::{AccountId, ReadTx, Store, Timestamp, TraceId, WriteTx};
 
-use crate::delivery::{Delivery, Recipient};
+use crate::delivery;
+use crate::story::Story;
+
+pub(crate) use original::{MAX_HEADER, MAX_WHOLE, Original};
+
+/// What a notice tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    /// Our name.
+    pub(crate) hostname: String,
+    /// MAIL FROM of the message; `None` for the null sender.
+    pub(crate) sender: Option<postroad_smtp::Address>,
+    /// ENVID, decoded.
+    pub(crate) envid: Option<String>,
+    /// When the message came in.
+    pub(crate) arrived: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) trace: Option<TraceId>,
+    /// Tells the notices of one story from each other; none for the first.
+    pub(crate) serial: Option<i64>,
+    /// Nobody logged in, and anybody may have written the sender's name.
+    pub(crate) stranger: bool,
+    /// The message was sent with SMTPUTF8: its sender reads UTF-8 (RFC 6533).
+    pub(crate) utf8: bool,
+    /// What is repeated of it.
+    pub(crate) original: Original,
+    pub(crate) told: Vec<Told>,
+}
+
+/// What is told of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// As the sender wrote it.
+    pub(crate) address: String,
+    /// ORCPT, `kind;address`.
+    pub(crate) original: Option<String>,
+    pub(crate) fate: Fate,
+}
+
+/// What became of one recipient's mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Refused for good.
+    Failed(Why),
+    /// Tried for as long as mail is tried; why it failed last.
+    Expired(Why),
+    /// Not yet; it is tried until then.
+    Delayed { why: Why, until: Timestamp },
+    /// In a mailbox, here or (by LMTP) at the next host.
+    Delivered(Option<Why>),
+    /// At the next host, which does not report.
+    Relayed(Why),
+    /// At all whom the address leads to, or on the way to them (RFC 3461 §5.2.7.3).
+    Expanded,
+}
+
+/// What was said last, by whom, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Why {
+    pub(crate) words: Words,
+    /// The host that said it or could not be reached; `None` for what this server found itself.
+    pub(crate) host: Option<String>,
+    /// When it was tried.
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// What was said: the other side's words, or ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// The reply's code; `None` for what no host said (DNS, connections, time-outs).
+    pub(crate) code: Option<u16>,
+    /// RFC 3463.
+    pub(crate) enhanced: Enhanced,
+    /// The text without codes; lines separated by LF.
+    pub(crate) text: String,
+    /// What it answered: `RCPT TO`, `end of data`; or what was being done.
+    pub(crate) after: &'static str,
+}
+
+impl Words {
+    /// What a host said.
+    pub(crate) fn said(code: u16, enhanced: Option<Enhanced>, text: impl Into<String>, after: &'static str) -> Words {
+        let class = u8::try_from(code / 100).unwrap_or(5);
+        let enhanced = enhanced.filter(|enhanced| enhanced.0 == class).unwrap_or(Enhanced(class, 0, 0));
+        Words { code: Some(code), enhanced, text: text.into(), after }
+    }
+
+    /// What a host replied.
+    pub(crate) fn replied(reply: &Reply, after: &'static str) -> Words {
+        Words::said(reply.code(), reply.enhanced(), reply.lines().join("\n"), after)
+    }
+
+    /// What we found ourselves.
+    pub(crate) fn ours(enhanced: impl Into<Enhanced>, text: impl Into<String>, after: &'static str) -> Words {
+        Words { code: None, enhanced: enhanced.into(), text: text.into(), after }
+    }
+
+    /// In one line, as it was said: `550 5.1.1 No such user`.
+    pub(crate) fn line(&self) -> String {
+        let text: Vec<&str> = self.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let text = text.join(" ");
+        match self.code {
+            // A host that gave no enhanced code did not say one.
+            Some(code) if self.enhanced.1 == 0 && self.enhanced.2 == 0 => format!("{code} {text}"),
+            Some(code) => format!("{code} {} {text}", self.enhanced),
+            None => text,
+        }
+    }
+}
 
 /// A notice that is safe on disk, and where it goes.
 #[derive(Debug)]
 pub(crate) struct Notice {
-    pub(crate) arrival: Arrival,
-    pub(crate) to: Return,
+    arrival: Arrival,
+    to: Return,
 }
 
 /// Where the sender is.
 #[derive(Debug, Clone)]
-pub(crate) enum Return {
+enum Return {
     Here(Target),
-    Elsewhere(queue::Recipient),
-}
-
-/// What a notice tells.
-#[derive(Debug, Default)]
-pub(crate) struct Report<'a> {
-    pub(crate) failed: Vec<(&'a Recipient, Reply)>,
-    pub(crate) delivered: Vec<&'a Recipient>,
-    /// Nobody logged in, and anybody may have written the sender's name.
-    pub(crate) stranger: bool,
+    Elsewhere(Vec<queue::Recipient>),
 }
 
 impl Notice {
@@ -51,35 +160,45 @@ impl Notice {
 
 /// Writes the notice; `None` when there is nothing to tell, or nobody to tell it: the null sender (RFC 5321
 /// §4.5.5), or one that does not exist.
-pub(crate) async fn prepare(
-    store: &Store,
-    hostname: &str,
-    delivery: &Delivery,
-    mut report: Report<'_>,
-) -> Result<Option<Notice>, Error> {
-    let Some(sender) = delivery.sender.path.clone() else { return Ok(None) };
-    if report.failed.is_empty() && report.delivered.is_empty() {
+pub(crate) async fn prepare(store: &Store, mut report: Report) -> Result<Option<Notice>, Error> {
+    let Some(sender) = report.sender.clone() else { return Ok(None) };
+    if report.told.is_empty() {
         return Ok(None);
     }
-    let name = sender.to_string();
     let Some(to) = store.read(move |tx| way_back(tx, &sender)).await? else { return Ok(None) };
     // Whoever forges a sender could have us write to anybody, in words of their choice (ENVID, ORCPT), as often as
     // they like. A failure has to be told all the same.
     if report.stranger && matches!(to, Return::Elsewhere(_)) {
-        report.delivered.clear();
-        if report.failed.is_empty() {
+        report.told.retain(|told| matches!(told.fate, Fate::Failed(_) | Fate::Expired(_)));
+        if report.told.is_empty() {
             return Ok(None);
         }
     }
-    let text = write(hostname, delivery, &report, &name);
     let upload = store.upload();
     let made = tokio::task::spawn_blocking(move || {
         let mut intake = Intake::new(upload, Limits::default());
-        intake.feed(&text)?;
+        intake.feed(&write(&report))?;
         intake.finish(b"Return-Path: <>\r\n".to_vec())
     });
     let arrival = made.await.map_err(|_| Error::Corrupt("writing a notice panicked".to_owned()))??;
     Ok(Some(Notice { arrival, to }))
+}
+
+/// Puts the notice where it goes, and into the story. What concerns the sender's mailbox alone is survived: the
+/// story is all that can be told then.
+pub(crate) fn send(tx: &mut WriteTx, by: &By, notice: &Notice, story: &mut Story) -> Result<(), delivery::Undone> {
+    match &notice.to {
+        Return::Here(target) => match delivery::file_notice(tx, by, target, &notice.arrival, story)? {
+            Ok(stored) => story.note(by.now, "notice", format_args!("the sender is told: {stored}")),
+            Err(reply) => story.note(by.now, "notice", format_args!("the sender cannot be told: {reply}")),
+        },
+        Return::Elsewhere(recipients) => {
+            let id = delivery::queue_notice(tx, by, recipients, &notice.arrival, story)?;
+            let names: Vec<&str> = recipients.iter().map(|recipient| recipient.address.as_str()).collect();
+            story.note(by.now, "notice", format_args!("the sender is told: {} as {id}", names.join(", ")));
+        }
+    }
+    Ok(())
 }
 
 fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Return>, Error> {
@@ -88,90 +207,72 @@ fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Retur
         Ok(address) => resolve::resolve(tx, &address)?,
         Err(_) => Resolution::NotOurs,
     };
+    let elsewhere = |address: String, domain: String, via: Option<String>| queue::Recipient {
+        address,
+        domain,
+        notify: queue::Notify::NEVER,
+        orcpt: None,
+        via,
+    };
     Ok(match resolution {
-        Resolution::Found { accounts, .. } => accounts.into_iter().next().map(Return::Here),
-        Resolution::NotOurs => sender.domain_ascii().map(|domain| {
-            Return::Elsewhere(queue::Recipient {
-                address: sender.to_string(),
-                domain,
-                notify: queue::Notify::NEVER,
-                orcpt: None,
-                via: None,
-            })
-        }),
+        Resolution::Found { accounts, remote, name } => {
+            let away = remote.iter().take(MAX_ELSEWHERE).map(|address| {
+                elsewhere(address.to_string(), address.domain().as_str().to_owned(), Some(name.to_string()))
+            });
+            match accounts.into_iter().next() {
+                Some(target) => Some(Return::Here(target)),
+                None => Some(Return::Elsewhere(away.collect())),
+            }
+        }
+        Resolution::NotOurs => {
+            sender.domain_ascii().map(|domain| Return::Elsewhere(vec![elsewhere(sender.to_string(), domain, None)]))
+        }
         Resolution::Unknown | Resolution::Suspended | Resolution::Endless => None,
     })
 }
 
-/// RFC 3464 §2: a report with a part for people and a part for programs.
-fn write(hostname: &str, delivery: &Delivery, report: &Report<'_>, sender: &str) -> Vec<u8> {
-    let id = delivery.story.id();
-    let date = DateTime::utc(delivery.now.0).format();
-    let (words, subject) = words(report);
-    let words = format!("{words}The message's trace id is {id}.\n");
-    Builder::message()
-        .addresses("From", &[(Some("Mail Delivery System"), &format!("postmaster@{hostname}"))])
-        .addresses("To", &[(None, sender)])
-        .field("Subject", subject)
-        .field("Date", &date)
-        .raw("Message-ID", &format!("<notice.{id}@{hostname}>"))
-        // RFC 3834 §5; X-Auto-Response-Suppress keeps Exchange from answering.
-        .field("Auto-Submitted", "auto-replied")
-        .field("X-Auto-Response-Suppress", "All")
-        .multipart(
-            "multipart/report; report-type=delivery-status",
-            vec![
-                Builder::part().text("plain", &words),
-                Builder::part().body("message/delivery-status", status(hostname, delivery, report, &date).as_bytes()),
-            ],
-        )
-        .build()
+/// RFC 3464 §2: a report with a part for people, a part for programs, and what is repeated of the message.
+pub(crate) fn write(report: &Report) -> Vec<u8> {
+    let sender = report.sender.as_ref().map(ToString::to_string).unwrap_or_default();
+    let utf8 = report.utf8 || !sender.is_ascii();
+    let trace = report.trace.map(|id| id.to_string()).unwrap_or_default();
+    let serial = report.serial.map(|number| format!(".{number:x}")).unwrap_or_default();
+    let kind = if utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
+    let mut parts = vec![
+        Builder::part().text("plain", &words::text(report)),
+        Builder::part().body(kind, status::fields(report, utf8).as_bytes()),
+    ];
+    let eight_bit = !words_are_ascii(&parts);
+    parts.extend(report.original.part(may_be_whole(report)));
+    let eight_bit = eight_bit || !report.original.is_ascii();
+    let mut builder = Builder::message()
+        .addresses("From", &[(Some("Mail Delivery System"), &format!("postmaster@{}", report.hostname))])
+        .addresses("To", &[(None, &sender)])
+        .field("Subject", &words::subject(report))
+        .field("Date", &DateTime::utc(report.now.0).format())
+        .raw("Message-ID", &format!("<notice.{trace}{serial}@{}>", report.hostname));
+    // The notice stands beside what it is about.
+    if let Some(id) = report.original.message_id() {
+        builder = builder.raw("In-Reply-To", &id).raw("References", &id);
+    }
+    // RFC 3834 §5; X-Auto-Response-Suppress keeps Exchange from answering.
+    builder = builder.field("Auto-Submitted", "auto-replied").field("X-Auto-Response-Suppress", "All");
+    // RFC 2045 §6.4: a multipart is at least what its parts are.
+    if eight_bit {
+        builder = builder.raw("Content-Transfer-Encoding", "8bit");
+    }
+    builder.multipart("multipart/report; report-type=delivery-status", parts).build()
 }
 
-/// The part for people, and the subject.
-fn words(report: &Report<'_>) -> (String, &'static str) {
-    let mut words = String::new();
-    if !report.failed.is_empty() {
-        words.push_str("Your message was accepted, but it could not be delivered to:\n\n");
-        for (recipient, reply) in &report.failed {
-            words.push_str(&format!("  {}\n    {}\n", recipient.address, reply.lines().join(" ")));
-        }
-        words.push_str("\nIt is not tried again for them.\n\n");
-    }
-    if !report.delivered.is_empty() {
-        words.push_str("Your message was delivered, as you asked to be told, to:\n\n");
-        for recipient in &report.delivered {
-            words.push_str(&format!("  {}\n", recipient.address));
-        }
-        words.push('\n');
-    }
-    let subject = if report.failed.is_empty() { "Your message was delivered" } else { "Not everyone got your message" };
-    (words, subject)
+/// The text for people encodes itself; the fields for programs go as they are.
+fn words_are_ascii(parts: &[Builder]) -> bool {
+    parts.iter().all(|part| part.clone().build().is_ascii())
 }
 
-/// The part for programs (RFC 3464 §2.2 and §2.3).
-fn status(hostname: &str, delivery: &Delivery, report: &Report<'_>, date: &str) -> String {
-    let mut status = format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {date}\r\n");
-    if let Some(envid) = &delivery.sender.envid {
-        status.push_str(&format!("Original-Envelope-Id: {envid}\r\n"));
-    }
-    for (recipient, reply) in &report.failed {
-        let code = reply.enhanced().map_or("5.0.0".to_owned(), |code| format!("5.{}.{}", code.1, code.2));
-        let diagnostic = format!("Diagnostic-Code: smtp; {reply}\r\n");
-        status.push_str(&one(recipient, "failed", &code, &diagnostic));
-    }
-    for recipient in &report.delivered {
-        // RFC 3461 §5.2.7.2: what became several has been expanded; each of these is delivered for itself.
-        let expanded = recipient.queued || recipient.parcels.len() > 1;
-        status.push_str(&one(recipient, if expanded { "expanded" } else { "delivered" }, "2.1.5", ""));
-    }
-    status
+/// RFC 3461 §4.3: RET is about failures; of a success the header is enough. A stranger gets no more than that.
+fn may_be_whole(report: &Report) -> bool {
+    !report.stranger && report.told.iter().any(|told| matches!(told.fate, Fate::Failed(_) | Fate::Expired(_)))
 }
 
-fn one(recipient: &Recipient, action: &str, code: &str, diagnostic: &str) -> String {
-    let original =
-        recipient.original.as_ref().map_or(String::new(), |original| format!("Original-Recipient: {original}\r\n"));
-    let kind = if recipient.address.is_ascii() { "rfc822" } else { "utf-8" };
-    let address = &recipient.address;
-    format!("\r\n{original}Final-Recipient: {kind}; {address}\r\nAction: {action}\r\nStatus: {code}\r\n{diagnostic}")
-}
+/// Where a notice goes at most, when the sender's mail is forwarded.
+const MAX_ELSEWHERE: usize = 20;

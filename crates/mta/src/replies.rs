@@ -8,6 +8,12 @@ use postroad_store::{Code, Receipt, TraceId};
 
 use crate::FullMailbox;
 
+/// The message was here before, under the same name.
+pub(crate) fn in_circles() -> Reply {
+    let text = "This message was here before and was sent on to where it came back from; it goes in circles.";
+    Reply::new(554, (5, 4, 6), text)
+}
+
 /// The promise: only a COMMIT makes the receipt.
 pub(crate) fn accepted(_stored: &Receipt, id: TraceId) -> Reply {
     Reply::new(250, (2, 0, 0), format!("{id} is safely stored"))

@@ -49,6 +49,10 @@ pub struct Accepted {
     pub(crate) targets: Vec<Target>,
     /// Addresses elsewhere.
     pub(crate) remote: Vec<Elsewhere>,
+    /// The recipient as this server knows it; `None` for one elsewhere.
+    pub(crate) name: Option<Address>,
+    /// The message was here under this name before, and was sent on: it comes back for ever.
+    pub(crate) in_circles: bool,
 }
 
 /// An address elsewhere.
@@ -58,8 +62,8 @@ pub(crate) struct Elsewhere {
     pub(crate) address: String,
     /// A-labels in lower case, or an address literal with its brackets.
     pub(crate) domain: String,
-    /// An alias of ours led there, instead of the sender.
-    pub(crate) by_alias: bool,
+    /// The address of ours that led there, instead of the sender.
+    pub(crate) via: Option<String>,
 }
 
 impl State {

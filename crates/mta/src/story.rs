@@ -48,6 +48,11 @@ impl Story {
         self.id
     }
 
+    /// More of the story with this trace id.
+    pub(crate) fn about(id: TraceId) -> Story {
+        Story { id, events: Vec::new(), keys: Vec::new() }
+    }
+
     /// Adds what happened.
     pub(crate) fn note(&mut self, at: Timestamp, kind: &'static str, detail: impl Display) {
         if self.events.len() > MAX_EVENTS {
@@ -86,7 +91,7 @@ impl Story {
 
 /// What strangers wrote goes into a text column and onto terminals: no control characters, no NUL, nothing that
 /// turns the direction of the text around it or ends its line.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -52,7 +52,7 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
         return refuse(Reply::new(452, (4, 5, 3), "One recipient at a time for mail with the null sender, please."));
     }
     match facts.resolution {
-        Resolution::Found { accounts, remote } => {
+        Resolution::Found { accounts, remote, name } => {
             if facts.targets + accounts.len() + remote.len() > MAX_TARGETS {
                 return refuse(Reply::new(
                     452,
@@ -68,10 +68,10 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
                 .map(|address| Elsewhere {
                     address: address.to_string(),
                     domain: address.domain().as_str().to_owned(),
-                    by_alias: true,
+                    via: Some(name.to_string()),
                 })
                 .collect();
-            Ok(Accepted { targets: accounts, remote })
+            Ok(Accepted { targets: accounts, remote, name: Some(name), in_circles: false })
         }
         Resolution::Unknown => Err(Refused {
             reply: Reply::new(550, (5, 1, 1), format!("There is no mailbox {recipient} here.")),
@@ -94,12 +94,12 @@ fn relay(role: Role, authenticated: bool, recipient: &ForwardPath) -> Result<Acc
             Host::Domain(_) => address.domain_ascii()?,
             Host::Ip(_) => address.to_string().rsplit_once('@')?.1.to_ascii_lowercase(),
         };
-        Some(Elsewhere { address: address.to_string(), domain, by_alias: false })
+        Some(Elsewhere { address: address.to_string(), domain, via: None })
     });
     let refuse = |reply| Err(Refused { reply, unknown: false });
     match (role, authenticated, elsewhere) {
         (Role::Relay | Role::Submission, true, Some(elsewhere)) => {
-            Ok(Accepted { targets: Vec::new(), remote: vec![elsewhere] })
+            Ok(Accepted { targets: Vec::new(), remote: vec![elsewhere], name: None, in_circles: false })
         }
         (Role::Relay | Role::Submission, true, None) => refuse(Reply::new(
             553,
@@ -146,8 +146,8 @@ mod tests {
 
     fn found() -> Resolution {
         let address = Address::parse("bob@example.test").expect("an address");
-        let target = Target { account: AccountId(7), address, detail: None };
-        Resolution::Found { accounts: vec![target], remote: Vec::new() }
+        let target = Target { account: AccountId(7), address: address.clone(), detail: None };
+        Resolution::Found { accounts: vec![target], remote: Vec::new(), name: address }
     }
 
     fn code(facts: Facts<'_>) -> u16 {

@@ -10,7 +10,7 @@ use postroad_login::Logins;
 use postroad_mail::password::{AppPassword, PasswordHash};
 use postroad_mail::{
     Actor, Address, By, Domain, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit, credentials,
-    domains, mailboxes, view,
+    domains, forwards, mailboxes, view,
 };
 use postroad_mta::{Inbound, Scribe, Session, Settings, scribe, session};
 use postroad_net::World;
@@ -168,6 +168,8 @@ impl Town {
                 };
                 self.change(move |tx, by| addresses::create(tx, by, &at, &kind));
             }
+            ("forward", [at, "keep", targets @ ..]) => self.forward(at, targets, true),
+            ("forward", [at, targets @ ..]) => self.forward(at, targets, false),
             ("suspend", [at]) => {
                 let id = self.id(at);
                 self.change(move |tx, by| accounts::set_state(tx, by, id, accounts::State::Suspended));
@@ -184,6 +186,11 @@ impl Town {
             _ => return self.check(directive, &words),
         }
         Ok(())
+    }
+
+    fn forward(&self, at: &str, targets: &[&str], keep: bool) {
+        let (id, targets) = (self.id(at), targets.iter().map(|target| address(target)).collect());
+        self.change(move |tx, by| forwards::set(tx, by, id, &forwards::Forward { targets, keep }));
     }
 
     /// An app password that expires in an hour.

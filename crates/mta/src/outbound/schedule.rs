@@ -1,0 +1,91 @@
+//! When the next try is: pure functions of what was tried, when, and a random value.
+//!
+//! RFC 5321 §4.5.4.1 wants half an hour at least in general and leaves the strategy to the sender; most hosts that are
+//! away come back within minutes, so the first tries follow each other sooner.
+
+use std::time::Duration;
+
+use postroad_queue::DELAY;
+use postroad_store::Timestamp;
+
+use super::settle::Words;
+
+/// What of the schedule an administrator may decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// After so long the sender hears that it takes long, once (RFC 3461 §4.1 NOTIFY=DELAY).
+    pub delay_notice: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule { delay_notice: DELAY }
+    }
+}
+
+/// When a recipient is tried again after `attempts` tries (this one counted) of which the last was at `now`.
+pub(crate) fn next(attempts: u32, greylisted: bool, now: Timestamp, random: u64) -> Timestamp {
+    let steps = if greylisted { GREYLISTED } else { STEPS };
+    now.plus(jittered(step(steps, attempts), random))
+}
+
+/// Until when a destination rests after `failures` failed attempts in a row to speak with any of its hosts.
+pub(crate) fn destination(failures: u32, now: Timestamp, random: u64) -> Timestamp {
+    now.plus(jittered(step(RESTS, failures), random))
+}
+
+/// Whether the remote only wants to see whether we come back (RFC 6647): that is worth a try sooner.
+pub(crate) fn is_greylisting(words: &Words) -> bool {
+    let text = words.text.to_ascii_lowercase();
+    words.code.is_some_and(|code| code / 100 == 4) && GREY_WORDS.iter().any(|word| text.contains(word))
+}
+
+fn step(minutes: &[u64], number: u32) -> Duration {
+    let at = (number.max(1) as usize - 1).min(minutes.len() - 1);
+    Duration::from_secs(minutes[at] * 60)
+}
+
+/// Between seven and nine eighths: what failed together does not come back together.
+fn jittered(duration: Duration, random: u64) -> Duration {
+    let micros = duration.as_micros();
+    let spread = micros / 4 * u128::from(random >> 32) / u128::from(u32::MAX);
+    Duration::from_micros(u64::try_from(micros / 8 * 7 + spread).unwrap_or(u64::MAX))
+}
+
+/// Minutes between tries; the last for all that follow.
+const STEPS: &[u64] = &[5, 15, 30, 60, 120, 240];
+/// The same where a greylist asks to come back: most open after one, five or fifteen minutes.
+const GREYLISTED: &[u64] = &[2, 4, 10, 15, 30, 60, 120, 240];
+/// Minutes that a destination rests whose hosts cannot be reached.
+const RESTS: &[u64] = &[2, 5, 10, 15, 30, 60];
+/// How greylists call themselves.
+const GREY_WORDS: [&str; 5] = ["greylist", "graylist", "grey-list", "gray-list", "grey list"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_get_rarer_and_do_not_coincide() {
+        let hour = 3_600_000_000;
+        for (attempts, minutes) in [(0, 5), (1, 5), (2, 15), (3, 30), (4, 60), (5, 120), (6, 240), (99, 240)] {
+            let base = minutes * 60_000_000;
+            for (random, expect) in [(0, base / 8 * 7), (u64::MAX, base / 8 * 9), (u64::MAX / 2, base)] {
+                let next = next(attempts, false, Timestamp(hour), random).0 - hour;
+                assert!((next - expect).abs() < 1_000, "{attempts} {random}: {next} {expect}");
+            }
+        }
+        assert!(next(1, true, Timestamp(0), u64::MAX) < next(1, false, Timestamp(0), 0));
+        assert!(next(9, true, Timestamp(0), 7) == next(9, false, Timestamp(0), 7));
+        assert!(destination(1, Timestamp(0), 0) < destination(9, Timestamp(0), 0));
+    }
+
+    #[test]
+    fn a_greylist_is_known_by_its_words() {
+        let said = |code, text: &str| Words::said(code, None, text, "RCPT TO");
+        assert!(is_greylisting(&said(450, "<a@b>: Recipient address rejected: Greylisted, see http://x/")));
+        assert!(is_greylisting(&said(451, "4.7.1 Graylisting in action")));
+        assert!(!is_greylisting(&said(550, "Greylisted for ever")));
+        assert!(!is_greylisting(&said(451, "Out of memory")));
+    }
+}

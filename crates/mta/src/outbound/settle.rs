@@ -1,0 +1,302 @@
+//! What an attempt's verdicts become: one transaction with the queue's rows, the notice and the story.
+//!
+//! The remote's answer was heard once and cannot be asked for again, so a verdict is kept in memory and recorded
+//! again while the database is away, until the claim on the job has run out. A COMMIT whose answer was lost is
+//! looked up in the story. Nothing here touches a socket.
+//!
+//! Standards: RFC 3461 §4 to §6 (who is told what, and when), RFC 3463 (codes), RFC 5321 §4.5.4.1 and §6.1.
+
+mod plan;
+
+use std::time::Duration;
+
+use postroad_login::Clock;
+use postroad_mail::{Actor, By, Error};
+use postroad_queue as queue;
+use postroad_store::{Locks, Store, Timestamp, WriteTx, trace};
+
+use super::schedule::Schedule;
+use crate::delivery::Undone;
+use crate::notice::{self, Notice, Original, Report};
+use crate::story::{Story, printable};
+use plan::Plan;
+
+pub(crate) use crate::notice::Words;
+
+/// What settling needs to know about the server.
+#[derive(Clone)]
+pub(crate) struct Settler {
+    pub(crate) store: Store,
+    /// Our name: Reporting-MTA, and the domain of who writes the notices.
+    pub(crate) hostname: String,
+    pub(crate) clock: Clock,
+    pub(crate) schedule: Schedule,
+}
+
+/// An attempt that is over. Jobs to be expired and jobs whose delay is to be told ([`queue::Purpose`]) come here as
+/// well, without verdicts.
+#[derive(Debug, Clone)]
+pub(crate) struct Settling {
+    pub(crate) job: queue::Job,
+    pub(crate) attempt: Attempt,
+    /// By [`queue::Due::number`]. Recipients of the job that are not named here count as [`Verdict::NotTried`].
+    pub(crate) verdicts: Vec<(i64, Verdict)>,
+    /// What was learned of the destination as a whole: written in the same transaction.
+    pub(crate) destination: Destination,
+    /// For the jitter of the next try: any value, all bits alike.
+    pub(crate) random: u64,
+    /// When the claim on the job runs out: after it, another node may have the job, and nothing is recorded.
+    pub(crate) lease_ends: Timestamp,
+}
+
+/// With whom the attempt was made, for the story and the notices.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempt {
+    /// The host's name, from MX, A or a route; `None` when the attempt did not get as far.
+    pub(crate) host: Option<String>,
+    /// Its address and port; `None` when there was no connection.
+    pub(crate) address: Option<std::net::SocketAddr>,
+    /// `TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified`; `None` in clear.
+    pub(crate) tls: Option<String>,
+}
+
+/// What one recipient's mail came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The next host put it into a mailbox (LMTP): success is told to who asked.
+    Delivered(Words),
+    /// The next host took it. `dsn`: it was given NOTIFY and tells the sender itself from now on; else who asked for
+    /// success is told "relayed" (RFC 3461 §5.2.2).
+    Relayed { words: Words, dsn: bool },
+    /// For good.
+    Failed(Words),
+    /// For now.
+    Deferred(Words),
+    /// It was not come to: back to its place, no attempt counted.
+    NotTried,
+}
+
+/// What an attempt taught about its destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Nothing that concerns other mail.
+    AsBefore,
+    /// It works (again): parked mail goes on.
+    Up,
+    /// No host of it can be spoken with: all of its mail waits until then ([`super::schedule::destination`]).
+    Down { until: Timestamp, failures: u32, why: String },
+}
+
+/// What came of settling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It is recorded. `message_ended`: no recipient of the message waits any more.
+    Recorded { message_ended: bool },
+    /// The claim had run out, and the job is somebody else's, or an administrator took it away: nothing was recorded.
+    Lost,
+}
+
+/// Why nothing was committed.
+#[derive(Debug)]
+enum Stopped {
+    /// The rows are not ours any more.
+    Lost,
+    Broken(Error),
+}
+
+impl Settler {
+    /// Records an attempt: queue rows, notice, story, what was learned of the destination. Waits while the database
+    /// is away, until `lease_ends`. Errors: the database's, once the lease has ended or trying again cannot help.
+    pub(crate) async fn settle(&self, settling: Settling) -> Result<Settled, Error> {
+        let now = (self.clock)();
+        let plan = Plan::of(&settling, &self.schedule, now);
+        let (mut wait, mut uncertain, mut bare) = (FIRST_WAIT, false, false);
+        loop {
+            let error = match self.try_once(&settling, &plan, uncertain, bare, now).await {
+                Ok(settled) => return Ok(settled),
+                // What was to be recorded may be what took the claim away: a COMMIT that happened after all.
+                Err(Stopped::Lost) if uncertain => return Ok(Settled::Recorded { message_ended: false }),
+                Err(Stopped::Lost) => return Ok(Settled::Lost),
+                Err(Stopped::Broken(error)) => error,
+            };
+            uncertain |= matches!(error, Error::Store(postroad_store::Error::OutcomeUnknown(_)));
+            if !may_pass(&error) {
+                if bare || plan.told.is_empty() {
+                    return Err(error);
+                }
+                // The notice cannot be written. What the remote took must not be sent again because of that.
+                let id = settling.job.message.id;
+                tracing::error!(%error, %id, "a notice to a sender cannot be written; what became of the mail is recorded");
+                bare = true;
+                continue;
+            }
+            if (self.clock)().plus(wait) >= settling.lease_ends {
+                return Err(error);
+            }
+            tracing::warn!(%error, id = %settling.job.message.id, "an attempt is not recorded yet, and is kept");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn try_once(
+        &self,
+        settling: &Settling,
+        plan: &Plan,
+        uncertain: bool,
+        bare: bool,
+        now: Timestamp,
+    ) -> Result<Settled, Stopped> {
+        let notice = if bare { None } else { self.notice(settling, plan, now).await? };
+        let (job, destination, plan) = (settling.job.clone(), settling.destination.clone(), plan.clone());
+        let locks = Locks::accounts(notice.iter().filter_map(Notice::account))
+            .and(Locks::named(&format!("settle {} {}", job.message.id, job.domain)));
+        let written = self.store.write(locks, move |tx| {
+            if uncertain && is_there(tx, &job, &plan, now)? {
+                return Err(Stopped::Lost);
+            }
+            write(tx, &job, &plan, &destination, notice.as_ref(), now)
+        });
+        Ok(written.await?.value)
+    }
+
+    /// The notice about this attempt; `None` when nobody is to be told anything.
+    async fn notice(&self, settling: &Settling, plan: &Plan, now: Timestamp) -> Result<Option<Notice>, Stopped> {
+        let message = &settling.job.message;
+        let Ok(sender) = message.sender.parse::<postroad_smtp::Address>() else { return Ok(None) };
+        if plan.told.is_empty() {
+            return Ok(None);
+        }
+        let (blob, size, stranger) = (message.blob, message.size, message.account.is_none());
+        let whole = message.ret == Some(queue::Ret::Full)
+            && size <= notice::MAX_WHOLE
+            && message.body != queue::Body::BinaryMime
+            && plan.fails
+            && !stranger;
+        let original = self.store.read(move |tx| -> Result<Original, Error> {
+            Ok(match whole {
+                true => Original::whole(&tx.blob_read(blob, 0..size)?),
+                false => Original::header(&tx.blob_read(blob, 0..size.min(notice::MAX_HEADER as u64 + 1))?),
+            })
+        });
+        let original = match original.await {
+            Ok(original) => original,
+            Err(error) if may_pass(&error) => return Err(Stopped::Broken(error)),
+            // Damaged bytes are no reason not to tell.
+            Err(error) => {
+                tracing::error!(%error, id = %message.id, "a queued message cannot be read for its notice");
+                Original::default()
+            }
+        };
+        let report = Report {
+            hostname: self.hostname.clone(),
+            sender: Some(sender),
+            envid: message.envid.clone(),
+            arrived: message.created,
+            now,
+            trace: message.trace,
+            serial: Some(now.0),
+            stranger,
+            utf8: message.smtputf8,
+            original,
+            told: plan.told.clone(),
+        };
+        Ok(notice::prepare(&self.store, report).await?)
+    }
+}
+
+/// The transaction.
+fn write(
+    tx: &mut WriteTx,
+    job: &queue::Job,
+    plan: &Plan,
+    destination: &Destination,
+    notice: Option<&Notice>,
+    now: Timestamp,
+) -> Result<Settled, Stopped> {
+    let recorded = queue::record(tx, job, &plan.tried, now)?;
+    match destination {
+        Destination::AsBefore => {}
+        Destination::Up => queue::unblock(tx, &job.domain, now)?,
+        Destination::Down { until, failures, why } => queue::block(tx, &job.domain, *until, *failures, why, now)?,
+    }
+    let mut story = match job.message.trace {
+        Some(id) => Story::about(id),
+        None => Story::begin(),
+    };
+    story.key(&job.message.sender);
+    for due in &job.recipients {
+        story.key(&due.address);
+    }
+    for (kind, detail) in &plan.events {
+        story.note(now, kind, detail);
+    }
+    if let Some(notice) = notice {
+        notice::send(tx, &By::new(now, Actor::Delivery), notice, &mut story)?;
+    } else if !plan.told.is_empty() {
+        story.note(now, "notice", format_args!("the sender <{}> cannot be told", job.message.sender));
+    }
+    story.write(tx)?;
+    Ok(Settled::Recorded { message_ended: recorded.message_ended })
+}
+
+/// Whether this attempt is in the story already.
+fn is_there(tx: &WriteTx, job: &queue::Job, plan: &Plan, now: Timestamp) -> Result<bool, Stopped> {
+    let (Some(id), Some((kind, detail))) = (job.message.trace, plan.events.first()) else { return Ok(false) };
+    let story = trace::story(tx, id)?;
+    Ok(story.iter().any(|event| event.at == now && event.kind == *kind && event.detail == printable(detail)))
+}
+
+/// Whether the same may go well later.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Store(postroad_store::Error::Closed) => false,
+        Error::Store(error) => error.is_temporary(),
+        Error::OverQuota
+        | Error::Suspended
+        | Error::NotFound(_)
+        | Error::Limit(_)
+        | Error::Exists(_)
+        | Error::NameInvalid(_)
+        | Error::AddressInvalid(_)
+        | Error::Refused(_)
+        | Error::Message(_)
+        | Error::Corrupt(_) => false,
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Stopped {
+        Stopped::Broken(error)
+    }
+}
+
+impl From<postroad_store::Error> for Stopped {
+    fn from(error: postroad_store::Error) -> Stopped {
+        Stopped::Broken(Error::Store(error))
+    }
+}
+
+impl From<queue::Error> for Stopped {
+    fn from(error: queue::Error) -> Stopped {
+        match error {
+            queue::Error::Lost => Stopped::Lost,
+            queue::Error::Store(error) => error.into(),
+            queue::Error::Recipients | queue::Error::Corrupt(_) => Stopped::Broken(Error::Corrupt(error.to_string())),
+        }
+    }
+}
+
+impl From<Undone> for Stopped {
+    fn from(undone: Undone) -> Stopped {
+        match undone {
+            Undone::Broken(error) => Stopped::Broken(error),
+            Undone::Failed(failures) => Stopped::Broken(Error::Corrupt(format!("a notice failed: {failures:?}"))),
+        }
+    }
+}
+
+/// The first wait for a database that is away; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);

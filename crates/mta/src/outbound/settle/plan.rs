@@ -1,0 +1,260 @@
+//! What verdicts mean, without a database: the rows, what is told, what the story says.
+
+use postroad_queue::{Due, LIFETIME, Outcome, Purpose, Tried};
+use postroad_smtp::Enhanced;
+use postroad_store::Timestamp;
+
+use super::{Attempt, Settling, Verdict, Words};
+use crate::notice::{Fate, Told, Why};
+use crate::outbound::schedule::{self, Schedule};
+use postroad_message::date::DateTime;
+
+/// What is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) tried: Vec<Tried>,
+    /// What the sender is told, in one notice; nothing when there is nobody to tell.
+    pub(super) told: Vec<Told>,
+    /// Somebody failed for good, and that is told.
+    pub(super) fails: bool,
+    /// Kind and sentence. The first is about the attempt as a whole and tells it from others.
+    pub(super) events: Vec<(&'static str, String)>,
+}
+
+impl Plan {
+    pub(super) fn of(settling: &Settling, schedule: &Schedule, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        plan.events.push(opening(settling));
+        for due in &settling.job.recipients {
+            let verdict = settling.verdicts.iter().find(|(number, _)| *number == due.number);
+            let verdict = verdict.map_or(&Verdict::NotTried, |(_, verdict)| verdict);
+            let one = One { settling, schedule, now, due };
+            let became = match (settling.job.purpose, verdict) {
+                (Purpose::Expire, _) => one.expired(one.recalled()),
+                (Purpose::TellDelay, _) => one.waits(),
+                (Purpose::Send, Verdict::Delivered(words)) => one.delivered(words),
+                (Purpose::Send, Verdict::Relayed { words, dsn }) => one.relayed(words, *dsn),
+                (Purpose::Send, Verdict::Failed(words)) => one.failed(words),
+                (Purpose::Send, Verdict::Deferred(words)) if now >= settling.job.message.expires => {
+                    one.expired(one.why(words))
+                }
+                (Purpose::Send, Verdict::Deferred(words)) => one.deferred(words),
+                (Purpose::Send, Verdict::NotTried) => one.untouched(),
+            };
+            plan.add(settling, due, became);
+        }
+        plan
+    }
+
+    fn add(&mut self, settling: &Settling, due: &Due, became: Became) {
+        let Became { outcome, reply, fate, event } = became;
+        // Once is enough, also for who does not want to hear: the queue asks no more.
+        let asked = settling.job.purpose == Purpose::TellDelay;
+        let delay_told = due.delay_told || asked || matches!(fate, Some(Fate::Delayed { .. }));
+        self.tried.push(Tried { number: due.number, outcome, reply, delay_told });
+        self.events.extend(event);
+        // RFC 5321 §4.5.5: a message with the null sender is itself a notice.
+        if let Some(fate) = fate.filter(|_| !settling.job.message.sender.is_empty()) {
+            self.fails |= matches!(fate, Fate::Failed(_) | Fate::Expired(_));
+            let address = name_of(settling, due);
+            self.told.push(Told { address, original: due.orcpt.clone(), fate });
+        }
+    }
+}
+
+/// The first event.
+fn opening(settling: &Settling) -> (&'static str, String) {
+    let job = &settling.job;
+    let Attempt { host, address, tls } = &settling.attempt;
+    let what = format!("{} for {}", job.message.id, job.domain);
+    match job.purpose {
+        Purpose::Expire => return ("expired", format!("{what}: it was tried for as long as mail is tried")),
+        Purpose::TellDelay => return ("delayed", format!("{what}: its sender is to be told")),
+        Purpose::Send => {}
+    }
+    let host = host.as_deref();
+    let with = match (host, address) {
+        (Some(host), Some(address)) => format!("{host} at {address}"),
+        (None, Some(address)) => address.to_string(),
+        (Some(host), None) => format!("{host}, no connection"),
+        (None, None) => "no host".to_owned(),
+    };
+    let how = match (tls, address) {
+        (Some(tls), _) => format!(", {tls}"),
+        (None, Some(_)) => ", in clear".to_owned(),
+        (None, None) => String::new(),
+    };
+    ("attempt", format!("{what}: {with}{how}"))
+}
+
+/// Who a notice speaks of: behind an address of ours, that address as the sender wrote it.
+fn name_of(settling: &Settling, due: &Due) -> String {
+    let Some(via) = &settling.job.via else { return due.address.clone() };
+    let written = due.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';'));
+    let written = written.filter(|(kind, _)| kind.eq_ignore_ascii_case("rfc822") || kind.eq_ignore_ascii_case("utf-8"));
+    written.map_or_else(|| via.clone(), |(_, address)| address.to_owned())
+}
+
+/// One recipient of the job.
+struct One<'a> {
+    settling: &'a Settling,
+    schedule: &'a Schedule,
+    now: Timestamp,
+    due: &'a Due,
+}
+
+/// What it became.
+struct Became {
+    outcome: Outcome,
+    reply: Option<String>,
+    fate: Option<Fate>,
+    event: Option<(&'static str, String)>,
+}
+
+impl One<'_> {
+    fn delivered(&self, words: &Words) -> Became {
+        let fate = self.due.notify.success.then(|| Fate::Delivered(Some(self.why(words))));
+        self.ended(Outcome::Delivered, "delivered", words, fate)
+    }
+
+    fn relayed(&self, words: &Words, dsn: bool) -> Became {
+        let fate = (self.due.notify.success && !dsn).then(|| Fate::Relayed(self.why(words)));
+        self.ended(if dsn { Outcome::Delivered } else { Outcome::Relayed }, "sent", words, fate)
+    }
+
+    fn failed(&self, words: &Words) -> Became {
+        let fate = self.due.notify.failure.then(|| Fate::Failed(self.why(words)));
+        self.ended(Outcome::Failed, "failed", words, fate)
+    }
+
+    fn ended(&self, outcome: Outcome, kind: &'static str, words: &Words, fate: Option<Fate>) -> Became {
+        let reply = self.reply(words);
+        let event = format!("{}: {} ({})", self.due.address, words.line(), words.after);
+        Became { outcome, reply: Some(reply), fate, event: Some((kind, event)) }
+    }
+
+    fn expired(&self, why: Why) -> Became {
+        let event = format!("{}: given up; last: {}", self.due.address, why.words.line());
+        let fate = self.due.notify.failure.then_some(Fate::Expired(why));
+        Became { outcome: Outcome::Failed, reply: None, fate, event: Some(("failed", event)) }
+    }
+
+    fn deferred(&self, words: &Words) -> Became {
+        let attempts = self.due.attempts.saturating_add(1);
+        let random = self.settling.random ^ scattered(self.settling.job.message.id.0);
+        let next = schedule::next(attempts, schedule::is_greylisting(words), self.now, random);
+        let until = next.min(self.settling.job.message.expires);
+        let event = format!("{}: {} ({}); next try {}", self.due.address, words.line(), words.after, date(until));
+        let fate = self.is_late().then(|| self.delay(self.why(words)));
+        let reply = Some(self.reply(words));
+        Became { outcome: Outcome::Deferred { until }, reply, fate, event: Some(("deferred", event)) }
+    }
+
+    /// It was not tried, because its destination is known to be away; the sender hears of it all the same.
+    fn waits(&self) -> Became {
+        let why = self.recalled();
+        let event = format!("{}: waits; last: {}", self.due.address, why.words.line());
+        let wanted = self.due.notify.delay && !self.due.delay_told;
+        let fate = wanted.then(|| self.delay(why));
+        Became { outcome: Outcome::Unattempted, reply: None, fate, event: Some(("waits", event)) }
+    }
+
+    fn untouched(&self) -> Became {
+        Became { outcome: Outcome::Unattempted, reply: None, fate: None, event: None }
+    }
+
+    fn delay(&self, why: Why) -> Fate {
+        Fate::Delayed { why, until: self.settling.job.message.expires }
+    }
+
+    /// Whether it is time to tell of the delay: since it was to be sent first, which is not when it came in for what was
+    /// held back on purpose.
+    fn is_late(&self) -> bool {
+        let message = &self.settling.job.message;
+        let since =
+            Timestamp(message.expires.0 - i64::try_from(LIFETIME.as_micros()).unwrap_or(0)).max(message.created);
+        self.due.notify.delay && !self.due.delay_told && self.now >= since.plus(self.schedule.delay_notice)
+    }
+
+    fn why(&self, words: &Words) -> Why {
+        let text = match &self.settling.job.via {
+            Some(_) => without(&words.text, &self.due.address, &name_of(self.settling, self.due)),
+            None => words.text.clone(),
+        };
+        let host = self.settling.attempt.host.clone();
+        Why { words: Words { text, ..words.clone() }, host, at: Some(self.now) }
+    }
+
+    /// The words of the last attempt, as the queue remembers them.
+    fn recalled(&self) -> Why {
+        let Some(reply) = self.due.last_reply.as_deref() else {
+            let text = "It could not be sent yet.";
+            return Why { words: Words::ours((4, 4, 0), text, "waiting"), host: None, at: None };
+        };
+        let why = recall(reply);
+        match &self.settling.job.via {
+            Some(_) => {
+                let text = without(&why.words.text, &self.due.address, &name_of(self.settling, self.due));
+                Why { words: Words { text, ..why.words }, ..why }
+            }
+            None => why,
+        }
+    }
+
+    /// For the queue, to be shown and to be recalled.
+    fn reply(&self, words: &Words) -> String {
+        match &self.settling.attempt.host {
+            Some(host) => format!("{} ({host})", words.line()),
+            None => words.line(),
+        }
+    }
+}
+
+/// The inverse of [`One::reply`].
+fn recall(reply: &str) -> Why {
+    let (line, host) = match reply.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) {
+        Some((line, host)) if !host.is_empty() && !host.contains(' ') => (line, Some(host.to_owned())),
+        Some(_) | None => (reply, None),
+    };
+    let code = line.split_once(' ').and_then(|(code, rest)| Some((code.parse::<u16>().ok()?, rest)));
+    let words = match code.filter(|(code, _)| (200..600).contains(code)) {
+        None => Words::ours((4, 4, 0), line, "the last attempt"),
+        Some((code, rest)) => {
+            let enhanced = rest.split_once(' ').and_then(|(first, rest)| Some((enhanced(first)?, rest)));
+            match enhanced {
+                Some((enhanced, text)) => Words::said(code, Some(enhanced), text, "the last attempt"),
+                None => Words::said(code, None, rest, "the last attempt"),
+            }
+        }
+    };
+    Why { words, host, at: None }
+}
+
+fn enhanced(text: &str) -> Option<Enhanced> {
+    let mut parts = text.splitn(3, '.');
+    let (class, subject, detail) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Enhanced(class.parse().ok()?, subject.parse().ok()?, detail.parse().ok()?))
+}
+
+/// A text with another name for an address, in whatever case it was written.
+fn without(text: &str, address: &str, name: &str) -> String {
+    let (lower, wanted) = (text.to_ascii_lowercase(), address.to_ascii_lowercase());
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = lower[at..].find(&wanted) {
+        out.push_str(&text[at..at + found]);
+        out.push_str(name);
+        at += found + wanted.len();
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// The messages of one attempt have one random value; each gets bits of its own.
+fn scattered(id: i64) -> u64 {
+    id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn date(at: Timestamp) -> String {
+    DateTime::utc(at.0).format()
+}
