@@ -29,6 +29,7 @@ const SETTINGS: &[&str] = &[
     "Postfix: recipients from a hash table; no chroot, no TLS, no filter; logs into a file through postlogd",
     "Dovecot: passwords in a passwd-file, plain; static userdb; no TLS; no filter, no quota, no Sieve",
     "Dovecot: room for 1000 and more connections: imap process_limit, mail_max_userip_connections, client_limit",
+    "Dovecot: an imap process per connection, as it comes (imap_hibernate_timeout = 0)",
 ];
 
 const MASTER: &str = "\
