@@ -74,6 +74,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Accounts whose mail goes on to other addresses.
+    Forward {
+        #[command(subcommand)]
+        action: Forward,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Passwords for one program each, with a scope and an end.
     AppPassword {
         #[command(subcommand)]
@@ -207,6 +216,23 @@ pub(crate) enum Account {
     },
     /// Compare all counters with a recount.
     Audit { address: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Forward {
+    /// Send an account's mail on to one or more addresses, here or elsewhere, in place of what it had.
+    Set {
+        address: String,
+        #[arg(required = true)]
+        targets: Vec<String>,
+        /// Leave a copy in the account.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Show where an account's mail goes on to; without one, all forwards.
+    Show { address: Option<String> },
+    /// Let an account's mail stay here again.
+    Remove { address: String },
 }
 
 #[derive(Debug, Subcommand)]

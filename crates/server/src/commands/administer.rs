@@ -1,4 +1,4 @@
-//! `domain`, `account`, `alias`, `app-password`, `mailbox`, `trace`: from the command line to an operation, through
+//! `domain`, `account`, `alias`, `forward`, `app-password`, `mailbox`, `trace`: from the command line to an operation, through
 //! the running server when there is one, else on the store itself.
 
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
 use crate::admin::{self, Answer, Operation, socket};
-use crate::cli::{Account, Alias, AppPassword, Domain, Mailbox, Output, Place};
+use crate::cli::{Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place};
 use crate::{place, print};
 
 pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitCode> {
@@ -58,6 +58,15 @@ pub(super) fn alias(action: Alias, at: &Place, output: Output) -> Result<ExitCod
         Alias::Add { address, targets } => Operation::AliasAdd { address, targets },
         Alias::List { domain } => Operation::AliasList { domain },
         Alias::Remove { address } => Operation::AliasRemove { address },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn forward(action: Forward, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Forward::Set { address, targets, keep } => Operation::ForwardSet { address, targets, keep },
+        Forward::Show { address } => Operation::ForwardShow { address },
+        Forward::Remove { address } => Operation::ForwardRemove { address },
     };
     act(operation, at, output)
 }

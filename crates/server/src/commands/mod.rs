@@ -22,6 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Domain { action, place, output } => administer::domain(action, &place, output),
         Command::Account { action, place, output } => administer::account(action, &place, output),
         Command::Alias { action, place, output } => administer::alias(action, &place, output),
+        Command::Forward { action, place, output } => administer::forward(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),

@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod app_password;
 mod domain;
+mod forward;
 mod mailbox;
 mod trace;
 mod undelete;
@@ -38,6 +39,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AliasAdd { address, targets } => alias::add(&desk, &address, &targets),
         Operation::AliasList { domain } => alias::list(&desk, domain.as_deref()),
         Operation::AliasRemove { address } => alias::remove(&desk, &address),
+        Operation::ForwardSet { address, targets, keep } => forward::set(&desk, &address, &targets, keep),
+        Operation::ForwardShow { address } => forward::show(&desk, address.as_deref()),
+        Operation::ForwardRemove { address } => forward::remove(&desk, &address),
         Operation::AppPasswordAdd { address, name, scope, expires_days } => {
             app_password::add(&desk, &address, name, &scope, expires_days)
         }
