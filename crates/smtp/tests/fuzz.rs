@@ -1,8 +1,12 @@
 //! Anything in: no panic, no unbounded output, and the same for every cut.
 
 mod common;
+mod remote;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Drive, peer, settings};
+use postroad_smtp::client::{Capabilities, Settings as ClientSettings, TlsWish};
 use postroad_smtp::{Address, Role, decode_xtext, encode_xtext, parse_command};
 
 #[test]
@@ -93,4 +97,113 @@ const SCRAPS: [&str; 30] = [
     "STARTTLS\r\n",
     "GET / ",
     "\0",
+];
+
+#[test]
+fn fuzz_capabilities() {
+    bolero::check!().with_iterations(2000).with_type::<Vec<(u8, String)>>().for_each(|words| {
+        let keywords =
+            ["SIZE", "AUTH=", "LIMITS", "RCPTMAX=", "DELIVERBY", "\n", " ", "PIPELINING", "1000", "BINARYMIME"];
+        let mut text = "x\n".to_owned();
+        for (word, noise) in words {
+            text.push_str(keywords.get(usize::from(*word) % 12).unwrap_or(&noise.as_str()));
+        }
+        let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        let got = Capabilities::parse(&lines);
+        assert!(got.extended && got.auth.len() <= 32 && got.limits.rcpt_max != Some(0));
+        assert!(got.size || got.size_limit.is_none());
+    });
+}
+
+/// A remote that says anything at any time: each transaction has its report, nothing counts as taken before its end was
+/// sent, and no line is broken.
+#[test]
+fn fuzz_a_hostile_remote() {
+    let reached = [const { AtomicUsize::new(0) }; 6];
+    bolero::check!().with_iterations(2000).with_type::<(u16, Vec<(u8, Vec<u8>)>)>().for_each(|(mode, words)| {
+        let bit = |number: u16| mode & (1 << number) != 0;
+        let mut settings = ClientSettings::new("client.example");
+        settings.tls = if bit(0) { TlsWish::IfOffered } else { TlsWish::Never };
+        settings.lmtp = bit(1);
+        settings.pipelining = bit(2);
+        let parameters = if bit(3) { " chunked" } else { "" };
+        let cut = if bit(4) { 1 } else { 5 };
+        let mut drive = remote::Drive::new(settings, cut);
+        let (mut sent, mut asked) = (0, 0);
+        let feed = |drive: &mut remote::Drive, bytes: &[u8]| drive.feed(bytes);
+        if bit(5) {
+            feed(&mut drive, b"220 x\r\n");
+            feed(&mut drive, b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+        }
+        for (word, noise) in words {
+            if drive.handshake {
+                drive.secured();
+            }
+            if drive.ready && drive.body.is_none() && !drive.closed {
+                let transaction = remote::transaction(&format!("s@b.example a@d.example c@d.example{parameters}"));
+                if drive.client.send(transaction).is_ok() {
+                    sent += 1;
+                    drive.run();
+                }
+            }
+            if drive.needs_body {
+                asked += 1;
+                drive.body = Some(b".a\r\n\n.\rb".to_vec());
+                drive.run();
+            }
+            match ANSWERS.get(usize::from(*word) % (ANSWERS.len() + 3)) {
+                Some(answer) => feed(&mut drive, answer.as_bytes()),
+                None if *word == 255 => drive.client.closed(),
+                None if *word == 254 => drive.client.timed_out(),
+                None => feed(&mut drive, noise),
+            }
+            drive.run();
+        }
+        drive.client.closed();
+        drive.run();
+        assert!(drive.closed, "the session is over");
+        let count = |head: &str| drive.events.iter().filter(|event| event.starts_with(head)).count();
+        assert_eq!(count("D: reusable") + count("D: used up"), sent, "each transaction has one report");
+        let fates = ["D: accepted ", "D: refused ", "D: deferred ", "D: surplus ", "D: unsent ", "D: unknown "];
+        assert_eq!(fates.iter().map(|head| count(head)).sum::<usize>(), 2 * sent);
+        for (reached, head) in reached.iter().zip(fates) {
+            reached.fetch_add(count(head), Ordering::Relaxed);
+        }
+        assert!(count("D: accepted ") + count("D: unknown ") <= 2 * asked, "{:?}", drive.events);
+        assert!(drive.events.iter().all(|event| !event.contains(char::is_control)));
+        let out = &drive.output;
+        for (at, byte) in out.iter().enumerate() {
+            match byte {
+                b'\r' => assert_eq!(out.get(at + 1), Some(&b'\n')),
+                b'\n' => assert!(at > 0 && out[at - 1] == b'\r'),
+                _ => {}
+            }
+        }
+    });
+    assert!(reached.iter().all(|reached| reached.load(Ordering::Relaxed) > 0), "{reached:?}");
+}
+
+const ANSWERS: [&str; 22] = [
+    "220 x\r\n",
+    "220-x\r\n",
+    "250 ok\r\n",
+    "250 ok\r\n",
+    "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+    "250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n",
+    "250 ok\r\n452 no\r\n550 no\r\n354 go\r\n",
+    "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+    "250-x\r\n250-STARTTLS\r\n250 PIPELINING\r\n",
+    "354 go\r\n",
+    "354 go\r\n",
+    "334 \r\n",
+    "421 bye\r\n",
+    "450 4.2.1 no\r\n",
+    "550 5.1.1 no\r\n",
+    "552 no\r\n",
+    "250-",
+    "\r\n",
+    "\n",
+    "2",
+    "text\r\n",
+    "999 no\r\n",
 ];

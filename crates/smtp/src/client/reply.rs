@@ -258,3 +258,114 @@ const SEEN_LIMIT: usize = 500;
 const KEPT_LIMIT: usize = 100;
 /// Octets kept of what is no reply.
 const EXTRACT_LIMIT: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], cut: usize) -> (Vec<String>, Option<Garbled>) {
+        let mut replies = Replies::default();
+        let mut heard = Vec::new();
+        for piece in bytes.chunks(cut) {
+            replies.push(piece);
+            loop {
+                match replies.next() {
+                    Ok(Some(reply)) => heard.push(format!("{:?} {reply}", reply.enhanced())),
+                    Ok(None) => break,
+                    Err(garbled) => return (heard, Some(garbled)),
+                }
+            }
+        }
+        (heard, None)
+    }
+
+    fn texts(bytes: &[u8]) -> Vec<String> {
+        let mut replies = Replies::default();
+        replies.push(bytes);
+        std::iter::from_fn(|| replies.next().expect("replies")).map(|reply| reply.to_string()).collect()
+    }
+
+    #[test]
+    fn codes_are_recognised_as_they_are_written() {
+        let table: [(&[u8], &str); 22] = [
+            (b"250 2.1.5 ok\r\n", "250 2.1.5 ok"),
+            (b"250 ok\n", "250 ok"),
+            (b"250\r\n", "250 "),
+            (b"250 \r\n", "250 "),
+            (b"250-\r\n250\r\n", "250  / "),
+            (b"250-2.0.0 a\r\n250-2.0.0 b\r\n250 2.0.0 c\r\n", "250 2.0.0 a / b / c"),
+            (b"550 5.7.1\r\n", "550 5.7.1 "),
+            (b"550 5.7.1: no\r\n", "550 5.7.1 no"),
+            (b"550 #5.1.0 no\r\n", "550 5.1.0 no"),
+            (b"550 no (#5.1.1)\r\n", "550 5.1.1 no (#5.1.1)"),
+            (b"550 192.0.2.1 is bad\r\n", "550 192.0.2.1 is bad"),
+            (b"550 5.1.1.2 is bad\r\n", "550 5.1.1.2 is bad"),
+            (b"550 5.1.1234 no\r\n", "550 5.1.1234 no"),
+            (b"550 3.1.1 no\r\n", "550 3.1.1 no"),
+            // The first digit counts.
+            (b"550 4.2.1 no\r\n", "550 5.2.1 no"),
+            (b"450 5.7.1 no\r\n", "450 4.7.1 no"),
+            // The worst news count.
+            (b"250-a\r\n450 b\r\n", "450 a / b"),
+            (b"550-a\r\n250 b\r\n", "550 a / b"),
+            (b"550-a\r\n450-b\r\n250 c\r\n", "450 a / b / c"),
+            (b"354-a\r\n250 b\r\n", "354 a / b"),
+            // RFC 2034 §4: no enhanced code in 3xx.
+            (b"354 2.0.0 go\r\n", "354 2.0.0 go"),
+            ("550 a\u{202E}b\u{7f}\tc\r\n".as_bytes(), "550 a?b? c"),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(texts(bytes), [expected], "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_shown_in_part() {
+        let tables: [(&[u8], &str); 6] = [
+            (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request"),
+            (b"150 no\r\n", "150 no"),
+            (b"600 no\r\n", "600 no"),
+            (b"25 no\r\n", "25 no"),
+            (b"2500 no\r\n", "2500 no"),
+            (b"\xff\x00\x1b\r\n", "???"),
+        ];
+        for (bytes, expected) in tables {
+            assert_eq!(read(bytes, 100), (vec![], Some(Garbled(expected.to_owned()))));
+        }
+    }
+
+    #[test]
+    fn replies_are_bounded() {
+        let long = [b"250 ".to_vec(), vec![b'x'; LINE_LIMIT], b"\r\n".to_vec()].concat();
+        let endless = vec![b'2'; LINE_LIMIT + 1];
+        let many = b"250-x\r\n".repeat(SEEN_LIMIT + 2);
+        let empty = [b"250-x\r\n".to_vec(), b"\r\n".repeat(SEEN_LIMIT + 2)].concat();
+        let large = [b"250-".to_vec(), vec![b'x'; 1_000], b"\r\n".to_vec()].concat().repeat(70);
+        for bytes in [long, endless, many, empty, large] {
+            for cut in [1, 1_000, usize::MAX] {
+                let (heard, garbled) = read(&bytes, cut);
+                assert!(heard.is_empty() && garbled.is_some_and(|garbled| garbled.0.len() <= EXTRACT_LIMIT));
+            }
+        }
+        // A long line is kept in part, as are many lines.
+        let fits = [b"250 ".to_vec(), vec![b'x'; LINE_LIMIT - 10], b"\r\n".to_vec()].concat();
+        assert_eq!(texts(&fits)[0].len(), "250 ".len() + TEXT_LIMIT);
+        let fits = [b"250-x\r\n".repeat(SEEN_LIMIT - 1), b"250 y\r\n".to_vec()].concat();
+        assert_eq!(texts(&fits)[0].matches('x').count(), KEPT_LIMIT);
+    }
+
+    #[test]
+    fn fuzz_replies_do_not_depend_on_the_cut() {
+        let scraps: [&[u8]; 12] =
+            [b"250 ", b"250-", b"\r\n", b"\n", b"\r", b"5.1.1 ", b"550", b"421 ", b"text", b"\xe2\x80\xae", b"#", b" "];
+        bolero::check!().with_iterations(2000).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
+            let mut bytes = Vec::new();
+            for (word, noise) in words {
+                bytes.extend_from_slice(scraps.get(usize::from(*word) % 14).unwrap_or(&noise.as_slice()));
+            }
+            let whole = read(&bytes, usize::MAX);
+            assert_eq!(read(&bytes, usize::from(*cut).max(1)), whole);
+            assert!(whole.0.iter().all(|text| !text.chars().any(char::is_control)));
+        });
+    }
+}

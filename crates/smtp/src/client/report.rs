@@ -177,6 +177,7 @@ impl fmt::Display for Said {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.trouble {
+            Trouble::Refused(reply) if self.phase == Phase::Idle => write!(f, "{reply} (unasked)"),
             Trouble::Refused(reply) => write!(f, "{reply} (in reply to {})", self.phase.name()),
             Trouble::Closed => write!(f, "the remote closed the connection {}", self.place()),
             Trouble::TimedOut => write!(f, "the remote was silent for too long {}", self.place()),
