@@ -7,6 +7,7 @@
 
 mod fixed;
 mod resolver;
+mod unset;
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +16,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use fixed::Fixed;
-pub use resolver::{Resolver, Settings, reachable};
+pub use resolver::{Resolver, Settings};
+pub use unset::Unset;
 
 /// Asks for records. Names are host names in ASCII or Unicode, with or without the final dot; they are always
 /// complete: no search list is applied. Object-safe, so that callers hold an `Arc<dyn Dns>`.

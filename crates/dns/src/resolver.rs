@@ -87,6 +87,18 @@ impl Resolver {
         Ok(Resolver { inner, settings, places: Semaphore::new(settings.questions) })
     }
 
+    /// Whether the servers answer at all, within a few seconds.
+    pub async fn answers(&self) -> Result<(), Error> {
+        // The root's servers: a name that exists wherever there is a DNS.
+        let asked = timeout(CHECK, self.ask(Ok(Name::root()), RecordType::NS, |_| Some(()))).await;
+        match asked {
+            // "No" is an answer too.
+            Ok(Ok(_) | Err(Error::NoData | Error::NoSuchName)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Temporary(format!("no answer within {} s", CHECK.as_secs()))),
+        }
+    }
+
     async fn ask<T>(
         &self,
         name: Result<Name, Error>,
@@ -151,21 +163,6 @@ impl Dns for Resolver {
     }
 }
 
-/// Whether names can be looked up on this machine: the servers that are asked, or why not.
-pub async fn reachable() -> Result<String, Error> {
-    let (config, _) = system_conf::read_system_conf()
-        .map_err(|error| Error::Temporary(format!("/etc/resolv.conf cannot be used: {error}")))?;
-    let servers: Vec<String> = config.name_servers.iter().map(|server| server.ip.to_string()).collect();
-    let settings = Settings { deadline: CHECK, timeout: CHECK / 2, ..Settings::default() };
-    // The root's servers: a name that exists wherever there is a DNS.
-    let asked = Resolver::system(settings)?.ask(Ok(Name::root()), RecordType::NS, |_| Some(())).await;
-    match asked {
-        // "No" is an answer too.
-        Ok(_) | Err(Error::NoData | Error::NoSuchName) => Ok(servers.join(", ")),
-        Err(error) => Err(error),
-    }
-}
-
 fn parse(text: &str) -> Result<Name, Error> {
     let bad = || Error::BadName(text.to_owned());
     // ASCII is taken as it is: `_dmarc` is a name although no host may be called so.
@@ -212,5 +209,5 @@ fn failure(error: &NetError, name: &Name, kind: RecordType) -> Error {
 /// More records of one type than this are not looked at.
 const MAX_RECORDS: usize = 200;
 
-/// How long `reachable` takes at most.
+/// How long [`Resolver::answers`] takes at most.
 const CHECK: Duration = Duration::from_secs(5);

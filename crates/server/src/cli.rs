@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Serve {
         #[command(flatten)]
         place: Place,
+        /// The name server that resolves for us, instead of those of the settings: 127.0.0.1:53.
+        #[arg(long, value_name = "HOST:PORT")]
+        resolver: Option<String>,
     },
     /// A whole mail server in one step: on loopback to try, or for a domain of yours.
     Quickstart(Quickstart),
@@ -144,6 +147,12 @@ pub(crate) struct Quickstart {
     /// Keep the database in PostgreSQL: postgres://user:password@host/name.
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
+    /// The name server that resolves for us, kept in the settings: 127.0.0.1:53. A trial without one sends nothing out.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) resolver: Option<String>,
+    /// Where other servers take mail, kept in the settings; 25 when nothing is said.
+    #[arg(long, value_name = "N")]
+    pub(crate) outbound_port: Option<u16>,
     /// Also make accounts u0001@, u0002@ … with the same password.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) accounts: u32,

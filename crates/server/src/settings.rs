@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) certificate: Vec<CertificateSettings>,
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
+    pub(crate) dns: DnsSettings,
+    pub(crate) outbound: OutboundSettings,
     pub(crate) imap: ImapSettings,
     pub(crate) http: HttpSettings,
     pub(crate) retention: RetentionSettings,
@@ -136,6 +138,29 @@ pub(crate) enum ForeignFrom {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
+pub(crate) struct DnsSettings {
+    pub(crate) servers: Vec<String>,
+    pub(crate) system: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct OutboundSettings {
+    pub(crate) enabled: bool,
+    pub(crate) port: u16,
+    pub(crate) concurrency: usize,
+    pub(crate) per_destination: usize,
+    pub(crate) recipients_per_message: usize,
+    pub(crate) messages_per_connection: u32,
+    pub(crate) idle_seconds: u64,
+    pub(crate) source_addresses: Vec<IpAddr>,
+    pub(crate) helo_name: Option<String>,
+    pub(crate) authorities: Option<PathBuf>,
+    pub(crate) allow_loopback: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ImapSettings {
     pub(crate) rev2: bool,
 }
@@ -210,6 +235,19 @@ pub(crate) const KEYS: &[Key] = &[
     key("smtp.full-mailbox", "What a mailbox that is full answers: \"try-later\" or \"refuse\"."),
     key("smtp.foreign-from", "A From that the sender does not own: \"add-sender\" beside it, or \"refuse\"."),
     key("smtp.lmtp-clients", "Networks that may speak LMTP, beside this machine: [\"192.0.2.0/24\"]."),
+    key("dns.servers", "Name servers that resolve for us: [\"192.0.2.53\", \"127.0.0.1:5353\"]; none: the system's."),
+    key("dns.system", "Without servers, ask those of /etc/resolv.conf; false: nobody, and only routes lead out."),
+    key("outbound.enabled", "Send what the queue holds; false: it waits."),
+    key("outbound.port", "Where other servers take mail."),
+    key("outbound.concurrency", "Messages on their way at a time."),
+    key("outbound.per-destination", "Messages on their way to one domain at a time, each on a connection."),
+    key("outbound.recipients-per-message", "Recipients of one copy of a message; more get further copies."),
+    key("outbound.messages-per-connection", "A connection is closed after so many messages."),
+    key("outbound.idle-seconds", "A connection without further messages is kept for so long."),
+    key("outbound.source-addresses", "Addresses of this machine to send from, one of each family."),
+    key("outbound.helo-name", "The name given to other servers; without it the host name."),
+    key("outbound.authorities", "PEM file with the authorities that vouch for other servers; none: the system's."),
+    key("outbound.allow-loopback", "Also send where DNS leads to this machine itself: for a trial."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
@@ -230,6 +268,8 @@ impl Default for Settings {
             certificate: Vec::new(),
             limits: LimitSettings::default(),
             smtp: SmtpSettings::default(),
+            dns: DnsSettings::default(),
+            outbound: OutboundSettings::default(),
             imap: ImapSettings::default(),
             http: HttpSettings::default(),
             retention: RetentionSettings::default(),
@@ -272,6 +312,30 @@ impl Default for SmtpSettings {
             full_mailbox: FullMailbox::TryLater,
             foreign_from: ForeignFrom::AddSender,
             lmtp_clients: Vec::new(),
+        }
+    }
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        DnsSettings { servers: Vec::new(), system: true }
+    }
+}
+
+impl Default for OutboundSettings {
+    fn default() -> Self {
+        OutboundSettings {
+            enabled: true,
+            port: 25,
+            concurrency: 100,
+            per_destination: 10,
+            recipients_per_message: 100,
+            messages_per_connection: 100,
+            idle_seconds: 5,
+            source_addresses: Vec::new(),
+            helo_name: None,
+            authorities: None,
+            allow_loopback: false,
         }
     }
 }
@@ -450,6 +514,8 @@ mod tests {
         let mut full = Settings::default();
         full.database.url = Some(String::new());
         full.certificate = vec![CertificateSettings { chain: "a".into(), key: "b".into() }];
+        full.outbound.helo_name = Some(String::new());
+        full.outbound.authorities = Some("d".into());
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
         full.blobs = BlobSettings {
             s3_bucket: Some(String::new()),

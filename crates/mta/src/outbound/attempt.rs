@@ -19,13 +19,13 @@ use postroad_store::Store;
 use super::Settings;
 use super::connect::connect;
 use super::connection::{Connection, Peer, Sent, Unopened};
-use super::envelope;
+use super::envelope::{self, Less, Wish};
 use super::halt::Halt;
 use super::hosts::{Host, Ourselves, Search};
 use super::pool::{self, Key, Pool};
 use super::route::{self, Protection};
 use super::settle::{Attempt, Verdict, Words};
-use super::source::Source;
+use super::source::{NotConverted, Source};
 use super::tls::Tls;
 use super::words;
 
@@ -267,7 +267,8 @@ impl Carrier {
         }
         let (host, address) = (connection.peer.host.clone(), connection.peer.address);
         trip.attempt = Attempt { host: Some(host), address: Some(address), tls: connection.tls() };
-        let mut wish = envelope::Wish::of(trip.job, &trip.source);
+        trip.source.restore();
+        let mut wish = Wish::of(trip.job, &trip.source);
         let mut transactions = 0;
         while !trip.pending.is_empty() {
             let limit = connection.capabilities().limits.rcpt_max;
@@ -299,13 +300,13 @@ impl Carrier {
                     trip.last = Some(Verdict::Deferred(unreadable(&error)));
                     return Carried::Enough;
                 }
-                Sent::Unsuited(unsuited) => match wish.without(unsuited) {
-                    Some(less) => {
+                Sent::Unsuited(unsuited) => match make_do(wish.without(unsuited), unsuited, &mut trip.source).await {
+                    Ok(less) => {
                         wish = less;
                         continue;
                     }
-                    None => {
-                        trip.note(Verdict::Failed(words::unsuited(unsuited)));
+                    Err(verdict) => {
+                        trip.note(verdict);
                         break;
                     }
                 },
@@ -332,6 +333,22 @@ impl Carrier {
             });
         }
         Carried::Enough
+    }
+}
+
+/// What a message has to do without at a host that lacks something.
+async fn make_do(less: Less, lacking: Unsuited, source: &mut Source) -> Result<Wish, Verdict> {
+    match less {
+        Less::As(wish) => Ok(wish),
+        Less::Converted(wish) => match source.convert().await {
+            Ok(()) => Ok(wish),
+            Err(NotConverted::Unreadable(error)) => Err(Verdict::Deferred(unreadable(&error))),
+            Err(NotConverted::Unfit(why)) => {
+                let words = words::unsuited(lacking);
+                Err(Verdict::Failed(Words { text: format!("{}; {why}", words.text), ..words }))
+            }
+        },
+        Less::Nothing => Err(Verdict::Failed(words::unsuited(lacking))),
     }
 }
 

@@ -28,10 +28,14 @@ impl Wish {
         Wish { body, smtputf8: job.message.smtputf8, ascii_header }
     }
 
-    /// The same without what the host lacks, where it can be done without.
-    pub(crate) fn without(self, lacking: Unsuited) -> Option<Wish> {
+    /// What is left to wish when the host lacks something, and what has to be done for it.
+    pub(crate) fn without(self, lacking: Unsuited) -> Less {
         match lacking {
-            Unsuited::SmtpUtf8 if self.smtputf8 && self.ascii_header => Some(Wish { smtputf8: false, ..self }),
+            // Nothing in the message needs it, whatever the sender asked for.
+            Unsuited::SmtpUtf8 if self.smtputf8 && self.ascii_header => Less::As(Wish { smtputf8: false, ..self }),
+            Unsuited::EightBit | Unsuited::Binary if self.body != BodyType::SevenBit => {
+                Less::Converted(Wish { body: BodyType::SevenBit, ..self })
+            }
             Unsuited::SmtpUtf8
             | Unsuited::EightBit
             | Unsuited::Binary
@@ -39,9 +43,20 @@ impl Wish {
             | Unsuited::RequireTls
             | Unsuited::NotReady
             | Unsuited::NoRecipient
-            | Unsuited::TooManyRecipients { .. } => None,
+            | Unsuited::TooManyRecipients { .. } => Less::Nothing,
         }
     }
+}
+
+/// How a host that lacks something can be sent the message all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Less {
+    /// As it is, with another envelope.
+    As(Wish),
+    /// Converted to lines of seven bits.
+    Converted(Wish),
+    /// Not at all.
+    Nothing,
 }
 
 /// The envelope for some of the recipients. The error names a recipient that is none.

@@ -4,6 +4,7 @@
 //! only the last server on the way writes one), and mail that one of our addresses forwards has that address in
 //! a Delivered-To line above everything else, by which loops are found.
 
+use postroad_message::downgrade::{Downgrader, Plan, Survey, Unconvertible};
 use postroad_store::{BlobId, Store};
 
 /// So much is read at once: inline messages in one look.
@@ -24,6 +25,29 @@ pub(crate) struct Source {
     stored: u64,
     /// Where the next piece begins; `None` before the first.
     at: Option<u64>,
+    conversion: Option<Conversion>,
+}
+
+/// The message as lines of seven bits.
+struct Conversion {
+    plan: Plan,
+    /// The bytes that leave.
+    size: u64,
+    /// Under way; `None` before the first piece and after the last.
+    converter: Option<Downgrader>,
+}
+
+/// Why a message cannot be converted.
+#[derive(Debug)]
+pub(crate) enum NotConverted {
+    Unfit(Unconvertible),
+    Unreadable(postroad_store::Error),
+}
+
+impl From<postroad_store::Error> for NotConverted {
+    fn from(error: postroad_store::Error) -> NotConverted {
+        NotConverted::Unreadable(error)
+    }
 }
 
 impl Source {
@@ -35,12 +59,15 @@ impl Source {
         let first_end = first.len() as u64;
         first.drain(..return_path(&first));
         let head = via.map(|address| format!("Delivered-To: {address}\r\n").into_bytes()).unwrap_or_default();
-        Ok(Source { store: store.clone(), blob, head, first, first_end, stored, at: None })
+        Ok(Source { store: store.clone(), blob, head, first, first_end, stored, at: None, conversion: None })
     }
 
     /// The bytes that leave.
     pub(crate) fn size(&self) -> u64 {
-        self.head.len() as u64 + self.first.len() as u64 + (self.stored - self.first_end)
+        match &self.conversion {
+            Some(conversion) => conversion.size,
+            None => self.head.len() as u64 + self.first.len() as u64 + (self.stored - self.first_end),
+        }
     }
 
     /// Whether all header fields are ASCII. A header that is longer than a piece counts as not.
@@ -52,17 +79,70 @@ impl Source {
         }
     }
 
+    /// From now on the message leaves as lines of seven bits, for a host that takes no others. Reads it twice: what it
+    /// needs, and how long it becomes.
+    pub(crate) async fn convert(&mut self) -> Result<(), NotConverted> {
+        if self.conversion.is_some() {
+            return Ok(());
+        }
+        let mut survey = Survey::new();
+        self.at = None;
+        while let Some(piece) = self.piece().await? {
+            survey.feed(&piece);
+        }
+        let plan = survey.finish().map_err(NotConverted::Unfit)?;
+        let (mut converter, mut out, mut size) = (plan.converter(), Vec::new(), 0);
+        self.at = None;
+        while let Some(piece) = self.piece().await? {
+            converter.feed(&piece, &mut out);
+            size += out.len() as u64;
+            out.clear();
+        }
+        converter.finish(&mut out);
+        size += out.len() as u64;
+        self.conversion = Some(Conversion { plan, size, converter: None });
+        Ok(())
+    }
+
+    /// As it is stored again.
+    pub(crate) fn restore(&mut self) {
+        self.conversion = None;
+    }
+
     /// Back to the beginning, for the next host.
     pub(crate) fn rewind(&mut self) {
         self.at = None;
+        if let Some(conversion) = &mut self.conversion {
+            conversion.converter = Some(conversion.plan.converter());
+        }
     }
 
     /// The next piece; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, postroad_store::Error> {
+        loop {
+            let piece = self.piece().await?;
+            let Some(conversion) = &mut self.conversion else { return Ok(piece) };
+            let mut out = Vec::new();
+            match (piece, conversion.converter.take()) {
+                (_, None) => return Ok(None),
+                (Some(piece), Some(mut converter)) => {
+                    converter.feed(&piece, &mut out);
+                    conversion.converter = Some(converter);
+                    if out.is_empty() {
+                        continue;
+                    }
+                }
+                (None, Some(converter)) => converter.finish(&mut out),
+            }
+            return Ok(Some(out));
+        }
+    }
+
+    /// The next piece as it is stored.
+    async fn piece(&mut self) -> Result<Option<Vec<u8>>, postroad_store::Error> {
         let Some(at) = self.at else {
             self.at = Some(self.first_end);
-            let piece = [self.head.as_slice(), self.first.as_slice()].concat();
-            return Ok(Some(piece));
+            return Ok(Some([self.head.as_slice(), self.first.as_slice()].concat()));
         };
         if at >= self.stored {
             return Ok(None);

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use postroad_net::{CertificateFiles, Certificates};
-use postroad_store::Timestamp;
+use postroad_store::{Store, Timestamp};
 
 use super::administer::show;
 use crate::admin::{self, Answer, Operation, socket};
 use crate::cli::{Output, Place};
 use crate::place;
+use crate::serve::outbound::Names;
 use crate::serve::self_made_files;
 use crate::settings::{CleartextAuth, Settings};
 
@@ -64,7 +65,7 @@ pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
     if is_running {
         listeners(&settings, &mut report);
     }
-    resolver(&mut report);
+    outbound(&settings, &mut report);
     let table = Answer::table(&["", "WHAT", "FACT", "NEXT STEP"], report.rows, "");
     show(&table, output);
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -105,6 +106,7 @@ fn database(settings: &Settings, report: &mut Report) {
         }
         other => report.bad("counters", other.text().trim_end(), ""),
     }
+    queue(&store, report);
     store.close();
 }
 
@@ -166,17 +168,35 @@ fn listeners(settings: &Settings, report: &mut Report) {
     }
 }
 
-/// Whether names can be looked up at all: delivery to others will need it.
-fn resolver(report: &mut Report) {
-    let outcome = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(postroad_dns::reachable()).map_err(|error| error.to_string()));
-    match outcome {
-        Ok(servers) => report.good("DNS", format!("{servers} answers")),
-        Err(error) => {
-            report.note("DNS", error, "name a working resolver in /etc/resolv.conf; mail within this server needs none")
+/// Whether mail for others can leave: names have to be looked up, and what waits is told.
+fn outbound(settings: &Settings, report: &mut Report) {
+    if !settings.outbound.enabled {
+        report.note("outbound", "off: mail for others waits in the queue", "outbound.enabled = true");
+    }
+    let asked = Names::of(settings).map_err(|error| error.to_string()).and_then(|names| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(names.answers()).map(str::to_owned)
+    });
+    match asked {
+        Ok(servers) => report.good("DNS", format!("answers: {servers}")),
+        Err(why) => report.note(
+            "DNS",
+            why,
+            "mail for others waits in the queue; mail within this server and by routes needs none",
+        ),
+    }
+}
+
+fn queue(store: &Store, report: &mut Report) {
+    match store.read_blocking(postroad_queue::depth) {
+        Ok(depth) if depth.recipients == 0 => report.good("queue", "empty"),
+        Ok(depth) => {
+            let age = depth.oldest.map_or(0, |oldest| (Timestamp::now().0 - oldest.0).max(0) / 1_000_000);
+            let (messages, recipients, minutes) = (depth.messages, depth.recipients, age / 60);
+            report
+                .good("queue", format!("{messages} messages to {recipients} recipients, the oldest {minutes} min old"));
         }
+        Err(error) => report.bad("queue", error.to_string(), "see the server's log"),
     }
 }

@@ -16,7 +16,7 @@ use crate::print;
 /// Runs a command; its exit code is 0 when it did what was asked.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Serve { place } => serve::command(&place),
+        Command::Serve { place, resolver } => serve::command(&place, resolver),
         Command::Quickstart(options) => quickstart::command(&options),
         Command::Check { place, output } => check::command(&place, output),
         Command::Domain { action, place, output } => administer::domain(action, &place, output),

@@ -62,6 +62,7 @@ struct People {
 fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
     let mut settings = Settings { data: data.to_path_buf(), ..Settings::default() };
     settings.database.url = options.database.clone();
+    outward(options, &mut settings);
     match &options.domain {
         None => {
             let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -71,6 +72,9 @@ fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
             };
             settings.hostname = "localhost".into();
             settings.cleartext_auth = CleartextAuth::Loopback;
+            // A trial sends nothing to the world unless it is told whom to ask.
+            settings.dns.system = false;
+            settings.outbound.allow_loopback = true;
             settings.listener = checked_listeners(address, offset)?;
         }
         Some(domain) => {
@@ -98,7 +102,18 @@ fn known_settings(options: &Quickstart, data: &Path, file: &Path) -> Result<Sett
     if options.database.is_some() {
         settings.database.url = options.database.clone();
     }
+    outward(options, &mut settings);
     Ok(settings)
+}
+
+/// How mail leaves, as far as the options say.
+fn outward(options: &Quickstart, settings: &mut Settings) {
+    if let Some(resolver) = &options.resolver {
+        settings.dns.servers = vec![resolver.clone()];
+    }
+    if let Some(port) = options.outbound_port {
+        settings.outbound.port = port;
+    }
 }
 
 fn checked_listeners(address: IpAddr, offset: u16) -> Result<Vec<crate::settings::ListenerSettings>> {
@@ -308,6 +323,8 @@ mod tests {
             port_offset: Some(3_000),
             password: None,
             database: Some("postgres://h/n".into()),
+            resolver: Some("127.0.0.1:5353".into()),
+            outbound_port: Some(2525),
             accounts: 0,
         };
         let settings = first_settings(&options, folder.path()).expect("settings");
@@ -315,7 +332,7 @@ mod tests {
         write_settings(&file, &settings).expect("written");
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("there").permissions());
         assert_eq!(mode & 0o777, 0o600);
-        let again = Quickstart { port_offset: None, database: None, ..options };
+        let again = Quickstart { port_offset: None, database: None, resolver: None, outbound_port: None, ..options };
         assert_eq!(known_settings(&again, folder.path(), &file).expect("read"), settings);
     }
 }

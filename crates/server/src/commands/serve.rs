@@ -7,8 +7,11 @@ use anyhow::Result;
 use crate::cli::Place;
 use crate::{place, print, serve};
 
-pub(super) fn command(at: &Place) -> Result<ExitCode> {
-    let settings = place::settings(at)?;
+pub(super) fn command(at: &Place, resolver: Option<String>) -> Result<ExitCode> {
+    let mut settings = place::settings(at)?;
+    if let Some(resolver) = resolver {
+        settings.dns.servers = vec![resolver];
+    }
     let lock = place::lock(&settings.data)?;
     serve::run(&settings, lock, || print::line("ready"))?;
     Ok(ExitCode::SUCCESS)

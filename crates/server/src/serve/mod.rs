@@ -7,6 +7,7 @@
 mod chores;
 mod listeners;
 mod logging;
+pub(crate) mod outbound;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -64,13 +65,14 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let clock: Clock = Arc::new(Timestamp::now);
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(bans), at_once)?;
-    let parts = listeners::Parts::new(settings, store, logins, clock, stories, site)?;
+    let parts = listeners::Parts::new(settings, store, logins, Arc::clone(&clock), stories, site)?;
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
     // What is left of the parts lives in the listeners' tasks, so that the scribe ends with the last of them.
     drop(parts);
     running.spawn(scribe.run());
+    outbound::start(&mut running, settings, store, clock, &stop)?;
     running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));
     {

@@ -68,6 +68,15 @@ pub const NAMES: &[Name] = &[
     gauge("postroad_queue_messages", "Messages in the queue with recipients that wait."),
     gauge("postroad_queue_recipients", "Recipients that wait."),
     gauge("postroad_queue_oldest_seconds", "Age of the oldest message in the queue; 0 when it is empty."),
+    // Sending (mta).
+    counter("postroad_outbound_attempts_total", "Attempts to send, by reach (reached, unreachable, not tried)."),
+    counter(
+        "postroad_outbound_recipients_total",
+        "What attempts came to for recipients, by outcome (relayed, delivered, failed, deferred).",
+    ),
+    histogram("postroad_outbound_queue_seconds", "Time from a message's coming to a recipient's end, by outcome."),
+    gauge("postroad_outbound_connections_open", "Connections to other servers that are open now."),
+    counter("postroad_outbound_tls_failures_total", "TLS handshakes with other servers that failed."),
     // Store.
     histogram("postroad_store_batch_jobs", "Writes that shared one COMMIT."),
     histogram("postroad_store_commit_seconds", "Time that a COMMIT took."),

@@ -1,0 +1,191 @@
+//! Sending: the resolver, this server's name among those that share a queue, and what knows how to send.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use postroad_dns::{Dns, Resolver, Unset};
+use postroad_login::Clock;
+use postroad_mta::outbound::{Ourselves, Outbound, Settings as Sending};
+use postroad_net::Stop;
+use postroad_store::Store;
+use tokio::task::JoinSet;
+
+use crate::settings::{Service, Settings};
+
+/// Where the name of this server among those that share a queue is kept, in the data folder.
+const NODE_FILE: &str = "node";
+/// The port of name servers that are written without one.
+const DNS_PORT: u16 = 53;
+
+/// Whom names are asked of.
+pub(crate) enum Names {
+    /// A resolver, and its servers in words.
+    Asked(Arc<Resolver>, String),
+    /// Nobody; why, and what to do.
+    Nobody(String),
+}
+
+impl Names {
+    /// The resolver of the settings. Errors: a server that is none.
+    pub(crate) fn of(settings: &Settings) -> Result<Names> {
+        let servers = servers(&settings.dns.servers)?;
+        if servers.is_empty() && !settings.dns.system {
+            return Ok(Names::Nobody(
+                "no name server is set: name one with --resolver HOST:PORT or dns.servers".into(),
+            ));
+        }
+        let limits = postroad_dns::Settings::default();
+        let (resolver, words) = match servers.is_empty() {
+            true => (Resolver::system(limits), "the system's name servers".to_owned()),
+            false => (Resolver::with(&servers, limits), settings.dns.servers.join(", ")),
+        };
+        Ok(match resolver {
+            Ok(resolver) => Names::Asked(Arc::new(resolver), words),
+            Err(error) => Names::Nobody(format!("{error}; name a server with --resolver HOST:PORT or dns.servers")),
+        })
+    }
+
+    /// Whether names can be looked up: by whom, or why not.
+    pub(crate) async fn answers(&self) -> Result<&str, String> {
+        match self {
+            Names::Asked(resolver, words) => match resolver.answers().await {
+                Ok(()) => Ok(words),
+                Err(error) => Err(format!("{words}: {error}")),
+            },
+            Names::Nobody(why) => Err(why.clone()),
+        }
+    }
+
+    fn dns(&self) -> Arc<dyn Dns> {
+        match self {
+            Names::Asked(resolver, _) => Arc::clone(resolver) as Arc<dyn Dns>,
+            Names::Nobody(why) => Arc::new(Unset::new(why.clone())),
+        }
+    }
+}
+
+/// Name servers as the settings have them.
+fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
+    texts
+        .iter()
+        .map(|text| {
+            server(text)
+                .ok_or_else(|| anyhow!("dns.servers: {text} is no address, such as 192.0.2.53 or [2001:db8::53]:53"))
+        })
+        .collect()
+}
+
+fn server(text: &str) -> Option<SocketAddr> {
+    let text = text.replace("localhost", "127.0.0.1");
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
+    text.parse().ok().or(address)
+}
+
+/// Starts sending, if the settings want it.
+pub(super) fn start(
+    running: &mut JoinSet<()>,
+    settings: &Settings,
+    store: &Store,
+    clock: Clock,
+    stop: &Stop,
+) -> Result<()> {
+    if !settings.outbound.enabled {
+        tracing::warn!("mail for others waits in the queue: outbound.enabled is false in the settings");
+        return Ok(());
+    }
+    let names = Names::of(settings)?;
+    let node = node(&settings.data, &settings.hostname)?;
+    let seed = getrandom::u64().map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
+    let outbound = Outbound::new(store.clone(), sending(settings), names.dns(), ourselves(settings), clock, node, seed)
+        .context("TLS for sending cannot be set up")?;
+    running.spawn(outbound.run(stop.clone()));
+    let stop = stop.clone();
+    running.spawn(async move {
+        tokio::select! {
+            answers = names.answers() => match answers {
+                Ok(servers) => tracing::info!(servers, "names can be looked up: mail for others is sent"),
+                Err(why) => tracing::warn!(why, "names cannot be looked up: mail for others waits, except where a route leads"),
+            },
+            () = stop.stopped() => {}
+        }
+    });
+    Ok(())
+}
+
+fn sending(settings: &Settings) -> Sending {
+    let outbound = &settings.outbound;
+    Sending {
+        port: outbound.port,
+        allow_loopback: outbound.allow_loopback,
+        sources: outbound.source_addresses.clone(),
+        concurrency: outbound.concurrency.max(1),
+        connections_per_destination: outbound.per_destination.max(1),
+        recipients_per_message: outbound.recipients_per_message.max(1),
+        messages_per_connection: outbound.messages_per_connection.max(1),
+        idle: Duration::from_secs(outbound.idle_seconds),
+        authorities: outbound.authorities.clone(),
+        grace: Duration::from_secs(settings.limits.stop_seconds),
+        ..Sending::new(outbound.helo_name.clone().unwrap_or_else(|| settings.hostname.clone()))
+    }
+}
+
+/// By what mail that comes back to us is known.
+fn ourselves(settings: &Settings) -> Ourselves {
+    let mut names = vec![settings.hostname.to_ascii_lowercase()];
+    names.extend(settings.outbound.helo_name.as_deref().map(str::to_ascii_lowercase));
+    let relays = settings.listener.iter().filter(|listener| listener.service == Service::Smtp);
+    Ourselves { names, listeners: relays.map(|listener| listener.address).collect() }
+}
+
+/// This server's name among those that share a queue: made once, and kept as long as the data folder.
+fn node(data: &Path, hostname: &str) -> Result<String> {
+    let path = data.join(NODE_FILE);
+    if let Ok(name) = std::fs::read_to_string(&path)
+        && !name.trim().is_empty()
+    {
+        return Ok(name.trim().to_owned());
+    }
+    let random = getrandom::u32().map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
+    let name = format!("{hostname}-{random:08x}");
+    let fresh = path.with_extension("new");
+    let written = std::fs::File::create(&fresh).and_then(|mut file| {
+        writeln!(file, "{name}")?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &path)
+    });
+    written.with_context(|| format!("{} cannot be written; make the data folder writable", path.display()))?;
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_servers_are_addresses_with_or_without_a_port() {
+        for (text, expected) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("192.0.2.53:5353", Some("192.0.2.53:5353")),
+            ("localhost:5353", Some("127.0.0.1:5353")),
+            ("2001:db8::53", Some("[2001:db8::53]:53")),
+            ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+            ("dns.example.org", None),
+            ("", None),
+        ] {
+            assert_eq!(server(text), expected.map(|address| address.parse().expect("an address")), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_node_keeps_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = node(folder.path(), "mail.example.test").expect("a name");
+        assert!(name.starts_with("mail.example.test-"), "{name}");
+        assert_eq!(node(folder.path(), "other.example.test").expect("a name"), name);
+    }
+}
