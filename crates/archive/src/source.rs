@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use postroad_store::Timestamp;
 
 use crate::marks::Marks;
-use crate::newline::Newlines;
 use crate::{Error, Result, eml, maildir, mbox};
 
 /// Most folders of one source.
@@ -264,10 +263,6 @@ impl Finder {
         }
     }
 
-    pub(crate) fn problem(&mut self, problem: Problem) {
-        self.problems.push(problem);
-    }
-
     /// Names in a folder, in order; a folder that cannot be read is a problem and empty.
     pub(crate) fn names(&mut self, path: &Path) -> Vec<std::ffi::OsString> {
         match names(path) {
@@ -352,8 +347,5 @@ fn nothing(format: Format) -> &'static str {
         Format::Eml => "there are no .eml or .emlx files here",
     }
 }
-
-/// The newlines of a message that is read for the first time.
-pub type Seen = (u64, Newlines);
 
 const PROBE_DEPTH: usize = 6;

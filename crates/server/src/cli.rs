@@ -104,6 +104,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Bring mail along from files: Maildir, mbox, folders of .eml; with flags, dates and folder names.
+    ///
+    /// Run it again after an interruption, or to catch up later: what was taken once is not taken twice. Exit code 0:
+    /// everything was taken; 3: something could not be read and is named; 1: it ended early, run it again.
+    Import(Import),
+    /// Write an account's mail into files: Maildir or mbox.
+    ///
+    /// Into a Maildir that an earlier export wrote, only what is new is written. Exit code 0: everything was written;
+    /// 3: something is damaged or not carried whole and is named; 1: it ended early, run it again.
+    Export(Export),
     /// The story of a message, from its connection to its mailbox and after.
     Trace {
         /// An address, a Message-ID or a trace id.
@@ -156,6 +166,108 @@ pub(crate) struct Quickstart {
     /// Also make accounts u0001@, u0002@ … with the same password.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) accounts: u32,
+}
+
+/// Options of `postroad import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The account that the mail goes to.
+    pub(crate) address: String,
+    /// A Maildir, an mbox file or a folder of such, or a folder of .eml files.
+    pub(crate) path: PathBuf,
+    /// What it is.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ImportFormat,
+    /// Put everything into this mailbox and below it.
+    #[arg(long, value_name = "MAILBOX")]
+    pub(crate) into: Option<String>,
+    /// Keep names such as `Sent Items`; without it they go to the account's mailbox for sent mail, and so on.
+    #[arg(long)]
+    pub(crate) keep_names: bool,
+    /// How lines that begin with `From ` are quoted in an mbox.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) quoting: MboxQuoting,
+    /// Only look: where everything would go, how much it is, and what cannot be read.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also take again what an earlier import brought and is gone from its mailbox since.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Take more than the account's quota allows.
+    #[arg(long)]
+    pub(crate) ignore_quota: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is imported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Look.
+    #[default]
+    Auto,
+    Maildir,
+    Mbox,
+    Eml,
+}
+
+/// Quoting of an mbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MboxQuoting {
+    /// One `>` is taken from `>From `, `>>From ` and so on.
+    #[default]
+    Rd,
+    /// One `>` is taken from `>From ` only.
+    O,
+    /// Nothing was quoted.
+    None,
+}
+
+/// Options of `postroad export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The account whose mail it is.
+    pub(crate) address: String,
+    /// A folder for it; made when it is not there.
+    pub(crate) path: PathBuf,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+    /// Only this mailbox; may be given more than once.
+    #[arg(long, value_name = "MAILBOX")]
+    pub(crate) mailbox: Vec<String>,
+    /// Only messages received in this time: 90m, 12h, 7d, or since a day: 2026-11-22.
+    #[arg(long, value_name = "AGE|DAY")]
+    pub(crate) since: Option<String>,
+    /// How lines end in the files.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) newline: ExportNewline,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What an export writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    #[default]
+    Maildir,
+    Mbox,
+}
+
+/// Line ends of an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportNewline {
+    /// LF, and CRLF for what an import brought with CRLF: every byte as it was.
+    #[default]
+    Kept,
+    /// LF.
+    Lf,
+    /// CRLF.
+    Crlf,
 }
 
 #[derive(Debug, Subcommand)]

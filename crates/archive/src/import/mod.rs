@@ -20,7 +20,7 @@ mod send;
 use serde::{Deserialize, Serialize};
 
 pub use receive::receive;
-pub use send::{Report, send};
+pub use send::{PROBLEMS_MAX, Report, send};
 
 use crate::source::Problem;
 

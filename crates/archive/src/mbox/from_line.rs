@@ -24,6 +24,9 @@ pub(crate) fn date(line: &[u8]) -> Option<Timestamp> {
     }
     // Some write the date of the header: `From a@b Tue, 05 Mar 2019 10:10:10 +0100`.
     let comma = tokens.iter().position(|token| token.ends_with(','))?;
+    if !tokens.iter().any(|token| clock(token).is_some()) {
+        return None;
+    }
     let parsed = DateTime::parse(tokens.get(comma..)?.join(" ").as_bytes())?;
     Some(Timestamp(parsed.micros))
 }

@@ -7,6 +7,7 @@ mod answer;
 mod operation;
 mod perform;
 pub(crate) mod socket;
+pub(crate) mod stream;
 mod time;
 
 pub(crate) use answer::{Answer, Story};

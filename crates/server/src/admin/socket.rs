@@ -1,19 +1,23 @@
 //! The local socket in the data folder: how the command line acts through a running server.
 //!
-//! One operation in JSON on a line, one answer in JSON on a line. The socket's mode and its folder's admit the
+//! One operation in JSON on a line, one answer in JSON on a line; or a line that opens a [`Stream`], the word to go on,
+//! and then frames. The socket's mode and its folder's admit the
 //! server's own user only; there is no other way to authenticate and none is needed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use postroad_net::Stop;
 use postroad_store::{Store, Timestamp};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
+use super::stream::{self, Opening, Stream};
 use super::{Answer, Operation};
 
 /// The socket's place.
@@ -37,6 +41,27 @@ pub(crate) fn ask(data: &Path, operation: &Operation) -> Result<Option<Answer>> 
     Ok(Some(answer))
 }
 
+/// Opens a stream with the running server; `None` when none is running. The error is the server's refusal.
+pub(crate) fn open(data: &Path, request: &Stream) -> Result<Option<UnixStream>> {
+    let Ok(mut stream) = UnixStream::connect(path(data)) else { return Ok(None) };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).context("the running server does not take the request")?;
+    // Byte by byte: what follows the line belongs to the frames.
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" && answer.len() < OPENING_MAX {
+        stream.read_exact(&mut byte).context("the running server does not answer; see its log")?;
+        answer.extend_from_slice(&byte);
+    }
+    match serde_json::from_slice(&answer)
+        .context("the running server's answer cannot be read; is it the same version as this command?")?
+    {
+        Opening::Go => Ok(Some(stream)),
+        Opening::Refused(why) => bail!(why),
+    }
+}
+
 /// Serves the socket until the stop.
 pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
     let path = path(data);
@@ -45,6 +70,7 @@ pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
     let listener =
         tokio::net::UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -52,9 +78,9 @@ pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
         };
         match accepted {
             Ok((stream, _)) => {
-                let store = store.clone();
+                let (store, stop, streams) = (store.clone(), stop.clone(), Arc::clone(&streams));
                 tokio::spawn(async move {
-                    if let Err(error) = answer_one(stream, store).await {
+                    if let Err(error) = answer_one(stream, store, stop, streams).await {
                         tracing::debug!("administration socket: {error:#}");
                     }
                 });
@@ -69,19 +95,67 @@ pub(crate) async fn serve(data: &Path, store: Store, stop: Stop) -> Result<()> {
     Ok(())
 }
 
-async fn answer_one(stream: tokio::net::UnixStream, store: Store) -> Result<()> {
-    let (reader, mut writer) = stream.into_split();
+async fn answer_one(
+    mut stream: tokio::net::UnixStream,
+    store: Store,
+    stop: Stop,
+    streams: Arc<Semaphore>,
+) -> Result<()> {
     let mut line = String::new();
-    tokio::time::timeout(REQUEST_WITHIN, tokio::io::BufReader::new(reader.take(REQUEST_MAX)).read_line(&mut line))
-        .await??;
+    let reading = tokio::io::BufReader::new((&mut stream).take(REQUEST_MAX));
+    tokio::time::timeout(REQUEST_WITHIN, { reading }.read_line(&mut line)).await??;
+    if let Ok(request) = serde_json::from_str::<Stream>(&line) {
+        return answer_stream(stream, store, stop, streams, request).await;
+    }
     let operation: Operation = serde_json::from_str(&line)?;
     let answer = tokio::task::spawn_blocking(move || super::perform(&store, operation, Timestamp::now())).await?;
-    let mut text = serde_json::to_vec(&answer)?;
-    text.push(b'\n');
-    writer.write_all(&text).await?;
+    say(&mut stream, &answer).await
+}
+
+/// A stream is served on a thread of its own; the stop of the server breaks it off, and what came whole is kept.
+async fn answer_stream(
+    mut connection: tokio::net::UnixStream,
+    store: Store,
+    stop: Stop,
+    streams: Arc<Semaphore>,
+    request: Stream,
+) -> Result<()> {
+    let Ok(_turn) = streams.try_acquire() else {
+        let why = "other imports or exports are running: wait until one of them has ended".to_owned();
+        return say(&mut connection, &Opening::Refused(why)).await;
+    };
+    let looking = store.clone();
+    let begun = match tokio::task::spawn_blocking(move || stream::begin(&looking, request)).await? {
+        Ok(begun) => begun,
+        Err(why) => return say(&mut connection, &Opening::Refused(why)).await,
+    };
+    say(&mut connection, &Opening::Go).await?;
+    let connection = connection.into_std()?;
+    connection.set_nonblocking(false)?;
+    let handle = connection.try_clone()?;
+    let mut work = tokio::task::spawn_blocking(move || stream::perform(&store, &begun, Timestamp::now(), &connection));
+    tokio::select! {
+        done = &mut work => done?,
+        () = stop.stopped() => {
+            let _ = handle.shutdown(std::net::Shutdown::Both);
+            work.await?;
+        }
+    }
     Ok(())
 }
 
+/// A line of JSON.
+async fn say(stream: &mut tokio::net::UnixStream, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    stream.write_all(&text).await?;
+    Ok(())
+}
+
+/// Imports and exports at a time.
+const STREAMS_MAX: usize = 4;
+/// The line before the first frame.
+const OPENING_MAX: usize = 64 * 1024;
 const REQUEST_MAX: u64 = 1024 * 1024;
 const ANSWER_MAX: u64 = 64 * 1024 * 1024;
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);

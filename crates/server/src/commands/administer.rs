@@ -182,7 +182,7 @@ fn size(text: &str) -> Result<Option<u64>> {
 }
 
 /// `90m`, `12h`, `7d` in seconds.
-fn age(text: &str) -> Result<u64> {
+pub(super) fn age(text: &str) -> Result<u64> {
     let unit = text.chars().last().unwrap_or(' ');
     let seconds = match unit {
         's' => 1,

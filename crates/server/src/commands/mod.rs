@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod administer;
+mod carry;
 mod check;
 mod quickstart;
 mod serve;
@@ -25,6 +26,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Forward { action, place, output } => administer::forward(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
+        Command::Import(options) => carry::import(&options),
+        Command::Export(options) => carry::export(&options),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),
         Command::Settings => {
             print::text(&crate::settings::documented());
