@@ -9,6 +9,7 @@
 //!
 //! Standards: RFC 4155 (mbox, and what of it is really written), Maildir and Maildir++ as their authors describe them.
 
+pub mod backup;
 pub mod eml;
 pub mod export;
 pub mod folder;

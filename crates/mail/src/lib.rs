@@ -41,6 +41,7 @@ pub mod mailboxes;
 pub mod password;
 pub mod quota;
 pub mod resolve;
+pub mod restored;
 pub mod retention;
 pub mod undelete;
 pub mod view;

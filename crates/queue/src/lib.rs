@@ -17,6 +17,7 @@ mod job;
 mod look;
 mod node;
 mod record;
+mod restored;
 mod route;
 mod schema;
 
@@ -30,6 +31,7 @@ pub use job::{Ask, Due, JOBS_MAX, Job, Message, Node, Outcome, Purpose, Recorded
 pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, list, show};
 pub use node::{LEASE, beat, leave, recover};
 pub use record::record;
+pub use restored::hold_restored;
 pub use route::{Route, RouteLogin, RouteTls, delete_route, put_route, route_for, routes};
 pub use schema::MIGRATIONS;
 

@@ -172,14 +172,25 @@ impl Index {
         self.chunks.get(place).map(|chunk| chunk.stored)
     }
 
-    /// Verifies one chunk.
-    pub(crate) fn check_chunk(&self, place: usize, stored: &[u8], encoding: Encoding) -> Result<()> {
+    /// A hash of what the chunks hold: of their hashes, not of how they are stored.
+    pub(crate) fn content(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.head_hash);
+        self.chunks.iter().for_each(|chunk| {
+            hasher.update(&chunk.hash);
+        });
+        *hasher.finalize().as_bytes()
+    }
+
+    /// The plain bytes of one chunk, verified.
+    pub(crate) fn check_chunk(&self, place: usize, stored: &[u8], encoding: Encoding) -> Result<Vec<u8>> {
         let chunk = self.chunks.get(place).filter(|chunk| chunk.stored as usize == stored.len());
         let chunk = chunk.ok_or_else(|| Error::Corrupt(format!("chunk {place} is cut short")))?;
-        if short_hash(&decode(stored, encoding, self.chunk_size as usize)?) != chunk.hash {
-            return Err(Error::Corrupt(format!("chunk {place} does not match its hash")));
+        let plain = decode(stored, encoding, self.chunk_size as usize)?;
+        if short_hash(&plain) == chunk.hash {
+            return Ok(plain);
         }
-        Ok(())
+        Err(Error::Corrupt(format!("chunk {place} does not match its hash")))
     }
 
     /// Unpacks and verifies the touched chunks; adds the plain range to `out`.

@@ -24,7 +24,7 @@ use folder::Folder;
 pub(crate) use folder::fault as fault_of_file;
 use std::collections::HashMap;
 use std::ops::Range;
-pub(crate) use stored::{Arriving, Chunks};
+pub(crate) use stored::{Arriving, Chunks, content};
 pub use sweep::Swept;
 pub(crate) use sweep::{check_home, sweep};
 pub use upload::{Prepared, Upload};

@@ -36,9 +36,15 @@ impl Chunks {
         self.index.stored_length(place)
     }
 
-    pub(crate) fn check(&self, place: usize, stored: &[u8]) -> Result<()> {
+    /// The plain bytes of a chunk, verified.
+    pub(crate) fn check(&self, place: usize, stored: &[u8]) -> Result<Vec<u8>> {
         self.index.check_chunk(place, stored, self.encoding)
     }
+}
+
+/// A hash of what a list of chunks holds.
+pub(crate) fn content(chunks: &[u8]) -> Result<[u8; 32]> {
+    Ok(Index::decode(chunks)?.content())
 }
 
 /// A large blob that arrives in its stored form.

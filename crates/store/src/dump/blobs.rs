@@ -92,13 +92,13 @@ impl ReadTx {
     }
 }
 
-/// Whether the stored bytes of a blob in a row are what its hash says. Errors: `Corrupt`.
-pub fn check_row(row: &BlobRow, data: &[u8]) -> Result<()> {
+/// The plain bytes of a blob in a row, from its stored ones. Errors: `Corrupt` when they are not what its hash says.
+pub fn check_row(row: &BlobRow, data: &[u8]) -> Result<Vec<u8>> {
     let size = usize::try_from(row.size).ok().filter(|size| *size <= ROW_PLAIN_MAX);
     let size = size.ok_or_else(|| Error::Corrupt("a blob in a row is impossibly large".into()))?;
     let plain = crate::blob::decode(data, row.encoding, size)?;
     if blake3::hash(&plain).as_bytes() == &row.hash && plain.len() == size {
-        return Ok(());
+        return Ok(plain);
     }
     Err(Error::Corrupt("its bytes do not match their hash".into()))
 }
@@ -129,13 +129,18 @@ impl Pieces {
         Some(self.start..self.start + u64::from(length))
     }
 
-    /// Verifies the next chunk's stored bytes and goes on to the one after it.
-    pub fn check(&mut self, stored: &[u8]) -> Result<()> {
-        self.chunks.check(self.next, stored)?;
+    /// Verifies the next chunk's stored bytes, answers with its plain ones, and goes on to the one after it.
+    pub fn check(&mut self, stored: &[u8]) -> Result<Vec<u8>> {
+        let plain = self.chunks.check(self.next, stored)?;
         self.start += stored.len() as u64;
         self.next += 1;
-        Ok(())
+        Ok(plain)
     }
+}
+
+/// What the plain bytes of a large blob are recognised by, from its list of chunks: the same however they were packed.
+pub fn content_of(chunks: &[u8]) -> Result<[u8; 32]> {
+    crate::blob::content(chunks)
 }
 
 impl Store {

@@ -14,7 +14,7 @@
 mod blobs;
 mod pin;
 
-pub use blobs::{BlobRow, Body, LoadedBlob, Pieces, StoredBlob, StoredWriter, check_row, load_blobs};
+pub use blobs::{BlobRow, Body, LoadedBlob, Pieces, StoredBlob, StoredWriter, check_row, content_of, load_blobs};
 pub(crate) use pin::PINS;
 pub use pin::Pin;
 
@@ -284,6 +284,38 @@ pub fn load(tx: &mut WriteTx, table: &Table, rows: &[Vec<Value>]) -> Result<()> 
     let head = format!("INSERT INTO {} ({})", table.name, table.names());
     let params: Vec<Vec<Param<'_>>> = rows.iter().map(|row| row.iter().map(Value::param).collect()).collect();
     tx.insert_rows(&head, &params, "").map(|_| ())
+}
+
+/// Takes all rows out of a table: what its steps put there is in the backup as well.
+pub fn clear(tx: &mut WriteTx, table: &Table) -> Result<()> {
+    tx.execute(&format!("DELETE FROM {}", table.name), params![]).map(|_| ())
+}
+
+/// Whether the tables hold nothing but what the steps that made them put there.
+pub fn is_empty(tx: &ReadTx, tables: &[Table], fresh: &Fresh) -> Result<bool> {
+    for table in tables {
+        let made = fresh.0.iter().find(|(name, _)| *name == table.name).map_or(&[][..], |(_, rows)| rows);
+        if page(tx, table, None)? != made {
+            return Ok(false);
+        }
+    }
+    Ok(tx.blob_rows(BlobId(i64::MIN), 1)?.is_empty())
+}
+
+/// What the tables hold when they are new.
+pub struct Fresh(Vec<(String, Vec<Vec<Value>>)>);
+
+impl Fresh {
+    /// After these steps.
+    pub fn after(steps: &[Migration], tables: &[Table]) -> Result<Fresh> {
+        let store = Store::open(Settings::memory())?;
+        store.migrate(steps)?;
+        let tables = tables.to_vec();
+        let rows = store.read_blocking(move |tx| {
+            tables.iter().map(|table| Ok::<_, Error>((table.name.clone(), page(tx, table, None)?))).collect()
+        })?;
+        Ok(Fresh(rows))
+    }
 }
 
 /// The highest number that a table's counter has given, also to rows that are gone; 0 for a table without.
