@@ -1,8 +1,11 @@
 //! Properties that hold for any octets.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bolero::check;
 use postroad_message::date::{Date, DateTime};
-use postroad_message::decode::{Decoder, Encoding, charset, html_to_text, html_to_text_limited};
+use postroad_message::decode::{Decoder, Encoding, charset, html_to_text, html_to_text_limited, transfer};
+use postroad_message::downgrade::Survey;
 use postroad_message::{Content, Limits, Parser, Part, SectionKind, Summary, address, header, thread};
 
 const ITERATIONS: usize = 2000;
@@ -44,6 +47,14 @@ const WORDS: &[&str] = &[
     "text/plain",
     "Content-Transfer-Encoding: base64\r\n",
     "quoted-printable",
+    "Content-Transfer-Encoding: 8bit\r\n",
+    "\nContent-Transfer-Encoding : binary (x)\r\n y\r\n",
+    "MIME-Version: 1.0\r\n",
+    "multipart/signed; boundary=c",
+    "message/global",
+    "\r\n.\r\nFrom ",
+    "-- \r\n",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "Subject: ",
     "From: a@b\r\n",
     "To: ",
@@ -298,4 +309,66 @@ fn fuzz_dates() {
         let any = DateTime { micros: *micros, offset_minutes: *offset };
         let _formatted = (any.format(), any.format_imap(), any.local_date());
     });
+}
+
+/// What was converted is seven bits, and decoded it is what it was.
+#[test]
+fn fuzz_downgrade_keeps_every_part() {
+    let reached = [const { AtomicUsize::new(0) }; 3];
+    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, u8, bool)>().for_each(|(seed, cut, lines)| {
+        let message = message(seed);
+        let survey = |size: usize| {
+            let mut survey = if *lines { Survey::for_lines() } else { Survey::new() };
+            message.chunks(size).for_each(|piece| survey.feed(piece));
+            survey.finish()
+        };
+        let plan = survey(usize::MAX);
+        let cut = usize::from(*cut).max(1);
+        assert_eq!(survey(cut), plan, "the cut changes the plan");
+        let reach = |number: usize, yes: bool| reached[number].fetch_add(usize::from(yes), Ordering::Relaxed);
+        let Ok(plan) = plan else { return };
+        let convert = |size: usize| {
+            let (mut converter, mut out) = (plan.converter(), Vec::new());
+            message.chunks(size).for_each(|piece| converter.feed(piece, &mut out));
+            converter.finish(&mut out);
+            out
+        };
+        let out = convert(usize::MAX);
+        assert!(convert(cut) == out, "the cut changes the result");
+        assert!(out.iter().all(|&byte| byte != 0 && (*lines || byte < 0x80)), "not converted");
+        assert_eq!(plan.is_empty(), out == message);
+        let count = |bytes: &[u8], word: &str| memchr::memmem::find_iter(bytes, word).count();
+        let more = |word: &str| count(&out, word) > count(&message, word);
+        reach(0, more("Encoding: quoted-printable\r\n"));
+        reach(1, more("Encoding: base64\r\n"));
+        reach(2, more("?"));
+        let (before, after) = (Parser::parse(&message), Parser::parse(&out));
+        same_part(&before.structure, &message, &after.structure, &out);
+    });
+    assert!(reached.iter().all(|reached| reached.load(Ordering::Relaxed) > 0), "{reached:?}");
+}
+
+fn same_part(before: &Part, message: &[u8], after: &Part, converted: &[u8]) {
+    assert_eq!((&before.content_type, &before.subtype), (&after.content_type, &after.subtype));
+    assert_eq!((&before.disposition, &before.id), (&after.disposition, &after.id));
+    let body = |part: &Part, bytes: &[u8]| {
+        let range = usize::try_from(part.body_start).expect("small")..usize::try_from(part.body_end).expect("small");
+        transfer(&part.encoding, &bytes[range])
+    };
+    match (&before.content, &after.content) {
+        (Content::Multipart(before), Content::Multipart(after)) => {
+            assert_eq!(before.len(), after.len());
+            before.iter().zip(after).for_each(|(before, after)| same_part(before, message, after, converted));
+        }
+        (Content::Message(one), Content::Message(other))
+            if before.subtype != "global" && after.encoding.is_identity() =>
+        {
+            same_part(&one.child, message, &other.child, converted);
+        }
+        (Content::Leaf, Content::Leaf) | (Content::Message(_), Content::Message(_)) => {
+            let (before, after) = (body(before, message), body(after, converted));
+            assert_eq!(before.escape_ascii().to_string(), after.escape_ascii().to_string());
+        }
+        _ => panic!("another structure"),
+    }
 }

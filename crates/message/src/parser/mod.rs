@@ -92,6 +92,8 @@ pub struct Parser {
     preview: Preview,
     text_left: usize,
     summary: Summary,
+    /// Where headers and bodies end, for who looks at what they hold.
+    marks: Option<Vec<u64>>,
 }
 
 /// A place in the message.
@@ -120,6 +122,25 @@ impl Parser {
             preview: Preview::default(),
             text_left: limits.text_bytes,
             summary: Summary::default(),
+            marks: None,
+        }
+    }
+
+    /// A parser that tells where headers and bodies end: [`Parser::take_marks`].
+    pub(crate) fn with_marks(limits: Limits) -> Parser {
+        Parser { marks: Some(Vec::new()), ..Parser::new(limits) }
+    }
+
+    /// The places, since the last call, behind which a header or a body begins: the end of a header block or of a boundary line. They rise,
+    /// and lie inside the last piece.
+    pub(crate) fn take_marks(&mut self) -> Vec<u64> {
+        self.marks.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn mark(&mut self) {
+        let here = self.scan.mark().offset;
+        if let Some(marks) = &mut self.marks {
+            marks.push(here);
         }
     }
 
@@ -194,6 +215,7 @@ impl Parser {
 
     /// The header block ended; its body starts at `at`.
     fn begin_body(&mut self, at: Mark) {
+        self.mark();
         let kind = self.head.kind();
         let head = std::mem::replace(&mut self.head, Head::new(HeadKind::Part, 0, false));
         let is_body = at.offset == self.here().offset;
@@ -281,6 +303,7 @@ impl Parser {
 
     /// The line before here was a boundary; its start is in `line`.
     fn boundary(&mut self, delimiter: tree::Delimiter) {
+        self.mark();
         self.preview.end();
         self.pending.clear();
         self.tree.close_inside(delimiter.level, self.line);
