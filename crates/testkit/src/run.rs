@@ -64,13 +64,18 @@ pub fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) ->
 ///
 /// # Panics
 /// When it does not come within a minute; `what` names it.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    in_time(look).unwrap_or_else(|| panic!("{what} does not come"))
+}
+
+/// Looks until there is something, for a minute.
+pub fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || start.elapsed() >= PATIENCE {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "{what} does not come");
         pause();
     }
 }

@@ -38,7 +38,7 @@ fn a_message_reaches_postfix_byte_for_byte() {
 
         town.wait_until_gone(&domain);
         let story = town.cli(&["trace", &to]);
-        for words in ["queued", "250 2.0.0", &format!("mx.{domain}"), &at.to_string()] {
+        for words in ["queued", "250 2.0.0 Ok", &format!("mx.{domain}"), &at.to_string()] {
             assert!(story.contains(words), "{words:?} is not in the story:\n{story}");
         }
         let story = town.cli(&["trace", &to, "--json"]);
@@ -102,7 +102,6 @@ fn a_large_message_arrives_whole() {
             let remote = Remote::start(at, Manner::default().offering(offers));
             town.submit(&from, &[&to], &text);
             let received: Vec<Received> = remote.wait_for(1);
-            assert_eq!(received[0].chunked, offers.contains(&"CHUNKING"));
             assert_eq!(added(&received[0].text(), &text), ["received"]);
             town.wait_until_gone(&domain);
         }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use postroad_testkit::{DnsServer, Process, Ran, SharedPort, eventually, postgres, run};
+use postroad_queue::{self as queue, Filter, Listed, State};
+use postroad_store::{BlobPlace, Database, Settings, Store};
+use postroad_testkit::{DnsServer, Process, Ran, SharedPort, eventually, in_time, postgres, run};
 
 use crate::talk;
 
@@ -20,19 +22,26 @@ pub(crate) struct Town {
     accounts: AtomicUsize,
     domains: AtomicUsize,
     hosts: AtomicU8,
+    store: Store,
 }
 
 impl Town {
-    /// A quickstart of its own that asks a name server of its own. `more` goes to its command line.
-    pub(crate) fn start(more: &[&str]) -> Town {
+    /// A quickstart of its own that asks a name server of its own.
+    fn start(database: Option<&str>) -> Town {
         let dns = DnsServer::start_with_broken("", &["broken.test"]);
         let port = SharedPort::find();
         let (resolver, outbound, accounts) =
             (dns.address().to_string(), port.number().to_string(), ACCOUNTS.to_string());
         let mut options = vec!["--resolver", &resolver, "--outbound-port", &outbound, "--accounts", &accounts];
-        options.extend(more);
+        options.extend(database.iter().flat_map(|url| ["--database", url]));
         let process = Process::quickstart(PROGRAM, PASSWORD, &options);
+        let database = match database {
+            Some(url) => Database::Postgres(url.to_owned()),
+            None => Database::Sqlite(process.data().join("postroad.sqlite")),
+        };
+        let settings = Settings::new(database, BlobPlace::Folder(process.data().join("blobs")));
         Town {
+            store: Store::open(settings).expect("the database opens beside the server"),
             process: Mutex::new(process),
             dns: Mutex::new((dns, String::new())),
             port,
@@ -109,8 +118,9 @@ impl Town {
 
     /// Waits for so many messages in the INBOX of this account.
     pub(crate) fn wait_for_inbox(&self, who: &str, count: usize) -> Vec<String> {
-        let what = format!("message {count} of {who}");
-        eventually(&what, || Some(talk::messages(self.at(143), who, "INBOX")).filter(|mail| mail.len() >= count))
+        let enough = || Some(talk::messages(self.at(143), who, "INBOX")).filter(|mail| mail.len() >= count);
+        in_time(enough)
+            .unwrap_or_else(|| panic!("message {count} of {who} does not come:\n{}", self.cli(&["trace", who])))
     }
 
     /// Waits for the one notice in the INBOX of this account.
@@ -125,35 +135,39 @@ impl Town {
         eventually(&format!("the end of {domain} in the queue"), || self.queued(domain).is_empty().then_some(()));
     }
 
-    /// The ids of the queued messages for this domain, the oldest first.
+    /// What is queued for this domain, the oldest first: as it lies in the database.
+    pub(crate) fn waiting(&self, domain: &str) -> Vec<Listed> {
+        let filter = Filter { domain: Some(domain.to_owned()), ..Filter::default() };
+        let listed = self.store.read_blocking(move |tx| queue::list(tx, &filter, None, PAGE));
+        listed.expect("the queue can be read while the server runs")
+    }
+
+    /// The ids of the queued messages for this domain, the oldest first, as the command line takes them.
     pub(crate) fn queued(&self, domain: &str) -> Vec<String> {
-        let listed = self.cli(&["queue", "list", "--domain", domain, "--json"]);
-        ids(&listed)
+        self.waiting(domain).iter().map(|listed| listed.message.id.to_string()).collect()
     }
 
-    /// Waits until an attempt for this recipient has failed for now; how the queue shows it.
+    /// Waits until an attempt for this domain has failed for now with these words; how the queue shows it.
     pub(crate) fn wait_for_deferral(&self, domain: &str, words: &str) -> String {
-        eventually(&format!("{words:?} in the queue of {domain}"), || {
-            let id = self.queued(domain).first()?.clone();
-            let shown = self.try_cli(&["queue", "show", &id]);
-            (shown.success && shown.out.contains(words)).then_some(shown.out)
-        })
+        let is_told = |listed: &Listed| {
+            let mut open = listed.recipients.iter().filter(|recipient| recipient.state != State::Claimed);
+            open.any(|recipient| recipient.last_reply.as_deref().is_some_and(|reply| reply.contains(words)))
+        };
+        let id = eventually(&format!("{words:?} in the queue of {domain}"), || {
+            self.waiting(domain).iter().find(|listed| is_told(listed)).map(|listed| listed.message.id.to_string())
+        });
+        self.cli(&["queue", "show", &id])
     }
 }
 
-/// The values of `"id":"…"`.
-fn ids(json: &str) -> Vec<String> {
-    json.split("\"id\":").skip(1).filter_map(|rest| rest.split('"').nth(1)).map(str::to_owned).collect()
-}
+/// More than any test has waiting for one domain.
+const PAGE: usize = 1_000;
 
 /// A server on each database, started once for all tests of this binary.
 pub(crate) fn towns() -> [&'static Town; 2] {
     static SQLITE: OnceLock<Town> = OnceLock::new();
     static POSTGRES: OnceLock<Town> = OnceLock::new();
-    [
-        SQLITE.get_or_init(|| Town::start(&[])),
-        POSTGRES.get_or_init(|| Town::start(&["--database", &postgres::fresh_database()])),
-    ]
+    [SQLITE.get_or_init(|| Town::start(None)), POSTGRES.get_or_init(|| Town::start(Some(&postgres::fresh_database())))]
 }
 
 /// A small message with a body of its own.

@@ -47,6 +47,49 @@ fn eight_bits_become_seven_where_they_must() {
     }
 }
 
+/// Hands bytes in as they are (RFC 3030).
+fn submit_binary(at: std::net::SocketAddr, from: &str, to: &str, bytes: &[u8]) {
+    let mut talk = talk::submission(at, from);
+    for command in [format!("MAIL FROM:<{from}> BODY=BINARYMIME"), format!("RCPT TO:<{to}>")] {
+        let answer = talk.ask(&command);
+        assert!(answer.starts_with("250"), "{command}: {answer}");
+    }
+    talk.say(&[format!("BDAT {} LAST\r\n", bytes.len()).as_bytes(), bytes].concat());
+    let answer = talk.reply();
+    assert!(answer.starts_with("250"), "{answer}");
+}
+
+#[test]
+fn binary_mail_goes_in_chunks_or_as_base64() {
+    for town in towns() {
+        let (at, from) = (town.host(), town.account());
+        let domain = town.domain_at(at);
+        let to = format!("dave@{domain}");
+        let head = format!(
+            "From: {from}\r\nTo: {to}\r\nSubject: binary\r\nMessage-ID: <binary@example.test>\r\n\
+             Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n\
+             Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        );
+        let octets = b"\0one\n.\r\n\xff two\r three";
+        let whole = [head.as_bytes(), octets].concat();
+        let able = Remote::start(at, Manner::default().offering(&["8BITMIME", "BINARYMIME", "CHUNKING"]));
+        submit_binary(town.at(587), &from, &to, &whole);
+        let received = able.wait_for(1).remove(0);
+        assert!(received.chunked && received.mail.contains("BODY=BINARYMIME"), "{}", received.mail);
+        assert!(received.bytes.ends_with(&whole), "{}", received.text());
+        town.wait_until_gone(&domain);
+        drop(able);
+
+        let unable = Remote::start(at, Manner::default().offering(&["8BITMIME"]));
+        submit_binary(town.at(587), &from, &to, &whole);
+        let received = unable.wait_for(1).remove(0);
+        assert!(!received.mail.contains("BINARYMIME"), "{}", received.mail);
+        assert_eq!(received.field("Content-Transfer-Encoding").as_deref(), Some("base64"), "{}", received.text());
+        assert!(received.text().contains(&talk::base64(octets)), "{}", received.text());
+        town.wait_until_gone(&domain);
+    }
+}
+
 #[test]
 fn postfix_without_extensions_gets_mail_all_the_same() {
     if !can_run() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::certificates::Pair;
 use crate::janitor::Janitor;
-use crate::run::{eventually, is_root, run};
+use crate::run::{eventually, in_time, is_root, run};
 
 use neighbours::{Answers, logins, policy};
 
@@ -122,10 +122,8 @@ impl Postfix {
     /// # Panics
     /// When there are more, or they do not come; with the log.
     pub fn wait_for_mail(&self, address: &str, count: usize) -> Vec<String> {
-        let found = std::panic::catch_unwind(|| {
-            eventually("mail", || Some(self.mail(address)).filter(|mail| mail.len() >= count))
-        });
-        let Ok(found) = found else { panic!("{count} messages for {address} do not come:\n{}", self.log()) };
+        let found = in_time(|| Some(self.mail(address)).filter(|mail| mail.len() >= count));
+        let Some(found) = found else { panic!("{count} messages for {address} do not come:\n{}", self.log()) };
         assert_eq!(found.len(), count, "{}", self.log());
         found.into_iter().map(|mail| String::from_utf8(mail).expect("tests send UTF-8")).collect()
     }

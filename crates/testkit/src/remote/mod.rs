@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 pub use ledger::{Connection, Ledger, Received};
 pub use manner::{Deed, Manner, Phase};
 
-use crate::run::eventually;
+use crate::run::{eventually, in_time};
 
 /// A running remote server. It ends, with its connections, when the value is dropped.
 pub struct Remote {
@@ -95,10 +95,8 @@ impl Remote {
     /// When they do not come, with the commands heard.
     pub fn wait_for(&self, messages: usize) -> Vec<Received> {
         let enough = |ledger: &Ledger| ledger.answered().count() >= messages;
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually("mail", || self.look(|ledger| enough(ledger).then(|| ledger.received.clone())))
-        }));
-        found.unwrap_or_else(|_| panic!("{messages} messages do not come: {:#?}", self.ledger().connections))
+        let found = in_time(|| self.look(|ledger| enough(ledger).then(|| ledger.received.clone())));
+        found.unwrap_or_else(|| panic!("{messages} messages do not come: {:#?}", self.ledger().connections))
     }
 
     /// Waits until so many connections have come.
