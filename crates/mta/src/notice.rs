@@ -97,6 +97,8 @@ pub(crate) struct Words {
     pub(crate) code: Option<u16>,
     /// RFC 3463.
     pub(crate) enhanced: Enhanced,
+    /// The host said this enhanced code; else it follows from the reply's code.
+    pub(crate) coded: bool,
     /// The text without codes; lines separated by LF.
     pub(crate) text: String,
     /// What it answered: `RCPT TO`, `end of data`; or what was being done.
@@ -107,8 +109,9 @@ impl Words {
     /// What a host said.
     pub(crate) fn said(code: u16, enhanced: Option<Enhanced>, text: impl Into<String>, after: &'static str) -> Words {
         let class = u8::try_from(code / 100).unwrap_or(5);
-        let enhanced = enhanced.filter(|enhanced| enhanced.0 == class).unwrap_or(Enhanced(class, 0, 0));
-        Words { code: Some(code), enhanced, text: text.into(), after }
+        let said = enhanced.filter(|enhanced| enhanced.0 == class);
+        let (coded, enhanced) = (said.is_some(), said.unwrap_or(Enhanced(class, 0, 0)));
+        Words { code: Some(code), enhanced, coded, text: text.into(), after }
     }
 
     /// What a host replied.
@@ -118,7 +121,7 @@ impl Words {
 
     /// What we found ourselves.
     pub(crate) fn ours(enhanced: impl Into<Enhanced>, text: impl Into<String>, after: &'static str) -> Words {
-        Words { code: None, enhanced: enhanced.into(), text: text.into(), after }
+        Words { code: None, enhanced: enhanced.into(), coded: false, text: text.into(), after }
     }
 
     /// In one line, as it was said: `550 5.1.1 No such user`.
@@ -126,9 +129,8 @@ impl Words {
         let text: Vec<&str> = self.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let text = text.join(" ");
         match self.code {
-            // A host that gave no enhanced code did not say one.
-            Some(code) if self.enhanced.1 == 0 && self.enhanced.2 == 0 => format!("{code} {text}"),
-            Some(code) => format!("{code} {} {text}", self.enhanced),
+            Some(code) if self.coded => format!("{code} {} {text}", self.enhanced),
+            Some(code) => format!("{code} {text}"),
             None => text,
         }
     }

@@ -152,6 +152,7 @@ fn quoted(why: &Why) -> String {
         }
         // This server's own reply needs no numbers.
         (None, Some(_)) => wrapped(&printable(&why.words.text), "    "),
+        (Some(host), None) if !said.contains(host) => wrapped(&format!("{}: {said}", printable(host)), "    "),
         (Some(_) | None, None) => wrapped(&said, "    "),
     }
 }
@@ -189,16 +190,16 @@ fn advice(code: Enhanced) -> &'static str {
 
 /// Which message this is about.
 fn about(report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = String::from("About this message:\n");
     let (subject, date) = (subject_of(report), printable(&report.original.date()));
     if !subject.is_empty() {
-        text.push_str(&format!("Subject:  {}\n", printable(&subject)));
+        text.push_str(&format!("  Subject:  {}\n", printable(&subject)));
     }
     if !date.is_empty() && !report.stranger {
-        text.push_str(&format!("Date:     {date}\n"));
+        text.push_str(&format!("  Date:     {date}\n"));
     }
     if let Some(id) = report.trace {
-        text.push_str(&format!("Trace id: {id} at {}\n", report.hostname));
+        text.push_str(&format!("  Trace id: {id} at {}, for its administrator\n", report.hostname));
     }
     text
 }

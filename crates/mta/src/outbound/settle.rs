@@ -7,6 +7,8 @@
 //! Standards: RFC 3461 §4 to §6 (who is told what, and when), RFC 3463 (codes), RFC 5321 §4.5.4.1 and §6.1.
 
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

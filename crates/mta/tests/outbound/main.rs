@@ -1,0 +1,4 @@
+//! Sending, branch by branch: worlds of DNS and remote servers, and what becomes of the mail in them.
+
+mod world;
+mod worlds;
