@@ -98,18 +98,20 @@ pub(crate) fn wait_until(tx: &mut WriteTx, domains: &[&str], until: Timestamp) -
     Ok(())
 }
 
-/// Looks whether anything is parked behind a destination whose row this transaction has; if not, remembers that.
-pub(crate) fn close_parking(tx: &mut WriteTx, domain: &str) -> Result<()> {
-    let parked = tx.one(
-        "SELECT EXISTS(SELECT 1 FROM queue_recipient {by:queue_recipient_place}
-                       WHERE domain = $1 AND state = 'parked')",
-        params![domain],
-        |row| row.bool(0),
-    )?;
-    if !parked {
-        tx.execute("DELETE FROM queue_destination WHERE domain = $1 AND failures = 0", params![domain])?;
-        tx.execute("UPDATE queue_destination SET parked = 0 WHERE domain = $1", params![domain])?;
+/// Looks whether anything is parked behind destinations whose rows this transaction has; remembers where nothing is.
+pub(crate) fn close_parking(tx: &mut WriteTx, domains: &[String]) -> Result<()> {
+    if domains.is_empty() {
+        return Ok(());
     }
+    let empty = tx.rows(
+        "SELECT l.value FROM {texts:$1} AS l WHERE NOT EXISTS
+            (SELECT 1 FROM queue_recipient r {by:queue_recipient_place}
+             WHERE r.domain = l.value AND r.state = 'parked')",
+        params![domains],
+        |row| row.text(0),
+    )?;
+    tx.execute("DELETE FROM queue_destination WHERE domain {in:$1} AND failures = 0", params![&empty])?;
+    tx.execute("UPDATE queue_destination SET parked = 0 WHERE domain {in:$1}", params![&empty])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use postroad_store::{BlobId, Timestamp, WriteTx, params};
+use postroad_store::{BlobId, Row, Timestamp, WriteTx, params};
 
 use crate::{Error, Job, Outcome, Purpose, QueueId, Recorded, Result, State, Tried, claim, depth, destination};
 
@@ -103,12 +103,19 @@ pub(crate) fn end(tx: &mut WriteTx, ended: &[(i64, i64)]) -> Result<Vec<QueueId>
         return Ok(Vec::new());
     }
     // RETURNING shows each row as it is after the change; whoever comes second on PostgreSQL waits here and sees it.
-    let counts = claim::list(ended.iter().map(|(message, count)| [*message, *count]));
-    let left = tx.returning(
-        "UPDATE queue_message SET open = open - n.b FROM {numbers:$1} AS n WHERE id = n.a RETURNING id, open, blob",
-        params![&counts],
-        |row| Ok((row.int(0)?, row.int(1)?, row.id::<BlobId>(2)?)),
-    )?;
+    let read = |row: &Row<'_>| Ok((row.int(0)?, row.int(1)?, row.id::<BlobId>(2)?));
+    let left = match ended {
+        [(message, count)] => tx.returning(
+            "UPDATE queue_message SET open = open - $2 WHERE id = $1 RETURNING id, open, blob",
+            params![*message, *count],
+            read,
+        )?,
+        several => tx.returning(
+            "UPDATE queue_message SET open = open - n.b FROM {numbers:$1} AS n WHERE id = n.a RETURNING id, open, blob",
+            params![&claim::list(several.iter().map(|(message, count)| [*message, *count]))],
+            read,
+        )?,
+    };
     if let Some((id, open, _)) = left.iter().find(|(_, open, _)| *open < 0) {
         return Err(Error::Corrupt(format!("{} has {open} open recipients", QueueId(*id))));
     }

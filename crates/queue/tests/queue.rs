@@ -414,7 +414,7 @@ fn orders_go_through_many_messages_in_parts() {
 
 #[test]
 fn routes_are_found_by_domain() {
-    each_store(MIGRATIONS, |test| common::routes(test));
+    each_store(MIGRATIONS, common::routes);
 }
 
 /// One job at a time.

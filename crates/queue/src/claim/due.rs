@@ -22,7 +22,7 @@ pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>, lane: Lane, most: us
     if most == 0 {
         return Ok(0);
     }
-    let size = (most * WINDOW_PER_JOB).clamp(WINDOW_MIN, WINDOW_MAX);
+    let size = (round.most * WINDOW_PER_JOB).clamp(WINDOW_MIN, WINDOW_MAX);
     let keys = window(tx, lane, ask.now, size)?;
     if keys.is_empty() {
         return Ok(0);
@@ -33,7 +33,8 @@ pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>, lane: Lane, most: us
     let known = destination::named(tx, &domains)?;
     let mut sorted = sort(round, parcels, &known);
     let mut back = Vec::new();
-    if full || sorted.go.len() > most {
+    let parked: usize = sorted.park.iter().map(|parcel| parcel.rows.len()).sum();
+    if full || sorted.go.len() > most || parked > size / SHARE {
         let senders = senders(tx, sorted.go.iter().chain(&sorted.park))?;
         let name = |parcel: &Parcel| senders.get(&parcel.message).cloned().unwrap_or_default();
         sorted.go = in_turns(sorted.go, name);
@@ -41,12 +42,12 @@ pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>, lane: Lane, most: us
         if full && lane == Lane::Due {
             back = beyond_share(rest, size / SHARE, ask.now, name);
         }
-        if full {
-            // Also behind a destination nobody stands before all others.
-            space_out(&mut sorted.park, size / SHARE, ask.now, name);
-        }
+        // Also behind a destination nobody stands before all others.
+        space_out(&mut sorted.park, size / SHARE, ask.now, name);
     }
-    round.park.append(&mut sorted.park);
+    if !round.settled {
+        round.park.append(&mut sorted.park);
+    }
     parcel::set_back(tx, &back)?;
     let jobs = parcel::hand_out(tx, ask.node, sorted.go, Purpose::Send, ask.now, &known)?;
     round.probed.extend(jobs.iter().filter(|job| job.probe).map(|job| job.domain.clone()));
@@ -94,6 +95,7 @@ fn sort(round: &Round<'_>, parcels: Vec<Parcel>, known: &HashMap<String, Destina
         let room = room.entry(parcel.domain.clone()).or_insert_with(|| match known.get(&parcel.domain) {
             Some(known) if known.not_before > round.ask.now => 0,
             _ if crowded.contains(parcel.domain.as_str()) => 0,
+            Some(known) if known.failures > 0 && round.settled => 0,
             Some(known) if known.failures > 0 => round.room(&parcel.domain).min(1),
             Some(_) | None => round.room(&parcel.domain),
         });

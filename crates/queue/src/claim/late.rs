@@ -98,7 +98,7 @@ pub(crate) const LATE: &str = "
     ORDER BY look_at LIMIT $2 {free}";
 
 /// What is being sent comes back by itself, and what is held waits for its release.
-const EXPIRED: &str = "
+pub(crate) const EXPIRED: &str = "
     SELECT KEY FROM queue_recipient WHERE message {in:$1} AND state IN ('waiting', 'parked', 'backlog')
     ORDER BY message, number LIMIT $2 {free}";
 

@@ -17,6 +17,8 @@ mod due;
 mod late;
 mod parcel;
 mod parked;
+#[cfg(test)]
+mod plan;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -35,6 +37,7 @@ pub fn claim(tx: &mut WriteTx, ask: &Ask<'_>) -> Result<Vec<Job>> {
     if round.left() == 0 {
         return Ok(Vec::new());
     }
+    by_index(tx)?;
     let ready = Ready::look(tx, ask)?;
     // With one job at a time the lanes take turns; with many each has its part. What one leaves the others get.
     let part = |every: usize, turn: u64| (round.most / every).max(usize::from(ask.turn % 8 == turn));
@@ -43,15 +46,19 @@ pub fn claim(tx: &mut WriteTx, ask: &Ask<'_>) -> Result<Vec<Job>> {
     let mut later = if ready.late { late::take(tx, &mut round, late)? == late } else { false };
     let kept = [(ready.parked, parked), (ready.backlog, backlog)].iter().map(|lane| usize::from(lane.0) * lane.1).sum();
     let most = round.left().saturating_sub(kept);
-    due::take(tx, &mut round, due::Lane::Due, most)?;
-    if ready.backlog {
-        let most = round.left().saturating_sub(if ready.parked { parked } else { 0 });
-        due::take(tx, &mut round, due::Lane::Backlog, most)?;
-    }
+    let more_due = due::take(tx, &mut round, due::Lane::Due, most)? == most;
+    let most = round.left().saturating_sub(if ready.parked { parked } else { 0 });
+    let more_backlog = ready.backlog && due::take(tx, &mut round, due::Lane::Backlog, most)? == most;
     // From here on destinations' rows are held; nothing below waits for another one (see `schema.rs` for the order).
     round.settle_destinations(tx)?;
     if ready.parked {
         parked::take(tx, &mut round)?;
+    }
+    for (lane, more) in [(due::Lane::Due, more_due), (due::Lane::Backlog, more_backlog)] {
+        if more && round.left() > 0 {
+            let most = round.left();
+            due::take(tx, &mut round, lane, most)?;
+        }
     }
     later &= round.left() > 0;
     if later {
@@ -72,6 +79,7 @@ pub fn claim_for(
     now: Timestamp,
 ) -> Result<Vec<Job>> {
     node::check(tx, node, now)?;
+    by_index(tx)?;
     let per_job = recipients_per_job.max(1);
     let jobs = jobs.min(JOBS_MAX);
     let keys = parked::behind(tx, domain, now, jobs.saturating_mul(per_job).min(WINDOW_MAX))?;
@@ -88,6 +96,21 @@ pub fn next_due(tx: &ReadTx, crowded: &[String]) -> Result<Option<Timestamp>> {
     })?;
     // The backlog is due already, whatever its order says.
     Ok(times.into_iter().flatten().chain(backlog.map(|_| 0)).min().map(Timestamp))
+}
+
+/// PostgreSQL's statistics of a queue are always of another time: an hour ago nothing waited, now a million do. A plan
+/// that was good for nothing reads the million. In this transaction it goes by the indexes, whatever it believes.
+fn by_index(tx: &ReadTx) -> Result<()> {
+    if tx.is_postgres() {
+        tx.one(
+            "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+                    set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)",
+            params![],
+            |_| Ok(()),
+        )?;
+    }
+    Ok(())
 }
 
 /// What there is in the lanes beside the first.
@@ -118,6 +141,8 @@ struct Round<'a> {
     park: Vec<Parcel>,
     /// Destinations that get a probe.
     probed: BTreeSet<String>,
+    /// Whether these two are done with: nothing is parked or probed any more in this round.
+    settled: bool,
 }
 
 impl<'a> Round<'a> {
@@ -129,6 +154,7 @@ impl<'a> Round<'a> {
             taken: HashMap::new(),
             park: Vec::new(),
             probed: BTreeSet::new(),
+            settled: false,
         }
     }
 
@@ -148,6 +174,7 @@ impl<'a> Round<'a> {
     /// Parks, and lets destinations wait for the outcome of their probes. All rows are taken in one statement, by name,
     /// so that two nodes do not wait for each other in a ring.
     fn settle_destinations(&mut self, tx: &mut WriteTx) -> Result<()> {
+        self.settled = true;
         let parked = self.park.iter().map(|parcel| parcel.domain.as_str());
         let domains: BTreeSet<&str> = parked.chain(self.probed.iter().map(String::as_str)).collect();
         destination::open_parking(tx, &domains, self.ask.now)?;

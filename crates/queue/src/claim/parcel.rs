@@ -134,22 +134,12 @@ pub(super) fn hand_out(
 
 /// Parks recipients behind their destinations, whose rows this transaction has.
 pub(super) fn park(tx: &mut WriteTx, parcels: &[Parcel]) -> Result<()> {
-    put(
-        tx,
-        "UPDATE queue_recipient SET state = 'parked', due = n.c FROM {numbers:$1} AS n
-             WHERE message = n.a AND number = n.b",
-        parcels,
-    )
+    put(tx, PARK, parcels)
 }
 
 /// Puts recipients behind the others.
 pub(super) fn set_back(tx: &mut WriteTx, parcels: &[Parcel]) -> Result<()> {
-    put(
-        tx,
-        "UPDATE queue_recipient SET state = 'backlog', due = n.c FROM {numbers:$1} AS n
-             WHERE message = n.a AND number = n.b",
-        parcels,
-    )
+    put(tx, SET_BACK, parcels)
 }
 
 fn put(tx: &mut WriteTx, sql: &str, parcels: &[Parcel]) -> Result<()> {
@@ -160,3 +150,9 @@ fn put(tx: &mut WriteTx, sql: &str, parcels: &[Parcel]) -> Result<()> {
     }
     Ok(())
 }
+
+/// `$1` messages, numbers and the order they get.
+pub(super) const PARK: &str = "UPDATE queue_recipient SET state = 'parked', due = n.c FROM {numbers:$1} AS n
+     WHERE message = n.a AND number = n.b";
+const SET_BACK: &str = "UPDATE queue_recipient SET state = 'backlog', due = n.c FROM {numbers:$1} AS n
+     WHERE message = n.a AND number = n.b";

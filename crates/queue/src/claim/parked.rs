@@ -11,29 +11,28 @@ use crate::{Purpose, Result, destination};
 /// Jobs for destinations whose time has come, as many as are left.
 pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>) -> Result<()> {
     let ask = round.ask;
+    let (mut chosen, mut visited, mut empty) = (Vec::new(), HashMap::new(), Vec::new());
     for destination in destination::ready(tx, ask.now, ask.crowded, round.left().min(VISITS_MAX))? {
-        let left = round.left();
-        let want = if destination.failures > 0 { 1 } else { round.room(&destination.domain).min(left) };
-        if left == 0 || want == 0 {
+        let left = round.left().saturating_sub(chosen.len());
+        let want = if destination.failures > 0 { 1 } else { round.room(&destination.domain) }.min(left);
+        if want == 0 {
             continue;
         }
-        let domain = destination.domain.clone();
-        let keys = behind(tx, &domain, ask.now, want.saturating_mul(round.per_job()).min(WINDOW_MAX))?;
-        let mut parcels = parcel::gather(keys, round.per_job());
-        parcels.truncate(want);
-        let some = !parcels.is_empty();
-        let known = HashMap::from([(domain.clone(), destination)]);
-        let jobs = parcel::hand_out(tx, ask.node, parcels, Purpose::Send, ask.now, &known)?;
-        let probed = jobs.iter().any(|job| job.probe);
-        round.give(jobs);
-        if !some {
-            destination::close_parking(tx, &domain)?;
+        let keys = behind(tx, &destination.domain, ask.now, want.saturating_mul(round.per_job()).min(WINDOW_MAX))?;
+        if keys.is_empty() {
+            empty.push(destination.domain.clone());
         }
-        // To the end of the row of those that wait; a probe's outcome is waited for.
-        let until = if probed { ask.now.plus(PROBE) } else { ask.now };
-        destination::wait_until(tx, &[domain.as_str()], until)?;
+        chosen.extend(parcel::gather(keys, round.per_job()).into_iter().take(want));
+        visited.insert(destination.domain.clone(), destination);
     }
-    Ok(())
+    let jobs = parcel::hand_out(tx, ask.node, chosen, Purpose::Send, ask.now, &visited)?;
+    let probed: Vec<&str> = jobs.iter().filter(|job| job.probe).map(|job| job.domain.as_str()).collect();
+    // To the end of the row of those that wait; a probe's outcome is waited for.
+    let waits: Vec<&str> = visited.keys().map(String::as_str).filter(|domain| !probed.contains(domain)).collect();
+    destination::wait_until(tx, &waits, ask.now)?;
+    destination::wait_until(tx, &probed, ask.now.plus(PROBE))?;
+    round.give(jobs);
+    destination::close_parking(tx, &empty)
 }
 
 /// What is due and what is parked for a destination, in order; each index is read up to the limit.

@@ -204,6 +204,17 @@ impl Post {
         all.into_iter().map(|one| (one.domain, one.not_before, one.failures)).collect()
     }
 
+    pub(crate) fn unblock(&self, domain: &str, now: Timestamp) {
+        let domain = domain.to_owned();
+        self.write(move |tx| queue::unblock(tx, &domain, now)).unwrap();
+    }
+
+    /// Destinations that are looked at for parked recipients.
+    pub(crate) fn parking(&self) -> Vec<String> {
+        let all = self.store.read_blocking(|tx| queue::destinations(tx, None, 1000)).unwrap();
+        all.into_iter().filter(|one| one.parked).map(|one| one.domain).collect()
+    }
+
     /// References to all blobs together.
     pub(crate) fn blob_refs(&self) -> i64 {
         let sum = self.store.read_blocking(|tx| {
