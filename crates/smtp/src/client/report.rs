@@ -92,7 +92,7 @@ pub enum Trouble {
     TimedOut,
     /// The remote said what is no reply, or spoke out of turn: a printable extract.
     Garbled(String),
-    /// Octets came in clear behind the reply to STARTTLS: an attack (CVE-2011-0411) or a broken server.
+    /// Octets came in clear behind the reply to STARTTLS: an attack (CVE-2021-38371) or a broken server.
     Injected,
     /// TLS is required and the remote does not offer it.
     NoTls,
