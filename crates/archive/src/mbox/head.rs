@@ -79,6 +79,11 @@ pub(crate) fn read(block: &[u8]) -> Head {
     head
 }
 
+/// Whether a block begins with ours: then a `Content-Length` in it is the message's own.
+pub(crate) fn is_ours(block: &[u8]) -> bool {
+    block.strip_prefix(OURS.as_bytes()).is_some_and(|rest| rest.starts_with(b":"))
+}
+
 /// The length that the header says, of an mboxcl.
 pub(crate) fn content_length(block: &[u8]) -> Option<u64> {
     let fields = fields(block);

@@ -151,7 +151,7 @@ impl Scanner {
                     lines.extend_from_slice(&self.line);
                 }
                 if blank.is_some() {
-                    let length = head::content_length(lines);
+                    let length = head::content_length(lines).filter(|_| !head::is_ours(lines));
                     header = None;
                     if let Some(end) = length.and_then(|length| line.end.checked_add(length))
                         && self.proves(end)?
@@ -176,9 +176,10 @@ impl Scanner {
         }
         let mut bytes = vec![0; usize::try_from((self.size - end).min(LINE_KEPT as u64)).unwrap_or(LINE_KEPT)];
         self.file.read_exact_at(&mut bytes, end)?;
-        let text = bytes.trim_ascii_start();
+        // One blank line stands between two messages, where there is one.
+        let text = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")).unwrap_or(&bytes);
         if text.is_empty() {
-            return Ok(bytes.len() < LINE_KEPT);
+            return Ok(true);
         }
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let blank_before = end == 0 || {

@@ -1,0 +1,8 @@
+//! Mail from files into a store and out again, on every store.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod batches;
+mod broken;
+mod hostile;
+mod round;
+mod world;
