@@ -1,8 +1,10 @@
 //! The words of sending: who asks for work, what is handed out, what became of it.
 
+use std::time::Duration;
+
 use postroad_store::{AccountId, BlobId, Timestamp, TraceId, new_id};
 
-use crate::{Body, Notify, QueueId, Ret};
+use crate::{Body, LEASE, Notify, QueueId, Ret};
 
 /// A server that sends, in one of its lives.
 ///
@@ -12,12 +14,24 @@ use crate::{Body, Notify, QueueId, Ret};
 pub struct Node {
     name: String,
     life: i64,
+    lease: Duration,
 }
 
 impl Node {
-    /// A new life of the server with this name.
+    /// A new life of the server with this name, with a lease of [`LEASE`].
     pub fn new(name: impl Into<String>) -> Node {
-        Node { name: name.into(), life: new_id() }
+        Node { name: name.into(), life: new_id(), lease: LEASE }
+    }
+
+    /// With another lease.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Node {
+        Node { lease, ..self }
+    }
+
+    /// For how long the others believe that it lives after they last heard of it.
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// Its name.

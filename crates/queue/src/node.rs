@@ -9,10 +9,10 @@ use postroad_store::{ReadTx, Timestamp, WriteTx, params};
 
 use crate::{Error, Node, Result, depth};
 
-/// How long a node that is not heard of keeps what it has claimed.
+/// How long a node that is not heard of keeps what it has claimed, when nothing else was said.
 pub const LEASE: Duration = Duration::from_secs(120);
 
-/// A node begins its life, or looks after the others (once a minute will do): it is alive for a [`LEASE`], and what its
+/// A node begins its life, or looks after the others (twice in a lease will do): it is alive for its lease, and what its
 /// former lives and dead nodes had claimed is free, due as before, no attempt counted. Says how many recipients that
 /// were. `Lost` when a later life has taken this node's name.
 pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
@@ -20,7 +20,7 @@ pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
         "INSERT INTO queue_node (node, life, alive_until) VALUES ($1, $2, $3)
          ON CONFLICT (node) DO UPDATE SET life = excluded.life, alive_until = excluded.alive_until
          WHERE queue_node.life <= excluded.life",
-        params![node.name(), node.life(), now.plus(LEASE)],
+        params![node.name(), node.life(), now.plus(node.lease())],
     )?;
     if ours == 0 {
         return Err(Error::Lost);
@@ -40,11 +40,11 @@ pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
     Ok(freed)
 }
 
-/// Alive for another [`LEASE`]. `Lost` when another life has taken this node's name.
+/// Alive for another lease. `Lost` when another life has taken this node's name.
 pub fn beat(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<()> {
     let ours = tx.execute(
         "UPDATE queue_node SET alive_until = $3 WHERE node = $1 AND life = $2",
-        params![node.name(), node.life(), now.plus(LEASE)],
+        params![node.name(), node.life(), now.plus(node.lease())],
     )?;
     if ours == 0 { Err(Error::Lost) } else { Ok(()) }
 }

@@ -3,8 +3,6 @@
 //! The queue hands out claims to nodes that are alive. A node that cannot reach the database cannot say that it is,
 //! and after a while the others take its claims over. Before that moment every attempt here has ended.
 
-use std::time::Duration;
-
 use postroad_login::Clock;
 use postroad_queue as queue;
 use postroad_queue::Node;
@@ -14,12 +12,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::halt::Brake;
 
-/// The lease is renewed so often.
-const BEAT: Duration = Duration::from_secs(20);
-/// Soon again after a beat that failed.
-const BEAT_AGAIN: Duration = Duration::from_secs(2);
-/// So long before the lease ends, attempts end: what came of them is still to be recorded.
-const MARGIN: Duration = Duration::from_secs(20);
+/// The lease is renewed so often in its time.
+const BEATS: u32 = 6;
+/// Soon again after a beat that failed: so many times in a lease.
+const BEATS_AGAIN: u32 = 60;
+/// This part of a lease before its end, attempts end: what came of them is still to be recorded.
+const MARGIN: u32 = 6;
 
 /// How long the lease is held.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +36,8 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Held from `asked`, the moment before the database was asked.
-    pub(crate) fn new(asked: Instant, now: Timestamp) -> Lease {
-        Lease { held: watch::Sender::new(held(asked, now)) }
+    pub(crate) fn new(node: &Node, asked: Instant, now: Timestamp) -> Lease {
+        Lease { held: watch::Sender::new(held(node, asked, now)) }
     }
 
     pub(crate) fn held(&self) -> Held {
@@ -53,7 +51,8 @@ impl Lease {
 
     /// Renews the lease. Ends when it could not be renewed in time: then the brake has been pulled.
     pub(crate) async fn keep(&self, store: &Store, node: &Node, clock: &Clock, brake: &Brake) {
-        let mut pause = BEAT;
+        let (beat_every, beat_again) = (node.lease() / BEATS, node.lease() / BEATS_AGAIN);
+        let mut pause = beat_every;
         loop {
             let until = self.held().until;
             if timeout_at(until, sleep(pause)).await.is_err() {
@@ -67,8 +66,8 @@ impl Lease {
             let beat = store.write(Locks::none(), move |tx| queue::beat(tx, &beating, now));
             match timeout_at(until, beat).await {
                 Ok(Ok(_)) => {
-                    self.held.send_replace(held(asked, now));
-                    pause = BEAT;
+                    self.held.send_replace(held(node, asked, now));
+                    pause = beat_every;
                 }
                 Ok(Err(queue::Error::Lost)) => {
                     tracing::error!(
@@ -81,14 +80,15 @@ impl Lease {
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the lease of this node was not renewed; it is tried again");
-                    pause = BEAT_AGAIN;
+                    pause = beat_again;
                 }
-                Err(_) => pause = BEAT_AGAIN,
+                Err(_) => pause = beat_again,
             }
         }
     }
 }
 
-fn held(asked: Instant, now: Timestamp) -> Held {
-    Held { until: asked + queue::LEASE.saturating_sub(MARGIN), ends: now.plus(queue::LEASE) }
+fn held(node: &Node, asked: Instant, now: Timestamp) -> Held {
+    let lease = node.lease();
+    Held { until: asked + (lease - lease / MARGIN), ends: now.plus(lease) }
 }

@@ -83,6 +83,8 @@ pub struct Settings {
     pub authorities: Option<PathBuf>,
     /// When things are tried again and the sender is told.
     pub schedule: Schedule,
+    /// For how long other servers that share the queue believe that this one lives after they last heard of it.
+    pub lease: Duration,
     /// How long attempts may go on after the stop.
     pub grace: Duration,
 }
@@ -104,6 +106,7 @@ impl Settings {
             patience: Patience::default(),
             authorities: None,
             schedule: Schedule::default(),
+            lease: queue::LEASE,
             grace: Duration::from_secs(15),
         }
     }
@@ -122,8 +125,8 @@ pub struct Outbound {
 
 /// Before the database is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Nodes that died are looked for so often.
-const LOOK_AFTER: Duration = Duration::from_secs(60);
+/// Nodes that died are looked for so often in a lease.
+const LOOKS: u32 = 2;
 /// Leaving must not hold up the stop for longer.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -170,7 +173,7 @@ impl Outbound {
     /// One life: from the lease to its loss, or to the stop.
     async fn live(&self, stop: &Stop) {
         // What an earlier life claimed and did not record is told from what this one has.
-        let node = Node::new(self.node.clone());
+        let node = Node::new(self.node.clone()).with_lease(self.settings.lease);
         let Some(lease) = self.recover(&node, stop).await else { return };
         let brake = Brake::new();
         let bench = Arc::new(Bench {
@@ -218,7 +221,7 @@ impl Outbound {
                     if freed.value > 0 {
                         tracing::info!(recipients = freed.value, "attempts that were cut off are made again");
                     }
-                    return Some(Arc::new(Lease::new(asked, now)));
+                    return Some(Arc::new(Lease::new(node, asked, now)));
                 }
                 Err(error) => tracing::warn!(%error, "sending waits for the database"),
             }
@@ -232,7 +235,7 @@ impl Outbound {
     /// Frees what nodes that died have claimed.
     async fn look_after(&self, node: &Node) {
         loop {
-            sleep(LOOK_AFTER).await;
+            sleep(node.lease() / LOOKS).await;
             let (now, looking) = ((self.clock)(), node.clone());
             match self.store.write(Locks::none(), move |tx| queue::recover(tx, &looking, now)).await {
                 Ok(freed) if freed.value > 0 => {

@@ -18,6 +18,8 @@ use crate::settings::{Service, Settings};
 
 /// Where the name of this server among those that share a queue is kept, in the data folder.
 const NODE_FILE: &str = "node";
+/// The shortest lease: a beat of a busy database must fit into a part of it.
+const LEASE_MIN: Duration = Duration::from_secs(5);
 /// The port of name servers that are written without one.
 const DNS_PORT: u16 = 53;
 
@@ -128,6 +130,7 @@ fn sending(settings: &Settings) -> Sending {
         recipients_per_message: outbound.recipients_per_message.max(1),
         messages_per_connection: outbound.messages_per_connection.max(1),
         idle: Duration::from_secs(outbound.idle_seconds),
+        lease: Duration::from_secs(outbound.lease_seconds).max(LEASE_MIN),
         authorities: outbound.authorities.clone(),
         grace: Duration::from_secs(settings.limits.stop_seconds),
         ..Sending::new(outbound.helo_name.clone().unwrap_or_else(|| settings.hostname.clone()))
