@@ -241,8 +241,10 @@ pub(crate) fn write(report: &Report) -> Vec<u8> {
     let serial = report.serial.map(|number| format!(".{number:x}")).unwrap_or_default();
     let kind = if utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
     let mut parts = vec![
-        Builder::part().text("plain", &words::text(report)),
-        Builder::part().body(kind, status::fields(report, utf8).as_bytes()),
+        Builder::part().field("Content-Description", "What happened").text("plain", &words::text(report)),
+        Builder::part()
+            .field("Content-Description", "The same for programs")
+            .body(kind, status::fields(report, utf8).as_bytes()),
     ];
     let eight_bit = !words_are_ascii(&parts);
     parts.extend(report.original.part(may_be_whole(report)));

@@ -79,7 +79,8 @@ impl Original {
             Some(_) | None if global => ("message/global-headers", &self.header),
             Some(_) | None => ("text/rfc822-headers", &self.header),
         };
-        Some(Builder::part().body(kind, bytes))
+        let name = if kind.ends_with("headers") { "The header of your message" } else { "Your message" };
+        Some(Builder::part().field("Content-Description", name).body(kind, bytes))
     }
 }
 
@@ -100,7 +101,8 @@ mod tests {
         let part = String::from_utf8(original.part(true).expect("a part").build()).expect("ASCII");
         assert_eq!(
             part,
-            "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n\r\nReceived: x\r\n y\r\n\
+            "Content-Description: The header of your message\r\nContent-Type: text/rfc822-headers\r\n\
+             Content-Transfer-Encoding: 7bit\r\n\r\nReceived: x\r\n y\r\n\
              Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n an alle\r\nMessage-ID: <1@b.test>\r\nDate: today\r\n"
         );
         assert!(Original::header(b"").part(true).is_none());
@@ -110,16 +112,16 @@ mod tests {
     fn all_of_it_is_repeated_only_where_it_may_be() {
         let original = Original::whole(MESSAGE);
         let part = |may| String::from_utf8(original.part(may).expect("a part").build()).expect("ASCII");
-        assert!(part(true).starts_with("Content-Type: message/rfc822\r\n"));
+        assert!(part(true).starts_with("Content-Description: Your message\r\nContent-Type: message/rfc822\r\n"));
         assert!(part(true).ends_with(
             "\r\n\r\nReceived: x\r\n y\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n an alle\r\n\
             Message-ID: <1@b.test>\r\nDate: today\r\n\r\nhi\r\nSubject: no\r\n"
         ));
-        assert!(part(false).starts_with("Content-Type: text/rfc822-headers\r\n") && !part(false).contains("hi"));
+        assert!(part(false).contains("\r\nContent-Type: text/rfc822-headers\r\n") && !part(false).contains("hi"));
         let utf8 = Original::whole("Subject: grüße\r\n\r\nhi\r\n".as_bytes());
         let kind = |may| String::from_utf8(utf8.part(may).expect("a part").build()).expect("UTF-8");
-        assert!(kind(true).starts_with("Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n"));
-        assert!(kind(false).starts_with("Content-Type: message/global-headers\r\n"));
+        assert!(kind(true).contains("\r\nContent-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n"));
+        assert!(kind(false).contains("\r\nContent-Type: message/global-headers\r\n"));
     }
 
     #[test]

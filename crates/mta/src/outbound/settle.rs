@@ -112,49 +112,18 @@ impl Settler {
     pub(crate) async fn settle(&self, settling: Settling) -> Result<Settled, Error> {
         let now = (self.clock)();
         let plan = Plan::of(&settling, &self.schedule, now);
-        let (mut wait, mut uncertain, mut bare) = (FIRST_WAIT, false, false);
-        loop {
-            let error = match self.try_once(&settling, &plan, uncertain, bare, now).await {
-                Ok(settled) => return Ok(settled),
-                // What was to be recorded may be what took the claim away: a COMMIT that happened after all.
-                Err(Stopped::Lost) if uncertain => return Ok(Settled::Recorded { message_ended: false }),
-                Err(Stopped::Lost) => return Ok(Settled::Lost),
-                Err(Stopped::Broken(error)) => error,
-            };
-            uncertain |= matches!(error, Error::Store(postroad_store::Error::OutcomeUnknown(_)));
-            if !may_pass(&error) {
-                if bare || plan.told.is_empty() {
-                    return Err(error);
-                }
-                // The notice cannot be written. What the remote took must not be sent again because of that.
-                let id = settling.job.message.id;
-                tracing::error!(%error, %id, "a notice to a sender cannot be written; what became of the mail is recorded");
-                bare = true;
-                continue;
-            }
-            if (self.clock)().plus(wait) >= settling.lease_ends {
-                return Err(error);
-            }
-            tracing::warn!(%error, id = %settling.job.message.id, "an attempt is not recorded yet, and is kept");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
+        let kept = Kept { id: settling.job.message.id, tells: !plan.told.is_empty(), lease_ends: settling.lease_ends };
+        let attempt = |how| self.try_once(&settling, &plan, how, now);
+        kept.until_recorded(&self.clock, tokio::time::sleep, attempt).await
     }
 
-    async fn try_once(
-        &self,
-        settling: &Settling,
-        plan: &Plan,
-        uncertain: bool,
-        bare: bool,
-        now: Timestamp,
-    ) -> Result<Settled, Stopped> {
-        let notice = if bare { None } else { self.notice(settling, plan, now).await? };
+    async fn try_once(&self, settling: &Settling, plan: &Plan, how: How, now: Timestamp) -> Result<Settled, Stopped> {
+        let notice = if how.bare { None } else { self.notice(settling, plan, now).await? };
         let (job, destination, plan) = (settling.job.clone(), settling.destination.clone(), plan.clone());
         let locks = Locks::accounts(notice.iter().filter_map(Notice::account))
             .and(Locks::named(&format!("settle {} {}", job.message.id, job.domain)));
         let written = self.store.write(locks, move |tx| {
-            if uncertain && is_there(tx, &job, &plan, now)? {
+            if how.uncertain && is_there(tx, &job, &plan, now)? {
                 return Err(Stopped::Lost);
             }
             write(tx, &job, &plan, &destination, notice.as_ref(), now)
@@ -204,6 +173,64 @@ impl Settler {
             told: plan.told.clone(),
         };
         Ok(notice::prepare(&self.store, report).await?)
+    }
+}
+
+/// How the next try to record goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct How {
+    /// A COMMIT before it was not answered: it may be recorded already.
+    uncertain: bool,
+    /// Without the notice, which cannot be written.
+    bare: bool,
+}
+
+/// Verdicts that are kept until they are recorded.
+struct Kept {
+    id: queue::QueueId,
+    /// A notice goes with them.
+    tells: bool,
+    lease_ends: Timestamp,
+}
+
+impl Kept {
+    /// Tries until it is recorded, the lease has ended or trying again cannot help. `rest` waits.
+    async fn until_recorded<A, R>(
+        &self,
+        clock: &Clock,
+        rest: impl Fn(Duration) -> R,
+        mut attempt: impl FnMut(How) -> A,
+    ) -> Result<Settled, Error>
+    where
+        A: Future<Output = Result<Settled, Stopped>>,
+        R: Future<Output = ()>,
+    {
+        let (mut wait, mut how, id) = (FIRST_WAIT, How::default(), self.id);
+        loop {
+            let error = match attempt(how).await {
+                Ok(settled) => return Ok(settled),
+                // What was to be recorded may be what took the claim away: a COMMIT that happened after all.
+                Err(Stopped::Lost) if how.uncertain => return Ok(Settled::Recorded { message_ended: false }),
+                Err(Stopped::Lost) => return Ok(Settled::Lost),
+                Err(Stopped::Broken(error)) => error,
+            };
+            how.uncertain |= matches!(error, Error::Store(postroad_store::Error::OutcomeUnknown(_)));
+            if !may_pass(&error) {
+                if how.bare || !self.tells {
+                    return Err(error);
+                }
+                // What the remote took must not be sent again because the notice cannot be written.
+                tracing::error!(%error, %id, "a notice to a sender cannot be written; the rest is recorded without it");
+                how.bare = true;
+                continue;
+            }
+            if clock().plus(wait) >= self.lease_ends {
+                return Err(error);
+            }
+            tracing::warn!(%error, %id, "an attempt is not recorded yet, and is kept");
+            rest(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! Sending, branch by branch: worlds of DNS and remote servers, and what becomes of the mail in them.
 
+mod course;
+mod protected;
 mod world;
 mod worlds;

@@ -677,3 +677,76 @@ impl Office {
         office
     }
 }
+
+/// (what the tries come to) -> (how they were made, how long was waited, what came of it).
+#[test]
+fn verdicts_are_kept_while_the_database_is_away() {
+    use postroad_store::Error as Trouble;
+    let away = || Err(Stopped::from(Trouble::Unavailable("away".into())));
+    let unanswered = || Err(Stopped::from(Trouble::OutcomeUnknown("at COMMIT".into())));
+    let closed = || Err(Stopped::from(Trouble::Closed));
+    let bug = || Err(Stopped::from(Trouble::Bug("wrong".into())));
+    let lost = || Err(Stopped::Lost);
+    let good = || Ok(Settled::Recorded { message_ended: true });
+    type Script = Vec<Result<Settled, Stopped>>;
+    let cases: Vec<(Script, bool, &str)> = vec![
+        (vec![good()], true, "-- 0 Recorded { message_ended: true }"),
+        (vec![away(), away(), away(), good()], true, "-- -- -- -- 700 Recorded { message_ended: true }"),
+        (vec![lost()], true, "-- 0 Lost"),
+        (vec![unanswered(), lost()], true, "-- u- 100 Recorded { message_ended: false }"),
+        (vec![unanswered(), away(), good()], true, "-- u- u- 300 Recorded { message_ended: true }"),
+        (vec![bug(), good()], true, "-- -b 0 Recorded { message_ended: true }"),
+        (vec![bug(), away(), bug()], true, "-- -b -b 100 failed"),
+        (vec![bug()], false, "-- 0 failed"),
+        (vec![closed()], false, "-- 0 failed"),
+        ((0..99).map(|_| away()).collect(), true, "-- -- -- -- -- -- -- -- 11300 failed"),
+    ];
+    for (script, tells, expect) in cases {
+        let millis = Arc::new(AtomicI64::new(0));
+        let time = Arc::clone(&millis);
+        let clock: Clock = Arc::new(move || Timestamp(time.load(Ordering::SeqCst) * 1_000));
+        let kept = Kept { id: queue::QueueId(1), tells, lease_ends: Timestamp(15_000_000) };
+        let (mut tries, mut script) = (String::new(), script.into_iter());
+        let rest = |wait: Duration| {
+            millis.fetch_add(i64::try_from(wait.as_millis()).expect("short"), Ordering::SeqCst);
+            std::future::ready(())
+        };
+        let attempt = |how: How| {
+            tries.push_str(if how.uncertain { "u" } else { "-" });
+            tries.push_str(if how.bare { "b " } else { "- " });
+            std::future::ready(script.next().expect("no more tries than that"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let result = runtime.block_on(kept.until_recorded(&clock, rest, attempt));
+        let result = result.map_or_else(|_| "failed".to_owned(), |settled| format!("{settled:?}"));
+        assert_eq!(format!("{tries}{} {result}", millis.load(Ordering::SeqCst)), expect);
+    }
+}
+
+#[test]
+fn a_commit_without_an_answer_is_looked_up() {
+    each_store(MIGRATIONS, |test| {
+        let office = Office::new(test);
+        office.put(vec![to("bob@far.test")], LETTER, |_| {});
+        let job = office.claim().pop().expect("a job");
+        let settling = Settling {
+            job,
+            attempt: Attempt::default(),
+            verdicts: vec![(0, later())],
+            destination: Destination::AsBefore,
+            random: 0,
+            lease_ends: office.now().plus(DAY),
+        };
+        let (settler, now) = (office.settler(), office.now());
+        let plan = Plan::of(&settling, &settler.schedule, now);
+        let uncertain = How { uncertain: true, bare: false };
+        let again = || office.runtime.block_on(settler.try_once(&settling, &plan, uncertain, now));
+        assert!(matches!(again(), Ok(Settled::Recorded { message_ended: false })), "it had not happened");
+        // The administrator wants it at once, and this node has it again: the old verdict is not for this claim.
+        office.advance(Duration::from_secs(600));
+        assert_eq!(office.claim().len(), 1);
+        assert!(matches!(again(), Err(Stopped::Lost)), "it had happened");
+        assert_eq!(office.queued(), ["bob@far.test claimed now x1 451 4.3.0 Try later"]);
+        assert_eq!(office.story().len(), 2);
+    });
+}
