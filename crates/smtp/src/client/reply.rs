@@ -16,6 +16,8 @@ pub(super) struct Replies {
     /// How far from `start` no LF stands.
     scanned: usize,
     open: Option<Open>,
+    /// More came than any remote has to say.
+    flooded: bool,
 }
 
 /// The remote said something that is no reply: a printable extract.
@@ -30,6 +32,8 @@ struct Open {
     /// Lines and octets so far, kept or not.
     seen: usize,
     octets: usize,
+    /// Octets of the lines that are kept.
+    kept: usize,
 }
 
 /// A line taken apart.
@@ -45,7 +49,10 @@ impl Replies {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
-        self.bytes.extend_from_slice(bytes);
+        self.flooded |= self.bytes.len() + bytes.len() > INPUT_LIMIT;
+        if !self.flooded {
+            self.bytes.extend_from_slice(bytes);
+        }
     }
 
     /// Forgets everything.
@@ -60,11 +67,14 @@ impl Replies {
 
     /// Whether anything came that was not yet taken as a reply. White space is nothing.
     pub(super) fn pending(&self) -> bool {
-        self.open.is_some() || self.bytes[self.start..].iter().any(|byte| !byte.is_ascii_whitespace())
+        self.flooded || self.open.is_some() || self.bytes[self.start..].iter().any(|byte| !byte.is_ascii_whitespace())
     }
 
     /// The next whole reply.
     pub(super) fn next(&mut self) -> Result<Option<Reply>, Garbled> {
+        if self.flooded {
+            return Err(Garbled("more than it has been asked for".to_owned()));
+        }
         while let Some(line) = self.line()? {
             if let Some(reply) = self.take(&line)? {
                 return Ok(Some(reply));
@@ -137,11 +147,12 @@ impl Replies {
 
 impl Open {
     fn new(code: u16) -> Open {
-        Open { code, lines: Vec::new(), seen: 0, octets: 0 }
+        Open { code, lines: Vec::new(), seen: 0, octets: 0, kept: 0 }
     }
 
     fn keep(&mut self, text: String) {
-        if self.lines.len() < KEPT_LIMIT {
+        if self.lines.len() < KEPT_LIMIT && self.kept + text.len() <= KEPT_TEXT_LIMIT {
+            self.kept += text.len();
             self.lines.push(text);
         }
     }
@@ -256,6 +267,10 @@ const REPLY_LIMIT: usize = 64 * 1024;
 const SEEN_LIMIT: usize = 500;
 /// Lines kept of a reply. No server offers nearly as many extensions.
 const KEPT_LIMIT: usize = 100;
+/// Octets kept of a reply: it is kept once for each recipient of a message.
+const KEPT_TEXT_LIMIT: usize = 4 * 1024;
+/// Octets between two steps. The replies to all commands that are under way are much less.
+const INPUT_LIMIT: usize = 256 * 1024;
 /// Octets kept of what is no reply.
 const EXTRACT_LIMIT: usize = 120;
 
@@ -352,6 +367,12 @@ mod tests {
         assert_eq!(texts(&fits)[0].len(), "250 ".len() + TEXT_LIMIT);
         let fits = [b"250-x\r\n".repeat(SEEN_LIMIT - 1), b"250 y\r\n".to_vec()].concat();
         assert_eq!(texts(&fits)[0].matches('x').count(), KEPT_LIMIT);
+        let fits =
+            [[b"250-".to_vec(), vec![b'x'; 900], b"\r\n".to_vec()].concat().repeat(20), b"250\r\n".to_vec()].concat();
+        assert_eq!(texts(&fits)[0].matches('x').count(), KEPT_TEXT_LIMIT / 900 * 900);
+        let mut replies = Replies::default();
+        (0..1_000_000).for_each(|_| replies.push(b"250 ok\r\n"));
+        assert!(replies.bytes.len() <= INPUT_LIMIT && replies.next().is_err());
     }
 
     #[test]
