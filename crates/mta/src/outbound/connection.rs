@@ -1,6 +1,7 @@
 //! A connection to a next host: the session without sockets, and the socket that it is driven over.
 //!
-//! 1. Everything that is waited for has a limit, which the session names by its phase.
+//! 1. Everything that is waited for has a limit, which the session names by its phase. A host that drips octets does not
+//!    extend it: it runs from the last whole reply, or from the end of writing.
 //! 2. While bytes are written, what the other side says meanwhile is read: a host that refuses in the middle of a message
 //!    and stops reading must not hold us up.
 //! 3. When the brake is pulled, the session is abandoned where it stands and says what that means for the message.
@@ -17,7 +18,7 @@ use postroad_protocol::TlsFacts;
 use postroad_smtp::client::{Client, Failure, Report, Settings, Step, Transaction, Unsuited};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::halt::Halt;
 use super::source::Source;
@@ -38,6 +39,8 @@ pub(crate) struct Connection<S = TcpStream> {
     /// Transactions so far.
     pub(crate) transactions: u32,
     pub(crate) opened: Instant,
+    /// How many replies had come, and when, before the one that is awaited.
+    heard: (u64, Instant),
     _open: Open,
 }
 
@@ -54,8 +57,8 @@ pub(crate) struct Peer {
 /// Why a connection carries nothing.
 #[derive(Debug)]
 pub(crate) enum Unopened {
-    /// The session says why.
-    Session(Failure),
+    /// The session says why, and what TLS there was.
+    Session(Failure, Option<String>),
     /// TLS could not be agreed on; what was said.
     Handshake(String),
 }
@@ -112,15 +115,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             peer,
             transactions: 0,
             opened: Instant::now(),
+            heard: (0, Instant::now()),
             _open: Open::new(),
         };
         match connection.drive(Some(tls), None, halt).await {
             Stop::Ready => Ok(connection),
             Stop::Handshake(why) => Err(Unopened::Handshake(why)),
-            Stop::Closed(Some(failure)) => Err(Unopened::Session(failure)),
+            Stop::Closed(Some(failure)) => Err(Unopened::Session(failure, connection.tls())),
             // The session was asked for nothing that ends otherwise.
             Stop::Closed(None) | Stop::Done(_) | Stop::Unreadable(_) => {
-                Err(Unopened::Handshake("the session ended without a reason".into()))
+                Err(Unopened::Handshake("The session ended without a reason".into()))
             }
         }
     }
@@ -230,13 +234,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if !self.flush(halt).await {
             return;
         }
-        let patience = self.client.patience();
+        if self.heard.0 != self.client.turns() {
+            self.heard = (self.client.turns(), Instant::now());
+        }
+        let deadline = self.heard.1 + self.client.patience();
         let mut space = [0; READ_SIZE];
         let Some(wire) = &mut self.wire else { return self.client.closed() };
         tokio::select! {
             biased;
             () = halt.pulled() => self.client.abandon(),
-            read = timeout(patience, wire.read(&mut space)) => match read {
+            read = timeout_at(deadline, wire.read(&mut space)) => match read {
                 Err(_) => self.client.timed_out(),
                 Ok(Err(_) | Ok(0)) => self.lose(),
                 Ok(Ok(count)) => self.client.input(&space[..count]),
@@ -253,6 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let mut rest = output.as_slice();
         let mut undisturbed = true;
         let patience = self.client.patience();
+        let mut deadline = Instant::now() + patience;
         let mut space = [0; READ_SIZE];
         loop {
             let Some(wire) = &mut self.wire else {
@@ -265,15 +273,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     self.client.abandon();
                     return false;
                 }
-                moved = timeout(patience, either(wire, rest, &mut space)) => moved,
+                moved = timeout_at(deadline, either(wire, rest, &mut space)) => moved,
             };
             match moved {
                 Err(_) => {
                     self.client.timed_out();
                     return false;
                 }
-                Ok(Moved::Flushed) => return undisturbed,
-                Ok(Moved::Wrote(count)) => rest = &rest[count..],
+                Ok(Moved::Flushed) => {
+                    self.heard = (self.client.turns(), Instant::now());
+                    return undisturbed;
+                }
+                Ok(Moved::Wrote(count)) => {
+                    rest = &rest[count..];
+                    deadline = Instant::now() + patience;
+                }
                 Ok(Moved::Read(count)) if count > 0 => {
                     self.client.input(&space[..count]);
                     undisturbed = false;
@@ -295,7 +309,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn hear_out(&mut self) {
         let Some(wire) = &mut self.wire else { return };
         let mut space = [0; READ_SIZE];
-        while let Ok(Ok(count)) = timeout(PARTING, wire.read(&mut space)).await
+        let deadline = Instant::now() + PARTING;
+        while let Ok(Ok(count)) = timeout_at(deadline, wire.read(&mut space)).await
             && count > 0
         {
             self.client.input(&space[..count]);
@@ -309,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn shake_hands(&mut self, tls: Option<&Tls>, halt: &Halt) -> Result<(), String> {
         if !self.flush(halt).await {
-            return Err("the connection was lost before the handshake".into());
+            return Err("The connection was lost before the handshake".into());
         }
         let (Some(tls), Some(Wire::Plain(socket))) = (tls, self.wire.take()) else {
             return Err("TLS within TLS".into());
@@ -317,14 +332,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let patience = self.client.patience();
         let handshake = tls.secure(socket, &self.peer.host, self.peer.verify);
         let shaken = tokio::select! {
-            () = halt.pulled() => return Err("sending was given up".into()),
+            () = halt.pulled() => return Err("Sending was given up".into()),
             shaken = timeout(patience, handshake) => shaken,
         };
         match shaken {
-            Err(_) => Err("the TLS handshake took too long".into()),
-            Ok(Err(error)) => Err(format!("the TLS handshake failed: {error}")),
+            Err(_) => Err("The TLS handshake took too long".into()),
+            Ok(Err(error)) => Err(format!("The TLS handshake failed: {error}")),
             Ok(Ok((stream, facts))) => {
                 self.wire = Some(Wire::Tls(Box::new(stream)));
+                self.heard.1 = Instant::now();
                 self.client.secured(facts);
                 Ok(())
             }
