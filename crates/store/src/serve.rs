@@ -131,8 +131,8 @@ pub(crate) fn inline_read(tx: &mut WriteTx, mut job: Box<ReadJob>) {
     job.finish(ended);
 }
 
-/// The writer thread of SQLite: group commit.
-pub(crate) fn sqlite_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration) {
+/// The writer thread of SQLite: group commit. A guest leaves the log to the process that writes.
+pub(crate) fn sqlite_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration, guest: bool) {
     while let Some(first) = queue.pop() {
         let tx = match link.begin("BEGIN IMMEDIATE") {
             Ok(tx) => tx,
@@ -152,7 +152,7 @@ pub(crate) fn sqlite_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, 
             link.drop_connection();
         }
     }
-    if let Some(Connection::Sqlite(sqlite)) = link.connection().map(|tx| tx.connection()) {
+    if let Some(Connection::Sqlite(sqlite)) = link.connection().map(|tx| tx.connection()).filter(|_| !guest) {
         sqlite.checkpoint();
     }
 }

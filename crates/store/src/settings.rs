@@ -20,6 +20,9 @@ pub struct Settings {
     pub job_budget: Duration,
     /// PostgreSQL: how long a job waits for a lost connection to come back before it fails.
     pub patience: Duration,
+    /// SQLite: another process is the one that writes. The log is then left to it when this store is closed, for taking
+    /// it into the database would hold up that process's writes.
+    pub guest: bool,
 }
 
 /// Where rows are kept.
@@ -86,6 +89,7 @@ impl Settings {
             writers: (cores * 2).clamp(4, 32),
             job_budget: Duration::from_millis(100),
             patience: Duration::from_secs(2),
+            guest: false,
         }
     }
 

@@ -354,8 +354,8 @@ fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, 
     };
     let (budget, returns) = (settings.job_budget, Returns::default());
     let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), &returns, Duration::ZERO));
-    let hub = Arc::clone(hub);
-    threads.spawn_writer(move || serve::sqlite_writes(link, &queue, &hub, budget))?;
+    let (hub, guest) = (Arc::clone(hub), settings.guest);
+    threads.spawn_writer(move || serve::sqlite_writes(link, &queue, &hub, budget, guest))?;
     for _ in 0..settings.readers.max(1) {
         let (queue, link) =
             (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), &returns, Duration::ZERO));

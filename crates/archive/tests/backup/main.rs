@@ -1,0 +1,9 @@
+//! Backups on real databases: there and back, under load, incremental, damaged, one account, hostile folders.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod account;
+mod damage;
+mod fuzz;
+mod roundtrip;
+mod under_load;
+mod world;
