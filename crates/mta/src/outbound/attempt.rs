@@ -15,6 +15,7 @@ use postroad_dns::Dns;
 use postroad_queue::{Job, Route};
 use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
 use postroad_store::Store;
+use tokio::net::TcpStream;
 
 use super::Settings;
 use super::connect::connect;
@@ -181,6 +182,7 @@ impl Carrier {
             port: way.port,
             protection: way.protection,
             user: login.map(|login| login.user.clone()),
+            authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
         }
     }
 
@@ -213,6 +215,8 @@ impl Carrier {
                 }
             };
             trip.attempt.address = Some(address);
+            // Until there is a session, and in the story of one that failed.
+            trip.attempt.tls = trip.way.protection.is_needed().then(|| "TLS not established".to_owned());
             left.retain(|other| *other != address.ip());
             let peer = Peer { host: host.name.clone(), address, verify: trip.way.protection.verify() };
             match self.open(socket, peer, trip).await {
@@ -220,23 +224,35 @@ impl Carrier {
                     self.carry(connection, false, &key, trip).await;
                     return;
                 }
-                Err(verdict) => trip.note(verdict),
+                Err((verdict, tls)) => {
+                    trip.attempt.tls = tls.or(trip.attempt.tls.take());
+                    trip.note(verdict);
+                }
             }
         }
     }
 
-    /// Begins a session; in clear when TLS fails and clear text will do.
-    async fn open(&self, socket: tokio::net::TcpStream, peer: Peer, trip: &Trip<'_>) -> Result<Connection, Verdict> {
-        let protection = trip.way.protection;
+    /// Begins a session; in clear when TLS fails and clear text will do. The error comes with the TLS that there was.
+    async fn open(
+        &self,
+        socket: TcpStream,
+        peer: Peer,
+        trip: &Trip<'_>,
+    ) -> Result<Connection, (Verdict, Option<String>)> {
+        let (protection, routed) = (trip.way.protection, trip.way.route.is_some());
         let settings = self.session(&trip.way, protection);
         let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
         let why = match opened {
             Ok(connection) => return Ok(connection),
-            Err(Unopened::Session(failure)) => return Err(refused(&failure, trip.way.route.is_some())),
+            // Whatever goes wrong from STARTTLS on, a host that cannot do better is as good as one that offers no TLS.
+            Err(Unopened::Session(failure, _)) if failure.phase == Phase::StartTls && protection.may_fall_back() => {
+                failure.to_string()
+            }
+            Err(Unopened::Session(failure, tls)) => return Err((refused(&failure, routed), tls)),
             Err(Unopened::Handshake(why)) => why,
         };
         metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
-        let failed = |why: String| Verdict::Deferred(Words::ours((4, 7, 5), why, Phase::StartTls.name()));
+        let failed = |why: String| (Verdict::Deferred(Words::ours((4, 7, 5), why, Phase::StartTls.name())), None);
         if !protection.may_fall_back() || trip.halt.is_pulled() {
             return Err(failed(why));
         }
@@ -246,7 +262,7 @@ impl Carrier {
         let settings = self.session(&trip.way, Protection::None);
         match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
             Ok(connection) => Ok(connection),
-            Err(Unopened::Session(failure)) => Err(refused(&failure, trip.way.route.is_some())),
+            Err(Unopened::Session(failure, tls)) => Err((refused(&failure, routed), tls)),
             Err(Unopened::Handshake(why)) => Err(failed(why)),
         }
     }
@@ -366,6 +382,8 @@ impl Trip<'_> {
             match fate {
                 Fate::Accepted(said) => self.answer(index, Verdict::Relayed { words: words::said(&said), dsn }),
                 Fate::Refused(said) => self.answer(index, Verdict::Failed(words::said(&said))),
+                // RFC 5321 §3.8: it goes away; the next host may stay.
+                Fate::Deferred(said) if said.reply.code() == 421 => self.trouble(words::said(&said)),
                 Fate::Deferred(said) => self.answer(index, Verdict::Deferred(words::said(&said))),
                 // Its turn comes in the next transaction.
                 Fate::Surplus(said) => self.last = Some(Verdict::Deferred(words::said(&said))),
@@ -418,7 +436,6 @@ fn refused(failure: &client::Failure, routed: bool) -> Verdict {
     let words = words::failure(failure);
     match failure.reply() {
         Some(reply) if reply.is_permanent() && !routed && failure.phase == Phase::Greeting => Verdict::Failed(words),
-        Some(reply) if reply.is_permanent() => Verdict::Deferred(Words { enhanced: (4, 3, 0).into(), ..words }),
         Some(_) | None => Verdict::Deferred(words),
     }
 }

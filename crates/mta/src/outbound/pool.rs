@@ -28,6 +28,8 @@ pub(crate) struct Key {
     pub(crate) protection: Protection,
     /// Who we are there.
     pub(crate) user: Option<String>,
+    /// Who vouches for it, when the route says so.
+    pub(crate) authorities: Option<String>,
 }
 
 /// The connections that wait for more to carry.

@@ -41,6 +41,14 @@ impl Protection {
         }
     }
 
+    /// Whether nothing leaves without TLS.
+    pub(crate) fn is_needed(self) -> bool {
+        match self {
+            Protection::None | Protection::Opportunistic => false,
+            Protection::Required | Protection::Verified | Protection::Implicit => true,
+        }
+    }
+
     /// Whether clear text will do when TLS fails.
     pub(crate) fn may_fall_back(self) -> bool {
         self == Protection::Opportunistic

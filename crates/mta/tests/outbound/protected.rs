@@ -163,7 +163,7 @@ fn connections_are_as_secret_as_they_have_to_be() {
             certificate: Certificate::Good,
             manner: Manner::default().locked("us", "secret"),
             route: Some((RouteTls::Verified, wrong)),
-            story: ["TLS not established", "deferred: bob@D: 535 5.7.8 wrong (AUTH)"],
+            story: ["TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified", "deferred: bob@D: 535 5.7.8 wrong (AUTH)"],
             connections: 1,
         },
         Row {
@@ -171,7 +171,7 @@ fn connections_are_as_secret_as_they_have_to_be() {
             certificate: Certificate::None,
             manner: Manner::default().locked("us", "secret"),
             route: Some((RouteTls::None, login)),
-            story: ["TLS not established", "deferred: bob@D: The login is not sent over a connection without TLS"],
+            story: ["in clear", "deferred: bob@D: The login is not sent over a connection without TLS"],
             connections: 1,
         },
     ];
