@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Param, ReadTx, Timestamp, TraceId, WriteTx, params};
 
-use crate::{QueueId, Result, record};
+use crate::{QueueId, Result, depth, record};
 
 /// Which messages an order is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,35 @@ pub fn cancel(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Time
         touched.addresses.iter().map(|(message, addresses)| (*message, addresses.len() as i64)).collect();
     record::end(tx, &ended)?;
     Ok(touched.changed)
+}
+
+/// How many messages, and how many of their recipients, an order could change: what has not ended. Reads them all.
+pub fn count(tx: &ReadTx, which: &Which) -> Result<(u64, u64)> {
+    let open = "state IN ('waiting', 'parked', 'backlog', 'held', 'claimed')";
+    let (sql, params) = match which {
+        Which::All => return depth::depth(tx).map(|depth| (depth.messages, depth.recipients)),
+        Which::Message(id) => (
+            format!(
+                "SELECT CAST(count(DISTINCT message) AS BIGINT), CAST(count(*) AS BIGINT) FROM queue_recipient
+                 WHERE message = $1 AND {open}"
+            ),
+            [Param::from(id.0)],
+        ),
+        Which::Domain(domain) => (
+            format!(
+                "SELECT CAST(count(DISTINCT message) AS BIGINT), CAST(count(*) AS BIGINT) FROM queue_recipient
+                 WHERE domain = $1 AND {open}"
+            ),
+            [Param::from(domain)],
+        ),
+        Which::Sender(sender) => (
+            "SELECT CAST(count(*) AS BIGINT), CAST(coalesce(sum(open), 0) AS BIGINT) FROM queue_message
+             WHERE sender = $1"
+                .to_owned(),
+            [Param::from(sender)],
+        ),
+    };
+    Ok(tx.one(&sql, &params, |row| Ok((row.int(0)?.unsigned_abs(), row.int(1)?.unsigned_abs())))?)
 }
 
 /// The messages of one transaction.

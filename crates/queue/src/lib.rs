@@ -22,7 +22,7 @@ mod route;
 mod schema;
 
 pub use audit::{AUDIT_FAULTS_MAX, audit};
-pub use change::{Changed, Which, cancel, hold, release, retry};
+pub use change::{Changed, Which, cancel, count, hold, release, retry};
 pub use claim::{claim, claim_for, next_due};
 pub use depth::{Depth, depth};
 pub use destination::{Destination, block, destinations, unblock};

@@ -86,6 +86,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Mail that waits to be sent on: what waits and why, and orders about it.
+    Queue {
+        #[command(subcommand)]
+        action: Queue,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Fixed next hosts: where mail for a domain goes instead of where DNS says.
+    Route {
+        #[command(subcommand)]
+        action: Route,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Passwords for one program each, with a scope and an end.
     AppPassword {
         #[command(subcommand)]
@@ -434,6 +452,106 @@ mod tests {
         let line =
             "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
         let cli = Cli::try_parse_from(line.split(' ')).expect("the fixed form");
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// List what waits, the oldest first, and the destinations that cannot be reached.
+    List {
+        /// Only recipients of this domain.
+        #[arg(long)]
+        domain: Option<String>,
+        /// Only messages of this sender; `<>` for notices.
+        #[arg(long, value_name = "ADDRESS")]
+        sender: Option<String>,
+        /// Only recipients in this state: waiting, parked, backlog, sending, held, delivered, failed or cancelled.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many messages.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Only messages after this one: where an earlier list ended.
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+    },
+    /// Show one message with all its recipients.
+    Show {
+        /// The id that `queue list` and traces show, or a trace id.
+        id: String,
+    },
+    /// Try now, whatever the schedule says.
+    Retry(QueueWhich),
+    /// Do not send until released.
+    Hold(QueueWhich),
+    /// Send what was held.
+    Release(QueueWhich),
+    /// Never send, and tell nobody.
+    Cancel {
+        #[command(flatten)]
+        which: QueueWhich,
+        /// Say that you mean more than one message.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which messages an order is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct QueueWhich {
+    /// The id that `queue list` and traces show, or a trace id.
+    pub(crate) id: Option<String>,
+    /// All recipients of this domain.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// All messages of this sender; `<>` for notices.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) sender: Option<String>,
+    /// Everything.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Route {
+    /// Send mail for a domain to a fixed host; replaces the route that it has.
+    Add(RouteAdd),
+    /// List routes; passwords are never shown.
+    List,
+    /// Let DNS say again where a domain's mail goes.
+    Remove {
+        /// The domain, or `*`.
+        domain: String,
+    },
+}
+
+/// Options of `postroad route add`.
+#[derive(Debug, Args)]
+pub(crate) struct RouteAdd {
+    /// The domain, or `*` for all that have no route of their own.
+    pub(crate) domain: String,
+    /// The host: a name or an address.
+    #[arg(required_unless_present = "host")]
+    pub(crate) to: Option<String>,
+    /// The host, said with a word.
+    #[arg(long, value_name = "HOST", conflicts_with = "to")]
+    pub(crate) host: Option<String>,
+    /// Its port; 25, or 465 with `--tls implicit`.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Protection: none; opportunistic (STARTTLS when offered); required (STARTTLS, any certificate); verified (STARTTLS,
+    /// the certificate verified); implicit (TLS from the start, verified).
+    #[arg(long, value_parser = ["none", "opportunistic", "required", "verified", "implicit"], default_value = "opportunistic")]
+    pub(crate) tls: String,
+    /// Certificates (PEM) to verify with, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Sign in as this user.
+    #[arg(long, requires = "password")]
+    pub(crate) user: Option<String>,
+    /// With this password. `-` reads a line from standard input.
+    #[arg(long, requires = "user")]
+    pub(crate) password: Option<String>,
+}
+
         let Command::Quickstart(quickstart) = cli.command else { panic!("quickstart") };
         assert_eq!((quickstart.port_offset, quickstart.accounts), (Some(2000), 5));
     }

@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Facts { facts: Vec<(String, String)> },
     /// Blocks of lines under a title each: stories.
     Stories { stories: Vec<Story>, empty: String },
+    /// A report whose text is composed already, and its data for programs.
+    Report { text: String, data: serde_json::Value },
     /// Refused: a sentence with the next step.
     Refused { text: String },
 }
@@ -54,6 +56,7 @@ impl Answer {
             Answer::Facts { facts } => {
                 aligned(&facts.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect::<Vec<_>>())
             }
+            Answer::Report { text, .. } => text.clone(),
             Answer::Stories { stories, empty } if stories.is_empty() => format!("{empty}\n"),
             Answer::Stories { stories, .. } => {
                 let blocks: Vec<String> = stories.iter().map(Story::text).collect();
@@ -75,6 +78,7 @@ impl Answer {
                 };
                 Value::Array(rows.iter().map(object).collect())
             }
+            Answer::Report { data, .. } => data.clone(),
             Answer::Facts { facts } => {
                 Value::Object(facts.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect())
             }
@@ -99,7 +103,7 @@ impl Story {
 }
 
 /// Columns two spaces apart, the last one ragged.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

@@ -11,5 +11,5 @@ pub(crate) mod stream;
 mod time;
 
 pub(crate) use answer::{Answer, Story};
-pub(crate) use operation::Operation;
+pub(crate) use operation::{ListWish, Operation, Order, RouteWish, Selection};
 pub(crate) use perform::perform;

@@ -28,6 +28,12 @@ pub(crate) enum Operation {
     ForwardSet { address: String, targets: Vec<String>, keep: bool },
     ForwardShow { address: Option<String> },
     ForwardRemove { address: String },
+    QueueList { wish: ListWish },
+    QueueShow { id: String },
+    QueueOrder { order: Order, selection: Selection, sure: bool },
+    RouteAdd { route: RouteWish },
+    RouteList,
+    RouteRemove { domain: String },
     AppPasswordAdd { address: String, name: String, scope: Vec<String>, expires_days: Option<u32> },
     AppPasswordList { address: String },
     AppPasswordRemove { address: String, name: String },
@@ -38,4 +44,49 @@ pub(crate) enum Operation {
     MailboxDeleted { address: String, mailbox: Option<String> },
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
     Trace { key: String, since_seconds: u64, limit: u32 },
+}
+
+/// Which queued messages are listed, as the administrator wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ListWish {
+    pub(crate) domain: Option<String>,
+    pub(crate) sender: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) limit: u32,
+    /// An id.
+    pub(crate) after: Option<String>,
+}
+
+/// What is ordered about queued messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Order {
+    Retry,
+    Hold,
+    Release,
+    Cancel,
+}
+
+/// Which queued messages are meant, as the administrator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Selection {
+    /// By its id or its trace's.
+    Id(String),
+    Domain(String),
+    Sender(String),
+    All,
+}
+
+/// A route as the administrator wants it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct RouteWish {
+    pub(crate) domain: String,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) tls: String,
+    /// PEM.
+    pub(crate) ca: Option<String>,
+    /// User and password.
+    pub(crate) login: Option<(String, String)>,
 }

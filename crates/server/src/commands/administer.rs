@@ -1,4 +1,4 @@
-//! `domain`, `account`, `alias`, `forward`, `app-password`, `mailbox`, `trace`: from the command line to an operation, through
+//! `domain`, `account`, `alias`, `forward`, `queue`, `route`, `app-password`, `mailbox`, `trace`: from the command line to an operation, through
 //! the running server when there is one, else on the store itself.
 
 use std::process::ExitCode;
@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
-use crate::admin::{self, Answer, Operation, socket};
-use crate::cli::{Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place};
+use crate::admin::{self, Answer, ListWish, Operation, Order, RouteWish, Selection, socket};
+use crate::cli::{Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place, Queue, QueueWhich, Route};
 use crate::{place, print};
 
 pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitCode> {
@@ -67,6 +67,54 @@ pub(super) fn forward(action: Forward, at: &Place, output: Output) -> Result<Exi
         Forward::Set { address, targets, keep } => Operation::ForwardSet { address, targets, keep },
         Forward::Show { address } => Operation::ForwardShow { address },
         Forward::Remove { address } => Operation::ForwardRemove { address },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn queue(action: Queue, at: &Place, output: Output) -> Result<ExitCode> {
+    let order = |order, which: QueueWhich, sure| Operation::QueueOrder { order, selection: selection(which), sure };
+    let operation = match action {
+        Queue::List { domain, sender, state, limit, after } => {
+            Operation::QueueList { wish: ListWish { domain, sender, state, limit, after } }
+        }
+        Queue::Show { id } => Operation::QueueShow { id },
+        Queue::Retry(which) => order(Order::Retry, which, true),
+        Queue::Hold(which) => order(Order::Hold, which, true),
+        Queue::Release(which) => order(Order::Release, which, true),
+        Queue::Cancel { which, yes } => order(Order::Cancel, which, yes),
+    };
+    act(operation, at, output)
+}
+
+/// The command line lets exactly one of them through.
+fn selection(which: QueueWhich) -> Selection {
+    match which {
+        QueueWhich { id: Some(id), .. } => Selection::Id(id),
+        QueueWhich { domain: Some(domain), .. } => Selection::Domain(domain),
+        QueueWhich { sender: Some(sender), .. } => Selection::Sender(sender),
+        QueueWhich { .. } => Selection::All,
+    }
+}
+
+pub(super) fn route(action: Route, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Route::Add(route) => {
+            let ca = match &route.ca {
+                Some(file) => {
+                    Some(std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?)
+                }
+                None => None,
+            };
+            let login = match (route.user, route.password) {
+                (Some(user), Some(password)) => Some((user, password_or_chosen(Some(password))?.0)),
+                (Some(_) | None, _) => None,
+            };
+            let host = route.host.or(route.to).unwrap_or_default();
+            let (domain, port, tls) = (route.domain, route.port, route.tls);
+            Operation::RouteAdd { route: RouteWish { domain, host, port, tls, ca, login } }
+        }
+        Route::List => Operation::RouteList,
+        Route::Remove { domain } => Operation::RouteRemove { domain },
     };
     act(operation, at, output)
 }

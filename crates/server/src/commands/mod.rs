@@ -27,6 +27,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),
+        Command::Queue { action, place, output } => administer::queue(action, &place, output),
+        Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::Export(options) => carry::export(&options),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),
         Command::Settings => {

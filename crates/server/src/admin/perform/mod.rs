@@ -6,6 +6,9 @@ mod app_password;
 mod domain;
 mod forward;
 mod mailbox;
+mod queue;
+mod queue_text;
+mod route;
 mod trace;
 mod undelete;
 
@@ -42,6 +45,12 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::ForwardSet { address, targets, keep } => forward::set(&desk, &address, &targets, keep),
         Operation::ForwardShow { address } => forward::show(&desk, address.as_deref()),
         Operation::ForwardRemove { address } => forward::remove(&desk, &address),
+        Operation::QueueList { wish } => queue::list(&desk, &wish),
+        Operation::QueueShow { id } => queue::show(&desk, &id),
+        Operation::QueueOrder { order, selection, sure } => queue::order(&desk, order, &selection, sure),
+        Operation::RouteAdd { route } => route::add(&desk, route),
+        Operation::RouteList => route::list(&desk),
+        Operation::RouteRemove { domain } => route::remove(&desk, &domain),
         Operation::AppPasswordAdd { address, name, scope, expires_days } => {
             app_password::add(&desk, &address, name, &scope, expires_days)
         }
@@ -82,6 +91,17 @@ impl From<Error> for Refusal {
 impl From<postroad_store::Error> for Refusal {
     fn from(error: postroad_store::Error) -> Self {
         Refusal::from(Error::Store(error))
+    }
+}
+
+impl From<postroad_queue::Error> for Refusal {
+    fn from(error: postroad_queue::Error) -> Self {
+        match error {
+            postroad_queue::Error::Store(error) => Refusal::from(error),
+            other @ (postroad_queue::Error::Recipients
+            | postroad_queue::Error::Lost
+            | postroad_queue::Error::Corrupt(_)) => Refusal(other.to_string()),
+        }
     }
 }
 
