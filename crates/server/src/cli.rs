@@ -132,6 +132,27 @@ pub(crate) enum Command {
     /// Into a Maildir that an earlier export wrote, only what is new is written. Exit code 0: everything was written;
     /// 3: something is damaged or not carried whole and is named; 1: it ended early, run it again.
     Export(Export),
+    /// Back everything up into a folder, while the server runs; what an earlier backup stored is not stored again.
+    ///
+    /// The folder holds mail and password hashes: keep it as you keep those. Exit code 0: done; 3: done, but something is
+    /// damaged and is named; 1: no backup was made.
+    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+    Backup {
+        #[command(subcommand)]
+        action: Option<BackupAction>,
+        #[command(flatten)]
+        make: BackupMake,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Bring a backup back: all of it into an empty place, or one account into a server that may be running.
+    ///
+    /// The queue comes back held, so that nothing is sent twice: `postroad queue release --all` lets it go. Every mailbox gets a
+    /// new uidvalidity, so that no client takes new mail for what it saw after the backup. Exit code 0: everything is
+    /// back; 3: something is damaged and is named; 1: it did not succeed.
+    Restore(Restore),
     /// The story of a message, from its connection to its mailbox and after.
     Trace {
         /// An address, a Message-ID or a trace id.
@@ -288,6 +309,63 @@ pub(crate) enum ExportNewline {
     Crlf,
 }
 
+/// Options of `postroad backup FOLDER`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupMake {
+    /// The folder of backups; made when it is not there.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Read everything again afterwards and compare it with its checksums.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Keep so many backups, the newest; older ones go, and the mail that only they had.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupAction {
+    /// List the backups in a folder.
+    List { folder: PathBuf },
+    /// Read everything in a folder, compare it with its checksums, and name what is damaged and whose mail it is.
+    Verify {
+        folder: PathBuf,
+        /// Only this one.
+        #[arg(long, value_name = "ID")]
+        backup: Option<String>,
+    },
+}
+
+/// Options of `postroad restore`.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The folder of backups.
+    pub(crate) folder: PathBuf,
+    /// Which, as `backup list` shows it; without it the newest.
+    #[arg(long, value_name = "ID")]
+    pub(crate) backup: Option<String>,
+    /// Only this account: made again when it is gone, else completed with what it lacks.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) account: Option<String>,
+    /// Put the account's mailboxes below this one.
+    #[arg(long, value_name = "MAILBOX", requires = "account")]
+    pub(crate) into: Option<String>,
+    /// Put the mail into this account, or make it under this name.
+    #[arg(long = "as", value_name = "ADDRESS", requires = "account")]
+    pub(crate) to: Option<String>,
+    /// Exactly as it was, with the same uidvalidities and a queue that goes on: only for moving a server that was stopped
+    /// before the backup was made.
+    #[arg(long, conflicts_with = "account")]
+    pub(crate) exact: bool,
+    /// Restore into this PostgreSQL: postgres://user:password@host/name.
+    #[arg(long, value_name = "URL", conflicts_with = "account")]
+    pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Domain {
     /// Take a domain's mail in.
@@ -374,84 +452,6 @@ pub(crate) enum Forward {
     Remove { address: String },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Alias {
-    /// Make an address lead to one or more others, here or elsewhere.
-    Add {
-        address: String,
-        #[arg(required = true)]
-        targets: Vec<String>,
-    },
-    /// List aliases and groups.
-    List { domain: Option<String> },
-    /// Remove an alias.
-    Remove { address: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AppPassword {
-    /// Make a password for one program; it is shown once.
-    Add {
-        address: String,
-        /// What it is for, for example `printer`.
-        name: String,
-        /// Protocols that it opens: smtp, imap, pop3; without it all.
-        #[arg(long, value_delimiter = ',')]
-        scope: Vec<String>,
-        /// It ends after so many days.
-        #[arg(long, value_name = "DAYS")]
-        expires: Option<u32>,
-    },
-    /// List an account's app passwords.
-    List { address: String },
-    /// Remove one by its name.
-    Remove { address: String, name: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Mailbox {
-    /// List an account's mailboxes with their counts.
-    List { address: String },
-    /// Make a mailbox.
-    Create { address: String, name: String },
-    /// Give a mailbox and all below it another name.
-    Rename { address: String, from: String, to: String },
-    /// Delete a mailbox; its mail can be brought back within the retention.
-    Delete { address: String, name: String },
-    /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
-    Deleted {
-        address: String,
-        /// A mailbox by its name, or a deleted one by its id, as the list of mailboxes shows it.
-        mailbox: Option<String>,
-    },
-    /// Bring deleted messages back.
-    Restore {
-        address: String,
-        /// A mailbox by its name, or a deleted one by its id, as `deleted` shows it.
-        mailbox: String,
-        /// Numbers as `deleted` shows them, for example 4,7:9; without them all.
-        numbers: Option<String>,
-        /// The mailbox they go to, made when it is not there; without it the one that they were in.
-        #[arg(long, value_name = "MAILBOX")]
-        into: Option<String>,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_contract_for_scripts_parses() {
-        let line =
-            "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
-        let cli = Cli::try_parse_from(line.split(' ')).expect("the fixed form");
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
     /// List what waits, the oldest first, and the destinations that cannot be reached.
@@ -552,6 +552,84 @@ pub(crate) struct RouteAdd {
     pub(crate) password: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alias {
+    /// Make an address lead to one or more others, here or elsewhere.
+    Add {
+        address: String,
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+    /// List aliases and groups.
+    List { domain: Option<String> },
+    /// Remove an alias.
+    Remove { address: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPassword {
+    /// Make a password for one program; it is shown once.
+    Add {
+        address: String,
+        /// What it is for, for example `printer`.
+        name: String,
+        /// Protocols that it opens: smtp, imap, pop3; without it all.
+        #[arg(long, value_delimiter = ',')]
+        scope: Vec<String>,
+        /// It ends after so many days.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// List an account's app passwords.
+    List { address: String },
+    /// Remove one by its name.
+    Remove { address: String, name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mailbox {
+    /// List an account's mailboxes with their counts.
+    List { address: String },
+    /// Make a mailbox.
+    Create { address: String, name: String },
+    /// Give a mailbox and all below it another name.
+    Rename { address: String, from: String, to: String },
+    /// Delete a mailbox; its mail can be brought back within the retention.
+    Delete { address: String, name: String },
+    /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
+    Deleted {
+        address: String,
+        /// A mailbox by its name, or a deleted one by its id, as the list of mailboxes shows it.
+        mailbox: Option<String>,
+    },
+    /// Bring deleted messages back.
+    Restore {
+        address: String,
+        /// A mailbox by its name, or a deleted one by its id, as `deleted` shows it.
+        mailbox: String,
+        /// Numbers as `deleted` shows them, for example 4,7:9; without them all.
+        numbers: Option<String>,
+        /// The mailbox they go to, made when it is not there; without it the one that they were in.
+        #[arg(long, value_name = "MAILBOX")]
+        into: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_contract_for_scripts_parses() {
+        let line =
+            "postroad quickstart --data d --port-offset 2000 --password pw --database postgres://h/n --accounts 5";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("the fixed form");
         let Command::Quickstart(quickstart) = cli.command else { panic!("quickstart") };
         assert_eq!((quickstart.port_offset, quickstart.accounts), (Some(2000), 5));
     }

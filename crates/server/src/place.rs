@@ -56,19 +56,34 @@ pub(crate) fn own_folder() -> PathBuf {
 
 /// Opens the store that the settings name and brings its tables up to date.
 pub(crate) fn open_store(settings: &Settings) -> Result<Store> {
+    let store = open(settings, opening(settings)?)?;
+    store.migrate(&migrations()).context("the database cannot be brought up to date")?;
+    Ok(store)
+}
+
+/// Opens a store as `opening` says; its tables stay as they are.
+pub(crate) fn open(settings: &Settings, opening: postroad_store::Settings) -> Result<Store> {
+    Store::open(opening).with_context(|| format!("the store in {} cannot be opened", settings.data.display()))
+}
+
+/// How the store that the settings name is opened.
+pub(crate) fn opening(settings: &Settings) -> Result<postroad_store::Settings> {
     let database = match &settings.database.url {
         Some(url) => Database::Postgres(url.clone()),
-        None => Database::Sqlite(settings.data.join("postroad.sqlite")),
+        None => Database::Sqlite(settings.data.join(SQLITE_FILE)),
     };
     let mut opening = postroad_store::Settings::new(database, blob_place(settings)?);
     opening.inline_limit = usize::try_from(settings.blobs.inline_limit).unwrap_or(usize::MAX);
-    let store =
-        Store::open(opening).with_context(|| format!("the store in {} cannot be opened", settings.data.display()))?;
-    let migrations: Vec<_> =
-        [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
-    store.migrate(&migrations).context("the database cannot be brought up to date")?;
-    Ok(store)
+    Ok(opening)
 }
+
+/// The steps of all tables.
+pub(crate) fn migrations() -> Vec<postroad_store::Migration> {
+    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat()
+}
+
+/// The database in a data folder, when it is SQLite.
+pub(crate) const SQLITE_FILE: &str = "postroad.sqlite";
 
 fn blob_place(settings: &Settings) -> Result<BlobPlace> {
     let blobs = &settings.blobs;

@@ -6,9 +6,10 @@
 mod answer;
 mod operation;
 mod perform;
+pub(crate) mod restore;
 pub(crate) mod socket;
 pub(crate) mod stream;
-mod time;
+pub(crate) mod time;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{ListWish, Operation, Order, RouteWish, Selection};

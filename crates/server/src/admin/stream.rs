@@ -17,6 +17,8 @@ pub(crate) enum Stream {
     Import { address: String, options: import::Options },
     /// Mail from an account into files.
     Export { address: String, options: export::Options },
+    /// An account from a backup; answers with lines of JSON, not with frames.
+    Restore(super::restore::Request),
 }
 
 /// The answer before the first frame.
@@ -37,7 +39,11 @@ pub(crate) struct Begun {
 
 /// Looks whether it can begin; the error is a sentence for the administrator. Blocks on the database.
 pub(crate) fn begin(store: &Store, request: Stream) -> Result<Begun, String> {
-    let (Stream::Import { address, .. } | Stream::Export { address, .. }) = &request;
+    let address = match &request {
+        Stream::Import { address, .. } | Stream::Export { address, .. } => address,
+        // Whether there is an account or it is made, the restore itself finds out.
+        Stream::Restore(_) => return Ok(Begun { request, account: AccountId(0) }),
+    };
     let parsed = Address::parse(address).map_err(|error| format!("{address} is not an address: {error}"))?;
     let found = store.read_blocking(move |tx| accounts::find(tx, &parsed)).map_err(|error| error.to_string())?;
     let account = found.ok_or_else(|| format!("there is no account {address}; `postroad account list` shows all"))?;
@@ -56,6 +62,10 @@ pub(crate) fn perform(store: &Store, begun: &Begun, now: Timestamp, connection: 
             connection,
         ),
         Stream::Export { options, .. } => export::serve(store, begun.account, options, connection, connection),
+        Stream::Restore(request) => {
+            super::restore::perform(store, request, connection);
+            Ok(())
+        }
     };
     if let Err(error) = outcome {
         // Who asked was told, unless they have gone.

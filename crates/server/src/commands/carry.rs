@@ -138,7 +138,7 @@ impl Connection {
 }
 
 /// A line on standard error that says how far it is: rewritten in place on a terminal, else now and then a new one.
-struct Progress {
+pub(super) struct Progress {
     work: u64,
     begun: Instant,
     shown: Instant,
@@ -147,12 +147,12 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(work: u64) -> Progress {
+    pub(super) fn new(work: u64) -> Progress {
         let now = Instant::now();
         Progress { work, begun: now, shown: now, terminal: std::io::stderr().is_terminal(), drawn: false }
     }
 
-    fn show(&mut self, messages: u64, worked: u64, what: &str) {
+    pub(super) fn show(&mut self, messages: u64, worked: u64, what: &str) {
         let every = if self.terminal { EVERY_ON_TERMINAL } else { EVERY };
         if self.shown.elapsed() < every {
             return;
@@ -174,7 +174,7 @@ impl Progress {
     }
 
     /// How long it took.
-    fn end(self) -> Duration {
+    pub(super) fn end(self) -> Duration {
         if self.drawn {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
         }
@@ -225,11 +225,8 @@ fn imported_json(report: &import::Report, result: &postroad_archive::Result<()>,
 }
 
 fn exported_json(report: &export::Report, result: &postroad_archive::Result<()>, asked: &Export) -> serde_json::Value {
-    let folders: Vec<_> = report
-        .folders
-        .iter()
-        .map(|(mailbox, place)| json!({ "mailbox": mailbox, "place": place }))
-        .collect();
+    let folders: Vec<_> =
+        report.folders.iter().map(|(mailbox, place)| json!({ "mailbox": mailbox, "place": place })).collect();
     json!({
         "address": asked.address,
         "complete": result.is_ok(),
@@ -287,7 +284,7 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
 }
 
 /// `12,345`
-fn counted(number: u64) -> String {
+pub(super) fn counted(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -299,7 +296,7 @@ fn counted(number: u64) -> String {
     text
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
         10_000..10_000_000 => format!("{} KB", bytes / 1_000),
@@ -308,7 +305,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// `, 2,345/s`; nothing for what was over at once.
-fn rate(messages: u64, took: Duration) -> String {
+pub(super) fn rate(messages: u64, took: Duration) -> String {
     let seconds = took.as_secs_f64();
     if messages == 0 || seconds < 0.5 {
         return String::new();

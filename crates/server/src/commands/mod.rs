@@ -1,9 +1,12 @@
 //! What each command does.
 
 mod administer;
+mod backup;
 mod carry;
 mod check;
+mod progress;
 mod quickstart;
+mod restore;
 mod serve;
 
 use std::process::ExitCode;
@@ -24,12 +27,14 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Account { action, place, output } => administer::account(action, &place, output),
         Command::Alias { action, place, output } => administer::alias(action, &place, output),
         Command::Forward { action, place, output } => administer::forward(action, &place, output),
+        Command::Queue { action, place, output } => administer::queue(action, &place, output),
+        Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),
-        Command::Queue { action, place, output } => administer::queue(action, &place, output),
-        Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::Export(options) => carry::export(&options),
+        Command::Backup { action, make, place, output } => backup::command(action, &make, &place, output),
+        Command::Restore(options) => restore::command(&options),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),
         Command::Settings => {
             print::text(&crate::settings::documented());
