@@ -28,6 +28,8 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 /// A connection task ends after so many failures in a row.
 const FAILURES_IN_A_ROW: u32 = 20;
 const BUFFER: usize = 16 * 1024;
+/// IMAP sessions that log in side by side before the load.
+const LOGINS_AT_ONCE: usize = 8;
 
 /// What is handed in, and where.
 #[derive(Debug)]
@@ -299,13 +301,23 @@ struct Mailbox {
     next_uid: u64,
 }
 
+impl Mailbox {
+    async fn open(place: String, login: Login) -> Result<Mailbox> {
+        let mut imap = Imap::login(&place, &login, BUFFER).await?;
+        let (before, next_uid) = imap.status().await?;
+        Ok(Mailbox { imap, before, next_uid })
+    }
+}
+
 impl Mailboxes {
     async fn open(place: &str, logins: &[Login]) -> Result<Mailboxes> {
         let mut sessions = Vec::with_capacity(logins.len());
-        for login in logins {
-            let mut imap = Imap::login(place, login, BUFFER).await?;
-            let (before, next_uid) = imap.status().await?;
-            sessions.push(Mailbox { imap, before, next_uid });
+        for some in logins.chunks(LOGINS_AT_ONCE) {
+            let opening: Vec<_> =
+                some.iter().map(|login| tokio::spawn(Mailbox::open(place.to_string(), login.clone()))).collect();
+            for one in opening {
+                sessions.push(one.await??);
+            }
         }
         Ok(Mailboxes { sessions })
     }

@@ -101,7 +101,8 @@ impl Smtp {
             if is_data {
                 data = Some(reply.code);
             }
-            if !reply.is_good() && !(is_data && reply.code == 354) {
+            let goes_on = is_data && reply.code == 354;
+            if !reply.is_good() && !goes_on {
                 refusal = refusal.or(Some(reply));
                 if !self.pipelining {
                     break;

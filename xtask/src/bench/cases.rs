@@ -92,16 +92,34 @@ impl Measured {
         Some((memory.with_bytes - memory.before_bytes) / self.found("/connections")?)
     }
 
+    /// What makes the figures doubtful.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let number = |pointer: &str| self.found(pointer).unwrap_or(0.0);
+        match self.case {
+            Case::Deliver { .. } => {
+                let (missing, repeated) = (number("/missing"), number("/repeated"));
+                if self.found("/seconds_visible").is_none() {
+                    return Some("not all accepted messages became visible in time".into());
+                }
+                (missing + repeated > 0.0)
+                    .then(|| format!("{missing} accepted messages are missing, {repeated} are there more than once"))
+            }
+            Case::Fetch { .. } | Case::Retr { .. } => None,
+            Case::Idle { connections } => {
+                let alive = number("/alive_at_the_end");
+                (alive < connections as f64).then(|| format!("only {alive} connections were alive at the end"))
+            }
+        }
+    }
+
     /// What is said when it is done.
     pub(super) fn line(&self) -> String {
         let number = |pointer: &str| self.found(pointer).unwrap_or(f64::NAN);
         let cpu = self.used.zip(self.messages()).map_or(f64::NAN, |(used, messages)| used.cpu_seconds / messages * 1e3);
         match self.case {
             Case::Deliver { .. } => {
-                let lost = number("/missing") + number("/repeated") + number("/refused");
-                let trouble = if lost > 0.0 { format!("  {lost} missing, repeated or refused") } else { String::new() };
                 format!(
-                    "{:>8.0} visible/s {:>8.0} accepted/s  {cpu:>6.2} CPU s per 1,000{trouble}",
+                    "{:>8.0} visible/s {:>8.0} accepted/s  {cpu:>6.2} CPU s per 1,000",
                     number("/visible_per_second"),
                     number("/accepted_per_second")
                 )

@@ -87,22 +87,21 @@ fn race(options: &Options, load: &Load, rivals: &mut [Rival], results: &mut Resu
         }
         for case in &cases {
             for rival in &mut *rivals {
+                let name = rival.name;
+                let mut trouble = |what: String| {
+                    let what = format!("round {round}, {} on {name}: {what}", case.name());
+                    crate::complain(&what);
+                    results.failures.push(what);
+                };
                 match cases::measure(case, round, options, load, rival) {
                     Ok(measured) => {
-                        crate::say(&format!(
-                            "round {round}  {:<24} {:<18} {}",
-                            case.name(),
-                            rival.name,
-                            measured.line()
-                        ));
+                        let line = measured.line();
+                        crate::say(&format!("round {round}  {:<20} {:<18} {line}", case.name(), name));
+                        measured.trouble().into_iter().for_each(&mut trouble);
                         results.measured.push(measured);
                     }
                     // One case that fails must not cost all others; the table shows the gap.
-                    Err(error) => {
-                        let what = format!("round {round}: {} on {}: {error:#}", case.name(), rival.name);
-                        crate::complain(&what);
-                        results.failures.push(what);
-                    }
+                    Err(error) => trouble(format!("{error:#}")),
                 }
             }
         }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 pub(super) const USAGE: &str = "\
 usage: cargo xtask bench [options]
 
-  --quick               one short round: a look, not a result
+  --quick               one short round with messages of 10 KB: a look, not a result
   --rounds N            rounds of all cases (3)
   --seconds S           how long each case hands mail in or reads (4)
   --only A,B            of deliver, fetch, retr, idle
@@ -79,6 +79,7 @@ impl Options {
                 "--quick" => {
                     options.rounds = 1;
                     options.seconds = 2.0;
+                    options.sizes = vec![10_000];
                     options.at_most = Duration::from_secs(3 * 60);
                     continue;
                 }

@@ -153,7 +153,7 @@ fn costs(results: &Results) -> String {
         let Case::Deliver { connections, size } = case else { continue };
         let mut row = vec![connections.to_string(), kilobytes(size)];
         let octets = size as f64;
-        let figures: [(fn(&Measured) -> Option<f64>, f64); 4] = [
+        let figures: [(Figure, f64); 4] = [
             (cpu, 1.0),
             (|one| Some(one.used?.written_bytes / one.messages()?), octets),
             (|one| Some(one.used?.disk_written_bytes? / one.messages()?), octets),
@@ -259,6 +259,9 @@ fn idle(results: &Results) -> String {
         table(&heads, rows, &[false, true, true, true, true, true, true])
     )
 }
+
+/// A number that is taken from one measurement.
+type Figure = fn(&Measured) -> Option<f64>;
 
 fn visible(one: &Measured) -> Option<f64> {
     one.found("/visible_per_second")
