@@ -85,16 +85,16 @@ pub fn hold(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timest
     Ok(touched.changed)
 }
 
-/// What was held may be sent when it is due.
+/// What was held is due at once; what was not to be sent before a time keeps that time (RFC 4865).
 pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
     let part = part(tx, which, after)?;
     let touched = touch(
         tx,
         &part,
         which,
-        "UPDATE queue_recipient SET state = 'waiting'
+        "UPDATE queue_recipient SET state = 'waiting', due = CASE WHEN attempts = 0 THEN due ELSE {least:due, $3} END
          WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state = 'held' RETURNING message, address, domain",
-        None,
+        Some(now),
     )?;
     if touched.changed.recipients > 0 {
         crate::news(tx);

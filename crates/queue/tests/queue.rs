@@ -387,9 +387,14 @@ fn orders_of_the_administrator() {
         }
         post.order(postroad_queue::hold, &Which::Sender("alice@example.test".into()), NOW);
         assert!(post.claim(&ask(&node, until)).is_empty());
-        let released = post.order(postroad_queue::release, &Which::Message(one), until);
+        let released = post.order(postroad_queue::release, &Which::Message(one), NOW);
         assert_eq!(released.recipients, 1);
-        post.beat(&node, until).unwrap();
+        assert_eq!(post.claim(&ask(&node, NOW)).len(), 1, "what is released does not wait for its next try");
+        // What is not to be sent before a time is not sent before it.
+        let later = post.put_with(NOW, vec![to("x@a.test")], |message| message.hold_until = Some(until));
+        post.order(postroad_queue::hold, &Which::Message(later), NOW);
+        post.order(postroad_queue::release, &Which::Message(later), NOW);
+        assert!(post.claim(&ask(&node, NOW)).is_empty());
         assert_eq!(post.claim(&ask(&node, until)).len(), 1);
     });
 }
@@ -410,6 +415,35 @@ fn orders_go_through_many_messages_in_parts() {
         assert_eq!((cancelled.messages, cancelled.recipients), (451, 451));
         assert_eq!((post.depth().recipients, post.blob_refs()), (9_000, 1));
     });
+}
+
+#[test]
+fn what_an_older_version_queued_is_sent() {
+    let test = TestStore::sqlite(&[&postroad_queue::MIGRATIONS[..1]]);
+    let post = Post::new(&test);
+    let done = post.store.write_blocking(postroad_store::Locks::none(), |tx| {
+        tx.execute(
+            "INSERT INTO queue_message (id, blob, size, sender, body, smtputf8, requiretls, created, expires)
+             VALUES (7, 1, 5, 'alice@example.test', '7bit', 0, 0, $1, $2)",
+            postroad_store::params![NOW, NOW.plus(LIFETIME)],
+        )?;
+        for number in 0..2 {
+            tx.execute(
+                "INSERT INTO queue_recipient (message, number, address, domain, notify, state, due, attempts)
+                 VALUES (7, $1, 'x@a.test', 'a.test', 6, 'waiting', $2, 0)",
+                postroad_store::params![number, NOW],
+            )?;
+        }
+        Ok::<_, postroad_store::Error>(())
+    });
+    done.unwrap();
+    let all = [postroad_store::MIGRATIONS, postroad_queue::MIGRATIONS].concat();
+    post.store.migrate(&all).unwrap();
+    assert_eq!(post.depth(), Depth { messages: 1, recipients: 2, oldest: Some(NOW) });
+    let node = post.node("one");
+    let jobs = post.claim(&ask(&node, NOW));
+    assert_eq!((jobs.len(), jobs[0].recipients.len()), (1, 2));
+    assert_eq!(post.show(QueueId(7)).unwrap().open, 2);
 }
 
 #[test]
