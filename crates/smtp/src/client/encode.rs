@@ -52,32 +52,35 @@ impl Encoder {
             out.extend_from_slice(piece);
             return;
         }
-        let mut rest = piece;
-        if self.place == Place::Cr && !rest.is_empty() {
-            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        let mut at = 0;
+        if self.place == Place::Cr && !piece.is_empty() {
+            at = usize::from(piece[0] == b'\n');
             self.end_line(out);
         }
-        while !rest.is_empty() {
-            if self.place == Place::Start && rest[0] == b'.' && self.form == Form::Dots {
+        // piece[kept..at] goes out as it is and is not yet copied: whole lines need no look.
+        let mut kept = at;
+        while at < piece.len() {
+            if self.place == Place::Start && piece[at] == b'.' && self.form == Form::Dots {
+                out.extend_from_slice(&piece[kept..at]);
                 out.push(b'.');
+                kept = at;
             }
-            let Some(end) = memchr2(b'\r', b'\n', rest) else {
-                out.extend_from_slice(rest);
-                self.place = Place::Text;
-                return;
-            };
-            out.extend_from_slice(&rest[..end]);
-            rest = match &rest[end..] {
-                [b'\r', b'\n', more @ ..] | [b'\n', more @ ..] => more,
-                [_] => {
-                    self.place = Place::Cr;
-                    return;
-                }
-                [_, more @ ..] => more,
-                [] => &[],
-            };
-            self.end_line(out);
+            self.place = Place::Text;
+            let Some(found) = memchr2(b'\r', b'\n', &piece[at..]) else { break };
+            let end = at + found;
+            if piece[end..].starts_with(b"\r\n") {
+                at = end + 2;
+                self.place = Place::Start;
+                continue;
+            }
+            out.extend_from_slice(&piece[kept..end]);
+            (at, kept) = (end + 1, end + 1);
+            match piece[end] == b'\r' && at == piece.len() {
+                true => self.place = Place::Cr,
+                false => self.end_line(out),
+            }
         }
+        out.extend_from_slice(&piece[kept..]);
     }
 
     /// The message is complete. The line of one dot is not written here.
