@@ -358,3 +358,50 @@ impl Mailboxes {
         Ok((missing as u64, repeated as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Deed, serve};
+
+    fn deliver(deeds: Vec<Deed>, messages: u64) -> DeliverReport {
+        let (smtp, imap) = serve(deeds);
+        let plan = Plan {
+            place: smtp.to_string(),
+            dialect: Dialect::Smtp,
+            imap: Some(imap.to_string()),
+            logins: vec![Login { user: "alice@example.test".into(), password: String::new() }],
+            from: "sender@elsewhere.test".into(),
+            connections: 1,
+            size: 1000,
+            end: End::Messages(messages),
+            per_connection: 4,
+            patience: Duration::ZERO,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(run(&plan, Pace::new(false))).expect("the run goes to its end")
+    }
+
+    #[test]
+    fn what_a_server_does_wrong_is_counted() {
+        use Deed::{Forget, HangUp, Keep, KeepTwice, Refuse};
+        let check = |deeds: &[Deed], expect: [u64; 5], visible: bool| {
+            let report = deliver(deeds.to_vec(), deeds.len() as u64);
+            let found = [
+                report.accepted,
+                report.refused,
+                report.connections_lost,
+                report.missing.unwrap_or(u64::MAX),
+                report.repeated.unwrap_or(u64::MAX),
+            ];
+            assert_eq!(found, expect, "{deeds:?}");
+            assert_eq!(report.seconds_visible.is_some(), visible, "{deeds:?}");
+        };
+        check(&[Keep; 10], [10, 0, 0, 0, 0], true);
+        check(&[Keep, Refuse, Keep], [2, 1, 0, 0, 0], true);
+        check(&[Keep, HangUp, Keep, Keep], [3, 0, 1, 0, 0], true);
+        check(&[Keep, Forget], [2, 0, 0, 1, 0], false);
+        // Two faults that hide each other from a count are found by the subjects.
+        check(&[KeepTwice, Forget, Keep], [3, 0, 0, 1, 1], true);
+    }
+}

@@ -7,6 +7,8 @@
 //! server's CPU or memory too samples them at the moments that `--paced` gives.
 
 mod deliver;
+#[cfg(test)]
+mod fake;
 mod floor;
 mod idle;
 mod imap;
