@@ -342,7 +342,10 @@ impl Carrier {
                 break;
             }
         }
-        if let Some(connection) = self.pool.put(key.clone(), connection) {
+        // A host that only put us off may be in another mood, or another machine, when it is called again.
+        let put_off = trip.put_off_only();
+        let left = if put_off { Some(connection) } else { self.pool.put(key.clone(), connection) };
+        if let Some(connection) = left {
             tokio::spawn({
                 let halt = trip.halt.clone();
                 async move { connection.quit(&halt).await }
@@ -398,6 +401,12 @@ impl Trip<'_> {
             }
         }
         unsent == chunk.len()
+    }
+
+    /// Whether there are answers, and all of them are "later".
+    fn put_off_only(&self) -> bool {
+        let later = |verdict: &Verdict| matches!(verdict, Verdict::Deferred(_));
+        !self.verdicts.is_empty() && self.verdicts.iter().all(|(_, verdict)| later(verdict))
     }
 
     /// Something that another host or another time may do better.

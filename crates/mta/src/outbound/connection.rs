@@ -386,3 +386,6 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! The queue hands out claims to nodes that are alive. A node that cannot reach the database cannot say that it is,
 //! and after a while the others take its claims over. Before that moment every attempt here has ended.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use postroad_login::Clock;
 use postroad_queue as queue;
 use postroad_queue::Node;
@@ -32,12 +34,14 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(crate) struct Lease {
     held: watch::Sender<Held>,
+    /// Another server has taken this node's name.
+    taken: AtomicBool,
 }
 
 impl Lease {
     /// Held from `asked`, the moment before the database was asked.
     pub(crate) fn new(node: &Node, asked: Instant, now: Timestamp) -> Lease {
-        Lease { held: watch::Sender::new(held(node, asked, now)) }
+        Lease { held: watch::Sender::new(held(node, asked, now)), taken: AtomicBool::new(false) }
     }
 
     pub(crate) fn held(&self) -> Held {
@@ -47,6 +51,11 @@ impl Lease {
     /// Whether an attempt may begin.
     pub(crate) fn is_good(&self) -> bool {
         Instant::now() < self.held().until
+    }
+
+    /// Whether another server took this node's name.
+    pub(crate) fn was_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Renews the lease. Ends when it could not be renewed in time: then the brake has been pulled.
@@ -72,9 +81,10 @@ impl Lease {
                 Ok(Err(queue::Error::Lost)) => {
                     tracing::error!(
                         node = node.name(),
-                        "another server sends under this node's name; this one stops sending until it has the name \
-                         again: give each server a data folder of its own, not a copy"
+                        "another server sends under this node's name; this one stops sending for a while: give each \
+                         server a data folder of its own, not a copy"
                     );
+                    self.taken.store(true, Ordering::Relaxed);
                     brake.pull();
                     return;
                 }

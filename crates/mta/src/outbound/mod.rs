@@ -183,6 +183,7 @@ impl Outbound {
                 hostname: self.settings.hostname.clone(),
                 clock: Arc::clone(&self.clock),
                 schedule: self.settings.schedule,
+                stop: stop.clone(),
             },
             clock: Arc::clone(&self.clock),
             lease: Arc::clone(&lease),
@@ -196,11 +197,20 @@ impl Outbound {
             node.clone(),
             bench,
         );
+        let kept = Arc::clone(&lease);
         tokio::select! {
             () = dispatch.run(stop, &brake) => {}
             () = async {
-                tokio::join!(lease.keep(&self.store, &node, &self.clock, &brake), self.look_after(&node));
+                tokio::join!(kept.keep(&self.store, &node, &self.clock, &brake), self.look_after(&node));
             } => {}
+        }
+        if lease.was_taken() {
+            // Two that take the name from each other would send everything twice: who lost it waits.
+            tokio::select! {
+                () = sleep(self.settings.lease) => {}
+                () = stop.stopped() => {}
+            }
+            return;
         }
         let leaving = node.clone();
         let left = self.store.write(Locks::none(), move |tx| queue::leave(tx, &leaving));
