@@ -84,7 +84,7 @@ fn crash(more: &[&str], database: impl Fn(&Process) -> Database) {
             threads.push(std::thread::spawn(move || readers::change(place, account, &name, &ledger, random, &tell)));
         }
         drop(tell);
-        wait(&events, &mut random);
+        wait(&events, &mut random, ACKNOWLEDGED);
         process.kill();
         for thread in threads {
             if let Err(panic) = thread.join() {
@@ -102,8 +102,8 @@ fn crash(more: &[&str], database: impl Fn(&Process) -> Database) {
 }
 
 /// Waits for some acknowledgements and then a little longer.
-fn wait(events: &Receiver<()>, random: &mut Random) {
-    for _ in 0..=random.below(ACKNOWLEDGED) {
+fn wait(events: &Receiver<()>, random: &mut Random, acknowledged: u64) {
+    for _ in 0..=random.below(acknowledged) {
         if events.recv_timeout(PATIENCE).is_err() {
             // All clients have ended, or hang; joining them shows why.
             return;

@@ -142,6 +142,14 @@ impl Town {
         listed.expect("the queue can be read while the server runs")
     }
 
+    /// Tells the queue to try this domain until nothing of it is left: what is being sent at an order is left alone.
+    pub(crate) fn retry_until_gone(&self, domain: &str) {
+        eventually(&format!("the end of {domain} in the queue"), || {
+            self.cli(&["queue", "retry", "--domain", domain]);
+            self.waiting(domain).is_empty().then_some(())
+        });
+    }
+
     /// The ids of the queued messages for this domain, the oldest first, as the command line takes them.
     pub(crate) fn queued(&self, domain: &str) -> Vec<String> {
         self.waiting(domain).iter().map(|listed| listed.message.id.to_string()).collect()

@@ -102,7 +102,6 @@ fn who_stalls_stalls_alone() {
         assert!(open <= 20, "{open} connections to one destination");
         drop(stalled);
         let _calm = Remote::start(dead, Manner::default());
-        town.cli(&["queue", "retry", "--domain", &stalling]);
-        town.wait_until_gone(&stalling);
+        town.retry_until_gone(&stalling);
     }
 }

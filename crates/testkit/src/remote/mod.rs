@@ -53,7 +53,10 @@ impl Remote {
     /// # Panics
     /// When the address is taken.
     pub fn start(address: SocketAddr, manner: Manner) -> Remote {
-        let listener = TcpListener::bind(address).expect("the address of the remote server is free");
+        // While a program is being started, it still has the sockets that were open at its fork: one that was closed
+        // here may listen for a moment longer.
+        let bind = || TcpListener::bind(address).ok();
+        let listener = in_time(bind).expect("the address of the remote server is free");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared::default());
         lock(&shared.manners).usual = manner;
@@ -69,7 +72,8 @@ impl Remote {
         self.address
     }
 
-    /// How it behaves in connections from now on.
+    /// How it behaves from the next command on, but in connections that behave in a way of their own
+    /// ([`Remote::behave_next`]).
     pub fn behave(&self, manner: Manner) {
         lock(&self.shared.manners).usual = manner;
     }
@@ -141,13 +145,10 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             open.streams.push((number, second));
             number
         };
-        let manner = {
-            let mut manners = lock(&shared.manners);
-            manners.next.pop_front().unwrap_or_else(|| manners.usual.clone())
-        };
+        let own = lock(&shared.manners).next.pop_front();
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
-            session::serve(stream, number, &manner, &shared);
+            session::serve(stream, number, own, &shared);
             // The socket's second handle goes as well, or the other side would never hear of the end.
             lock(&shared.open).streams.retain(|(open, _)| *open != number);
             lock(&shared.ledger).disconnect(number);

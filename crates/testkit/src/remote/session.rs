@@ -12,15 +12,19 @@ use super::wire::Wire;
 use super::{Received, Shared, lock};
 
 /// Serves a connection to its end, whoever ends it.
-pub(super) fn serve(stream: TcpStream, number: usize, manner: &Manner, shared: &Shared) {
-    let mut session = Session { wire: Wire::new(stream), number, manner, shared, login: None, open: None };
+pub(super) fn serve(stream: TcpStream, number: usize, own: Option<Manner>, shared: &Shared) {
+    let is_usual = own.is_none();
+    let manner = own.unwrap_or_else(|| lock(&shared.manners).usual.clone());
+    let mut session = Session { wire: Wire::new(stream), number, manner, is_usual, shared, login: None, open: None };
     let _ = session.run();
 }
 
 struct Session<'a> {
     wire: Wire,
     number: usize,
-    manner: &'a Manner,
+    manner: Manner,
+    /// It changes when the server's does.
+    is_usual: bool,
     shared: &'a Shared,
     login: Option<String>,
     open: Option<Transaction>,
@@ -72,6 +76,9 @@ impl Session<'_> {
     fn command(&mut self) -> Result<String> {
         let line = String::from_utf8_lossy(&self.wire.line()?).trim_end().to_owned();
         lock(&self.shared.ledger).connections[self.number].commands.push(line.clone());
+        if self.is_usual {
+            self.manner = lock(&self.shared.manners).usual.clone();
+        }
         Ok(line)
     }
 
@@ -90,7 +97,7 @@ impl Session<'_> {
     }
 
     fn start_tls(&mut self) -> Result<()> {
-        let Some(certificate) = &self.manner.certificate else { return self.say("502 5.5.1 not here") };
+        let Some(certificate) = self.manner.certificate.clone() else { return self.say("502 5.5.1 not here") };
         match self.manner.deed(Phase::StartTls) {
             Some(Deed::Inject(bytes)) => self.wire.say(&[b"220 2.0.0 go ahead\r\n", &bytes[..]].concat())?,
             Some(Deed::BreakTls) => {

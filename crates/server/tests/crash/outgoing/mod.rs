@@ -28,6 +28,8 @@ use look::{Snapshot, inbox, snapshot};
 
 const ROUNDS: u32 = 16;
 const SENDERS: u32 = 3;
+/// Acknowledgements of a round until the server is killed, at most.
+const ACKNOWLEDGED: u64 = 120;
 /// Who hands in.
 const AUTHORS: [&str; 3] = ["alice@example.test", "bob@example.test", "u0001@example.test"];
 /// `d0.test` and so on; domains share the remote servers.
@@ -73,7 +75,7 @@ impl Promises {
 /// The other side of the world: a name server and remote servers that count.
 struct World {
     _dns: DnsServer,
-    _port: SharedPort,
+    port: SharedPort,
     remotes: Vec<Remote>,
     resolver: String,
     outbound: String,
@@ -90,6 +92,7 @@ impl World {
                  mx.d{domain}.test. A {host}\n"
             );
         }
+        records += &format!("slow.test. MX 10 mx.slow.test.\nmx.slow.test. A {}\n", port.address(REMOTES + 1).ip());
         let dns = DnsServer::start(&records);
         let manner = || {
             (0..DOMAINS).fold(Manner::default(), |manner, domain| {
@@ -98,11 +101,16 @@ impl World {
         };
         let remotes = (1..=REMOTES).map(|host| Remote::start(port.address(host), manner())).collect();
         let (resolver, outbound) = (dns.address().to_string(), port.number().to_string());
-        World { _dns: dns, _port: port, remotes, resolver, outbound }
+        World { _dns: dns, port, remotes, resolver, outbound }
     }
 
     fn options(&self) -> [&str; 4] {
         ["--resolver", &self.resolver, "--outbound-port", &self.outbound]
+    }
+
+    /// One more remote server, for `slow.test`.
+    fn slow(&self, manner: Manner) -> Remote {
+        Remote::start(self.port.address(REMOTES + 1), manner)
     }
 
     fn ledgers(&self) -> Vec<Ledger> {
@@ -184,7 +192,7 @@ fn round_of(process: &mut Process, round: u32, random: &mut Random, promises: &A
         }));
     }
     drop(tell);
-    wait(&events, random);
+    wait(&events, random, ACKNOWLEDGED);
     process.kill();
     for thread in threads {
         if let Err(panic) = thread.join() {
