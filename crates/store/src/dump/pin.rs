@@ -29,7 +29,7 @@ impl Pin {
         store.write_blocking(Locks::none(), move |tx| {
             tx.execute("DELETE FROM blob_pin WHERE until < $1", params![now.minus(Pin::LIFETIME)])?;
             let until = now.plus(Pin::LIFETIME);
-            tx.execute("INSERT INTO blob_pin (id, until) VALUES ($1, $2)", params![id, until]).map_err(Error::from)
+            tx.execute("INSERT INTO blob_pin (id, until) VALUES ($1, $2)", params![id, until])
         })?;
         Ok(Pin { store: store.clone(), id, renewed: now })
     }
