@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postroad_mail::{Arrival, Error};
 use postroad_message::date::DateTime;
-use postroad_smtp::{Reply, Role, Verdict};
+use postroad_smtp::{RcptTo, Reply, Role, Verdict};
 use postroad_store::Receipt;
 
 use crate::body::Body;
@@ -39,7 +39,10 @@ impl Inbound {
                 self.settings.full_mailbox,
             ));
         };
-        let original = Original::header(intake.header());
+        let original = match may_be_told(session) {
+            true => Original::header(intake.header()),
+            false => Original::default(),
+        };
         // The way to another thread and back costs more than most messages do there.
         let finished = match intake.is_small() {
             true => intake.finish(prefix),
@@ -161,6 +164,13 @@ impl Inbound {
         replies::log(error, doing);
         replies::mail_failed(error, self.settings.full_mailbox)
     }
+}
+
+/// Whether a notice may be due: what leads to one place alone is told in the reply, unless success was asked for.
+fn may_be_told(session: &Session) -> bool {
+    let places = session.world.recipients.iter().map(|accepted| accepted.targets.len() + accepted.remote.len());
+    let asks = |recipient: &RcptTo| recipient.notify.is_some_and(|notify| notify.success);
+    places.sum::<usize>() > 1 || session.recipients().iter().any(asks)
 }
 
 /// Why a recipient got nothing at all; `None` when some of what it leads to was reached.

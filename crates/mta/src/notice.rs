@@ -236,15 +236,16 @@ fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Retur
 /// RFC 3464 §2: a report with a part for people, a part for programs, and what is repeated of the message.
 pub(crate) fn write(report: &Report) -> Vec<u8> {
     let sender = report.sender.as_ref().map(ToString::to_string).unwrap_or_default();
-    let utf8 = report.utf8 || !sender.is_ascii();
+    // Whoever can do without UTF-8 does: not every reader knows the types of RFC 6533.
+    let international = report.utf8 || !sender.is_ascii();
+    let status = status::fields(report, international);
+    let utf8 = !status.is_ascii();
     let trace = report.trace.map(|id| id.to_string()).unwrap_or_default();
     let serial = report.serial.map(|number| format!(".{number:x}")).unwrap_or_default();
     let kind = if utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
     let mut parts = vec![
         Builder::part().field("Content-Description", "What happened").text("plain", &words::text(report)),
-        Builder::part()
-            .field("Content-Description", "The same for programs")
-            .body(kind, status::fields(report, utf8).as_bytes()),
+        Builder::part().field("Content-Description", "The same for programs").body(kind, status.as_bytes()),
     ];
     let eight_bit = !words_are_ascii(&parts);
     parts.extend(report.original.part(may_be_whole(report)));

@@ -1,8 +1,9 @@
 //! What an attempt's verdicts become: one transaction with the queue's rows, the notice and the story.
 //!
 //! The remote's answer was heard once and cannot be asked for again, so a verdict is kept in memory and recorded
-//! again while the database is away, until the claim on the job has run out. A COMMIT whose answer was lost is
-//! looked up in the story. Nothing here touches a socket.
+//! again while the database is away. That may go on after the lease of the node has ended: whether the claim has passed
+//! to another node is known from its row, and as long as it has not, nobody else delivers. A COMMIT whose answer was
+//! lost is looked up in the story. Nothing here touches a socket.
 //!
 //! Standards: RFC 3461 §4 to §6 (who is told what, and when), RFC 3463 (codes), RFC 5321 §4.5.4.1 and §6.1.
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use postroad_login::Clock;
 use postroad_mail::{Actor, By, Error};
+use postroad_net::Stop;
 use postroad_queue as queue;
 use postroad_store::{Locks, Store, Timestamp, WriteTx, trace};
 
@@ -33,6 +35,8 @@ pub(crate) struct Settler {
     pub(crate) hostname: String,
     pub(crate) clock: Clock,
     pub(crate) schedule: Schedule,
+    /// When the server stops, what cannot be recorded is given up before long.
+    pub(crate) stop: Stop,
 }
 
 /// An attempt that is over. Jobs to be expired and jobs whose delay is to be told ([`queue::Purpose`]) come here as
@@ -47,7 +51,7 @@ pub(crate) struct Settling {
     pub(crate) destination: Destination,
     /// For the jitter of the next try: any value, all bits alike.
     pub(crate) random: u64,
-    /// When the claim on the job runs out: after it, another node may have the job, and nothing is recorded.
+    /// When the claim on the job runs out: after it another node may take it, and then nothing is recorded.
     pub(crate) lease_ends: Timestamp,
 }
 
@@ -108,13 +112,14 @@ enum Stopped {
 
 impl Settler {
     /// Records an attempt: queue rows, notice, story, what was learned of the destination. Waits while the database
-    /// is away, until `lease_ends`. Errors: the database's, once the lease has ended or trying again cannot help.
+    /// is away. Errors: the database's, when trying again cannot help, the server stops, or it was tried for
+    /// [`KEPT_FOR`].
     pub(crate) async fn settle(&self, settling: Settling) -> Result<Settled, Error> {
         let now = (self.clock)();
         let plan = Plan::of(&settling, &self.schedule, now);
         let kept = Kept { id: settling.job.message.id, tells: !plan.told.is_empty(), lease_ends: settling.lease_ends };
         let attempt = |how| self.try_once(&settling, &plan, how, now);
-        kept.until_recorded(&self.clock, tokio::time::sleep, attempt).await
+        kept.until_recorded(&self.clock, || self.stop.is_stopped(), tokio::time::sleep, attempt).await
     }
 
     async fn try_once(&self, settling: &Settling, plan: &Plan, how: How, now: Timestamp) -> Result<Settled, Stopped> {
@@ -194,10 +199,11 @@ struct Kept {
 }
 
 impl Kept {
-    /// Tries until it is recorded, the lease has ended or trying again cannot help. `rest` waits.
+    /// Tries until it is recorded, or is given up. `rest` waits.
     async fn until_recorded<A, R>(
         &self,
         clock: &Clock,
+        stopping: impl Fn() -> bool,
         rest: impl Fn(Duration) -> R,
         mut attempt: impl FnMut(How) -> A,
     ) -> Result<Settled, Error>
@@ -205,7 +211,7 @@ impl Kept {
         A: Future<Output = Result<Settled, Stopped>>,
         R: Future<Output = ()>,
     {
-        let (mut wait, mut how, id) = (FIRST_WAIT, How::default(), self.id);
+        let (mut wait, mut how, mut last_tries, id) = (FIRST_WAIT, How::default(), LAST_TRIES, self.id);
         loop {
             let error = match attempt(how).await {
                 Ok(settled) => return Ok(settled),
@@ -224,7 +230,10 @@ impl Kept {
                 how.bare = true;
                 continue;
             }
-            if clock().plus(wait) >= self.lease_ends {
+            if stopping() {
+                last_tries -= 1;
+            }
+            if last_tries == 0 || clock() >= self.lease_ends.plus(KEPT_FOR) {
                 return Err(error);
             }
             tracing::warn!(%error, %id, "an attempt is not recorded yet, and is kept");
@@ -325,6 +334,10 @@ impl From<Undone> for Stopped {
     }
 }
 
+/// So long after the lease verdicts are kept at most. They are as many as attempts run at a time.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Tries once the server stops.
+const LAST_TRIES: u32 = 3;
 /// The first wait for a database that is away; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest.

@@ -80,6 +80,7 @@ impl Office {
             hostname: "mx.example.test".to_owned(),
             clock: Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
             schedule: Schedule::default(),
+            stop: Stop::new(),
         }
     }
 
@@ -479,23 +480,24 @@ fn verdicts_are_kept_while_the_database_is_away() {
     let lost = || Err(Stopped::Lost);
     let good = || Ok(Settled::Recorded { message_ended: true });
     type Script = Vec<Result<Settled, Stopped>>;
-    let cases: Vec<(Script, bool, &str)> = vec![
-        (vec![good()], true, "-- 0 Recorded { message_ended: true }"),
-        (vec![away(), away(), away(), good()], true, "-- -- -- -- 700 Recorded { message_ended: true }"),
-        (vec![lost()], true, "-- 0 Lost"),
-        (vec![unanswered(), lost()], true, "-- u- 100 Recorded { message_ended: false }"),
-        (vec![unanswered(), away(), good()], true, "-- u- u- 300 Recorded { message_ended: true }"),
-        (vec![bug(), good()], true, "-- -b 0 Recorded { message_ended: true }"),
-        (vec![bug(), away(), bug()], true, "-- -b -b 100 failed"),
-        (vec![bug()], false, "-- 0 failed"),
-        (vec![closed()], false, "-- 0 failed"),
-        ((0..99).map(|_| away()).collect(), true, "-- -- -- -- -- -- -- -- 11300 failed"),
+    let never = i64::MAX;
+    let cases: Vec<(Script, bool, i64, &str)> = vec![
+        (vec![good()], true, never, "-- 0 Recorded { message_ended: true }"),
+        (vec![away(), away(), away(), good()], true, never, "-- -- -- -- 700 Recorded { message_ended: true }"),
+        (vec![lost()], true, never, "-- 0 Lost"),
+        (vec![unanswered(), lost()], true, never, "-- u- 100 Recorded { message_ended: false }"),
+        (vec![unanswered(), away(), good()], true, never, "-- u- u- 300 Recorded { message_ended: true }"),
+        (vec![bug(), good()], true, never, "-- -b 0 Recorded { message_ended: true }"),
+        (vec![bug(), away(), bug()], true, never, "-- -b -b 100 failed"),
+        (vec![bug()], false, never, "-- 0 failed"),
+        (vec![closed()], false, never, "-- 0 failed"),
+        ((0..9).map(|_| away()).collect(), true, 250, "-- -- -- -- -- 1500 failed"),
     ];
-    for (script, tells, expect) in cases {
+    for (script, tells, stops, expect) in cases {
         let millis = Arc::new(AtomicI64::new(0));
         let time = Arc::clone(&millis);
         let clock: Clock = Arc::new(move || Timestamp(time.load(Ordering::SeqCst) * 1_000));
-        let kept = Kept { id: queue::QueueId(1), tells, lease_ends: Timestamp(15_000_000) };
+        let kept = Kept { id: queue::QueueId(1), tells, lease_ends: Timestamp(0) };
         let (mut tries, mut script) = (String::new(), script.into_iter());
         let rest = |wait: Duration| {
             millis.fetch_add(i64::try_from(wait.as_millis()).expect("short"), Ordering::SeqCst);
@@ -507,10 +509,29 @@ fn verdicts_are_kept_while_the_database_is_away() {
             std::future::ready(script.next().expect("no more tries than that"))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let result = runtime.block_on(kept.until_recorded(&clock, rest, attempt));
+        let result =
+            runtime.block_on(kept.until_recorded(&clock, || millis.load(Ordering::SeqCst) > stops, rest, attempt));
         let result = result.map_or_else(|_| "failed".to_owned(), |settled| format!("{settled:?}"));
         assert_eq!(format!("{tries}{} {result}", millis.load(Ordering::SeqCst)), expect);
     }
+}
+
+#[test]
+fn verdicts_are_not_kept_for_ever() {
+    let time = Arc::new(AtomicI64::new(0));
+    let now = Arc::clone(&time);
+    let clock: Clock = Arc::new(move || Timestamp(now.load(Ordering::SeqCst)));
+    let kept = Kept { id: queue::QueueId(1), tells: true, lease_ends: Timestamp(0) };
+    let rest = |wait: Duration| {
+        time.fetch_add(i64::try_from(wait.as_micros()).expect("short"), Ordering::SeqCst);
+        std::future::ready(())
+    };
+    let away = |_| std::future::ready(Err(Stopped::from(postroad_store::Error::Full("no room".into()))));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let result = runtime.block_on(kept.until_recorded(&clock, || false, rest, away));
+    assert!(result.is_err());
+    let hours = time.load(Ordering::SeqCst) / 3_600_000_000;
+    assert_eq!(hours, 24);
 }
 
 #[test]
