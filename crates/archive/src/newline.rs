@@ -29,7 +29,7 @@ impl Scan {
     /// More bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut start = 0;
-        while let Some(at) = bytes[start..].iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', &bytes[start..]) {
             let before = if start + at == 0 { self.after_cr } else { bytes[start + at - 1] == b'\r' };
             if before {
                 self.crlf = true;
@@ -68,7 +68,7 @@ pub fn of(bytes: &[u8]) -> Newlines {
 pub fn to_crlf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 8);
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+    while let Some(at) = memchr::memchr(b'\n', rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(b"\r\n");
         rest = &rest[at + 1..];
@@ -92,7 +92,7 @@ impl ToLf {
         }
         let held = *last == b'\r';
         let mut rest = if held { before } else { bytes };
-        while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
             out.extend_from_slice(&rest[..at]);
             rest = &rest[at + 1..];
         }

@@ -99,7 +99,7 @@ impl Scanner {
             if buffer.is_empty() {
                 return Ok((self.at > start).then_some(Line { start, end: self.at }));
             }
-            let found = buffer.iter().position(|byte| *byte == b'\n');
+            let found = memchr::memchr(b'\n', buffer);
             let taken = found.map_or(buffer.len(), |at| at + 1);
             let room = LINE_KEPT.saturating_sub(self.line.len()).min(taken);
             self.line.extend_from_slice(&buffer[..room]);

@@ -1,0 +1,52 @@
+//! SIGKILL in the middle: of the command, of the server, of both in one.
+
+use std::path::Path;
+use std::process::Child;
+
+use crate::program::{ALICE, contents, count, on_each_database, run, start, tree};
+
+const MESSAGES: usize = 3_000;
+
+/// Kills the import as soon as more than `before` messages are there.
+fn killed_midway(data: &Path, mut import: Child, before: u64, kill: impl FnOnce(&mut Child)) {
+    while count(data) <= before {
+        let ended = import.try_wait().expect("a child can be asked");
+        assert!(ended.is_none_or(|status| !status.success()), "it ended before it was killed");
+    }
+    kill(&mut import);
+    import.wait().expect("it ends");
+}
+
+#[test]
+fn an_import_that_was_killed_goes_on_and_doubles_nothing() {
+    on_each_database(|mut server| {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+        tree(&before, MESSAGES);
+        let (from, to) = (before.to_str().expect("plain"), after.to_str().expect("plain"));
+        let data = server.data().to_owned();
+        let kill = |import: &mut Child| import.kill().expect("it can be killed");
+
+        // The command, while the server runs.
+        killed_midway(&data, start(&data, &["import", ALICE, from]), 0, kill);
+        let first = count(&data);
+        assert!(first > 0 && first < MESSAGES as u64, "{first}");
+        // The server: the command notices.
+        killed_midway(&data, start(&data, &["import", ALICE, from]), first, |_| server.kill());
+        // The command that is both.
+        let second = count(&data);
+        assert!(second >= first && second < MESSAGES as u64, "{second}");
+        killed_midway(&data, start(&data, &["import", ALICE, from]), second, kill);
+        let third = count(&data);
+        assert!(third >= second, "{third}");
+
+        server.start_again();
+        let rest = run(&data, &["import", ALICE, from]).with_code(0);
+        let there = (rest["messages"].as_u64(), rest["there-already"].as_u64());
+        assert_eq!(there.0.zip(there.1).map(|(new, old)| new + old), Some(MESSAGES as u64), "{rest}");
+        assert_eq!(count(&data), MESSAGES as u64);
+        run(&data, &["account", "audit", ALICE]).with_code(0);
+        run(&data, &["export", ALICE, to]).with_code(0);
+        assert!(contents(&before) == contents(&after));
+    });
+}

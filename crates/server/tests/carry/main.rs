@@ -1,0 +1,6 @@
+//! `postroad import` and `postroad export` as they are run: with a server and without, killed in between, on SQLite
+//! and PostgreSQL.
+
+mod killed;
+mod program;
+mod whole;
