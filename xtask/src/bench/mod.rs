@@ -79,13 +79,17 @@ fn race(options: &Options, load: &Load, rivals: &mut [Rival], results: &mut Resu
         }
     }
     let mut longest = Duration::ZERO;
-    for round in 1..=options.rounds {
+    'rounds: for round in 1..=options.rounds {
         let round_began = Instant::now();
         if round > 1 && began.elapsed() + longest > options.at_most {
             crate::say(&format!("== no time for round {round} of {} within {:?}", options.rounds, options.at_most));
             break;
         }
         for case in &cases {
+            if began.elapsed() > options.at_most {
+                results.failures.push(format!("round {round} was cut short before {}: no time", case.name()));
+                break 'rounds;
+            }
             for rival in &mut *rivals {
                 let name = rival.name;
                 let mut trouble = |what: String| {

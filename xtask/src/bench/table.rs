@@ -20,7 +20,7 @@ const TARGET_SIZE: usize = 10_000;
 pub(super) fn text(results: &Results) -> String {
     let parts =
         [head(results), targets(results), deliveries(results), costs(results), readings(results), idle(results)];
-    let mut text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    let mut text = parts.into_iter().collect::<String>();
     if !results.failures.is_empty() {
         text += "\nWhat failed:\n\n";
         for failure in &results.failures {
