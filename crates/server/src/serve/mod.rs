@@ -89,20 +89,19 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
         });
     }
 
+    // Before anybody can know that this server runs: until then a signal to stop would end it at once.
+    let mut signals = Signals::new()?;
     notify_ready();
     ready();
     tracing::info!(listeners = settings.listener.len(), data = %settings.data.display(), "serving");
-    wait_for_signal().await?;
+    signals.stop().await;
     tracing::info!("stopping: running jobs are finished, clients are told");
     notify_stopping();
     stop.stop();
     // A second signal ends at once; the store loses nothing by it.
     tokio::select! {
         () = async { while running.join_next().await.is_some() {} } => tracing::info!("stopped"),
-        again = wait_for_signal() => {
-            again?;
-            tracing::warn!("stopped at once");
-        }
+        () = signals.stop() => tracing::warn!("stopped at once"),
     }
     Ok(())
 }
@@ -179,11 +178,22 @@ async fn look_again(certificates: Arc<Certificates>, mut hangup: Signal, stop: S
     }
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => print::complaint("stopping; once more ends at once"),
+/// The signals that stop this server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for one.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => print::complaint("stopping; once more ends at once"),
+        }
+    }
 }

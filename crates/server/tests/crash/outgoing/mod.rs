@@ -29,7 +29,7 @@ use look::{Snapshot, inbox, snapshot};
 const ROUNDS: u32 = 16;
 const SENDERS: u32 = 3;
 /// Acknowledgements of a round until the server is killed, at most.
-const ACKNOWLEDGED: u64 = 120;
+const ACKNOWLEDGED: u64 = 80;
 /// Who hands in.
 const AUTHORS: [&str; 3] = ["alice@example.test", "bob@example.test", "u0001@example.test"];
 /// `d0.test` and so on; domains share the remote servers.
