@@ -510,7 +510,8 @@ mod tests {
         };
         let (alias, other) = (Some("alias@x.test"), Some("other@x.test"));
         let (a, b) = ("a@far.test", "b@far.test");
-        let cases: &[(&[(RcptTo, Accepted)], &[&str])] = &[
+        type Case<'a> = (&'a [(RcptTo, Accepted)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (
                 &[(asking("alias@x.test", "SUCCESS,DELAY"), leading(&[(a, alias)], 0, false))],
                 &["a@far.test sd alias@x.test"],

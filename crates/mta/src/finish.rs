@@ -201,7 +201,7 @@ fn told(role: Role, recipients: &[Recipient], failures: &[Failure]) -> Vec<Told>
             }
             // RFC 3461 §5.2.7.3: what became several has been expanded; they are not told of one by one.
             None if recipient.notify.success && recipient.is_expanded() => Fate::Expanded,
-            None if recipient.notify.success && !recipient.parcels.is_empty() => Fate::Delivered(None),
+            None if recipient.notify.success && !recipient.parcels.is_empty() => Fate::Delivered,
             Some(_) | None => continue,
         };
         all.push(Told { address: recipient.address.clone(), original: recipient.original.clone(), fate });
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(told(Role::Lmtp, &recipients), ["failed 4.2.2 [1, 2]", "failed 4.2.2 [3]"]);
         let all = postroad_queue::Notify { success: true, failure: true, delay: true };
         let asking = [Recipient { notify: all, ..recipient(&[2], false) }, recipient(&[2], false)];
-        assert_eq!(told(Role::Relay, &asking), ["Delivered(None) [2]"]);
+        assert_eq!(told(Role::Relay, &asking), ["Delivered [2]"]);
         let expanded = [
             Recipient { notify: all, onward: 2, ..recipient(&[], false) },
             Recipient { notify: all, onward: 1, ..recipient(&[2], false) },

@@ -72,8 +72,8 @@ pub(crate) enum Fate {
     Expired(Why),
     /// Not yet; it is tried until then.
     Delayed { why: Why, until: Timestamp },
-    /// In a mailbox, here or (by LMTP) at the next host.
-    Delivered(Option<Why>),
+    /// In a mailbox here.
+    Delivered,
     /// At the next host, which does not report.
     Relayed(Why),
     /// At all whom the address leads to, or on the way to them (RFC 3461 §5.2.7.3).

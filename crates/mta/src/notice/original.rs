@@ -25,9 +25,9 @@ impl Original {
         let cut = start.len() > MAX_HEADER;
         let mut header = Vec::new();
         for field in fields(&start[..start.len().min(MAX_HEADER)]) {
-            let ends_here = field.start + field.raw.len() == MAX_HEADER;
             // The last field of what was cut off may not be whole.
-            if !field.name.is_empty() && !field.is("Return-Path") && !(cut && ends_here) {
+            let is_cut = cut && field.start + field.raw.len() == MAX_HEADER;
+            if !field.name.is_empty() && !field.is("Return-Path") && !is_cut {
                 header.extend_from_slice(field.raw);
             }
         }

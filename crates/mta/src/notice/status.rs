@@ -38,7 +38,7 @@ fn recipient(fields: &mut String, told: &Told, utf8: bool) {
         // RFC 3464 §2.3.3 lets a failure have a 4: it was temporary until time was over.
         Fate::Expired(why) => ("failed", Enhanced(4, 4, 7), Some(why)),
         Fate::Delayed { why, .. } => ("delayed", Enhanced(4, why.words.enhanced.1, why.words.enhanced.2), Some(why)),
-        Fate::Delivered(why) => ("delivered", Enhanced(2, 1, 5), why.as_ref()),
+        Fate::Delivered => ("delivered", Enhanced(2, 1, 5), None),
         Fate::Relayed(why) => ("relayed", Enhanced(2, 1, 9), Some(why)),
         Fate::Expanded => ("expanded", Enhanced(2, 1, 5), None),
     };

@@ -62,7 +62,7 @@ impl Kind {
             Fate::Failed(_) | Fate::Expired(_) => Kind::Failed,
             Fate::Delayed { .. } => Kind::Delayed,
             Fate::Relayed(_) => Kind::Relayed,
-            Fate::Delivered(_) | Fate::Expanded => Kind::Delivered,
+            Fate::Delivered | Fate::Expanded => Kind::Delivered,
         }
     }
 }
@@ -139,7 +139,7 @@ fn story(told: &Told) -> String {
             .host
             .as_ref()
             .map_or(String::new(), |host| wrapped(&format!("It was taken by {}.", printable(host)), "    ")),
-        Fate::Delivered(_) | Fate::Expanded => String::new(),
+        Fate::Delivered | Fate::Expanded => String::new(),
     }
 }
 

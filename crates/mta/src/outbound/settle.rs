@@ -69,8 +69,6 @@ pub(crate) struct Attempt {
 /// What one recipient's mail came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The next host put it into a mailbox (LMTP): success is told to who asked.
-    Delivered(Words),
     /// The next host took it. `dsn`: it was given NOTIFY and tells the sender itself from now on; else who asked for
     /// success is told "relayed" (RFC 3461 §5.2.2).
     Relayed { words: Words, dsn: bool },

@@ -131,7 +131,6 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
     let seconds = (now.0 - job.message.created.0).max(0) as f64 / 1e6;
     for (_, verdict) in &tried.verdicts {
         let outcome = match verdict {
-            Verdict::Delivered(_) => "delivered",
             Verdict::Relayed { .. } => "relayed",
             Verdict::Failed(_) => "failed",
             Verdict::Deferred(_) => "deferred",

@@ -72,7 +72,7 @@ pub const NAMES: &[Name] = &[
     counter("postroad_outbound_attempts_total", "Attempts to send, by reach (reached, unreachable, not tried)."),
     counter(
         "postroad_outbound_recipients_total",
-        "What attempts came to for recipients, by outcome (relayed, delivered, failed, deferred).",
+        "What attempts came to for recipients, by outcome (relayed, failed, deferred).",
     ),
     histogram("postroad_outbound_queue_seconds", "Time from a message's coming to a recipient's end, by outcome."),
     gauge("postroad_outbound_connections_open", "Connections to other servers that are open now."),

@@ -32,7 +32,6 @@ impl Plan {
             let became = match (settling.job.purpose, verdict) {
                 (Purpose::Expire, _) => one.expired(one.recalled()),
                 (Purpose::TellDelay, _) => one.waits(),
-                (Purpose::Send, Verdict::Delivered(words)) => one.delivered(words),
                 (Purpose::Send, Verdict::Relayed { words, dsn }) => one.relayed(words, *dsn),
                 (Purpose::Send, Verdict::Failed(words)) => one.failed(words),
                 (Purpose::Send, Verdict::Deferred(words)) if now >= settling.job.message.expires => {
@@ -112,11 +111,6 @@ struct Became {
 }
 
 impl One<'_> {
-    fn delivered(&self, words: &Words) -> Became {
-        let fate = self.due.notify.success.then(|| Fate::Delivered(Some(self.why(words))));
-        self.ended(Outcome::Delivered, "delivered", words, fate)
-    }
-
     fn relayed(&self, words: &Words, dsn: bool) -> Became {
         let fate = (self.due.notify.success && !dsn).then(|| Fate::Relayed(self.why(words)));
         self.ended(if dsn { Outcome::Delivered } else { Outcome::Relayed }, "sent", words, fate)

@@ -158,7 +158,7 @@ impl Office {
                 let when = match (one.due.0 - now.0) / 1_000_000 {
                     ..=0 => "now",
                     _ if one.due == message.message.expires => "last",
-                    ..=150 => "soon",
+                    1..=150 => "soon",
                     151.. => "later",
                 };
                 let reply = one.last_reply.as_deref().unwrap_or("-");

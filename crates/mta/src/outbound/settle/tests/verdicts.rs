@@ -85,15 +85,6 @@ fn ended() -> Vec<Case> {
             vec![format!("alice: Sent on: Lunch?: bob@far.test relayed 2.1.9 [{HEADER}]")],
         ),
         (
-            "into a mailbox by LMTP",
-            wanting(ALL),
-            full,
-            Duration::ZERO,
-            vec![Verdict::Delivered(said(250, "2.1.5 stored"))],
-            vec![],
-            vec![format!("alice: Delivered: Lunch?: bob@far.test delivered 2.1.5 [{HEADER}]")],
-        ),
-        (
             "refused",
             usual(),
             ours,
