@@ -245,7 +245,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("outbound.recipients-per-message", "Recipients of one copy of a message; more get further copies."),
     key("outbound.messages-per-connection", "A connection is closed after so many messages."),
     key("outbound.idle-seconds", "A connection without further messages is kept for so long."),
-    key("outbound.lease-seconds", "Servers that share a queue take over what one had begun that is silent for so long."),
+    key(
+        "outbound.lease-seconds",
+        "Servers that share a queue take over what one had begun that is silent for so long.",
+    ),
     key("outbound.source-addresses", "Addresses of this machine to send from, one of each family."),
     key("outbound.helo-name", "The name given to other servers; without it the host name."),
     key("outbound.authorities", "PEM file with the authorities that vouch for other servers; none: the system's."),
@@ -329,7 +332,7 @@ impl Default for OutboundSettings {
         OutboundSettings {
             enabled: true,
             port: 25,
-            concurrency: 100,
+            concurrency: 400,
             per_destination: 10,
             recipients_per_message: 100,
             messages_per_connection: 100,

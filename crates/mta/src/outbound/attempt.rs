@@ -73,6 +73,8 @@ struct Trip<'a> {
     /// What the pending ones become when no further host helps.
     last: Option<Verdict>,
     reached: bool,
+    /// A host was silent for so long that other mail need not try it now.
+    stalled: bool,
 }
 
 /// How its hosts are spoken with.
@@ -124,6 +126,7 @@ impl Carrier {
             attempt: Attempt::default(),
             last: None,
             reached: false,
+            stalled: false,
         };
         for host in self.kept_first(hosts, &trip.way) {
             self.visit(&host, &mut trip).await;
@@ -394,7 +397,10 @@ impl Trip<'_> {
                     unsent += 1;
                     match failure.trouble {
                         Trouble::Abandoned => self.last = Some(Verdict::NotTried),
-                        _ => self.trouble(words::failure(&failure)),
+                        _ => {
+                            self.stalled |= failure.trouble == Trouble::TimedOut && failure.phase == Phase::Mail;
+                            self.trouble(words::failure(&failure));
+                        }
                     }
                 }
                 Fate::Unknown(failure) => self.answer(index, Verdict::Deferred(words::failure(&failure))),
@@ -423,7 +429,9 @@ impl Trip<'_> {
     }
 
     fn end(mut self) -> Tried {
-        let reach = match (&self.last, self.reached) {
+        // One that does not even answer MAIL would hold up a place for each message.
+        let stalled = self.stalled && self.verdicts.is_empty();
+        let reach = match (&self.last, self.reached && !stalled) {
             (_, true) => Reach::Reached,
             (Some(Verdict::Deferred(words)), false) => Reach::Unreachable(words.text.clone()),
             (_, false) => Reach::Unknown,

@@ -54,6 +54,8 @@ pub(crate) struct Dispatch {
     held: usize,
     /// There may be more to claim.
     more: bool,
+    /// When there may be, as of the last look.
+    wake: Instant,
     turn: u64,
 }
 
@@ -61,10 +63,18 @@ pub(crate) struct Dispatch {
 #[derive(Default)]
 struct Place {
     running: usize,
+    /// Jobs that wait for one of the places of all.
+    ready: usize,
     /// Jobs that wait for one of the destination's places.
     waiting: VecDeque<Job>,
     /// Some of its mail was left in the queue because there was enough of it here.
     left_out: bool,
+}
+
+impl Place {
+    fn jobs(&self) -> usize {
+        self.running + self.ready + self.waiting.len()
+    }
 }
 
 impl Dispatch {
@@ -91,6 +101,7 @@ impl Dispatch {
             ready: VecDeque::new(),
             held: 0,
             more: true,
+            wake: Instant::now(),
             turn: 0,
         }
     }
@@ -147,29 +158,30 @@ impl Dispatch {
     async fn fill(&mut self) -> Instant {
         self.start_ready();
         let far = Instant::now() + NAP;
-        while self.more && self.lease.is_good() {
+        if !self.more || !self.lease.is_good() {
+            return self.wake.min(far);
+        }
+        while self.more {
             let room = (2 * self.settings.concurrency).saturating_sub(self.running.len() + self.held);
             // Few at a time would cost a transaction each.
             if room * 4 < self.settings.concurrency {
                 return far;
             }
-            let asked = room.min(queue::JOBS_MAX);
-            match self.claim(asked).await {
+            match self.claim(room.min(queue::JOBS_MAX)).await {
                 Ok(jobs) => {
-                    let given = jobs.len();
+                    self.more = !jobs.is_empty();
                     jobs.into_iter().for_each(|job| self.begin(job));
-                    if given == 0 {
-                        self.more = false;
-                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the queue cannot be read; mail waits until it can");
                     self.more = false;
-                    return Instant::now() + AFTER_FAILURE;
+                    self.wake = Instant::now() + AFTER_FAILURE;
+                    return self.wake;
                 }
             }
         }
-        self.next_due().await.unwrap_or(far).min(far)
+        self.wake = self.next_due().await.unwrap_or(far).min(far);
+        self.wake
     }
 
     async fn claim(&mut self, jobs: usize) -> Result<Vec<Job>, queue::Error> {
@@ -194,7 +206,7 @@ impl Dispatch {
     /// Destinations of which there is enough here.
     fn crowded(&mut self) -> Vec<String> {
         let enough = self.settings.connections_per_destination;
-        let full = self.places.iter_mut().filter(|(_, place)| place.running + place.waiting.len() >= enough);
+        let full = self.places.iter_mut().filter(|(_, place)| place.jobs() >= enough);
         full.map(|(domain, place)| {
             place.left_out = true;
             domain.clone()
@@ -228,6 +240,7 @@ impl Dispatch {
             place.waiting.push_back(job);
             self.held += 1;
         } else if self.running.len() >= self.settings.concurrency {
+            place.ready += 1;
             self.ready.push_back(job);
             self.held += 1;
         } else {
@@ -256,6 +269,9 @@ impl Dispatch {
             }
             let Some(job) = self.ready.pop_front() else { return };
             self.held -= 1;
+            if let Some(place) = self.places.get_mut(&job.domain) {
+                place.ready -= 1;
+            }
             self.begin(job);
         }
     }
@@ -267,7 +283,7 @@ impl Dispatch {
         place.running -= 1;
         let next = place.waiting.pop_front();
         let (is_empty, left_out) = (place.waiting.is_empty(), place.left_out);
-        let is_over = next.is_none() && place.running == 0 && !left_out;
+        let is_over = next.is_none() && place.jobs() == 0 && !left_out;
         if let Some(job) = next {
             self.held -= 1;
             self.begin(job);
@@ -301,7 +317,7 @@ impl Dispatch {
                     place.left_out = !jobs.is_empty();
                 }
                 jobs.into_iter().for_each(|job| self.begin(job));
-                if self.places.get(domain).is_some_and(|place| place.running == 0 && place.waiting.is_empty()) {
+                if self.places.get(domain).is_some_and(|place| place.jobs() == 0) {
                     self.places.remove(domain);
                 }
             }

@@ -97,7 +97,7 @@ impl Settings {
             port: 25,
             allow_loopback: false,
             sources: Vec::new(),
-            concurrency: 100,
+            concurrency: 400,
             connections_per_destination: 10,
             recipients_per_message: 100,
             messages_per_connection: 100,

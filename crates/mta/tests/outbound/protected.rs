@@ -14,12 +14,15 @@ struct Row {
     /// What it offers STARTTLS with.
     certificate: Certificate,
     manner: Manner,
-    route: Option<(RouteTls, fn(&mut Route))>,
+    route: Option<(RouteTls, Change)>,
     /// What follows the host in the first line of the story, and the second line.
     story: [&'static str; 2],
     /// The connections that the host saw.
     connections: usize,
 }
+
+/// What else there is to a route.
+type Change = fn(&mut Route);
 
 /// Whose certificate a host has.
 #[derive(Clone, Copy, PartialEq)]
