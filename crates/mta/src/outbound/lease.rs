@@ -102,3 +102,57 @@ fn held(node: &Node, asked: Instant, now: Timestamp) -> Held {
     let lease = node.lease();
     Held { until: asked + (lease - lease / MARGIN), ends: now.plus(lease) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use postroad_testkit::TestStore;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_348_800_000_000);
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn clock() -> Clock {
+        let began = Instant::now();
+        Arc::new(move || NOW.plus(began.elapsed()))
+    }
+
+    fn begin(test: &TestStore, node: &Node) -> Lease {
+        let reviving = node.clone();
+        let begun = test.store.write_blocking(Locks::none(), move |tx| queue::recover(tx, &reviving, NOW));
+        begun.expect("a life");
+        Lease::new(node, Instant::now(), NOW)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_database_attempts_end_before_the_lease() {
+        let test = TestStore::memory(&[postroad_queue::MIGRATIONS]);
+        let (node, brake, clock) = (Node::new("n").with_lease(LEASE), Brake::new(), clock());
+        let lease = begin(&test, &node);
+        let halt = brake.handle();
+        let keeping = lease.keep(&test.store, &node, &clock, &brake);
+        let rounds = async {
+            tokio::time::sleep(10 * LEASE).await;
+            assert!(lease.is_good() && !halt.is_pulled(), "it is renewed");
+            test.store.close();
+        };
+        let began = Instant::now();
+        tokio::join!(keeping, rounds);
+        assert!(halt.is_pulled() && !lease.is_good() && !lease.was_taken());
+        let after = began.elapsed() - 10 * LEASE;
+        assert!(after < LEASE && after > LEASE / 2, "{after:?} after the database went");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_loses_its_name_stops() {
+        let test = TestStore::memory(&[postroad_queue::MIGRATIONS]);
+        let (node, brake, clock) = (Node::new("n").with_lease(LEASE), Brake::new(), clock());
+        let lease = begin(&test, &node);
+        begin(&test, &Node::new("n").with_lease(LEASE));
+        lease.keep(&test.store, &node, &clock, &brake).await;
+        assert!(brake.handle().is_pulled() && lease.was_taken());
+    }
+}
