@@ -128,13 +128,14 @@ impl Folder {
     }
 }
 
-/// `20261122T063105Z-4f2a`: sorts by time.
+/// `20261122T063105Z-3d0a7`: sorts by time, to the microsecond, so that the newest is the last.
 pub(super) fn new_backup_id(now: Timestamp) -> String {
     let days = now.0.div_euclid(MICROS_PER_DAY);
     let Date { year, month, day } = Date::from_days(days);
-    let seconds = now.0.rem_euclid(MICROS_PER_DAY) / 1_000_000;
+    let micros = now.0.rem_euclid(MICROS_PER_DAY);
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hours:02}{minutes:02}{seconds:02}Z-{:04x}", new_id() & 0xffff)
+    format!("{year:04}{month:02}{day:02}T{hours:02}{minutes:02}{seconds:02}Z-{micros:05x}")
 }
 
 /// A name that stays in its folder.
@@ -195,3 +196,16 @@ const MARK_TEXT: &str =
 const LOCK: &str = "lock";
 const FILE_MODE: u32 = 0o600;
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_backups_are_in_the_order_of_their_making() {
+        let start = 1_795_338_907_999_990;
+        let ids: Vec<String> = (0..20).map(|micros| new_backup_id(Timestamp(start + micros))).collect();
+        assert_eq!(ids[0], "20261122T091507Z-f4236");
+        assert!(ids.is_sorted() && ids.iter().all(|id| is_id(id)), "{ids:?}");
+    }
+}

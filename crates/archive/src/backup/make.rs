@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use postroad_store::dump::{self, BlobRow, Column, Kind, Pieces, Pin, Table, Value};
+use postroad_store::dump::{self, BlobRow, Column, Kind, Pieces, Pin, Table, Value, Version};
 use postroad_store::{BlobId, Error as StoreError, Migration, ReadTx, Store, Timestamp};
 
 use super::folder::{self, Folder};
@@ -60,10 +60,10 @@ pub fn make(plan: &Plan<'_>) -> Result<Made> {
     let mut pin = if has_pins { Some(Pin::new(plan.store, taken)?) } else { None };
 
     let known = pack::known(plan.folder)?;
-    let snapshot = Snapshot { tables, draft: draft.clone(), known, tell: Arc::clone(&plan.tell) };
+    let snapshot =
+        Snapshot { recorded: recorded.clone(), tables, draft: draft.clone(), known, tell: Arc::clone(&plan.tell) };
     let started = (plan.clock)();
-    // The error of the files travels out as a value: the store's closure knows only its own.
-    let seen = plan.store.read_blocking(move |tx| Ok::<_, StoreError>(snapshot.take(tx)))??;
+    let seen = plan.store.read_blocking(move |tx| snapshot.take(tx))?;
     let snapshot_micros = (plan.clock)().0 - started.0;
     let rows_size: u64 = seen.files.iter().map(|file| file.size).sum();
 
@@ -95,6 +95,7 @@ pub fn make(plan: &Plan<'_>) -> Result<Made> {
 
 /// What is read in one moment.
 struct Snapshot {
+    recorded: Vec<Version>,
     tables: Vec<Table>,
     draft: PathBuf,
     known: HashSet<Key>,
@@ -112,6 +113,9 @@ struct Seen {
 impl Snapshot {
     fn take(mut self, tx: &ReadTx) -> Result<Seen> {
         dump::unhurried(tx)?;
+        if dump::versions(tx)? != self.recorded {
+            return Err(Error::User("the tables were being brought up to date: run the same again".into()));
+        }
         let mut seen = Seen { files: Vec::new(), blobs: 0, blob_bytes: 0, new: Vec::new() };
         let mut done = 0;
         for table in &self.tables {
