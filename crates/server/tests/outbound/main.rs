@@ -2,6 +2,7 @@
 //! misbehaves; on SQLite and on PostgreSQL.
 
 mod delivery;
+mod forwards;
 mod hosts;
 mod loops;
 mod notices;
