@@ -352,9 +352,9 @@ impl<'a> World<'a> {
             self.post.unblock(domain, self.now);
         }
         self.now = self.now.plus(Duration::from_secs(4 * 3600));
-        for number in 0..2 {
-            self.nodes[number].0 = Node::new(NAMES[number]);
-            self.post.recover(&self.nodes[number].0, self.now).unwrap();
+        for (place, name) in self.nodes.iter_mut().zip(NAMES) {
+            place.0 = Node::new(name);
+            self.post.recover(&place.0, self.now).unwrap();
         }
         let mut delivered = 0;
         for _ in 0..1000 {
