@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 
 /// How RCPT TO is answered, by address, and how often it was asked.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Answers(Arc<Mutex<HashMap<String, (Option<String>, usize)>>>);
+pub(super) struct Answers(Arc<Mutex<ByAddress>>);
+
+type ByAddress = HashMap<String, (Option<String>, usize)>;
 
 impl Answers {
     pub(super) fn set(&self, recipient: &str, reply: Option<&str>) {
@@ -29,7 +31,7 @@ impl Answers {
         reply.clone()
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<String, (Option<String>, usize)>> {
+    fn open(&self) -> MutexGuard<'_, ByAddress> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,12 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// One in which only this waits.
+    #[cfg(test)]
+    pub(super) fn of(address: &str, state: State) -> Snapshot {
+        Snapshot { states: [(address.to_owned(), (state, None))].into(), faults: Vec::new() }
+    }
+
     pub(super) fn waits(&self, address: &str) -> bool {
         self.states.get(address).is_some_and(|(state, _)| !state.is_ended())
     }

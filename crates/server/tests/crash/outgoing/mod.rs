@@ -299,3 +299,68 @@ fn addresses(place: &str, random: &mut Random) -> Vec<String> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_queue::State;
+    use postroad_testkit::remote::Received;
+
+    const TO: &str = "m@d0.test";
+
+    /// A ledger in which this address got a message so often.
+    fn ledger(times: usize) -> Vec<Ledger> {
+        let received = Received {
+            connection: 0,
+            tls: false,
+            chunked: false,
+            login: None,
+            mail: "<alice@example.test>".into(),
+            rcpt: vec![format!("<{TO}>")],
+            bytes: b"Message-ID: <m@crash.test>\r\n\r\n".to_vec(),
+            taken: Instant::now(),
+            answered: None,
+        };
+        vec![Ledger { received: vec![received; times], connections: Vec::new() }]
+    }
+
+    fn promises(recipients: &[&str], acknowledged: bool) -> Promises {
+        let recipients = recipients.iter().map(|to| (*to).to_owned()).collect();
+        let promise = Promise { author: AUTHORS[0], recipients, body: 1, acknowledged };
+        Promises { inside: Mutex::new([("m@crash.test".to_owned(), promise)].into()) }
+    }
+
+    fn fails(check: impl FnOnce()) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+    }
+
+    #[test]
+    fn a_second_copy_is_seen_unless_a_kill_met_the_attempt() {
+        let cut_off = BTreeMap::from([(TO.to_owned(), 2)]);
+        for (times, allowed, wrong) in
+            [(1, BTreeMap::new(), false), (2, BTreeMap::new(), true), (2, cut_off.clone(), false), (3, cut_off, true)]
+        {
+            assert_eq!(fails(|| at_most(1, &ledger(times), &allowed)), wrong, "{times} with {allowed:?}");
+        }
+    }
+
+    #[test]
+    fn what_vanished_is_seen() {
+        let other = "n@d0.test";
+        let waits = || Snapshot::of(TO, State::Waiting);
+        let ended = || Snapshot::of(TO, State::Failed);
+        for (recipients, acknowledged, times, snapshot, wrong) in [
+            (&[TO][..], true, 0, waits(), false),
+            (&[TO], true, 1, ended(), false),
+            (&[TO], true, 0, ended(), true),
+            (&[TO], false, 0, ended(), false),
+            (&[TO, other], true, 1, waits(), true),
+            (&[TO, other], false, 1, ended(), true),
+            (&[TO, "x@refused.d0.test"], true, 1, ended(), false),
+        ] {
+            let promises = promises(recipients, acknowledged);
+            let failed = fails(|| nothing_vanished(1, &promises, &ledger(times), &snapshot));
+            assert_eq!(failed, wrong, "{recipients:?}, {acknowledged}, {times}");
+        }
+    }
+}
