@@ -9,6 +9,7 @@ use postroad_testkit::{Remote, SharedPort, TestStore};
 use crate::world::{MESSAGE, MIGRATIONS, World};
 
 /// What happens to mail for a domain with this host, by this route if there is one.
+#[derive(Clone)]
 struct Row {
     name: &'static str,
     /// What it offers STARTTLS with.
@@ -39,18 +40,19 @@ enum Certificate {
 
 const TAKEN: &str = "sent: bob@D: 250 2.0.0 taken as 0 (the message)";
 
-#[test]
-fn connections_are_as_secret_as_they_have_to_be() {
-    let (known, unknown) = (Authority::new(), Authority::new());
-    let login = |route: &mut Route| {
-        route.login = Some(RouteLogin { user: "us".into(), password: "secret".into() });
-    };
-    let wrong = |route: &mut Route| {
-        route.login = Some(RouteLogin { user: "us".into(), password: "wrong".into() });
-    };
-    let nothing = |_: &mut Route| {};
-    let no_tls = "deferred: bob@D: TLS is required and the remote does not offer it (EHLO)";
-    let rows = vec![
+fn nothing(_: &mut Route) {}
+
+fn login(route: &mut Route) {
+    route.login = Some(RouteLogin { user: "us".into(), password: "secret".into() });
+}
+
+fn wrong(route: &mut Route) {
+    route.login = Some(RouteLogin { user: "us".into(), password: "wrong".into() });
+}
+
+/// Where the DNS leads.
+fn opportunistic() -> Vec<Row> {
+    vec![
         Row {
             name: "offered: any certificate will do",
             certificate: Certificate::Unknown,
@@ -91,6 +93,13 @@ fn connections_are_as_secret_as_they_have_to_be() {
             story: ["in clear", TAKEN],
             connections: 1,
         },
+    ]
+}
+
+/// Where a route leads.
+fn routed() -> Vec<Row> {
+    let no_tls = "deferred: bob@D: TLS is required and the remote does not offer it (EHLO)";
+    vec![
         Row {
             name: "a route without TLS",
             certificate: Certificate::Unknown,
@@ -153,6 +162,11 @@ fn connections_are_as_secret_as_they_have_to_be() {
             ],
             connections: 1,
         },
+    ]
+}
+
+fn logins() -> Vec<Row> {
+    vec![
         Row {
             name: "a login",
             certificate: Certificate::Good,
@@ -177,7 +191,13 @@ fn connections_are_as_secret_as_they_have_to_be() {
             story: ["in clear", "deferred: bob@D: The login is not sent over a connection without TLS"],
             connections: 1,
         },
-    ];
+    ]
+}
+
+#[test]
+fn connections_are_as_secret_as_they_have_to_be() {
+    let (known, unknown) = (Authority::new(), Authority::new());
+    let rows = [opportunistic(), routed(), logins()].concat();
     let zone = |port: &SharedPort| {
         rows.iter().enumerate().fold(Fixed::new(), |zone, (number, row)| {
             let address = port.address(u8::try_from(number + 1).expect("few rows")).ip();
