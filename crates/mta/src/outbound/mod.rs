@@ -41,6 +41,7 @@ use postroad_queue as queue;
 use postroad_queue::Node;
 use postroad_smtp::client::Patience;
 use postroad_store::{Locks, Store};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub use hosts::Ourselves;
@@ -164,10 +165,13 @@ impl Outbound {
         while !stop.is_stopped() {
             self.live(&stop).await;
         }
-        let brake = Brake::new();
+        // All at once: each may take its time to say good-bye.
+        let (brake, mut leaving) = (Brake::new(), JoinSet::new());
         for connection in self.carrier.pool.close() {
-            connection.quit(&brake.handle()).await;
+            let halt = brake.handle();
+            leaving.spawn(async move { connection.quit(&halt).await });
         }
+        while leaving.join_next().await.is_some() {}
     }
 
     /// One life: from the lease to its loss, or to the stop.
