@@ -21,7 +21,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_taken() {
         let pipe = root.join("cur/4.pipe:2,");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         put(root, "", "5.unreadable:2,", &message(5), 5);
-        fs::set_permissions(root.join("cur/5.unreadable:2,"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(root.join("cur/5.unreadable:2,"), fs::Permissions::from_mode(0o000)).unwrap();
         put(root, "", "6.endless:2,", &vec![b'x'; 1_500_000], 5);
         put(root, "", "7.header:2,", &b"A: b\n".repeat(300_000), 5);
         let odd = Path::new(std::ffi::OsStr::from_bytes(b"8.\x1b[31m\n\xff:2,FS"));

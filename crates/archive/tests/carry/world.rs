@@ -149,7 +149,7 @@ impl Visit for All {
     fn message(&mut self, found: Found) -> Result<()> {
         let bytes = match found.content {
             Content::Whole(bytes) => bytes,
-            Content::Large(large) => fs::read(&found.label).unwrap_or_else(|_| large.head),
+            Content::Large(large) => fs::read(&found.label).unwrap_or(large.head),
         };
         let mut marks: Vec<String> = found.marks.flags.names().map(str::to_owned).collect();
         marks.extend(found.marks.keywords.iter().map(|keyword| keyword.as_str().to_owned()));
