@@ -80,3 +80,32 @@ fn words(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn the_first_that_accepts_is_taken_and_failures_are_named() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let dead = closed.local_addr().expect("it is bound");
+        drop(closed);
+        let open = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let alive = open.local_addr().expect("it is bound");
+        let (_, address) = connect(&[dead, alive, dead], &[], WITHIN).await.expect("one accepts");
+        assert_eq!(address, alive);
+        let error = connect(&[dead, dead], &[], WITHIN).await.expect_err("nobody accepts");
+        assert_eq!(error, format!("{dead}: connection refused; {dead}: connection refused"));
+        let source: IpAddr = "127.0.0.9".parse().expect("an address");
+        let (stream, _) = connect(&[alive], &[source], WITHIN).await.expect("it accepts");
+        assert_eq!(stream.local_addr().expect("it is bound").ip(), source);
+        let foreign: IpAddr = "192.0.2.1".parse().expect("an address");
+        let error = connect(&[alive], &[foreign], WITHIN).await.expect_err("not our address");
+        assert_eq!(error, format!("{alive}: the source address is not one of this machine's"));
+        assert_eq!(connect(&[], &[], WITHIN).await.expect_err("nowhere"), "");
+    }
+}
