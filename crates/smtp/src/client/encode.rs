@@ -3,7 +3,7 @@
 //! Invariants:
 //! 1. In lines there is never a CR without LF nor a LF without CR, whatever comes in (RFC 5321 §2.3.8): one that stands
 //!    alone becomes CR LF. A message could otherwise hold what one server takes for text and the next for the end of the
-//!    message and a command (SMTP smuggling). Why it is not refused: `docs/decisions/012-line-ends-outwards.md`.
+//!    message and a command (SMTP smuggling). Why it is not refused: `docs/decisions/015-line-ends-outwards.md`.
 //! 2. A last line without CR LF is given one.
 //! 3. The result does not depend on how the message was cut.
 
