@@ -529,11 +529,7 @@ pub(crate) struct RouteAdd {
     /// The domain, or `*` for all that have no route of their own.
     pub(crate) domain: String,
     /// The host: a name or an address.
-    #[arg(required_unless_present = "host")]
-    pub(crate) to: Option<String>,
-    /// The host, said with a word.
-    #[arg(long, value_name = "HOST", conflicts_with = "to")]
-    pub(crate) host: Option<String>,
+    pub(crate) host: String,
     /// Its port; 25, or 465 with `--tls implicit`.
     #[arg(long)]
     pub(crate) port: Option<u16>,

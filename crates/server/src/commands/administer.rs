@@ -109,7 +109,7 @@ pub(super) fn route(action: Route, at: &Place, output: Output) -> Result<ExitCod
                 (Some(user), Some(password)) => Some((user, password_or_chosen(Some(password))?.0)),
                 (Some(_) | None, _) => None,
             };
-            let host = route.host.or(route.to).unwrap_or_default();
+            let host = route.host;
             let (domain, port, tls) = (route.domain, route.port, route.tls);
             Operation::RouteAdd { route: RouteWish { domain, host, port, tls, ca, login } }
         }
