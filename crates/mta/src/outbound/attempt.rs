@@ -16,6 +16,7 @@ use postroad_queue::{Job, Route};
 use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
 use postroad_store::Store;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::Settings;
 use super::connect::connect;
@@ -112,6 +113,8 @@ impl Carrier {
             }
             Err(verdict) => return everybody(job, verdict, Reach::Unknown),
         };
+        // A host that does all as slowly as it may, recipient by recipient, would hold a place for days.
+        let halt = &halt.until(Instant::now() + time_for(job.message.size));
         let source = match Source::open(&self.store, job.message.blob, job.via.as_deref()).await {
             Ok(source) => source,
             Err(error) => return everybody(job, Verdict::Deferred(unreadable(&error)), Reach::Unknown),
@@ -429,14 +432,19 @@ impl Trip<'_> {
     }
 
     fn end(mut self) -> Tried {
+        let late = self.halt.is_late();
+        if late && !self.pending.is_empty() {
+            let text = "The attempt took too long: the next host is too slow";
+            self.last = Some(Verdict::Deferred(Words::ours((4, 4, 2), text, "sending")));
+        }
         // One that does not even answer MAIL would hold up a place for each message.
-        let stalled = self.stalled && self.verdicts.is_empty();
+        let stalled = (self.stalled || late) && self.verdicts.is_empty();
         let reach = match (&self.last, self.reached && !stalled) {
             (_, true) => Reach::Reached,
             (Some(Verdict::Deferred(words)), false) => Reach::Unreachable(words.text.clone()),
             (_, false) => Reach::Unknown,
         };
-        let last = match self.halt.is_pulled() {
+        let last = match self.halt.is_pulled() && !late {
             true => Verdict::NotTried,
             false => self.last.take().unwrap_or(Verdict::NotTried),
         };
@@ -466,6 +474,17 @@ fn unreadable(error: &postroad_store::Error) -> Words {
     tracing::error!(%error, next_step = error.next_step(), "a message in the queue cannot be read; it is tried again");
     Words::ours((4, 3, 0), "The message cannot be read from the store at the moment", "reading the message")
 }
+
+/// How long an attempt may take, all hosts and recipients together; a message of so many bytes may take the time that a very
+/// slow line needs for it.
+fn time_for(size: u64) -> Duration {
+    ATTEMPT_WITHIN + Duration::from_secs(size / SLOWEST_LINE)
+}
+
+/// For all that is said in an attempt.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// Bytes in a second.
+const SLOWEST_LINE: u64 = 16 * 1024;
 
 /// Transactions of one job on one connection: a host that takes few recipients at a time sees the rest later.
 const TRANSACTIONS_MAX: usize = 100;

@@ -4,7 +4,8 @@
 //!    extend it: it runs from the last whole reply, or from the end of writing.
 //! 2. While bytes are written, what the other side says meanwhile is read: a host that refuses in the middle of a message
 //!    and stops reading must not hold us up.
-//! 3. When the brake is pulled, the session is abandoned where it stands and says what that means for the message.
+//! 3. When the brake is pulled, the session is abandoned where it stands and says what that means for the message; when
+//!    the time of the attempt is over, the same, but the answer to a whole message is still waited for.
 //!
 //! Standards: RFC 5321 §4.5.3.2 (time limits), RFC 3207 (STARTTLS).
 
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use postroad_protocol::TlsFacts;
-use postroad_smtp::client::{Client, Failure, Report, Settings, Step, Transaction, Unsuited};
+use postroad_smtp::client::{Client, Failure, Phase, Report, Settings, Step, Transaction, Unsuited};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -240,9 +241,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let deadline = self.heard.1 + self.client.patience();
         let mut space = [0; READ_SIZE];
         let Some(wire) = &mut self.wire else { return self.client.closed() };
+        // The host may have taken the message: its answer is worth its time, or the next attempt makes a second copy.
+        let is_sent = self.client.phase() == Phase::Message;
+        let pulled = async { if is_sent { halt.braked().await } else { halt.pulled().await } };
         tokio::select! {
             biased;
-            () = halt.pulled() => self.client.abandon(),
+            () = pulled => self.client.abandon(),
             read = timeout_at(deadline, wire.read(&mut space)) => match read {
                 Err(_) => self.client.timed_out(),
                 Ok(Err(_) | Ok(0)) => self.lose(),

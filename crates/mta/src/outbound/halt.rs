@@ -1,10 +1,16 @@
-//! The handle by which attempts are told to end now: the server stops, or the node's lease runs out.
+//! The handle by which attempts are told to end now: the server stops, the node's lease runs out, or one has taken all the
+//! time that an attempt may take.
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// Held by everything that an attempt waits in. Clones hear the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Halt(watch::Receiver<bool>);
+pub(crate) struct Halt {
+    brake: watch::Receiver<bool>,
+    /// When it ends by itself.
+    until: Option<Instant>,
+}
 
 /// Who says so.
 #[derive(Debug)]
@@ -16,7 +22,7 @@ impl Brake {
     }
 
     pub(crate) fn handle(&self) -> Halt {
-        Halt(self.0.subscribe())
+        Halt { brake: self.0.subscribe(), until: None }
     }
 
     /// All attempts under this brake end as soon as they can.
@@ -26,12 +32,34 @@ impl Brake {
 }
 
 impl Halt {
-    pub(crate) fn is_pulled(&self) -> bool {
-        *self.0.borrow()
+    /// The same, and its time is over then.
+    pub(crate) fn until(&self, until: Instant) -> Halt {
+        Halt { brake: self.brake.clone(), until: Some(until) }
     }
 
-    /// Resolves once the brake is pulled, or is gone with who could have pulled it. May be dropped and called again.
+    pub(crate) fn is_pulled(&self) -> bool {
+        *self.brake.borrow() || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Whether time is over and nobody pulled the brake.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_pulled() && !*self.brake.borrow()
+    }
+
+    /// Resolves once the brake is pulled, is gone with who could have pulled it, or time is over. May be dropped and called
+    /// again.
     pub(crate) async fn pulled(&self) {
-        let _ = self.0.clone().wait_for(|pulled| *pulled).await;
+        match self.until {
+            Some(until) => tokio::select! {
+                () = self.braked() => {}
+                () = sleep_until(until) => {}
+            },
+            None => self.braked().await,
+        }
+    }
+
+    /// The same, however late it is.
+    pub(crate) async fn braked(&self) {
+        let _ = self.brake.clone().wait_for(|pulled| *pulled).await;
     }
 }

@@ -56,6 +56,7 @@ pub struct Ourselves {
 impl Ourselves {
     /// Whether a connection there would end at this server.
     fn are_at(&self, at: SocketAddr) -> bool {
+        let at = SocketAddr::new(behind(at.ip()), at.port());
         self.listeners.iter().any(|listener| {
             listener.port() == at.port()
                 && match listener.ip().is_unspecified() {
@@ -290,8 +291,25 @@ fn in_turn(addresses: Vec<IpAddr>, random: u64) -> Vec<IpAddr> {
     mixed
 }
 
+/// Where a packet to this address ends: an IPv4 address can be written as an IPv6 one, for translators (RFC 6052 §2.1) and
+/// tunnels (RFC 3056 §2) too.
+fn behind(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = address.to_canonical() else { return address.to_canonical() };
+    let four = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match six.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => four(high, low),
+        _ => IpAddr::V6(six),
+    }
+}
+
 /// Whether mail for others can be at this address at all.
 fn is_a_place(address: IpAddr, allow_loopback: bool) -> bool {
+    if behind(address) != address.to_canonical() && !is_a_place(behind(address), false) {
+        return false;
+    }
     let address = address.to_canonical();
     if address.is_loopback() {
         return allow_loopback;
@@ -302,9 +320,16 @@ fn is_a_place(address: IpAddr, allow_loopback: bool) -> bool {
             // RFC 1122 §3.2.1.3 (0/8: this network), RFC 1112 §4 (240/4).
             first != 0 && first < 240 && !four.is_multicast() && !four.is_link_local()
         }
-        // `::/96` was once IPv4 in IPv6; nobody is there.
         IpAddr::V6(six) => {
-            !six.is_multicast() && !six.is_unicast_link_local() && six.segments()[..6] != [0, 0, 0, 0, 0, 0]
+            let is_special = match six.segments() {
+                // `::/96` was once IPv4 in IPv6, `::ffff:0:0:0/96` is for translators alone (RFC 2765 §2.1).
+                [0, 0, 0, 0, 0 | 0xffff, 0, _, _] => true,
+                // RFC 8215 §5: a translator's own. RFC 4380 §2.6: Teredo. RFC 6666: discarded.
+                [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] | [0x100, 0, 0, 0, ..] => true,
+                // RFC 3879 §4: site-local.
+                [first, ..] => first & 0xffc0 == 0xfec0,
+            };
+            !six.is_multicast() && !six.is_unicast_link_local() && !is_special
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,13 +80,27 @@ impl Tls {
             (true, Ok(connector)) => connector,
             (true, Err(why)) => return Err(io::Error::other(format!("no certificate can be verified: {why}"))),
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let name = match server_name(host) {
+            Ok(name) => name,
+            // Nobody looks at it: better TLS without a name than none because of it.
+            Err(_) if !verify => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()),
+            Err(error) => return Err(io::Error::other(error)),
+        };
         // Boxed: the handshake's own state is large and short-lived.
         let stream = Box::pin(connector.connect(name, socket)).await?;
         let facts = facts(stream.get_ref().1);
         Ok((stream, facts))
     }
+}
+
+/// A host as certificates name it: a name, or an address with or without what a literal has around it.
+fn server_name(host: &str) -> Result<ServerName<'static>, rustls::pki_types::InvalidDnsNameError> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = match bare.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => &bare[5..],
+        _ => bare,
+    };
+    ServerName::try_from(bare.to_owned())
 }
 
 fn connector(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<TlsConnector, String> {
@@ -181,5 +196,41 @@ impl ServerCertVerifier for Unverified {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_named_as_certificates_name_them() {
+        for (host, expected) in [
+            ("mx.there.test", "mx.there.test"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("[192.0.2.7]", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[IPv6:2001:db8::7]", "2001:db8::7"),
+            ("[ipv6:2001:db8::7]", "2001:db8::7"),
+        ] {
+            assert_eq!(server_name(host).expect("a name").to_str(), expected, "{host}");
+        }
+        assert!(server_name("a\\032b.test").is_err() && server_name("").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_certificate_has_is_no_reason_for_clear_text() {
+        let tls = Tls::new(None).expect("TLS");
+        for (verify, shakes_hands) in [(false, true), (true, false)] {
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            let shaking = tls.secure(ours, "a\\032b.test", verify);
+            let hello = async move {
+                let mut first = [0];
+                tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut first).await.is_ok_and(|_| first == [22])
+            };
+            let (shaken, said_hello) = tokio::join!(shaking, hello);
+            assert!(shaken.is_err());
+            assert_eq!(said_hello, shakes_hands, "verify: {verify}");
+        }
     }
 }

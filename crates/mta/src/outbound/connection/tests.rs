@@ -116,3 +116,53 @@ async fn the_brake_ends_it_wherever_it_stands() {
         assert_eq!((said.as_str(), took), (expected, 60), "{answers} answers");
     }
 }
+
+/// A host that takes the message in drops: never silent for long enough to be given up.
+async fn dripping(pipe: DuplexStream) {
+    let (mut reader, mut writer) = tokio::io::split(pipe);
+    let mut drop = [0; 512];
+    for reply in ["220 h\r\n", "250 h\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+        if writer.write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
+        let read = reader.read(&mut drop).await;
+        if read.is_err() {
+            return;
+        }
+    }
+    while reader.read(&mut drop).await.is_ok_and(|count| count > 0) {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_never_silent_and_never_done_is_given_up_in_time() {
+    let test = TestStore::memory(&[]);
+    let brake = Brake::new();
+    let (ours, theirs) = duplex(1024);
+    let task = tokio::spawn(dripping(theirs));
+    let blob = stored(&test.store, "x\r\n".repeat(1_000_000).as_bytes());
+    let mut source = Source::open(&test.store, blob, None).await.expect("it can be read");
+    let began = Instant::now();
+    let halt = brake.handle().until(began + Duration::from_secs(3_600));
+    let opened = Connection::open(ours, peer(), settings(), &tls(), &halt).await;
+    let sent = opened.expect("it greets").send(to("bob@there.test"), &mut source, &halt).await;
+    let Sent::Report(report) = sent else { panic!("{sent:?}") };
+    let Fate::Unsent(failure) = &report.recipients[0] else { panic!("{report:?}") };
+    assert_eq!(failure.to_string(), "sending was given up in the middle of the message");
+    assert_eq!(began.elapsed().as_secs(), 3_600);
+    assert!(halt.is_pulled() && halt.is_late());
+    brake.pull();
+    assert!(!halt.is_late(), "the brake is another reason");
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_whole_message_is_waited_for_however_late_it_is() {
+    let test = TestStore::memory(&[]);
+    let brake = Brake::new();
+    let halt = brake.handle().until(Instant::now() + Duration::from_secs(60));
+    let (said, took) = attempt(&test, 5, true, &halt).await;
+    assert_eq!(said, "unknown: the remote was silent for too long after the whole message, before its answer");
+    assert_eq!(took, 600);
+}

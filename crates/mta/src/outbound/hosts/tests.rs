@@ -134,6 +134,11 @@ async fn worlds_and_where_mail_goes() {
         ("[ipv6:2001:db8::7]", "[ipv6:2001:db8::7]: 2001:db8::7".into()),
         ("[127.0.0.1]", "failed 5.4.4 [127.0.0.1] has only addresses that no mail can be sent to".into()),
         (
+            "[IPv6:64:ff9b::192.0.2.99]",
+            "failed 5.4.6 The mail exchanger of [IPv6:64:ff9b::192.0.2.99] is this server, which does not take mail for it"
+                .into(),
+        ),
+        (
             "[192.0.2.99]",
             "failed 5.4.6 The mail exchanger of [192.0.2.99] is this server, which does not take mail for it".into(),
         ),
@@ -206,9 +211,22 @@ fn places_where_no_mail_is() {
         ("ff02::1", false),
         ("240.0.0.1", false),
         ("255.255.255.255", false),
+        // IPv4 in IPv6: by translators (well-known and local prefixes), 6to4, Teredo.
+        ("64:ff9b::127.0.0.1", false),
+        ("64:ff9b::a9fe:a9fe", false),
+        ("64:ff9b::192.0.2.1", true),
+        ("64:ff9b:1::7f00:1", false),
+        ("::ffff:0:127.0.0.1", false),
+        ("2002:7f00:1::1", false),
+        ("2002:a9fe:a9fe::1", false),
+        ("2002:c000:201::1", true),
+        ("2001::53aa:64c:0:7a7e:c000:201", false),
+        ("fec0::1", false),
+        ("100::1", false),
     ] {
         assert_eq!(is_a_place(address(text), false), expected, "{text}");
     }
     assert!(is_a_place(address("127.0.0.1"), true) && is_a_place(address("::1"), true));
     assert!(!is_a_place(address("0.0.0.0"), true));
+    assert!(!is_a_place(address("64:ff9b::127.0.0.1"), true));
 }
