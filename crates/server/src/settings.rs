@@ -286,7 +286,7 @@ impl Default for Settings {
 impl Default for BlobSettings {
     fn default() -> Self {
         BlobSettings {
-            inline_limit: 64 * 1024,
+            inline_limit: postroad_store::BLOB_INLINE_MAX as u64,
             s3_bucket: None,
             s3_endpoint: None,
             s3_region: None,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use postroad_mail::{Error, Flags, UidSet, expunge, flags, retention};
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, BLOB_INLINE_MAX, Locks, Store, Timestamp};
 
 use crate::world::{Backups, Blank, NOW, append, audit_all, by, each_database, fill, mail_of, mailbox, message};
 
@@ -54,7 +54,7 @@ fn write(store: &Store, account: AccountId, stop: &AtomicBool, written: &AtomicU
     let mut sweeps = 0;
     while !stop.load(Ordering::Relaxed) {
         number += 1;
-        let size = if number % 7 == 0 { 90_000 } else { 300 };
+        let size = if number % 7 == 0 { BLOB_INLINE_MAX + 10_000 } else { 300 };
         append(store, account, inbox, &message(number, size), Flags::default(), &[]);
         let uid = u32::try_from(number % 40 + 1).unwrap();
         store

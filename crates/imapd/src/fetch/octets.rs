@@ -47,8 +47,8 @@ impl Octets {
 /// Octets read at once.
 pub(crate) const PIECE: u64 = 256 * 1024;
 
-/// Messages up to this size are read whole.
-const SMALL: u64 = 64 * 1024;
+/// Messages up to this size, which lie in the database as a rule, are read whole.
+const SMALL: u64 = postroad_store::BLOB_INLINE_MAX as u64;
 
 /// What a job may still read from blobs, in octets.
 #[derive(Debug)]

@@ -7,12 +7,13 @@ use std::sync::mpsc::Sender;
 use crate::client::Client;
 use crate::ledger::{Ledger, Message, body};
 use crate::{ACCOUNTS, Random};
+use postroad_store::BLOB_INLINE_MAX;
 
 /// Most bodies are small and sit in the database.
 const SMALL: usize = 400;
 /// One in so many is large and becomes a file.
 const LARGE_ONE_IN: u64 = 8;
-const LARGE: usize = 90_000;
+const LARGE: usize = BLOB_INLINE_MAX + 10_000;
 /// Messages in one connection, at most.
 const PER_CONNECTION: u64 = 20;
 

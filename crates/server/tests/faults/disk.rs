@@ -10,7 +10,7 @@ use crate::world::{ALICE, Server, complaint_of_a_start, eventually, message, pro
 
 /// Below and above what lies in the database.
 const SMALL: usize = 50_000;
-const LARGE: usize = 300_000;
+const LARGE: usize = 2 * postroad_store::BLOB_INLINE_MAX + 40_000;
 /// Small messages that still find room in what the database has taken already.
 const STILL_FITTING: usize = 500;
 

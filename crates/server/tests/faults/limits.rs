@@ -3,7 +3,8 @@
 use crate::client::Client;
 use crate::world::{ALICE, BOB, Server, listener, message};
 
-const SIZE: usize = 100_000;
+/// Of a message, at most; it becomes a file before it is found to be too large.
+const SIZE: usize = postroad_store::BLOB_INLINE_MAX + 20_000;
 
 fn start(folder: &std::path::Path) -> Server {
     Server::serve(folder, |ports| {

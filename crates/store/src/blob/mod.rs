@@ -55,7 +55,7 @@ DROP INDEX blob_unused;
 CREATE INDEX blob_idle ON blob (idle_since, id) WHERE refs <= 0;";
 
 /// Blobs up to this many bytes sit in the database unless the settings say otherwise.
-pub const BLOB_INLINE_MAX: usize = 64 * 1024;
+pub const BLOB_INLINE_MAX: usize = 128 * 1024;
 
 /// Where blobs go.
 pub(crate) struct Blobs {

@@ -3,10 +3,13 @@
 use crate::bytes::{compressible, noise};
 use crate::each;
 use postroad_store::{
-    BlobId, BlobPlace, Error, Locks, MIGRATIONS, Prepared, Settings, Store, Swept, Timestamp, new_id, params,
+    BLOB_INLINE_MAX, BlobId, BlobPlace, Error, Locks, MIGRATIONS, Prepared, Settings, Store, Swept, Timestamp, new_id, params,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// More than lies in the database.
+pub(crate) const LARGE: usize = BLOB_INLINE_MAX + 10_000;
 
 pub(crate) fn prepare(store: &Store, head: &[u8], pieces: &[&[u8]]) -> Prepared {
     let mut upload = store.upload();
@@ -58,7 +61,7 @@ pub(crate) fn round_trips(store: &Store, sizes: &[usize]) {
 
 #[test]
 fn what_is_written_is_read() {
-    let sizes = [0, 1, 511, 512, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 600_000, 1_048_576];
+    let sizes = [0, 1, 511, 512, BLOB_INLINE_MAX - 1, BLOB_INLINE_MAX, BLOB_INLINE_MAX + 1, 262_143, 262_144, 262_145, 600_000, 1_048_576];
     each(|test| round_trips(&test.store, &sizes));
 }
 
@@ -73,7 +76,7 @@ fn the_limit_may_be_larger_than_a_chunk() {
 #[test]
 fn a_place_that_is_not_the_settings_is_said() {
     let test = postroad_testkit::TestStore::sqlite(&[]);
-    let blob = put(&test.store, &prepare(&test.store, b"head", &[&noise(100_000)]));
+    let blob = put(&test.store, &prepare(&test.store, b"head", &[&noise(LARGE)]));
     let mut settings = test.settings();
     settings.blobs = BlobPlace::Inline;
     let other = Store::open(settings).expect("it opens");
@@ -194,7 +197,7 @@ fn sweep(store: &Store, now: Timestamp, grace: Duration) -> (u64, u64) {
 
 /// Retains, releases and sweeps; `stored` counts the files or objects that are there.
 pub(crate) fn references(store: &Store, stored: impl Fn() -> usize) {
-    let bodies = [noise(100), noise(200_000), noise(100), noise(200_000)];
+    let bodies = [noise(100), noise(2 * LARGE), noise(100), noise(2 * LARGE)];
     let blobs: Vec<BlobId> = bodies.iter().map(|body| put(store, &prepare(store, b"", &[body]))).collect();
     let (small, large) = (blobs[0], blobs[1]);
     let (other_small, other_large) = (blobs[2], blobs[3]);
@@ -241,16 +244,16 @@ pub(crate) fn orphans(store: &Store, stored: impl Fn() -> usize) {
     let kept = noise(300_000);
     let blob = put(store, &prepare(store, b"", &[&kept]));
     for _ in 0..5 {
-        drop(prepare(store, b"", &[&noise(100_000)]));
+        drop(prepare(store, b"", &[&noise(LARGE)]));
     }
-    let prepared = prepare(store, b"", &[&noise(100_000)]);
+    let prepared = prepare(store, b"", &[&noise(LARGE)]);
     let undone = store.write_blocking(Locks::none(), move |tx| {
         tx.blob_put(&prepared)?;
         Err::<(), _>(Error::Missing("changed my mind".into()))
     });
     assert!(undone.is_err());
     let mut upload = store.upload();
-    upload.write(&noise(100_000)).expect("there is room");
+    upload.write(&noise(LARGE)).expect("there is room");
     drop(upload);
     assert_eq!(stored(), 7, "a broken-off upload leaves nothing, a prepared one its file");
     let (now, day) = (Timestamp::now(), Duration::from_secs(24 * 60 * 60));

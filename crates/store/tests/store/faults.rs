@@ -2,7 +2,7 @@
 //! service returns when the cause is gone.
 
 use crate::TABLES;
-use crate::blobs::{prepare, put, read};
+use crate::blobs::{LARGE, prepare, put, read};
 use crate::bytes::noise;
 use postroad_store::{BlobPlace, Code, Database, Error, Locks, MIGRATIONS, Settings, Store, WriteTx, params};
 use postroad_testkit::{TestStore, wait};
@@ -134,7 +134,7 @@ fn a_full_disk_and_a_read_only_disk() {
     assert_eq!(numbers(&store), acknowledged);
     std::fs::remove_file(&filler).expect("it can be removed");
     store.write_blocking(Locks::none(), |tx| insert(tx, -1, "room again")).expect("full service again");
-    let blob = put(&store, &prepare(&store, b"", &[&noise(100_000)]));
+    let blob = put(&store, &prepare(&store, b"", &[&noise(LARGE)]));
     assert_eq!(std::fs::read_dir(disk.path().join("blobs/tmp")).expect("it is there").count(), 0);
 
     // What is open for writing keeps the system from making a disk read-only: so it is done between two starts.
@@ -159,9 +159,9 @@ fn store_settings(disk: &SmallDisk) -> Settings {
 fn a_blob_folder_that_was_cleaned_is_made_again() {
     let test = TestStore::sqlite(&[TABLES]);
     for _ in 0..2 {
-        let waiting = prepare(&test.store, b"", &[&noise(100_000)]);
+        let waiting = prepare(&test.store, b"", &[&noise(LARGE)]);
         std::fs::remove_dir_all(test.folder().join("blobs")).expect("it can be removed");
-        let body = noise(100_000);
+        let body = noise(LARGE);
         let blob = put(&test.store, &prepare(&test.store, b"", &[&body]));
         assert_eq!(read(&test.store, blob, 0, u64::MAX), Ok(body));
         let lost = put(&test.store, &waiting);

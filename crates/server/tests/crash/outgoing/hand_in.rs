@@ -11,7 +11,8 @@ use crate::{PASSWORD, Random};
 use super::{Promise, Promises, addresses};
 
 const SMALL: usize = 300;
-const LARGE: usize = 90_000;
+/// Large enough to become a file.
+const LARGE: usize = postroad_store::BLOB_INLINE_MAX + 10_000;
 /// Messages in one connection, at most.
 const PER_CONNECTION: u64 = 30;
 
