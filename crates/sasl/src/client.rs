@@ -57,6 +57,21 @@ impl Client {
         }
     }
 
+    /// Whether a text of the server shows a part of what was said to it in confidence. Some repeat a command that they do
+    /// not understand, and what servers say is written down and told to others.
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        let mut message =
+            [self.authzid.as_str(), self.authcid.as_str(), self.password.expose()].join("\0").into_bytes();
+        let encoded = Secret::new(BASE64_STANDARD.encode(&message));
+        wipe(&mut message);
+        // The end of PLAIN's message is the password; the name before it is no secret.
+        let name = (self.authzid.len() + self.authcid.len() + 2) / 3 * 4;
+        let password = Secret::new(BASE64_STANDARD.encode(self.password.expose()));
+        let plain = encoded.expose().get(name..).unwrap_or_default();
+        [plain, password.expose(), self.password.expose()].into_iter().any(|secret| shows(&text, secret))
+    }
+
     fn plain(&mut self) -> Secret {
         self.sent = 1;
         let mut message = Vec::new();
@@ -70,3 +85,12 @@ impl Client {
         Secret::new(encoded)
     }
 }
+
+/// Whether a text in lower case has as many signs of a secret in a row as tell something.
+fn shows(text: &str, secret: &str) -> bool {
+    let signs: Vec<char> = secret.trim_end_matches('=').to_ascii_lowercase().chars().collect();
+    signs.windows(TELLING).any(|part| text.contains(&part.iter().collect::<String>()))
+}
+
+/// Signs in a row that tell something of a secret: fewer are in many a word.
+const TELLING: usize = 6;

@@ -101,3 +101,23 @@ fn passwords_do_not_show() {
     let shown = format!("{exchange:?} {turn:?}");
     assert!(shown.contains("tim") && !shown.contains("tanstaaf"), "{shown}");
 }
+
+#[test]
+fn what_was_said_in_confidence_is_recognised() {
+    let mut client =
+        Client::new(find("PLAIN").expect("a row"), "", "tim", Secret::new("tanstaaf".into())).expect("it can be sent");
+    let said = client.initial().expect("PLAIN speaks first");
+    for (text, expected) in [
+        (format!("what is AUTH PLAIN {}?", said.expose()), true),
+        (format!("what is {}", &said.expose()[8..]), true),
+        (format!("what is auth plain {}", said.expose().to_lowercase()), true),
+        ("dGFuc3RhYWY= is no command".into(), true),
+        ("the password tanstaaf is too old".into(), true),
+        ("Authentication unsuccessful for tim".into(), false),
+        // The name is no secret.
+        (format!("unknown user {}", &said.expose()[..6]), false),
+        (String::new(), false),
+    ] {
+        assert_eq!(client.is_repeated_in(&text), expected, "{text}");
+    }
+}

@@ -39,6 +39,7 @@ mod settings;
 mod setup;
 mod transaction;
 
+use std::fmt;
 use std::time::Duration;
 
 use postroad_protocol::TlsFacts;
@@ -73,7 +74,6 @@ pub enum Step {
 }
 
 /// A client session.
-#[derive(Debug)]
 pub struct Client {
     settings: Settings,
     tls: Option<TlsFacts>,
@@ -90,6 +90,14 @@ pub struct Client {
     stale_envelope: bool,
     transactions: u64,
     turns: u64,
+}
+
+/// Without the octets that wait to be written: a password may be among them.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.output.len();
+        f.debug_struct("Client").field("state", &self.state).field("output", &waiting).finish_non_exhaustive()
+    }
 }
 
 /// Where the session stands.
@@ -358,6 +366,10 @@ impl Client {
 
     /// The connection is of no use any more: a transaction under way ends with it.
     fn fail(&mut self, trouble: Trouble) {
+        let trouble = match &self.login {
+            Some(login) => trouble.hiding(|text| login.is_repeated_in(text)),
+            None => trouble,
+        };
         let failure = Failure { phase: self.phase(), trouble };
         if let Some(run) = self.run.take() {
             self.report = Some(run.broken(&failure));

@@ -108,6 +108,33 @@ pub enum Trouble {
     Abandoned,
 }
 
+impl Trouble {
+    /// Without the remote's words where they tell what is to be hidden.
+    pub(super) fn hiding(self, hidden: impl Fn(&str) -> bool) -> Trouble {
+        let hide = |reply: Reply| match hidden(&reply.lines().concat()) {
+            true => Reply::heard(reply.code(), reply.enhanced(), vec![HIDDEN.to_owned()]),
+            false => reply,
+        };
+        match self {
+            Trouble::Refused(reply) => Trouble::Refused(hide(reply)),
+            Trouble::LoginRefused(reply) => Trouble::LoginRefused(hide(reply)),
+            Trouble::Garbled(text) if hidden(&text) => Trouble::Garbled(HIDDEN.to_owned()),
+            Trouble::Garbled(_)
+            | Trouble::Closed
+            | Trouble::TimedOut
+            | Trouble::Injected
+            | Trouble::NoTls
+            | Trouble::NoAuth
+            | Trouble::ClearLogin
+            | Trouble::LoginUnfit
+            | Trouble::Abandoned => self,
+        }
+    }
+}
+
+/// In the place of words that repeat a password.
+const HIDDEN: &str = "(its words repeat the login and are not shown)";
+
 impl Fate {
     /// What a reply that ended a recipient's part means.
     pub(super) fn of(said: Said) -> Fate {
