@@ -195,9 +195,10 @@ fn failure(error: &NetError, name: &Name, kind: RecordType) -> Error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => Error::NoSuchName,
             ResponseCode::NoError => Error::NoData,
-            code => temporary(&code),
+            code => temporary(&format_args!("the name server says {code}")),
         },
         NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Error::NoSuchName,
+        NetError::Dns(DnsError::ResponseCode(code)) => temporary(&format_args!("the name server says {code}")),
         NetError::Dns(DnsError::DnssecBogus) => Error::Bogus(format!("DNSSEC of {name} {kind}")),
         NetError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             temporary(&"the name server refuses connections")

@@ -170,6 +170,7 @@ fn advice(code: Enhanced) -> &'static str {
         (2, 1) => "The mailbox is out of use. Reach them in another way.",
         (2, 2) => "The mailbox is full. Reach them in another way, or try again when they have made room.",
         (2, 3) | (3, 4) => "The message is too large for them. Send it without its attachments, or in several parts.",
+        (3, 5) => "A server on the way is not set up rightly. Show this notice to your administrator.",
         (4, 6) => {
             "The message went in circles, because a forward leads back to where it came from. Whoever set up the \
              forward has to change it; reach them in another way until then."

@@ -210,7 +210,7 @@ impl Found {
         }
         if self.ourselves.is_some() {
             let text = format!("The mail exchanger of {domain} is this server, which does not take mail for it");
-            return Err(Verdict::Failed(ours((5, 4, 6), text)));
+            return Err(Verdict::Failed(ours((5, 3, 5), text)));
         }
         if let Some(name) = self.refused.first() {
             let text = format!("{name} has only addresses that no mail can be sent to");

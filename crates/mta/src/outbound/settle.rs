@@ -117,7 +117,11 @@ impl Settler {
         let plan = Plan::of(&settling, &self.schedule, now);
         let kept = Kept { id: settling.job.message.id, tells: !plan.told.is_empty(), lease_ends: settling.lease_ends };
         let attempt = |how| self.try_once(&settling, &plan, how, now);
-        kept.until_recorded(&self.clock, || self.stop.is_stopped(), tokio::time::sleep, attempt).await
+        let settled = kept.until_recorded(&self.clock, || self.stop.is_stopped(), tokio::time::sleep, attempt).await?;
+        if matches!(settled, Settled::Recorded { .. }) {
+            log(&settling.job, &plan.tried);
+        }
+        Ok(settled)
     }
 
     async fn try_once(&self, settling: &Settling, plan: &Plan, how: How, now: Timestamp) -> Result<Settled, Stopped> {
@@ -274,6 +278,26 @@ fn write(
     }
     story.write(tx)?;
     Ok(Settled::Recorded { message_ended: recorded.message_ended })
+}
+
+/// A line for each recipient whose mail was sent, failed or is to be tried again; who was not come to has none.
+fn log(job: &queue::Job, tried: &[queue::Tried]) {
+    let queue::Message { id, sender: from, .. } = &job.message;
+    let trace = job.message.trace.map(|trace| trace.to_string()).unwrap_or_default();
+    for (due, tried) in job.recipients.iter().zip(tried) {
+        let to = &due.address;
+        // Bytes of strangers: a field is written quoted, with control characters escaped.
+        let reply = tried.reply.as_deref().or(due.last_reply.as_deref()).unwrap_or_default();
+        match tried.outcome {
+            queue::Outcome::Delivered | queue::Outcome::Relayed => tracing::info!(%id, trace, from, to, reply, "sent"),
+            queue::Outcome::Failed => tracing::info!(%id, trace, from, to, reply, "failed for good"),
+            queue::Outcome::Deferred { until } => {
+                let next_try = plan::date(until);
+                tracing::info!(%id, trace, from, to, reply, next_try, "to be tried again");
+            }
+            queue::Outcome::Unattempted => {}
+        }
+    }
 }
 
 /// Whether this attempt is in the story already.

@@ -119,11 +119,11 @@ async fn worlds_and_where_mail_goes() {
         // Ourselves: only what is liked better remains.
         (
             "ours.test",
-            "failed 5.4.6 The mail exchanger of ours.test is this server, which does not take mail for it".into(),
+            "failed 5.3.5 The mail exchanger of ours.test is this server, which does not take mail for it".into(),
         ),
         (
             "by-address.test",
-            "failed 5.4.6 The mail exchanger of by-address.test is this server, which does not take mail for it".into(),
+            "failed 5.3.5 The mail exchanger of by-address.test is this server, which does not take mail for it".into(),
         ),
         ("backup.test", a.into()),
         // Where no mail is sent to.
@@ -135,12 +135,12 @@ async fn worlds_and_where_mail_goes() {
         ("[127.0.0.1]", "failed 5.4.4 [127.0.0.1] has only addresses that no mail can be sent to".into()),
         (
             "[IPv6:64:ff9b::192.0.2.99]",
-            "failed 5.4.6 The mail exchanger of [IPv6:64:ff9b::192.0.2.99] is this server, which does not take mail for it"
+            "failed 5.3.5 The mail exchanger of [IPv6:64:ff9b::192.0.2.99] is this server, which does not take mail for it"
                 .into(),
         ),
         (
             "[192.0.2.99]",
-            "failed 5.4.6 The mail exchanger of [192.0.2.99] is this server, which does not take mail for it".into(),
+            "failed 5.3.5 The mail exchanger of [192.0.2.99] is this server, which does not take mail for it".into(),
         ),
         ("[nobody]", "failed 5.1.2 [nobody] is no address of a host".into()),
     ] {

@@ -7,7 +7,7 @@ use postroad_store::Timestamp;
 use super::{Attempt, Settling, Verdict, Words};
 use crate::notice::{Fate, Told, Why};
 use crate::outbound::schedule::{self, Schedule};
-use postroad_message::date::DateTime;
+use postroad_message::date::{Date, DateTime};
 
 /// What is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -249,6 +249,9 @@ fn scattered(id: i64) -> u64 {
     id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn date(at: Timestamp) -> String {
-    DateTime::utc(at.0).format()
+/// As the times of stories are shown: in UTC, to the second.
+pub(super) fn date(at: Timestamp) -> String {
+    let Date { year, month, day } = DateTime::utc(at.0).local_date();
+    let seconds = at.0.div_euclid(1_000_000).rem_euclid(24 * 60 * 60);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }

@@ -330,7 +330,7 @@ fn the_story_names_the_host_its_words_and_the_next_try() {
             "sent: carl@far.test: 250 2.0.0 Ok: queued as 1 (RCPT TO)".to_owned(),
         ]
     );
-    let deferred = "deferred: eve@far.test: 451 4.3.0 Try later (RCPT TO); next try Mon, 21 Sep 2026 14:1";
+    let deferred = "deferred: eve@far.test: 451 4.3.0 Try later (RCPT TO); next try 2026-09-21 14:1";
     assert!(story[3].starts_with(deferred), "{story:?}");
     assert_eq!(story[4..], ["notice: the sender is told: alice@example.test: INBOX as uid 1"]);
     for key in ["bob@far.test", "carl@far.test", "alice@example.test"] {
