@@ -61,7 +61,7 @@ pub fn read(folder: &Folder, visitor: &mut dyn Visit) -> Result<()> {
         }
     };
     for path in files {
-        match show(&path) {
+        match show(&folder.top, &path) {
             Ok(found) => visitor.message(found)?,
             Err(problem) => visitor.problem(problem)?,
         }
@@ -70,8 +70,8 @@ pub fn read(folder: &Folder, visitor: &mut dyn Visit) -> Result<()> {
     Ok(())
 }
 
-fn show(path: &Path) -> std::result::Result<Found, Problem> {
-    let (content, metadata) = read_file(path)?;
+fn show(top: &Path, path: &Path) -> std::result::Result<Found, Problem> {
+    let (content, metadata) = read_file(top, path)?;
     let mut found = Found {
         label: crate::source::shown(path),
         marks: Marks::default(),

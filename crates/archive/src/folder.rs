@@ -20,6 +20,10 @@ pub fn decode_level(bytes: &[u8]) -> String {
 
 /// A level for the name of an mbox file or of a folder of such: as it is where that can be read back.
 pub fn plain_level(level: &str) -> String {
+    if level.is_empty() {
+        // No mailbox has such a level; a path without one would be another folder's.
+        return "_".to_owned();
+    }
     let awkward = level.starts_with('.') || [".mbox", ".sbd", ".mbx"].iter().any(|end| level.ends_with(end));
     let plain =
         if awkward || (level.is_ascii() && level.contains('&')) { encode_level(level) } else { level.to_owned() };

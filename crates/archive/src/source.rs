@@ -1,11 +1,12 @@
 //! Finds folders of mail below a path and shows their messages one by one.
 //!
-//! What is read is somebody's disk, not trusted: links are followed but no folder is entered twice, only regular files
-//! are opened, depth and number of folders are bounded, and a message that cannot be read is a [`Problem`], never an
-//! end.
+//! What is read is somebody's disk, not trusted: links are followed inside of the tree that is imported and not out of it
+//! (who imports may read more than who put the link there), no folder is entered twice, only regular files are opened,
+//! depth and number of folders are bounded, and a message that cannot be read is a [`Problem`], never an end.
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +75,8 @@ pub struct Folder {
     pub levels: Vec<String>,
     /// Where it is: a folder, or an mbox file.
     pub path: PathBuf,
+    /// What is imported, without links: nothing outside of it is read.
+    pub top: PathBuf,
     /// How much work it is: messages of a Maildir or of .eml files, bytes of an mbox.
     pub work: u64,
 }
@@ -150,7 +153,7 @@ impl Source {
             Some(format) => format,
             None => detect(path, &metadata)?,
         };
-        let mut finder = Finder::new();
+        let mut finder = Finder::new(std::fs::canonicalize(path).map_err(Error::file(path))?);
         match format {
             Format::Maildir => maildir::find(path, &mut finder)?,
             Format::Mbox => mbox::find(path, &mut finder)?,
@@ -223,20 +226,25 @@ pub fn shown(path: &Path) -> String {
 
 /// Collects folders while a tree is walked.
 pub(crate) struct Finder {
+    top: PathBuf,
     folders: Vec<Folder>,
     problems: Vec<Problem>,
     entered: HashSet<(u64, u64)>,
 }
 
 impl Finder {
-    fn new() -> Finder {
-        Finder { folders: Vec::new(), problems: Vec::new(), entered: HashSet::new() }
+    fn new(top: PathBuf) -> Finder {
+        Finder { top, folders: Vec::new(), problems: Vec::new(), entered: HashSet::new() }
     }
 
     /// Whether to go into a folder: not twice, not too deep.
     pub(crate) fn enter(&mut self, path: &Path, levels: &[String]) -> bool {
         if levels.len() > DEPTH_MAX {
             self.problems.push(Problem::new(path, format!("lies deeper than {DEPTH_MAX} levels: import it by itself")));
+            return false;
+        }
+        if let Err(problem) = check_inside(&self.top, path) {
+            self.problems.push(problem);
             return false;
         }
         match std::fs::metadata(path) {
@@ -256,8 +264,11 @@ impl Finder {
     }
 
     pub(crate) fn folder(&mut self, levels: &[String], path: &Path, work: u64) {
-        if self.folders.len() < FOLDERS_MAX {
-            self.folders.push(Folder { levels: levels.to_vec(), path: path.to_owned(), work });
+        if let Err(problem) = check_inside(&self.top, path) {
+            self.problems.push(problem);
+        } else if self.folders.len() < FOLDERS_MAX {
+            let (levels, path, top) = (levels.to_vec(), path.to_owned(), self.top.clone());
+            self.folders.push(Folder { levels, path, top, work });
         } else if self.folders.len() == FOLDERS_MAX {
             self.problems.push(Problem::new(path, format!("and what follows: more than {FOLDERS_MAX} folders")));
         }
@@ -283,14 +294,36 @@ pub(crate) fn names(path: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// Reads a file that holds one message. `Err` is a problem of it alone.
-pub(crate) fn read_file(path: &Path) -> std::result::Result<(Content, std::fs::Metadata), Problem> {
+/// Whether a path ends in `top`, with all links followed. `top` has none itself.
+pub(crate) fn check_inside(top: &Path, path: &Path) -> std::result::Result<(), Problem> {
+    let real = std::fs::canonicalize(path).map_err(|error| Problem::io(path, &error))?;
+    match real.starts_with(top) {
+        true => Ok(()),
+        false => Err(Problem::new(path, LEADS_OUT)),
+    }
+}
+
+/// The same of what was opened: a link may have been put there meanwhile. Where the system does not say what a file is
+/// called, what was found before counts.
+pub(crate) fn check_opened(top: &Path, path: &Path, file: &File) -> std::result::Result<(), Problem> {
+    match std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+        Ok(real) if real.is_absolute() && !real.starts_with(top) => Err(Problem::new(path, LEADS_OUT)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+const LEADS_OUT: &str = "is a link that leads out of what is imported: import what it leads to by itself";
+
+/// Reads a file that holds one message, of what is imported. `Err` is a problem of it alone.
+pub(crate) fn read_file(top: &Path, path: &Path) -> std::result::Result<(Content, std::fs::Metadata), Problem> {
+    check_inside(top, path)?;
     // Looked at before it is opened: opening a pipe would wait for ever.
     let metadata = std::fs::metadata(path).map_err(|error| Problem::io(path, &error))?;
     if !metadata.is_file() {
         return Err(Problem::new(path, "is no regular file"));
     }
     let mut file = File::open(path).map_err(|error| Problem::io(path, &error))?;
+    check_opened(top, path, &file)?;
     let metadata = file.metadata().map_err(|error| Problem::io(path, &error))?;
     let size = metadata.len();
     if size > MESSAGE_MAX {

@@ -1,7 +1,7 @@
 //! The folder of backups: who may work in it, what is in it, and how things get their names.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ impl Folder {
             return Err(Error::User(format!("{} is no folder of backups", root.display())));
         }
         check_mark(&mark)?;
-        let lock = File::open(root.join(LOCK)).ok();
+        let lock = open_file(&root.join(LOCK)).ok();
         if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
             return Err(busy(root));
         }
@@ -143,8 +143,28 @@ fn is_id(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+/// Opens a file to be read. What is no file is not opened: a pipe would be waited for, a device has no end.
+pub(super) fn open_file(path: &Path) -> Result<File> {
+    let failed = |error: std::io::Error| Error::file(path, &error);
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::damaged(path, "it is no file"));
+    }
+    File::open(path).map_err(failed)
+}
+
+/// A file of a few lines; of a larger one no more than says that it is.
+pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = open_file(path)?.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::file(path, &error))?;
+    match bytes.len() as u64 > limit {
+        true => Err(Error::damaged(path, "it is larger than it can be")),
+        false => Ok(bytes),
+    }
+}
+
 fn check_mark(mark: &Path) -> Result<()> {
-    let text = fs::read(mark).map_err(|error| Error::file(mark, &error))?;
+    let text = read_small(mark, MARK_MAX)?;
     if text == MARK_TEXT.as_bytes() {
         return Ok(());
     }
@@ -193,6 +213,7 @@ const MARK: &str = "postroad-backups";
 const MARK_START: &str = "Backups of Postroad, form ";
 const MARK_TEXT: &str =
     "Backups of Postroad, form 1. They hold mail and password hashes: keep them as you keep those.\n";
+const MARK_MAX: u64 = 4096;
 const LOCK: &str = "lock";
 const FILE_MODE: u32 = 0o600;
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;

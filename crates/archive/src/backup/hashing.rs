@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::folder::open_file;
 use super::{Error, Result};
 
 /// A new file, for its owner alone.
@@ -60,7 +61,7 @@ impl HashingFile {
 /// Size and hash of a file as it is.
 pub(super) fn sum(path: &Path) -> Result<Sum> {
     let failed = |error: std::io::Error| Error::file(path, &error);
-    let file = File::open(path).map_err(failed)?;
+    let file = open_file(path)?;
     let size = file.metadata().map_err(failed)?.len();
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file).map_err(failed)?;

@@ -1,13 +1,12 @@
 //! What a backup consists of: JSON for people and programs, and a last line with its checksum.
 
-use std::fs;
 use std::path::Path;
 
 use postroad_store::Timestamp;
 use postroad_store::dump::Version;
 use serde::{Deserialize, Serialize};
 
-use super::folder::write_small;
+use super::folder::{read_small, write_small};
 use super::{Error, Result};
 
 /// A backup.
@@ -86,11 +85,7 @@ impl Manifest {
     /// Reads the manifest of the backup in `folder`. Errors: `Damaged`, `Newer`.
     pub(super) fn read(folder: &Path, id: &str) -> Result<Manifest> {
         let path = folder.join(NAME);
-        let size = fs::metadata(&path).map_err(|error| Error::file(&path, &error))?.len();
-        if size > MAX_BYTES {
-            return Err(Error::damaged(&path, "it is larger than any manifest"));
-        }
-        let bytes = fs::read(&path).map_err(|error| Error::file(&path, &error))?;
+        let bytes = read_small(&path, MAX_BYTES)?;
         let manifest = Manifest::parse(&bytes).map_err(|what| match what {
             Unreadable::Damaged(what) => Error::damaged(&path, what),
             Unreadable::Newer(form) => Error::Newer(format!("{} has the form {form}", path.display())),

@@ -163,7 +163,7 @@ impl PackReader {
             return Err(damaged("it does not begin or end as a pack does"));
         }
         let offset = word(&trailer, 0);
-        let length = tail.checked_sub(offset).filter(|length| *length >= 8);
+        let length = tail.checked_sub(offset).filter(|length| (8..=FOOTER_MAX).contains(length));
         let length = length.ok_or_else(|| damaged("its footer is not where it should be"))?;
         let mut footer = vec![0; length as usize];
         pack.read_at(&mut footer, offset)?;
@@ -216,9 +216,8 @@ impl PackReader {
     }
 
     fn bare(path: &Path) -> Result<PackReader> {
-        let failed = |error: std::io::Error| Error::file(path, &error);
-        let file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let file = folder::open_file(path)?;
+        let size = file.metadata().map_err(|error| Error::file(path, &error))?.len();
         Ok(PackReader { file, path: path.to_owned(), size, footer: None, entries: Vec::new() })
     }
 
@@ -312,6 +311,11 @@ impl PackReader {
         hash.copy_from_slice(&bytes[26..58]);
         let length = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let (head, chunks, body) = (u64::from(length(58)), u64::from(length(62)), word(&bytes, 66));
+        let in_row = bytes[8] == 1;
+        // A file can be longer than its disk: what it says of lengths is no reason to set so much memory aside.
+        if head > PART_MAX || chunks > PART_MAX || (in_row && body > PART_MAX) {
+            return Err(self.damaged("an object says that it is impossibly large"));
+        }
         let whole = (HEAD as u64 + head + chunks).checked_add(body);
         let whole = whole.filter(|whole| offset.checked_add(*whole).is_some_and(|end| end <= self.size));
         let whole = whole.ok_or_else(|| self.damaged("an object is cut short"))?;
@@ -320,7 +324,7 @@ impl PackReader {
             size: word(&bytes, 10),
             stored_size: word(&bytes, 18),
             encoding: i64::from(bytes[9]),
-            in_row: bytes[8] == 1,
+            in_row,
             hash,
             name: None,
         };
@@ -372,3 +376,8 @@ const HEAD: usize = 8 + 1 + 1 + 8 + 8 + 32 + 4 + 4 + 8 + CHECK;
 const ENTRY: usize = 32 + 1 + 8 + 8;
 const TRAILER: u64 = 8 + 32 + 32 + 8;
 const WINDOW: usize = 1 << 20;
+/// A footer has an entry for each object, and these are more than entries.
+const FOOTER_MAX: u64 = PACK_TARGET;
+/// What is held in memory of an object: its head, its list of chunks (32 bytes and a few for so many kilobytes), or a whole
+/// one that has its place in a row.
+const PART_MAX: u64 = 256 << 20;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use postroad_store::dump::{Column, Kind, Table, Value};
 
 use super::block::{self, Next};
+use super::folder::open_file;
 use super::hashing::HashingFile;
 use super::{Error, Result};
 
@@ -93,7 +94,7 @@ pub struct RowsReader {
 impl RowsReader {
     /// Errors: `Damaged` when it is no such file, or not of this table.
     pub fn open(path: &Path, table: &Table) -> Result<RowsReader> {
-        let file = File::open(path).map_err(|error| Error::file(path, &error))?;
+        let file = open_file(path)?;
         let mut from = BufReader::with_capacity(256 * 1024, file);
         let mut magic = [0; MAGIC.len()];
         if from.read_exact(&mut magic).is_err() || magic != *MAGIC {
@@ -132,6 +133,10 @@ impl RowsReader {
         };
         let (mut rest, mut rows) = (plain.as_slice(), Vec::new());
         while !rest.is_empty() {
+            // A few bytes can unpack to very many rows, each of which costs more than its bytes.
+            if plain.len() - rest.len() >= block::TARGET {
+                return Err(damaged(&"a block has more rows than any that is written"));
+            }
             let row = block::decode_row(&mut rest, self.table.columns.len()).filter(|row| self.table.fits(row));
             rows.push(row.ok_or_else(|| damaged(&"a row cannot be read"))?);
         }

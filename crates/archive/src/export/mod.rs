@@ -8,6 +8,7 @@
 //! Bytes come out as they went in: what has CRLF throughout is written with LF, unless it was brought by an import of
 //! a file with CRLF; what has a bare LF somewhere is written as it is.
 
+pub(crate) mod place;
 mod serve;
 mod write;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use postroad_mail::{Flags, Keyword};
 use postroad_store::Timestamp;
 
+use super::place::make_folder;
 use super::{Announced, Event, Have, Meta};
 use crate::marks::Marks;
 use crate::newline::{self, Newlines, ToLf};
@@ -98,7 +99,7 @@ pub fn write(
 }
 
 fn target(path: &Path, format: Format, newline: Newline) -> Result<Box<dyn Target>> {
-    std::fs::create_dir_all(path).map_err(Error::file(path))?;
+    make_folder(path)?;
     match format {
         Format::Maildir => Ok(Box::new(maildir::Writer::new(path))),
         Format::Mbox => Ok(Box::new(mbox::Writer::new(path, newline))),

@@ -8,15 +8,22 @@ use std::path::{Path, PathBuf};
 use super::{KEYWORD_LETTERS, KEYWORDS_FILE, split_name};
 use crate::Result;
 use crate::marks::Marks;
-use crate::source::{Folder, Found, Problem, Visit, modified, names, read_file};
+use crate::source::{Folder, Found, Problem, Visit, check_inside, modified, names, read_file};
 
 /// Shows the messages of a Maildir: those of `cur` and `new` together, in the order of their names, which is that of
 /// their arrival.
 pub fn read(folder: &Folder, visitor: &mut dyn Visit) -> Result<()> {
-    let keywords = keywords(&folder.path);
-    let courier = courier_keywords(&folder.path);
+    let inside = |path: &Path| check_inside(&folder.top, path).is_ok();
+    let keywords = if inside(&folder.path.join(KEYWORDS_FILE)) { keywords(&folder.path) } else { Vec::new() };
+    let courier = folder.path.join(COURIER_FILE);
+    let courier = if inside(&courier) { courier_keywords(&courier) } else { HashMap::new() };
     let mut files: Vec<(&str, OsString)> = Vec::new();
     for part in ["new", "cur"] {
+        let path = folder.path.join(part);
+        if let (true, Err(problem)) = (path.is_symlink(), check_inside(&folder.top, &path)) {
+            visitor.problem(problem)?;
+            continue;
+        }
         match names(&folder.path.join(part)) {
             Ok(names) => files.extend(names.into_iter().filter(|name| is_message(name)).map(|name| (part, name))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -31,7 +38,7 @@ pub fn read(folder: &Folder, visitor: &mut dyn Visit) -> Result<()> {
             gone.push(name);
             continue;
         }
-        show(&path, &name, &keywords, &courier, visitor)?;
+        show(&folder.top, &path, &name, &keywords, &courier, visitor)?;
         visitor.worked(1);
     }
     if gone.is_empty() { Ok(()) } else { read_moved(folder, gone, &keywords, &courier, visitor) }
@@ -54,7 +61,7 @@ fn read_moved(
     }
     for name in gone {
         match now.get(split_name(name.as_bytes()).0) {
-            Some(path) => show(path, path.file_name().unwrap_or(&name), keywords, courier, visitor)?,
+            Some(path) => show(&folder.top, path, path.file_name().unwrap_or(&name), keywords, courier, visitor)?,
             None => visitor.problem(Problem::new(
                 &folder.path.join("cur").join(&name),
                 "vanished while the folder was read: it was moved or deleted",
@@ -66,6 +73,7 @@ fn read_moved(
 }
 
 fn show(
+    top: &Path,
     path: &Path,
     name: &OsStr,
     keywords: &[String],
@@ -73,7 +81,7 @@ fn show(
     visitor: &mut dyn Visit,
 ) -> Result<()> {
     let (base, letters) = split_name(name.as_bytes());
-    match read_file(path) {
+    match read_file(top, path) {
         Ok((content, metadata)) => {
             let mut marks = Marks::from_letters(letters, keywords);
             courier.get(base).into_iter().flatten().for_each(|keyword| marks.add(keyword));
@@ -118,8 +126,8 @@ pub(super) fn keywords(folder: &Path) -> Vec<String> {
 }
 
 /// Courier keeps keywords by file: their names, an empty line, then `file:0 3`.
-fn courier_keywords(folder: &Path) -> HashMap<Vec<u8>, Vec<String>> {
-    let text = small_text(&folder.join("courierimapkeywords").join(":list")).unwrap_or_default();
+fn courier_keywords(path: &Path) -> HashMap<Vec<u8>, Vec<String>> {
+    let text = small_text(path).unwrap_or_default();
     let mut lines = text.lines();
     let names: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
     let file = |line: &str| {
@@ -139,5 +147,7 @@ fn small_text(path: &Path) -> Option<String> {
     std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Courier's list of keywords.
+const COURIER_FILE: &str = "courierimapkeywords/:list";
 /// Largest list of keywords that is read.
 const LIST_MAX: u64 = 64 << 20;

@@ -15,7 +15,7 @@ use postroad_store::Timestamp;
 
 use super::read::keywords;
 use super::{KEYWORD_LETTERS, KEYWORDS_FILE, split_name};
-use crate::export::{Announced, Outgoing, Target};
+use crate::export::{Announced, Outgoing, Target, place};
 use crate::folder::maildir_name;
 use crate::source::{Problem, names, shown};
 use crate::{Error, Result};
@@ -104,7 +104,7 @@ impl Writer {
         let lines: String =
             self.keywords.iter().enumerate().map(|(number, name)| format!("{number} {name}\n")).collect();
         let (path, temporary) = (self.folder.join(KEYWORDS_FILE), self.folder.join("tmp").join(KEYWORDS_FILE));
-        std::fs::write(&temporary, lines).map_err(Error::file(&temporary))?;
+        place::new_file(&temporary)?.write_all(lines.as_bytes()).map_err(Error::file(&temporary))?;
         std::fs::rename(&temporary, &path).map_err(Error::file(&path))
     }
 }
@@ -113,15 +113,17 @@ impl Target for Writer {
     fn begin(&mut self, mailbox: &Announced, _: &mut Vec<Problem>) -> Result<(Option<UidSet>, String)> {
         self.uidvalidity = mailbox.uidvalidity;
         let levels: Vec<&str> = mailbox.name.split('/').collect();
-        self.folder = if levels == ["INBOX"] { self.root.clone() } else { self.root.join(maildir_name(&levels)) };
+        let below = if levels == ["INBOX"] { PathBuf::new() } else { PathBuf::from(maildir_name(&levels)) };
+        self.folder = self.root.join(&below);
         for part in ["tmp", "new", "cur"] {
-            let path = self.folder.join(part);
-            std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
+            place::make_folders(&self.root, &below.join(part))?;
         }
         if self.folder != self.root {
             // By this file Maildir++ programs know a folder from a mailbox of its own.
             let marker = self.folder.join("maildirfolder");
-            File::create(&marker).map_err(Error::file(&marker))?;
+            if marker.symlink_metadata().is_err() {
+                place::new_file(&marker)?;
+            }
         }
         self.keywords = keywords(&self.folder);
         let have = self.look()?;
@@ -133,7 +135,7 @@ impl Target for Writer {
         let seconds = message.received.0.div_euclid(1_000_000).max(0);
         let stem = format!("{seconds}.V{}U{}.postroad", self.uidvalidity, message.uid);
         let path = self.folder.join("tmp").join(&stem);
-        let file = File::create(&path).map_err(Error::file(&path))?;
+        let file = place::new_file(&path)?;
         let file = BufWriter::with_capacity(BUFFER, file);
         self.open = Some(Open { file, path, stem, letters, received: message.received, size: 0 });
         Ok(())

@@ -10,7 +10,9 @@ use postroad_store::Timestamp;
 use super::quote::unquoted;
 use super::{from_line, head};
 use crate::Result;
-use crate::source::{Content, Folder, Found, Large, MESSAGE_MAX, Problem, Quoting, Visit, WHOLE_MAX, shown};
+use crate::source::{
+    Content, Folder, Found, Large, MESSAGE_MAX, Problem, Quoting, Visit, WHOLE_MAX, check_opened, shown,
+};
 
 /// Shows the messages of an mbox file.
 pub fn read(folder: &Folder, quoting: Quoting, visitor: &mut dyn Visit) -> Result<()> {
@@ -23,6 +25,9 @@ pub fn read(folder: &Folder, quoting: Quoting, visitor: &mut dyn Visit) -> Resul
         Ok(opened) => opened,
         Err(error) => return visitor.problem(Problem::io(path, &error)),
     };
+    if let Err(problem) = check_opened(&folder.top, path, &file) {
+        return visitor.problem(problem);
+    }
     let mut scanner = match Scanner::new(file, before.len()) {
         Ok(scanner) => scanner,
         Err(error) => return visitor.problem(Problem::io(path, &error)),

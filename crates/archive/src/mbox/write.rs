@@ -12,7 +12,7 @@ use postroad_mail::UidSet;
 
 use super::quote::Quote;
 use super::{from_line, head};
-use crate::export::{Announced, Newline, Outgoing, Target};
+use crate::export::{Announced, Newline, Outgoing, Target, place};
 use crate::folder::plain_level;
 use crate::source::{Problem, shown};
 use crate::{Error, Result};
@@ -61,8 +61,8 @@ impl Open {
 
 impl Target for Writer {
     fn begin(&mut self, mailbox: &Announced, problems: &mut Vec<Problem>) -> Result<(Option<UidSet>, String)> {
-        let mut path = self.root.clone();
-        path.extend(mailbox.name.split('/').map(plain_level));
+        let below: PathBuf = mailbox.name.split('/').map(plain_level).collect();
+        let mut path = self.root.join(&below);
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".mbox");
         path.set_file_name(&name);
@@ -71,12 +71,12 @@ impl Target for Writer {
             problems.push(Problem::new(&path, why));
             return Ok((None, shown(&path)));
         }
-        if let Some(above) = path.parent() {
-            std::fs::create_dir_all(above).map_err(Error::file(above))?;
+        if let Some(above) = below.parent() {
+            place::make_folders(&self.root, above)?;
         }
         name.push(".part");
         let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(Error::file(&temporary))?;
+        let file = place::new_file(&temporary)?;
         let file = BufWriter::with_capacity(BUFFER, file);
         let place = shown(&path);
         self.open = Some(Open { file, temporary, path, size: 0, message: None });

@@ -4,6 +4,7 @@
 mod account;
 mod damage;
 mod fuzz;
+mod hostile;
 mod roundtrip;
 mod under_load;
 mod world;

@@ -4,5 +4,6 @@
 mod batches;
 mod broken;
 mod hostile;
+mod links;
 mod round;
 mod world;

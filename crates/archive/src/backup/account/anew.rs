@@ -91,8 +91,11 @@ struct Anew<'a> {
 impl Anew<'_> {
     fn all(&mut self) -> Result<Vec<super::Damaged>> {
         let ids: HashSet<i64> = self.source.blobs()?.into_values().collect();
-        let rows = self.source.blob_rows(&ids)?;
-        let mut lost = self.load_blobs(rows)?;
+        let mut rows = self.source.blob_rows(&ids)?;
+        // What the backup says nothing of is lost, and stands for itself: as it is numbered here, it could be somebody else's.
+        let known: HashSet<i64> = rows.iter().map(|row| row.id.0).collect();
+        rows.extend(ids.iter().filter(|id| !known.contains(id)).map(|id| nothing(BlobId(*id))));
+        let lost = self.load_blobs(rows)?;
         let of_accounts = |table: &&Table| {
             let first = table.key.first().and_then(|place| table.columns.get(*place));
             first.is_some_and(|column| column.name == "account") && table.columns[0].name == "account"
@@ -102,11 +105,6 @@ impl Anew<'_> {
         tables.sort_by_key(|table| table.name == "expunged");
         for table in tables {
             self.load_rows(&table.name)?;
-        }
-        for id in &ids {
-            if !self.blobs.contains_key(id) {
-                lost.push(BlobId(*id));
-            }
         }
         find::concerned(self.plan.folder, self.source.manifest, self.source.rows.tables, &lost).map(|mut lost| {
             lost.retain(|one| self.source.text("address") == Some(one.account.as_str()));
@@ -199,8 +197,12 @@ impl Anew<'_> {
         for row in &mut rows {
             row[0] = Value::Int(self.id.0);
             if let Some(place) = blob
-                && let Some(here) = row[place].int().and_then(|id| self.blobs.get(&id))
+                && let Some(id) = row[place].int()
             {
+                // Only what was brought in for this account is referred to.
+                let Some(here) = self.blobs.get(&id) else {
+                    return Err(Error::Damaged(format!("the table {} names a message of nobody", table.name)));
+                };
                 row[place] = Value::Int(*here);
                 references.push(BlobId(*here));
             }
@@ -218,6 +220,11 @@ impl Anew<'_> {
         (self.plan.tell)(Progress { stage: "rows", done: self.messages, total: 0, bytes: self.bytes });
         Ok(())
     }
+}
+
+/// In the place of a row that the backup does not have: no bytes have its hash.
+fn nothing(id: BlobId) -> BlobRow {
+    BlobRow { id, size: 0, stored_size: 0, encoding: 0, in_row: true, hash: [0; 32], name: None }
 }
 
 /// Rows, and bytes, in one transaction: others wait no longer than that.
