@@ -1,9 +1,11 @@
 //! Hands out work: claims what is due, bounded as a whole and by destination, and starts it.
 //!
-//! 1. No more jobs run than the concurrency, no more for one destination than its own.
+//! 1. No more jobs run than the concurrency, no more for one destination than its own. Jobs that connect to nobody take
+//!    no place of their destination.
 //! 2. What is claimed beyond that waits here, at most as much again; nothing else is claimed meanwhile.
 //! 3. It sleeps until the queue has news, something is due, or a job has ended; and never longer than [`NAP`].
-//! 4. After the stop, and after the lease, nothing begins.
+//! 4. While connections to a destination are open, there is more for them at once; not when it could not be reached.
+//! 5. After the stop, and after the lease, nothing begins.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use std::time::Duration;
 use postroad_login::Clock;
 use postroad_net::Stop;
 use postroad_queue as queue;
-use postroad_queue::{Ask, Job, Node};
+use postroad_queue::{Ask, Job, Node, Purpose};
 use postroad_store::{Locks, ModSeq, Store, Timestamp};
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
@@ -44,8 +46,9 @@ pub(crate) struct Dispatch {
     lease: Arc<Lease>,
     bench: Arc<Bench>,
     routes: Routes,
-    running: JoinSet<()>,
-    /// Which destination a task is for.
+    /// Each says whether it reached its destination.
+    running: JoinSet<bool>,
+    /// Which destination's place a task has.
     tasks: HashMap<Id, String>,
     places: HashMap<String, Place>,
     /// Jobs that wait for one of the places of all.
@@ -139,9 +142,9 @@ impl Dispatch {
                 }
             }
             Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => {
-                self.ended(ended.map_or_else(|error| error.id(), |(id, ())| id)).await;
+                self.ended(ended).await;
                 while let Some(ended) = self.running.try_join_next_with_id() {
-                    self.ended(ended.map_or_else(|error| error.id(), |(id, ())| id)).await;
+                    self.ended(ended).await;
                 }
             }
             () = sleep_until(expiry) => {
@@ -235,12 +238,14 @@ impl Dispatch {
     /// A job has been claimed.
     fn begin(&mut self, job: Job) {
         let enough = self.settings.connections_per_destination;
-        let place = self.places.entry(job.domain.clone()).or_default();
-        if place.running >= enough {
+        let mut place = has_place(&job).then(|| self.places.entry(job.domain.clone()).or_default());
+        if let Some(place) = place.as_mut().filter(|place| place.running >= enough) {
             place.waiting.push_back(job);
             self.held += 1;
         } else if self.running.len() >= self.settings.concurrency {
-            place.ready += 1;
+            if let Some(place) = place {
+                place.ready += 1;
+            }
             self.ready.push_back(job);
             self.held += 1;
         } else {
@@ -249,13 +254,15 @@ impl Dispatch {
     }
 
     fn start(&mut self, job: Job) {
-        let domain = job.domain.clone();
-        let route = self.routes.of(&domain);
+        let place = has_place(&job).then(|| job.domain.clone());
+        let route = self.routes.of(&job.domain);
         let mut seed = self.seed.fetch_add(1, Ordering::Relaxed);
         let work = Arc::clone(&self.bench).work(job, route, next_random(&mut seed));
         let id = self.running.spawn(work).id();
-        self.places.entry(domain.clone()).or_default().running += 1;
-        self.tasks.insert(id, domain);
+        if let Some(domain) = place {
+            self.places.entry(domain.clone()).or_default().running += 1;
+            self.tasks.insert(id, domain);
+        }
     }
 
     /// Jobs for which there is room now.
@@ -269,28 +276,33 @@ impl Dispatch {
             }
             let Some(job) = self.ready.pop_front() else { return };
             self.held -= 1;
-            if let Some(place) = self.places.get_mut(&job.domain) {
+            if let Some(place) = self.places.get_mut(&job.domain).filter(|_| has_place(&job)) {
                 place.ready -= 1;
             }
             self.begin(job);
         }
     }
 
-    /// A task has ended: its place goes to what waits for it.
-    async fn ended(&mut self, id: Id) {
+    /// A task has ended: its place goes to what waits for it, and where it got through there may be more in the queue.
+    async fn ended(&mut self, ended: Result<(Id, bool), JoinError>) {
+        let (id, reached) = ended.unwrap_or_else(|error| (error.id(), false));
         let Some(domain) = self.tasks.remove(&id) else { return };
         let Some(place) = self.places.get_mut(&domain) else { return };
         place.running -= 1;
         let next = place.waiting.pop_front();
-        let (is_empty, left_out) = (place.waiting.is_empty(), place.left_out);
-        let is_over = next.is_none() && place.jobs() == 0 && !left_out;
+        let wants_more = place.waiting.is_empty() && std::mem::take(&mut place.left_out);
         if let Some(job) = next {
             self.held -= 1;
             self.begin(job);
         }
-        if is_empty && left_out {
-            self.claim_for(&domain).await;
-        } else if is_over {
+        if wants_more {
+            // What is not asked for here comes with the next claim.
+            self.more = true;
+            if reached {
+                self.claim_for(&domain).await;
+            }
+        }
+        if self.places.get(&domain).is_some_and(|place| place.jobs() == 0) {
             self.places.remove(&domain);
         }
     }
@@ -298,10 +310,6 @@ impl Dispatch {
     /// More for a destination that there was enough of, while its connections are open.
     async fn claim_for(&mut self, domain: &str) {
         let jobs = self.settings.connections_per_destination;
-        if let Some(place) = self.places.get_mut(domain) {
-            place.left_out = false;
-        }
-        self.more = true;
         if !self.lease.is_good() || self.held + self.running.len() + jobs > 3 * self.settings.concurrency {
             return;
         }
@@ -317,12 +325,17 @@ impl Dispatch {
                     place.left_out = !jobs.is_empty();
                 }
                 jobs.into_iter().for_each(|job| self.begin(job));
-                if self.places.get(domain).is_some_and(|place| place.jobs() == 0) {
-                    self.places.remove(domain);
-                }
             }
             Err(error) => tracing::warn!(%error, domain, "the queue cannot be read; mail waits until it can"),
         }
+    }
+}
+
+/// Whether a job connects to its destination. What only ends or is told must not wait behind what does.
+fn has_place(job: &Job) -> bool {
+    match job.purpose {
+        Purpose::Send => true,
+        Purpose::Expire | Purpose::TellDelay => false,
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Bench {
 const AFTER_A_FAULT: Duration = Duration::from_secs(15 * 60);
 
 impl Bench {
-    /// Does one job. `random` is any value, all bits alike.
-    pub(crate) async fn work(self: Arc<Bench>, job: Job, route: Option<Arc<Route>>, random: u64) {
+    /// Does one job. `random` is any value, all bits alike. Says whether its destination was reached.
+    pub(crate) async fn work(self: Arc<Bench>, job: Job, route: Option<Arc<Route>>, random: u64) -> bool {
         let tried = match job.purpose {
             Purpose::Send => self.attempt(&job, route, random).await,
             // Nothing is tried; settling tells the sender.
@@ -38,6 +38,7 @@ impl Bench {
         };
         let now = (self.clock)();
         count(&job, &tried, now);
+        let reached = tried.reach == Reach::Reached;
         let settling = Settling {
             destination: destination(&job, &tried, now, random),
             attempt: tried.attempt,
@@ -57,6 +58,7 @@ impl Bench {
                 self.put_off(&job, now).await;
             }
         }
+        reached
     }
 
     /// The attempt on a task of its own: a panic in it ends nothing else.

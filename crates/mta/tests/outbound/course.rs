@@ -155,3 +155,38 @@ fn what_a_crash_cut_off_is_tried_again() {
     remote.wait_for(1);
     assert!(world.story(&sent, 1)[1].starts_with("sent"));
 }
+
+/// Messages that wait already when sending begins, and the host that they are for.
+fn waiting_world(
+    manner: Manner,
+    to: &[String],
+    zone: impl FnOnce(&SharedPort) -> Fixed,
+    change: impl FnOnce(&mut postroad_mta::outbound::Settings),
+) -> (World, Remote) {
+    let test = TestStore::sqlite(MIGRATIONS);
+    for to in to {
+        send(&test, MESSAGE.as_bytes(), &[to], |_| {});
+    }
+    let port = SharedPort::find();
+    let remote = Remote::start(port.address(1), manner);
+    let dns = Arc::new(zone(&port));
+    (World::with(test, port, dns, change), remote)
+}
+
+/// However much waits for it: a destination that does not work is asked by a few, and then rests.
+#[test]
+fn a_destination_that_does_not_work_is_not_asked_again_and_again() {
+    let busy = Manner::of(Phase::Connect, Deed::SayAndClose(b"421 4.3.2 busy\r\n".to_vec()));
+    let to = vec!["bob@d1.test".to_owned(); 60];
+    let (world, remote) = waiting_world(busy, &to, zone, |settings| settings.connections_per_destination = 2);
+    eventually("a rest", || world.destinations().iter().any(|destination| destination.failures > 0).then_some(()));
+    // Mail for others is what the dispatcher has gone round with.
+    let other = Remote::start(world.port.address(2), Manner::default());
+    for _ in 0..5 {
+        let sent = world.send(MESSAGE.as_bytes(), &["bob@d2.test"], |_| {});
+        assert!(world.story(&sent, 1)[1].starts_with("sent"));
+    }
+    drop(other);
+    let asked = remote.ledger().connections.len();
+    assert!(asked <= 4, "{asked} connections");
+}
