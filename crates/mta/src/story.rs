@@ -92,7 +92,8 @@ impl Story {
 /// What strangers wrote goes into a text column and onto terminals: no control characters, no NUL, nothing that
 /// turns the direction of the text around it or ends its line.
 pub(crate) fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
@@ -160,7 +161,7 @@ mod tests {
     fn what_strangers_wrote_changes_no_terminal() {
         let mut story = Story::begin();
         story.key("A\u{1b}[2J\u{202e}b@x.test");
-        story.note(Timestamp(0), "from", "a\r\n\u{9b}1m\u{2066}ü\u{2028}z");
+        story.note(Timestamp(0), "from", "a\r\n\u{9b}1m\u{2066}ü\u{61c}z");
         assert_eq!(story.keys, ["a\u{fffd}[2j\u{fffd}b@x.test"]);
         assert_eq!(story.events[0].detail, "a\u{fffd}\u{fffd}\u{fffd}1m\u{fffd}ü\u{fffd}z");
     }

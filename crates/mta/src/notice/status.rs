@@ -83,10 +83,10 @@ fn typed(kind: &str, address: &str, utf8: bool) -> String {
 
 /// A field line that no value can break out of: one line of words that fit.
 fn field(name: &str, value: &str, utf8: bool) -> String {
-    let mut clean: String = value
+    let blank = value.replace(|c: char| c.is_control() || c.is_whitespace(), " ");
+    let mut clean: String = crate::story::printable(&blank)
         .chars()
         .map(|c| match c {
-            _ if c.is_control() || c.is_whitespace() => ' ',
             _ if !utf8 && !c.is_ascii() => '?',
             _ => c,
         })
@@ -135,6 +135,7 @@ mod tests {
     #[test]
     fn nothing_breaks_out_of_a_field() {
         assert_eq!(field("A", "b\r\nC: d\u{2028}ü", false), "A: b C: d ?\r\n");
+        assert_eq!(field("A", "b\u{202e}c\u{9b}d", true), "A: b\u{fffd}c d\r\n");
         let long = field("A", &"x".repeat(10_000), true);
         assert!(long.lines().all(|line| line.len() < 998) && long.len() > 3_900);
     }

@@ -271,7 +271,13 @@ fn write(
     for (kind, detail) in &plan.events {
         story.note(now, kind, detail);
     }
-    if let Some(notice) = notice {
+    if notice.is_some_and(|notice| is_told_enough(tx, job, notice)) {
+        story.note(
+            now,
+            "not told",
+            format_args!("the sender <{}> is a stranger, and was told often enough", job.message.sender),
+        );
+    } else if let Some(notice) = notice {
         notice::send(tx, &By::new(now, Actor::Delivery), notice, &mut story)?;
     } else if !plan.told.is_empty() {
         story.note(now, "notice", format_args!("the sender <{}> cannot be told", job.message.sender));
@@ -298,6 +304,15 @@ fn log(job: &queue::Job, tried: &[queue::Tried]) {
             queue::Outcome::Unattempted => {}
         }
     }
+}
+
+/// Whether a stranger elsewhere has had enough notices about one message: whoever forges a sender and writes to a group
+/// that leads to many places would have us write to them from each.
+fn is_told_enough(tx: &WriteTx, job: &queue::Job, notice: &Notice) -> bool {
+    let (Some(trace), None, None) = (job.message.trace, job.message.account, notice.account()) else { return false };
+    // Without the story it cannot be known, and a failure has to be told.
+    let story = trace::story(tx, trace).unwrap_or_default();
+    story.iter().filter(|event| event.kind == "notice").count() >= NOTICES_TO_STRANGERS
 }
 
 /// Whether this attempt is in the story already.
@@ -356,6 +371,8 @@ impl From<Undone> for Stopped {
     }
 }
 
+/// Notices about one message that a sender elsewhere gets who did not log in. A notice is about all recipients of one attempt.
+const NOTICES_TO_STRANGERS: usize = 10;
 /// So long after the lease verdicts are kept at most. They are as many as attempts run at a time.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// Tries once the server stops.

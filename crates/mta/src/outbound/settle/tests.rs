@@ -1,5 +1,6 @@
 //! Tables of what was said, what was asked for and who asked -> rows of the queue, and notices as a reader finds them.
 
+mod strangers;
 mod verdicts;
 
 use std::sync::Arc;
