@@ -12,6 +12,7 @@ mod blob;
 mod dialect;
 pub mod dump;
 mod error;
+mod herald;
 mod hub;
 mod id;
 mod job;

@@ -58,6 +58,18 @@ impl Target {
         Ok(Pg::new(self.client()?))
     }
 
+    /// A connection on which a COMMIT does not wait for the disk: for what nobody needs after a crash.
+    pub(crate) fn speaker(&self) -> Result<Client> {
+        let mut client = self.client()?;
+        client.batch_execute("SET synchronous_commit = off").map_err(|error| self.fault(&error))?;
+        Ok(client)
+    }
+
+    /// What an error of a connection there means.
+    pub(crate) fn fault(&self, error: &postgres::Error) -> Error {
+        fault(error, &self.place)
+    }
+
     fn client(&self) -> Result<Client> {
         let connected = match &self.tls {
             Some(tls) => self.config.connect(tls.clone()),

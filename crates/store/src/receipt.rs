@@ -19,31 +19,23 @@ pub struct Stored<R> {
     pub receipt: Receipt,
 }
 
-/// Commits; on PostgreSQL the news go to all nodes in the same round trip.
-pub(crate) fn commit(tx: &WriteTx, news: &[(AccountId, ModSeq)]) -> Result<Receipt> {
+/// Commits.
+pub(crate) fn commit(tx: &WriteTx) -> Result<Receipt> {
     let start = std::time::Instant::now();
     match tx.connection() {
         Connection::Sqlite(_) => tx.command("COMMIT")?,
-        Connection::Postgres(_) => {
-            let notify = notify(news);
-            tx.command(&format!("{notify}COMMIT")).map_err(|error| match error {
-                Error::Unavailable(text) => Error::OutcomeUnknown(text),
-                other => other,
-            })?;
-        }
+        Connection::Postgres(_) => tx.command("COMMIT").map_err(|error| match error {
+            Error::Unavailable(text) => Error::OutcomeUnknown(text),
+            other => other,
+        })?,
     }
     metrics::histogram!("postroad_store_commit_seconds").record(start.elapsed().as_secs_f64());
     Ok(Receipt { _private: () })
 }
 
 /// `7:12 9:33` for account 7 at 12 and account 9 at 33, as many notifications as the size of one demands.
-fn notify(news: &[(AccountId, ModSeq)]) -> String {
-    let mut newest: BTreeMap<AccountId, ModSeq> = BTreeMap::new();
-    for (account, modseq) in news {
-        let known = newest.entry(*account).or_default();
-        *known = (*known).max(*modseq);
-    }
-    let pairs: Vec<String> = newest.iter().map(|(account, modseq)| format!("{account}:{modseq}")).collect();
+pub(crate) fn notify(news: &BTreeMap<AccountId, ModSeq>) -> String {
+    let pairs: Vec<String> = news.iter().map(|(account, modseq)| format!("{account}:{modseq}")).collect();
     pairs.chunks(NEWS_PER_NOTIFY).map(|some| format!("SELECT pg_notify('{CHANNEL}', '{}'); ", some.join(" "))).collect()
 }
 
@@ -67,16 +59,14 @@ mod tests {
 
     #[test]
     fn news_travel_in_text() {
-        let news: Vec<_> = (0..400).map(|n| (AccountId(i64::MAX - n), ModSeq(i64::MAX))).collect();
+        let news: BTreeMap<_, _> = (0..400).map(|n| (AccountId(i64::MAX - n), ModSeq(i64::MAX))).collect();
         let sql = notify(&news);
         let payloads: Vec<&str> = sql.split('\'').skip(3).step_by(4).collect();
         assert_eq!(payloads.len(), 3);
         assert!(payloads.iter().all(|payload| payload.len() < 8000));
         let mut heard: Vec<_> = payloads.iter().flat_map(|payload| parse_news(payload)).collect();
         heard.sort_unstable();
-        let mut said = news;
-        said.sort_unstable();
-        assert_eq!(heard, said);
+        assert_eq!(heard, news.into_iter().collect::<Vec<_>>());
         assert_eq!(parse_news("7:1 x 8: :9 9:2"), [(AccountId(7), ModSeq(1)), (AccountId(9), ModSeq(2))]);
     }
 }

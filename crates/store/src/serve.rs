@@ -5,6 +5,7 @@
 //! 2. A job that fails or panics undoes itself and nothing else.
 //! 3. SQLite may end the transaction by itself (disk full): then no job of the batch is acknowledged.
 
+use crate::herald::Herald;
 use crate::job::{Job, Queue, Waiting, measure};
 use crate::link::Link;
 use crate::receipt::commit;
@@ -35,7 +36,8 @@ pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str,
 }
 
 /// A writer thread of PostgreSQL: one job, one transaction. The locks are its first statement.
-pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, budget: Duration) {
+/// Other nodes hear of it by the herald.
+pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub, herald: &Herald, budget: Duration) {
     while let Some((Waiting { mut job, name, locks, .. }, held)) = queue.pop_free() {
         let begin = begin_with(&locks);
         let tx = match link.begin(&begin) {
@@ -46,7 +48,10 @@ pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub
             }
         };
         let keep = measure("write", name, budget, || job.run(tx));
-        let outcome = conclude(tx, keep, hub);
+        let outcome = conclude(tx, keep, |news| {
+            hub.publish(news);
+            herald.tell(news);
+        });
         let sound = match &outcome {
             Ok(_) => true,
             // This server became a standby: a new connection may find the one that took over.
@@ -91,8 +96,8 @@ fn begin_with(locks: &Locks) -> String {
     begin
 }
 
-/// Commits what one job did and tells the hub, or says why not; the caller then rolls back.
-fn conclude(tx: &mut WriteTx, keep: bool, hub: &Hub) -> Result<Receipt> {
+/// Commits what one job did and publishes its news, or says why not; the caller then rolls back.
+fn conclude(tx: &mut WriteTx, keep: bool, publish: impl FnOnce(&[(AccountId, ModSeq)])) -> Result<Receipt> {
     if !keep {
         return Err(Error::Temporary("undone".into()));
     }
@@ -100,8 +105,8 @@ fn conclude(tx: &mut WriteTx, keep: bool, hub: &Hub) -> Result<Receipt> {
         return Err(error);
     }
     let news = tx.take_news();
-    let receipt = commit(tx, &news)?;
-    hub.publish(&news);
+    let receipt = commit(tx)?;
+    publish(&news);
     Ok(receipt)
 }
 
@@ -112,7 +117,7 @@ pub(crate) fn inline_write(tx: &mut WriteTx, mut job: Box<WriteJob>, hub: &Hub) 
         return job.finish(Err(error));
     }
     let keep = job.run(tx);
-    let outcome = conclude(tx, keep, hub);
+    let outcome = conclude(tx, keep, |news| hub.publish(news));
     if outcome.is_err() {
         // It fails only when the transaction ended by itself; then nothing is left to undo.
         let _ = tx.command("ROLLBACK");
@@ -191,7 +196,7 @@ fn batch(
         }
     }
     metrics::histogram!("postroad_store_batch_jobs").record(ran.jobs.len() as f64);
-    match outcome.and_then(|()| commit(tx, &ran.news)) {
+    match outcome.and_then(|()| commit(tx)) {
         Ok(receipt) => {
             hub.publish(&ran.news);
             for (job, own) in ran.jobs {

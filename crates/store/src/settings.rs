@@ -86,7 +86,8 @@ impl Settings {
             blobs,
             inline_limit: crate::BLOB_INLINE_MAX,
             readers: cores.clamp(2, 16),
-            writers: (cores * 2).clamp(4, 32),
+            // On PostgreSQL they wait for the disk, not for a core: the more wait, the more share a sync.
+            writers: (cores * 4).clamp(16, 32),
             job_budget: Duration::from_millis(100),
             patience: Duration::from_secs(2),
             guest: false,

@@ -1,6 +1,7 @@
 //! The store as its users see it, and the threads behind it.
 
 use crate::blob::{Blobs, Swept, Upload};
+use crate::herald::Herald;
 use crate::job::{Answer, Queue, Work, in_job};
 use crate::link::{Link, Open, Returns};
 use crate::pool::Target;
@@ -47,6 +48,9 @@ struct Threads {
     stop: Arc<AtomicBool>,
     readers: Mutex<Vec<JoinHandle<()>>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
+    /// On PostgreSQL: says what the writers did, and ends after them.
+    herald: Arc<Herald>,
+    speakers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the database says of itself.
@@ -304,6 +308,8 @@ impl Threads {
             stop: Arc::new(AtomicBool::new(false)),
             readers: Mutex::new(Vec::new()),
             writers: Mutex::new(Vec::new()),
+            herald: Arc::new(Herald::default()),
+            speakers: Mutex::new(Vec::new()),
         }
     }
 
@@ -322,6 +328,8 @@ impl Threads {
         // The writer's connection is the last: only then can SQLite take its log into the database and remove it.
         self.writes.close();
         join(&self.writers);
+        self.herald.close();
+        join(&self.speakers);
     }
 }
 
@@ -375,14 +383,16 @@ fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &
     let (budget, returns) = (settings.job_budget, Returns::default());
     for _ in 0..settings.writers.max(1) {
         let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(), &returns, settings.patience));
-        let hub = Arc::clone(hub);
-        threads.spawn_writer(move || serve::postgres_writes(link, &queue, &hub, budget))?;
+        let (hub, herald) = (Arc::clone(hub), Arc::clone(&threads.herald));
+        threads.spawn_writer(move || serve::postgres_writes(link, &queue, &hub, &herald, budget))?;
     }
     for _ in 0..settings.readers.max(1) {
         let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), &returns, settings.patience));
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         threads.spawn_reader(move || serve::reads(link, &queue, begin, budget))?;
     }
+    let (speaking, herald) = (Arc::clone(&target), Arc::clone(&threads.herald));
+    spawn(&threads.speakers, "store-herald", move || herald.run(&speaking))?;
     let (stop, hub) = (Arc::clone(&threads.stop), Arc::clone(hub));
     spawn(&threads.readers, "store-listener", move || crate::pool::listen(&target, &hub, &stop))?;
     Ok(threads)
