@@ -1,32 +1,44 @@
-//! Large blobs as files. A file gets its name only when its bytes are on the disk: written under `tmp`, fsynced,
-//! renamed, and the folder fsynced.
+//! Large blobs as files. A file gets its name only when its bytes are on the disk: written under `tmp`, fdatasynced,
+//! renamed, and its folder fsynced.
+//!
+//! There are 256 folders, made when the place is opened. Which one it is rises with a blob's age: files that come at the
+//! same time come into the same folder, so that one fsync makes the names of all of them safe. Files of the older
+//! form, two levels of folders by the last digits of the name, are found and removed where they are.
 
 use super::bucket::Listed;
+use super::shared::SharedSync;
 use super::sweep::MARK;
-use crate::{Error, Result, Timestamp};
-use std::collections::HashSet;
+use crate::{BlobId, Error, Result, Timestamp};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::time::UNIX_EPOCH;
 
 /// A folder of blobs.
 pub(crate) struct Folder {
     root: PathBuf,
-    /// Folders of files (`ab/cd`) whose own entries this process knows to be on the disk; at most 65,536.
-    safe: Mutex<HashSet<PathBuf>>,
+    /// Held for writing while the folders are made again: a file that lands in one of them waits until the folder's own
+    /// name is safe.
+    making: RwLock<()>,
+    syncs: Vec<SharedSync>,
 }
 
 impl Folder {
-    pub(crate) fn open(root: &Path) -> Result<Folder> {
-        let folder = Folder { root: root.to_path_buf(), safe: Mutex::default() };
+    /// A folder in which files only arrive.
+    pub(crate) fn open_spool(root: &Path) -> Result<Folder> {
+        let folder = Folder { root: root.to_path_buf(), making: RwLock::default(), syncs: Vec::new() };
         fs::create_dir_all(folder.temporary()).map_err(|error| fault(&error, &folder.temporary()))?;
-        if let Some(above) = root.parent().filter(|above| above.is_dir()) {
-            sync_folder(above)?;
-        }
+        Ok(folder)
+    }
+
+    /// A folder in which files stay.
+    pub(crate) fn open(root: &Path) -> Result<Folder> {
+        let syncs = (0..FOLDERS).map(|_| SharedSync::default()).collect();
+        let folder = Folder { syncs, ..Folder::open_spool(root)? };
+        folder.make_folders()?;
         Ok(folder)
     }
 
@@ -53,35 +65,46 @@ impl Folder {
 
     /// Gives an arrived file its name, safely. Blocks on the disk.
     pub(crate) fn keep(&self, file: &File, temporary: &Path, name: &str) -> Result<()> {
-        file.sync_all().map_err(|error| fault(&error, temporary))?;
-        let path = self.place(name);
-        let parent = path.parent().unwrap_or(&self.root);
-        self.make_folder(parent)?;
-        let renamed = fs::rename(temporary, &path).or_else(|error| match error.kind() {
-            // Somebody cleaned up since this process made the folder.
-            ErrorKind::NotFound => {
-                self.safe.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                fs::create_dir_all(parent).and_then(|()| fs::rename(temporary, &path))
+        // The size is part of what fdatasync makes safe; the times are not, and need not be.
+        file.sync_data().map_err(|error| fault(&error, temporary))?;
+        let number = number(name);
+        let path = self.place(number, name);
+        let parent = self.numbered(number);
+        let rename = || {
+            let _made = self.making.read().unwrap_or_else(PoisonError::into_inner);
+            fs::rename(temporary, &path)
+        };
+        match rename() {
+            // Somebody cleaned up since this process made the folders.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.make_folders()?;
+                rename().map_err(|error| fault(&error, &path))?;
             }
-            _ => Err(error),
-        });
-        renamed.map_err(|error| fault(&error, &path))?;
-        self.make_folder(parent)?;
-        sync_folder(parent)
+            renamed => renamed.map_err(|error| fault(&error, &path))?,
+        }
+        match self.syncs.get(number) {
+            Some(shared) => shared.run(|| sync_folder(&parent)),
+            None => Err(Error::Bug(format!("a file that stays in {}", self.root.display()))),
+        }
     }
 
     /// The stored bytes in `range`, which must all be there.
     pub(crate) fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
-        let path = self.place(name);
+        let path = self.place(number(name), name);
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        let file = File::open(&path).map_err(|error| missing_is_corrupt(&error, &path))?;
+        let file = File::open(&path).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => File::open(self.older_place(name)),
+            _ => Err(error),
+        });
+        let file = file.map_err(|error| missing_is_corrupt(&error, &path))?;
         file.read_exact_at(&mut bytes, range.start).map_err(|error| missing_is_corrupt(&error, &path))?;
         Ok(bytes)
     }
 
     /// Removes a file; one that is gone is removed.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        remove(&self.place(name))
+        remove(&self.place(number(name), name))?;
+        remove(&self.older_place(name))
     }
 
     /// Whose folder this is; ours, if nobody's.
@@ -105,16 +128,17 @@ impl Folder {
         }
     }
 
-    /// Names of files after the folder `from` (`ab/cd`), folder by folder until there are `limit`, with when they were
-    /// written; and the last folder seen, if there are more.
+    /// Names of files after the folder `from` (`ab`, or `ab/cd` of the older form), folder by folder until there are
+    /// `limit`, with when they were written; and the last folder seen, if there are more.
     pub(super) fn list(&self, from: Option<&str>, limit: usize) -> Result<Listed> {
         let mut found = Vec::new();
         for first in folders(&self.root)? {
+            // `ab` itself was seen, what is in it perhaps not.
             if from.is_some_and(|from| first.as_str() < from.split('/').next().unwrap_or_default()) {
                 continue;
             }
-            for second in folders(&self.root.join(&first))? {
-                let folder = format!("{first}/{second}");
+            let older = folders(&self.root.join(&first))?.into_iter().map(|second| format!("{first}/{second}"));
+            for folder in std::iter::once(first.clone()).chain(older) {
                 if from.is_some_and(|from| folder.as_str() <= from) {
                     continue;
                 }
@@ -139,28 +163,47 @@ impl Folder {
         found
     }
 
-    /// Where a blob's file is: two levels by the last hexadecimal digits of its name, which are random.
-    fn place(&self, name: &str) -> PathBuf {
-        let tail = &name[name.len().saturating_sub(4)..];
+    /// Where a blob's file is.
+    fn place(&self, number: usize, name: &str) -> PathBuf {
+        self.numbered(number).join(name)
+    }
+
+    fn numbered(&self, number: usize) -> PathBuf {
+        self.root.join(format!("{number:02x}"))
+    }
+
+    /// Where a blob's file was put before there was one level of folders: by the last hexadecimal digits of its name.
+    fn older_place(&self, name: &str) -> PathBuf {
+        let tail = name.get(name.len().saturating_sub(4)..).unwrap_or_default();
         let (first, second) = tail.split_at_checked(2).unwrap_or((tail, ""));
         self.root.join(first).join(second).join(name)
     }
 
-    /// Makes a folder two levels below the root, and fsyncs each level above it. That it is there is not enough:
-    /// another thread may have made it a moment ago and not have come to fsync it.
-    fn make_folder(&self, folder: &Path) -> Result<()> {
-        if self.safe.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
-            return Ok(());
+    /// Makes the folders that are missing and fsyncs what is above them. That they are there is not enough: another
+    /// process may have made them a moment ago and not have come to fsync.
+    fn make_folders(&self) -> Result<()> {
+        let _making = self.making.write().unwrap_or_else(PoisonError::into_inner);
+        fs::create_dir_all(self.temporary()).map_err(|error| fault(&error, &self.temporary()))?;
+        let there = folders(&self.root)?;
+        for path in (0..self.syncs.len()).map(|number| self.numbered(number)) {
+            let known = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+            if known.is_some_and(|name| there.binary_search(&name).is_err()) {
+                // Another process may just have made it.
+                fs::create_dir_all(&path).map_err(|error| fault(&error, &path))?;
+            }
         }
-        fs::create_dir_all(folder).map_err(|error| fault(&error, folder))?;
-        let mut above = folder.parent();
-        while let Some(level) = above.filter(|level| level.starts_with(&self.root)) {
-            sync_folder(level)?;
-            above = level.parent();
+        sync_folder(&self.root)?;
+        match self.root.parent().filter(|above| above.is_dir()) {
+            Some(above) => sync_folder(above),
+            None => Ok(()),
         }
-        self.safe.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf());
-        Ok(())
     }
+}
+
+/// The number of the folder of a blob: the second in which it came, so that all folders are used alike.
+fn number(name: &str) -> usize {
+    let id = name.split_once('-').and_then(|(id, _)| id.parse::<BlobId>().ok()).unwrap_or_default();
+    (id.0.cast_unsigned() >> SECOND_BITS) as usize % FOLDERS
 }
 
 pub(crate) fn remove(path: &Path) -> Result<()> {
@@ -214,3 +257,7 @@ pub(crate) fn fault(error: &io::Error, path: &Path) -> Error {
 }
 
 const TEMPORARY: &str = "tmp";
+/// Folders of files.
+const FOLDERS: usize = 256;
+/// Ids that differ above so many bits were made a second apart, about: ten bits tell the process, twenty the microsecond.
+const SECOND_BITS: u32 = 30;
