@@ -166,7 +166,7 @@ fn act(operation: Operation, at: &Place, output: Output) -> Result<ExitCode> {
 /// Prints an answer; a refusal goes to standard error unless JSON was asked for.
 pub(super) fn show(answer: &Answer, output: Output) -> ExitCode {
     if output.json {
-        print::line(&answer.json().to_string());
+        print::json(&answer.json());
     } else if answer.is_refused() {
         print::complaint(&format!("error: {}", answer.text().trim_end()));
     } else {

@@ -75,7 +75,7 @@ fn back_up(path: &Path, make: &BackupMake, at: &Place, output: Output) -> Result
             "damaged": manifest.damaged,
             "complaints": verified.as_ref().map(|found| found.complaints.clone()).unwrap_or_default(),
         });
-        print::line(&told.to_string());
+        print::json(&told);
     } else {
         let messages = manifest.rows("message");
         print::line(&format!(
@@ -127,7 +127,7 @@ fn list(path: &Path, output: Output) -> Result<ExitCode> {
         }
     }
     if output.json {
-        print::line(&serde_json::Value::Array(objects).to_string());
+        print::json(&serde_json::Value::Array(objects));
     } else {
         let heads = ["BACKUP", "TAKEN (UTC)", "ACCOUNTS", "MESSAGES", "SIZE", "NEW", "FROM"];
         print::text(&crate::admin::Answer::table(&heads, rows, "no backups").text());
@@ -153,7 +153,7 @@ fn verify(path: &Path, only: Option<&str>, output: Output) -> Result<ExitCode> {
             "complaints": found.complaints,
             "lost": lost.collect::<Vec<_>>(),
         });
-        print::line(&told.to_string());
+        print::json(&told);
     } else {
         say_verified(&found);
     }

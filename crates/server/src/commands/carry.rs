@@ -52,7 +52,7 @@ pub(super) fn import(asked: &Import) -> Result<ExitCode> {
     let took = progress.end();
     line.close();
     if asked.output.json {
-        print::line(&imported_json(&report, &result, asked).to_string());
+        print::json(&imported_json(&report, &result, asked));
     } else {
         print::text(&imported_text(&report, asked, source.format, took));
         complain(&report.problems, report.problem_count, &result);
@@ -80,7 +80,7 @@ pub(super) fn export(asked: &Export) -> Result<ExitCode> {
     let took = progress.end();
     line.close();
     if asked.output.json {
-        print::line(&exported_json(&report, &result, asked).to_string());
+        print::json(&exported_json(&report, &result, asked));
     } else {
         let rate = rate(report.written, took);
         let Export { address, path, .. } = asked;

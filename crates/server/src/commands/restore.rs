@@ -153,7 +153,7 @@ fn tell_whole(asked: &Restore, settings: &Settings, restored: &WholeRestored, to
             "complaints": restored.complaints,
             "lost": lost.collect::<Vec<_>>(),
         });
-        return print::line(&told.to_string());
+        return print::json(&told);
     }
     print::line(&format!(
         "{} accounts and {} messages ({}) of the backup {} are in {}{}",
@@ -242,7 +242,7 @@ fn hear(from: &UnixStream, shown: &Shown) -> Result<Done> {
 fn tell_account(asked: &Restore, address: &str, done: &Done) {
     if asked.output.json {
         // It has a JSON form: it came as one.
-        return print::line(&serde_json::to_string(done).unwrap_or_default());
+        return print::json(&serde_json::to_value(done).unwrap_or_default());
     }
     let target = asked.to.as_deref().unwrap_or(address);
     let text = match done.made {
