@@ -117,7 +117,9 @@ fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
     )?;
     tx.execute(
         "DELETE FROM thread_key WHERE account = $1 AND thread {in:$2}
-         AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.account = $1 AND m.thread = thread_key.thread)",
+         AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.account = $1 AND m.id = thread_key.thread)
+         AND NOT EXISTS (SELECT 1 FROM message AS m {by:message_reply}
+                         WHERE m.account = $1 AND m.thread = thread_key.thread AND m.thread <> m.id)",
         params![account, &threads],
     )?;
     let blobs: Vec<BlobId> = gone.iter().map(|gone| gone.blob).collect();

@@ -10,6 +10,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail", version: 1, sql: V1 },
     Migration { owner: "mail", version: 2, sql: V2 },
     Migration { owner: "mail", version: 3, sql: V3 },
+    Migration { owner: "mail", version: 4, sql: V4 },
 ];
 
 /// `entry` is clustered by uid, so that a range of uids is one stretch of pages. The partial indexes make
@@ -203,4 +204,10 @@ CREATE TABLE forward_target (
     target {text} NOT NULL,
     PRIMARY KEY (account, target)
 ) {clustered};
+";
+
+/// A conversation has the number of its first message: that one is found by its own number, the others by this.
+const V4: &str = "
+DROP INDEX message_thread;
+CREATE INDEX message_reply ON message (account, thread) WHERE thread <> id;
 ";

@@ -137,6 +137,11 @@ pub fn new_id() -> i64 {
     }
 }
 
+/// No id made at `at` or later is less than this.
+pub(crate) fn first_id(at: Timestamp) -> i64 {
+    (at.0.max(0) & TIME_MASK) << TAG_BITS
+}
+
 /// Thirty-two random bits from the operating system.
 pub(crate) fn random_u32() -> u32 {
     let mut bytes = [0; 4];

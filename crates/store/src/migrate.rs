@@ -26,6 +26,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "store", version: 2, sql: crate::trace::TABLES },
     Migration { owner: "store", version: 3, sql: crate::blob::IDLE },
     Migration { owner: "store", version: 4, sql: crate::dump::PINS },
+    Migration { owner: "store", version: 5, sql: crate::trace::BY_TIME },
+    Migration { owner: "store", version: 6, sql: crate::blob::BY_ID },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.

@@ -13,6 +13,7 @@
 mod bucket;
 mod chunk;
 mod folder;
+mod shared;
 mod stored;
 mod sweep;
 mod upload;
@@ -54,6 +55,29 @@ pub(crate) const IDLE: &str = "
 DROP INDEX blob_unused;
 CREATE INDEX blob_idle ON blob (idle_since, id) WHERE refs <= 0;";
 
+/// On SQLite a row is found by its id without an index beside it, and what is small is read without the bytes.
+pub(crate) const BY_ID: &str = "
+CREATE TABLE blob_by_id (
+    id {key},
+    size BIGINT NOT NULL,
+    stored_size BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    hash {bytes} NOT NULL,
+    refs BIGINT NOT NULL,
+    idle_since BIGINT,
+    name {text},
+    head {bytes},
+    chunks {bytes},
+    data {bytes});
+INSERT INTO blob_by_id (id, size, stored_size, encoding, place, hash, refs, idle_since, name, head, chunks, data)
+    SELECT id, size, stored_size, encoding, place, hash, refs, idle_since, name, head, chunks, data
+    FROM blob ORDER BY id;
+DROP TABLE blob;
+ALTER TABLE blob_by_id RENAME TO blob;
+CREATE UNIQUE INDEX blob_name ON blob (name) WHERE name IS NOT NULL;
+CREATE INDEX blob_idle ON blob (idle_since, id) WHERE refs <= 0;";
+
 /// Blobs up to this many bytes sit in the database unless the settings say otherwise.
 pub const BLOB_INLINE_MAX: usize = 128 * 1024;
 
@@ -74,7 +98,9 @@ impl Blobs {
     pub(crate) fn open(settings: &Settings) -> Result<Blobs> {
         let place = match &settings.blobs {
             BlobPlace::Folder(path) => Place::Folder(Folder::open(path)?),
-            BlobPlace::S3(s3) => Place::Bucket { spool: Folder::open(&s3.spool)?, bucket: Box::new(Bucket::open(s3)?) },
+            BlobPlace::S3(s3) => {
+                Place::Bucket { spool: Folder::open_spool(&s3.spool)?, bucket: Box::new(Bucket::open(s3)?) }
+            }
             BlobPlace::Inline => Place::Inline,
         };
         Ok(Blobs { place, inline_limit: settings.inline_limit, sweeper: sweep::Progress::default() })

@@ -3,7 +3,8 @@
 use crate::bytes::{compressible, noise};
 use crate::each;
 use postroad_store::{
-    BLOB_INLINE_MAX, BlobId, BlobPlace, Error, Locks, MIGRATIONS, Prepared, Settings, Store, Swept, Timestamp, new_id, params,
+    BLOB_INLINE_MAX, BlobId, BlobPlace, Error, Locks, MIGRATIONS, Prepared, Settings, Store, Swept, Timestamp, new_id,
+    params,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +62,20 @@ pub(crate) fn round_trips(store: &Store, sizes: &[usize]) {
 
 #[test]
 fn what_is_written_is_read() {
-    let sizes = [0, 1, 511, 512, BLOB_INLINE_MAX - 1, BLOB_INLINE_MAX, BLOB_INLINE_MAX + 1, 262_143, 262_144, 262_145, 600_000, 1_048_576];
+    let sizes = [
+        0,
+        1,
+        511,
+        512,
+        BLOB_INLINE_MAX - 1,
+        BLOB_INLINE_MAX,
+        BLOB_INLINE_MAX + 1,
+        262_143,
+        262_144,
+        262_145,
+        600_000,
+        1_048_576,
+    ];
     each(|test| round_trips(&test.store, &sizes));
 }
 
@@ -237,6 +251,41 @@ pub(crate) fn references(store: &Store, stored: impl Fn() -> usize) {
 #[test]
 fn what_nobody_needs_is_swept_after_its_grace() {
     each(|test| references(&test.store, || files(&test.folder().join("blobs")).len()));
+}
+
+#[test]
+fn files_lie_in_one_level_of_folders_and_older_ones_where_they_were() {
+    let test = postroad_testkit::TestStore::sqlite(&[]);
+    let folder = test.folder().join("blobs");
+    let folders = std::fs::read_dir(&folder).expect("it can be read").filter(|entry| {
+        let name = entry.as_ref().expect("it can be read").file_name();
+        name.len() == 2
+    });
+    assert_eq!(folders.count(), 256, "made at the start");
+    let (old, new) = (noise(LARGE), noise(LARGE + 1));
+    let [old_blob, new_blob] = [&old, &new].map(|body| put(&test.store, &prepare(&test.store, b"head", &[body])));
+    let of_blob = |blob: BlobId| {
+        let all = files(&folder);
+        let found = all.iter().find(|path| path.to_string_lossy().contains(&blob.to_string()));
+        found.expect("it has a file").clone()
+    };
+    // As it was before: two levels, by the last digits of the name.
+    let file = of_blob(old_blob);
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    let above = folder.join(&name[name.len() - 4..name.len() - 2]).join(&name[name.len() - 2..]);
+    std::fs::create_dir_all(&above).expect("it can be made");
+    std::fs::rename(&file, above.join(&name)).expect("it can be moved");
+    assert_eq!(of_blob(new_blob).parent().and_then(Path::parent), Some(&*folder));
+    std::fs::create_dir_all(folder.join("00/ff")).expect("it can be made");
+    std::fs::write(folder.join("00/ff/0123456789abc-00ff00ff"), b"left by a crash").expect("it can be written");
+    assert_eq!(read(&test.store, old_blob, 4, u64::MAX), Ok(old));
+    assert_eq!(read(&test.store, new_blob, 4, u64::MAX), Ok(new));
+    let (now, day) = (Timestamp::now(), Duration::from_secs(24 * 60 * 60));
+    assert_eq!(sweep(&test.store, now.plus(day * 2), Duration::ZERO), (0, 1), "an orphan of the older form");
+    let released = test.store.write_blocking(Locks::none(), move |tx| tx.blob_release(old_blob, 1));
+    released.expect("released");
+    assert_eq!(sweep(&test.store, now.plus(day * 3), Duration::ZERO), (1, 1));
+    assert_eq!(files(&folder), [of_blob(new_blob)]);
 }
 
 /// Files or objects whose rows never came.

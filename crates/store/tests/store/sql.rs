@@ -189,17 +189,22 @@ fn a_whole_story_is_two_statements() {
     });
 }
 
+const DAY: i64 = 86_400_000_000;
+
 #[test]
 fn a_story_is_found_by_its_keys() {
     each(|test| {
-        let (old, new) = (TraceId(new_id()), TraceId(new_id()));
+        // Numbers as they were made at the moments 10 and 20, and on the next day.
+        let (old, new, next) = (TraceId(10 << 10), TraceId(20 << 10), TraceId((DAY + 5) << 10));
         let event = |kind, detail| trace::TraceEvent { kind, detail };
         test.store
             .write_blocking(Locks::none(), move |tx| {
                 tx.trace(old, Timestamp(10), &event("connect", "{}"), &[])?;
                 tx.trace(old, Timestamp(11), &event("accepted", "{}"), &["a@x.example", "b@x.example", "a@x.example"])?;
                 tx.trace(new, Timestamp(20), &event("accepted", "{\"to\":1}"), &["a@x.example", "<1@y>"])?;
-                tx.trace(old, Timestamp(30), &event("filed", "INBOX"), &["a@x.example"])
+                tx.trace(old, Timestamp(30), &event("filed", "INBOX"), &["a@x.example"])?;
+                tx.trace(next, Timestamp(DAY + 5), &event("accepted", "{}"), &["c@x.example"])?;
+                tx.trace(next, Timestamp(3 * DAY), &event("sent", "{}"), &["c@x.example", "d@x.example"])
             })
             .expect("it is stored");
         let look = |key: &'static str, since, limit| {
@@ -224,7 +229,16 @@ fn a_story_is_found_by_its_keys() {
         assert_eq!(sweep(15, 10), 1);
         assert_eq!(sweep(15, 10), 0);
         assert_eq!(kinds(old), [told(30, "filed", "INBOX")]);
-        assert_eq!(look("b@x.example", 0, 10), []);
         assert_eq!(look("a@x.example", 0, 10), [new, old]);
+        assert_eq!(look("c@x.example", 0, 10), [next], "once, though it has a key of two days");
+        assert_eq!(look("c@x.example", 2 * DAY, 10), [next]);
+        assert_eq!(sweep(DAY + 1, 10), 4, "keys go when their day is over");
+        assert_eq!((kinds(old), kinds(new)), (vec![], vec![]));
+        assert_eq!((look("a@x.example", 0, 10), look("b@x.example", 0, 10)), (vec![], vec![]));
+        assert_eq!(sweep(DAY + 6, 10), 1);
+        assert_eq!(kinds(next), [told(3 * DAY, "sent", "{}")], "a late event outlives the first");
+        assert_eq!(look("d@x.example", 0, 10), [next]);
+        assert_eq!(sweep(5 * DAY, 10), 3);
+        assert_eq!((kinds(next), look("c@x.example", 0, 10)), (vec![], vec![]));
     });
 }
