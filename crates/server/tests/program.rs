@@ -99,3 +99,29 @@ fn settings_completion_and_manual_pages_are_made() {
     let added = postroad(&arguments);
     assert!(added.status.success(), "{}", said(&added));
 }
+
+/// A data folder that others may look into, and a shell without a mask: what is made is for the server's user alone.
+#[test]
+fn nothing_that_is_made_is_for_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let shell = ["-c", "umask 0; exec \"$0\" domain add example.test --data \"$1\"", PROGRAM];
+    let made = Command::new("sh").args(shell).arg(&data).output().expect("a shell");
+    assert!(made.status.success(), "{}", said(&made));
+    let mut count = 0;
+    let mut left = vec![data];
+    while let Some(path) = left.pop() {
+        for entry in std::fs::read_dir(path).expect("a folder") {
+            let (entry, mode) = entry
+                .and_then(|entry| Ok((entry.path(), entry.metadata()?.permissions().mode())))
+                .expect("it is there");
+            assert_eq!(mode & 0o077, 0, "{} has {mode:o}", entry.display());
+            count += 1;
+            left.extend(Some(entry).filter(|entry| entry.is_dir()));
+        }
+    }
+    assert!(count >= 2, "the database and the folder of messages");
+}
