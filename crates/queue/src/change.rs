@@ -1,5 +1,6 @@
 //! What the administrator orders. Each order goes through the messages in the order of their ids, a bounded part in
-//! each transaction, so that it ends whatever comes in meanwhile. What is being sent is never touched.
+//! each transaction, so that it ends whatever comes in meanwhile. What is being sent is never touched; that it is to be
+//! tried again is remembered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,14 +29,14 @@ pub struct Changed {
     pub messages: u64,
     /// Recipients changed.
     pub recipients: u64,
-    /// Recipients left alone because they are being sent.
+    /// Recipients left alone because they are being sent. What [`retry`] is about is due at once if it comes back.
     pub busy: u64,
     /// Where to go on.
     pub next: Option<QueueId>,
 }
 
 /// Due at once, whatever the state of their destinations, which are tried as well. One message comes before all others.
-/// What is held stays held.
+/// What is being sent at the moment is due at once as well, should it come back. What is held stays held.
 pub fn retry(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
     let part = part(tx, which, after)?;
     // Behind a destination that is tried again everything moves by itself.
@@ -64,7 +65,12 @@ pub fn retry(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Times
     if matches!(which, Which::Message(_)) {
         tell(tx, &part, &touched, "retried", "to be tried at once, the administrator says", now)?;
     }
-    touched.changed.busy = busy(tx, &part, which)?;
+    let ids: Vec<i64> = part.messages.keys().copied().collect();
+    touched.changed.busy = tx.execute(
+        "UPDATE queue_recipient SET again = 1
+         WHERE message {in:$1} AND ($2 = '' OR domain = $2) AND state = 'claimed'",
+        params![&ids, domain_of(which)],
+    )?;
     Ok(touched.changed)
 }
 

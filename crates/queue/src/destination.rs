@@ -38,6 +38,17 @@ pub fn block(tx: &mut WriteTx, domain: &str, until: Timestamp, failures: u32, wh
     Ok(())
 }
 
+/// The destination works and has enough to do: nothing more is tried there before `until`. What is known of its failures
+/// stays.
+pub fn rest(tx: &mut WriteTx, domain: &str, until: Timestamp, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "INSERT INTO queue_destination (domain, not_before, failures, since, parked) VALUES ($1, $2, 0, $3, 0)
+         ON CONFLICT (domain) DO UPDATE SET not_before = excluded.not_before",
+        params![domain, until, now],
+    )?;
+    Ok(())
+}
+
 /// The destination can be reached again: what is parked behind it goes on.
 pub fn unblock(tx: &mut WriteTx, domain: &str, now: Timestamp) -> Result<()> {
     let known = tx.execute(

@@ -184,6 +184,8 @@ pub enum Outcome {
 pub struct Recorded {
     /// Whether the message's last recipient has ended: its rows and its reference to the blob are gone.
     pub message_ended: bool,
+    /// Whether [`crate::retry`] asked for a recipient that is deferred while it was claimed: it is due at once.
+    pub again: bool,
 }
 
 /// Most jobs of one claim.

@@ -16,12 +16,13 @@ pub fn record(tx: &mut WriteTx, job: &Job, tried: &[Tried], now: Timestamp) -> R
     for one in tried {
         groups.entry(Change::of(one)).or_default().push(one.number);
     }
-    let mut ended = 0;
+    let (mut ended, mut again) = (0, false);
     for (change, numbers) in &groups {
-        let touched = apply(tx, job, change, numbers)?;
-        if touched != numbers.len() as u64 {
+        let asked_for = apply(tx, job, change, numbers, now)?;
+        if asked_for.len() != numbers.len() {
             return Err(Error::Lost);
         }
+        again |= change.state == State::Waiting && asked_for.contains(&true);
         ended += if change.state.is_ended() { numbers.len() as i64 } else { 0 };
     }
     if groups.keys().any(|change| change.state == State::Waiting) {
@@ -31,7 +32,7 @@ pub fn record(tx: &mut WriteTx, job: &Job, tried: &[Tried], now: Timestamp) -> R
     if job.probe && job.purpose == Purpose::Send {
         settle_probe(tx, job, tried, now)?;
     }
-    Ok(Recorded { message_ended: !ends.is_empty() })
+    Ok(Recorded { message_ended: !ends.is_empty(), again })
 }
 
 /// One of what can become of several recipients at once.
@@ -58,13 +59,15 @@ impl<'a> Change<'a> {
     }
 }
 
-fn apply(tx: &mut WriteTx, job: &Job, change: &Change<'_>, numbers: &[i64]) -> Result<u64> {
+/// Says of each recipient that was changed whether somebody has asked for it since it was claimed.
+fn apply(tx: &mut WriteTx, job: &Job, change: &Change<'_>, numbers: &[i64], now: Timestamp) -> Result<Vec<bool>> {
     let reply = change.reply.map(crate::storable);
-    Ok(tx.execute(
-        "UPDATE queue_recipient SET state = $1, due = coalesce($2, due), attempts = attempts + $3,
+    Ok(tx.returning(
+        "UPDATE queue_recipient SET state = $1, attempts = attempts + $3,
+                due = CASE WHEN again = 1 THEN {least:coalesce($2, due), $10} ELSE coalesce($2, due) END,
                 last_reply = coalesce($4, last_reply), delay_told = {greatest:delay_told, $5},
                 node = NULL, life = NULL
-         WHERE message = $6 AND number {in:$7} AND state = 'claimed' AND node = $8 AND life = $9",
+         WHERE message = $6 AND number {in:$7} AND state = 'claimed' AND node = $8 AND life = $9 RETURNING again",
         params![
             change.state.name(),
             change.due,
@@ -75,7 +78,9 @@ fn apply(tx: &mut WriteTx, job: &Job, change: &Change<'_>, numbers: &[i64]) -> R
             numbers,
             job.node.name(),
             job.node.life(),
+            now,
         ],
+        |row| row.bool(0),
     )?)
 }
 

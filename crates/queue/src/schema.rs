@@ -8,7 +8,8 @@
 //! 4. While recipients are `parked`, their domain has a row in `queue_destination` with `parked = 1`. Whoever parks
 //!    takes that row first, in the same transaction; whoever sets `parked` to 0 looks for parked recipients while it
 //!    has the row.
-//! 5. `due` of a recipient that is `parked` or `backlog` is an order and not a time: it was due when it got there.
+//! 5. `again` is 1 while a recipient is `claimed` and `retry` has asked for it since; what it is otherwise means nothing.
+//! 6. `due` of a recipient that is `parked` or `backlog` is an order and not a time: it was due when it got there.
 //!
 //! States of a recipient, and who changes them:
 //!
@@ -31,8 +32,16 @@
 use postroad_store::Migration;
 
 /// The tables of this crate, in order.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { owner: "queue", version: 1, sql: V1 }, Migration { owner: "queue", version: 2, sql: V2 }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "queue", version: 1, sql: V1 },
+    Migration { owner: "queue", version: 2, sql: V2 },
+    Migration { owner: "queue", version: 3, sql: V3 },
+];
+
+/// What is claimed can be ordered to be tried again at once.
+const V3: &str = "
+ALTER TABLE queue_recipient ADD COLUMN again BIGINT NOT NULL DEFAULT 0;
+";
 
 /// A message in the queue and its recipients. Accountless: one queue for the server, claimed by due time.
 const V1: &str = "

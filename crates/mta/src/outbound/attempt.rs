@@ -4,10 +4,12 @@
 //!    because it refused a recipient, and never when it may have taken the message already.
 //! 2. A recipient that one host has answered for is not offered to the next.
 //! 3. TLS that fails costs another connection in clear only where nothing better was asked for.
+//! 4. A host that is known not to work is passed over, and one whose connections are all taken is waited for; neither is
+//!    an attempt, and nobody is charged one where nothing else was tried.
 //!
 //! Standards: RFC 5321 §4.5.4.1 and §5.1, RFC 7435 (falling back), RFC 8689 (REQUIRETLS).
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +21,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Settings;
-use super::connect::connect;
+use super::connect::{Refusals, connect};
 use super::connection::{Connection, Peer, Sent, Unopened};
 use super::envelope::{self, Less, Wish};
+use super::gates::{Entry, Gates, Outlook, PutOff, Slot};
 use super::halt::Halt;
 use super::hosts::{Host, Ourselves, Search};
 use super::pool::{self, Key, Pool};
@@ -37,6 +40,7 @@ pub(crate) struct Carrier {
     pub(crate) dns: Arc<dyn Dns>,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
+    pub(crate) gates: Arc<Gates>,
     pub(crate) settings: Settings,
     pub(crate) ourselves: Ourselves,
 }
@@ -45,6 +49,8 @@ pub(crate) struct Carrier {
 #[derive(Debug)]
 pub(crate) struct Tried {
     pub(crate) attempt: Attempt,
+    /// Recipients whose verdicts are of another host.
+    pub(crate) elsewhere: Vec<(i64, Attempt)>,
     /// By number of the recipient; who is not named was not come to.
     pub(crate) verdicts: Vec<(i64, Verdict)>,
     pub(crate) reach: Reach,
@@ -57,6 +63,10 @@ pub(crate) enum Reach {
     Reached,
     /// None was; in words.
     Unreachable(String),
+    /// None was tried, because they have just failed for other mail; in words.
+    Spared(String),
+    /// Its host has enough to do for so long.
+    Crowded(Duration),
     /// It did not come to that.
     Unknown,
 }
@@ -70,9 +80,15 @@ struct Trip<'a> {
     /// Indexes of the recipients that nobody has answered for.
     pending: Vec<usize>,
     verdicts: Vec<(i64, Verdict)>,
+    /// Who answered for whom.
+    answered: Vec<(i64, Attempt)>,
     attempt: Attempt,
-    /// What the pending ones become when no further host helps.
-    last: Option<Verdict>,
+    /// What the pending ones become when no further host helps, and whose words that are.
+    last: Option<(Verdict, Attempt)>,
+    /// A connection was used, or tried to be made.
+    tried: bool,
+    /// A host had no time.
+    put_off: Option<Duration>,
     reached: bool,
     /// A host was silent for so long that other mail need not try it now.
     stalled: bool,
@@ -92,6 +108,17 @@ enum Carried {
     Enough,
     /// It had been kept, and turned out to be gone: nothing was lost but time.
     Stale,
+}
+
+/// What a host has for a message.
+enum Berth {
+    Kept(Connection),
+    /// New connections may be made to these addresses.
+    New(Vec<Slot>),
+    /// It is known not to work.
+    Down(String),
+    PutOff(PutOff),
+    Halted,
 }
 
 impl Carrier {
@@ -126,14 +153,17 @@ impl Carrier {
             source,
             pending: (0..job.recipients.len()).collect(),
             verdicts: Vec::new(),
+            answered: Vec::new(),
             attempt: Attempt::default(),
             last: None,
+            tried: false,
+            put_off: None,
             reached: false,
             stalled: false,
         };
-        for host in self.kept_first(hosts, &trip.way) {
+        for host in self.ready_first(hosts, &trip.way) {
             self.visit(&host, &mut trip).await;
-            if trip.pending.is_empty() || halt.is_pulled() {
+            if trip.pending.is_empty() || trip.put_off.is_some() || halt.is_pulled() {
                 break;
             }
         }
@@ -168,24 +198,22 @@ impl Carrier {
         }
     }
 
-    /// Among those that are liked best, a host that there is a connection to comes first.
-    fn kept_first(&self, mut hosts: Vec<Host>, way: &Way) -> Vec<Host> {
-        let best = hosts.first().map_or(0, |host| host.preference);
-        let kept = hosts
-            .iter()
-            .take_while(|host| host.preference == best)
-            .position(|host| self.pool.has(&self.key(host, way)));
-        if let Some(at) = kept {
-            hosts[..=at].rotate_right(1);
-        }
+    /// Among those that are liked the same, a host that there is a connection to comes first, and one that has just
+    /// failed last.
+    fn ready_first(&self, mut hosts: Vec<Host>, way: &Way) -> Vec<Host> {
+        hosts.sort_by_cached_key(|host| {
+            let addresses = pool::at(&host.addresses, way.port);
+            let is_kept = self.pool.has(&self.key(host, way), &addresses);
+            let outlook = if is_kept { Outlook::Open } else { self.gates.outlook(&addresses) };
+            (host.preference, outlook, !is_kept)
+        });
         hosts
     }
 
     fn key(&self, host: &Host, way: &Way) -> Key {
         let login = way.route.as_deref().and_then(|route| route.login.as_ref());
         Key {
-            host: host.name.clone(),
-            port: way.port,
+            verified: way.protection.verify().then(|| host.name.clone()),
             protection: way.protection,
             user: login.map(|login| login.user.clone()),
             authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
@@ -195,39 +223,38 @@ impl Carrier {
     /// Tries one host, at all of its addresses.
     async fn visit(&self, host: &Host, trip: &mut Trip<'_>) {
         let key = self.key(host, &trip.way);
-        while let Some(connection) = self.pool.take(&key, &host.addresses) {
-            match self.carry(connection, true, &key, trip).await {
-                Carried::Enough => return,
-                Carried::Stale => {}
-            }
-        }
-        let mut left: Vec<IpAddr> = host.addresses.clone();
+        let mut left = pool::at(&host.addresses, trip.way.port);
         while !left.is_empty() && !trip.halt.is_pulled() {
-            trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
-            let addresses = pool::at(&left, trip.way.port);
-            let connected = tokio::select! {
-                () = trip.halt.pulled() => return,
-                connected = connect(&addresses, &self.settings.sources, self.settings.connect_within) => connected,
-            };
-            let (socket, address) = match connected {
-                Ok(connected) => connected,
-                Err(why) => {
-                    trip.trouble(Words::ours(
-                        (4, 4, 1),
-                        format!("No connection to {}: {why}", host.name),
-                        "connecting",
-                    ));
+            let slots = match self.berth(&key, &left, trip).await {
+                Berth::Kept(connection) => match self.carry(connection, true, host, &key, trip).await {
+                    Carried::Enough => return,
+                    Carried::Stale => continue,
+                },
+                Berth::New(slots) => slots,
+                Berth::Down(why) => {
+                    trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
+                    return trip.trouble(Words::ours((4, 4, 1), why, "looking for a host that works"));
+                }
+                Berth::PutOff(PutOff(wait)) => {
+                    trip.put_off = Some(wait);
                     return;
                 }
+                Berth::Halted => return,
             };
+            trip.tried = true;
+            trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
+            let Some((socket, mut slot)) = self.connect(host, slots, trip).await else { return };
+            let address = slot.at();
             trip.attempt.address = Some(address);
             // Until there is a session, and in the story of one that failed.
             trip.attempt.tls = trip.way.protection.is_needed().then(|| "TLS not established".to_owned());
-            left.retain(|other| *other != address.ip());
+            left.retain(|other| *other != address);
             let peer = Peer { host: host.name.clone(), address, verify: trip.way.protection.verify() };
-            match self.open(socket, peer, trip).await {
-                Ok(connection) => {
-                    self.carry(connection, false, &key, trip).await;
+            match self.open(socket, peer, &mut slot, trip).await {
+                Ok(mut connection) => {
+                    slot.greeted();
+                    connection.slot = Some(slot);
+                    self.carry(connection, false, host, &key, trip).await;
                     return;
                 }
                 Err((verdict, tls)) => {
@@ -238,11 +265,76 @@ impl Carrier {
         }
     }
 
+    /// A connection that is kept, or the right to make one; waits while there is neither.
+    async fn berth(&self, key: &Key, addresses: &[SocketAddr], trip: &Trip<'_>) -> Berth {
+        let mut turn = None;
+        loop {
+            if (turn.is_some() || !self.gates.has_line(addresses))
+                && let Some(connection) = self.pool.take(key, addresses)
+            {
+                return Berth::Kept(connection);
+            }
+            match self.gates.enter(addresses, turn.as_ref()) {
+                Entry::Open(slots) => return Berth::New(slots),
+                Entry::Down(why) => return Berth::Down(why),
+                Entry::Full => {}
+            }
+            if let Some(connection) = self.pool.make_room(addresses) {
+                self.end(connection, trip.halt);
+            }
+            let turn = match &mut turn {
+                Some(turn) => turn,
+                // Each in one line; they are as long as each other.
+                None => match self.gates.stand(addresses[self.gates.in_line() % addresses.len()]) {
+                    Ok(stood) => turn.insert(stood),
+                    Err(put_off) => return Berth::PutOff(put_off),
+                },
+            };
+            tokio::select! {
+                () = trip.halt.pulled() => return Berth::Halted,
+                came = turn.come() => if let Err(put_off) = came {
+                    return Berth::PutOff(put_off);
+                },
+            }
+        }
+    }
+
+    /// A connection at one of the slots; the others are given back.
+    async fn connect(&self, host: &Host, slots: Vec<Slot>, trip: &mut Trip<'_>) -> Option<(TcpStream, Slot)> {
+        let addresses: Vec<SocketAddr> = slots.iter().map(Slot::at).collect();
+        let mut refusals = Refusals::default();
+        let within = self.settings.connect_within;
+        let connected = tokio::select! {
+            () = trip.halt.pulled() => return None,
+            connected = connect(&addresses, &self.settings.sources, within, &mut refusals) => connected,
+        };
+        let mut winner = None;
+        for mut slot in slots {
+            if connected.as_ref().is_some_and(|(_, address)| *address == slot.at()) {
+                winner = Some(slot);
+            } else if let Some((address, why)) = refusals.0.iter().find(|(address, _)| *address == slot.at()) {
+                slot.failed(&format!("No connection to {}: {address}: {why}", host.name));
+            }
+        }
+        if connected.is_none() {
+            let text = format!("No connection to {}: {refusals}", host.name);
+            trip.trouble(Words::ours((4, 4, 1), text, "connecting"));
+        }
+        Some((connected?.0, winner?))
+    }
+
+    /// Says good-bye to a connection, which takes its time.
+    fn end(&self, connection: Connection, halt: &Halt) {
+        let halt = halt.clone();
+        tokio::spawn(async move { connection.quit(&halt).await });
+    }
+
     /// Begins a session; in clear when TLS fails and clear text will do. The error comes with the TLS that there was.
     async fn open(
         &self,
         socket: TcpStream,
         peer: Peer,
+        slot: &mut Slot,
         trip: &Trip<'_>,
     ) -> Result<Connection, (Verdict, Option<String>)> {
         let (protection, routed) = (trip.way.protection, trip.way.route.is_some());
@@ -254,7 +346,10 @@ impl Carrier {
             Err(Unopened::Session(failure, _)) if failure.phase == Phase::StartTls && protection.may_fall_back() => {
                 failure.to_string()
             }
-            Err(Unopened::Session(failure, tls)) => return Err((refused(&failure, routed), tls)),
+            Err(Unopened::Session(failure, tls)) => {
+                blame(slot, &failure, &peer.host);
+                return Err((refused(&failure, routed), tls));
+            }
             Err(Unopened::Handshake(why)) => why,
         };
         metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
@@ -263,12 +358,18 @@ impl Carrier {
             return Err(failed(why));
         }
         tracing::info!(host = peer.host, address = %peer.address, why, "TLS failed, so mail goes there in clear");
-        let again = connect(&[peer.address], &self.settings.sources, self.settings.connect_within).await;
-        let (socket, _) = again.map_err(|again| failed(format!("{why}; and then: {again}")))?;
+        let (sources, within, mut refusals) =
+            (&self.settings.sources, self.settings.connect_within, Refusals::default());
+        let again = connect(&[peer.address], sources, within, &mut refusals).await;
+        let (socket, _) = again.ok_or_else(|| failed(format!("{why}; and then: {refusals}")))?;
+        let host = peer.host.clone();
         let settings = self.session(&trip.way, Protection::None);
         match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
             Ok(connection) => Ok(connection),
-            Err(Unopened::Session(failure, tls)) => Err((refused(&failure, routed), tls)),
+            Err(Unopened::Session(failure, tls)) => {
+                blame(slot, &failure, &host);
+                Err((refused(&failure, routed), tls))
+            }
             Err(Unopened::Handshake(why)) => Err(failed(why)),
         }
     }
@@ -283,12 +384,21 @@ impl Carrier {
     }
 
     /// Gives a connection what it can carry of the message, and keeps it when it is still good.
-    async fn carry(&self, mut connection: Connection, kept: bool, key: &Key, trip: &mut Trip<'_>) -> Carried {
+    async fn carry(
+        &self,
+        mut connection: Connection,
+        kept: bool,
+        host: &Host,
+        key: &Key,
+        trip: &mut Trip<'_>,
+    ) -> Carried {
+        trip.tried = true;
         if !kept {
             trip.reached = true;
         }
-        let (host, address) = (connection.peer.host.clone(), connection.peer.address);
-        trip.attempt = Attempt { host: Some(host), address: Some(address), tls: connection.tls() };
+        // Another name may have led to it when it was made.
+        let address = connection.peer.address;
+        trip.attempt = Attempt { host: Some(host.name.clone()), address: Some(address), tls: connection.tls() };
         trip.source.restore();
         let mut wish = Wish::of(trip.job, &trip.source);
         let mut transactions = 0;
@@ -319,7 +429,7 @@ impl Carrier {
                     return Carried::Enough;
                 }
                 Sent::Unreadable(error) => {
-                    trip.last = Some(Verdict::Deferred(unreadable(&error)));
+                    trip.last = Some((Verdict::Deferred(unreadable(&error)), trip.attempt.clone()));
                     return Carried::Enough;
                 }
                 Sent::Unsuited(unsuited) => match make_do(wish.without(unsuited), unsuited, &mut trip.source).await {
@@ -336,6 +446,13 @@ impl Carrier {
             transactions += 1;
             trip.reached = true;
             let dsn = connection.capabilities().dsn;
+            let silent = report.recipients.iter().find_map(silence);
+            if let Some(slot) = &mut connection.slot {
+                match silent {
+                    Some(failure) => slot.failed(&at_host(failure, &host.name)),
+                    None => slot.worked(),
+                }
+            }
             let broken = trip.take(&chunk, report.recipients, dsn);
             if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
                 // A host that closes what it kept open does so at the first command.
@@ -350,12 +467,13 @@ impl Carrier {
         }
         // A host that only put us off may be in another mood, or another machine, when it is called again.
         let put_off = trip.put_off_only();
+        if let Some(slot) = &mut connection.slot {
+            slot.worked();
+        }
         let left = if put_off { Some(connection) } else { self.pool.put(key.clone(), connection) };
-        if let Some(connection) = left {
-            tokio::spawn({
-                let halt = trip.halt.clone();
-                async move { connection.quit(&halt).await }
-            });
+        match left {
+            Some(connection) => self.end(connection, trip.halt),
+            None => self.gates.offered(address),
         }
         Carried::Enough
     }
@@ -380,8 +498,10 @@ async fn make_do(less: Less, lacking: Unsuited, source: &mut Source) -> Result<W
 impl Trip<'_> {
     /// A recipient has its verdict.
     fn answer(&mut self, index: usize, verdict: Verdict) {
+        let number = self.job.recipients[index].number;
         self.pending.retain(|other| *other != index);
-        self.verdicts.push((self.job.recipients[index].number, verdict));
+        self.verdicts.push((number, verdict));
+        self.answered.push((number, self.attempt.clone()));
     }
 
     /// Takes a transaction's fates. True when it failed as a whole before the host could have taken anything.
@@ -395,15 +515,13 @@ impl Trip<'_> {
                 Fate::Deferred(said) if said.reply.code() == 421 => self.trouble(words::said(&said)),
                 Fate::Deferred(said) => self.answer(index, Verdict::Deferred(words::said(&said))),
                 // Its turn comes in the next transaction.
-                Fate::Surplus(said) => self.last = Some(Verdict::Deferred(words::said(&said))),
+                Fate::Surplus(said) => self.set(Verdict::Deferred(words::said(&said))),
                 Fate::Unsent(failure) => {
                     unsent += 1;
+                    self.stalled |= silence(&Fate::Unsent(failure.clone())).is_some();
                     match failure.trouble {
-                        Trouble::Abandoned => self.last = Some(Verdict::NotTried),
-                        _ => {
-                            self.stalled |= failure.trouble == Trouble::TimedOut && failure.phase == Phase::Mail;
-                            self.trouble(words::failure(&failure));
-                        }
+                        Trouble::Abandoned => self.set(Verdict::NotTried),
+                        _ => self.trouble(words::failure(&failure)),
                     }
                 }
                 Fate::Unknown(failure) => self.answer(index, Verdict::Deferred(words::failure(&failure))),
@@ -425,34 +543,77 @@ impl Trip<'_> {
 
     /// What the pending ones become if no host does better: what may change outweighs what will not.
     fn note(&mut self, verdict: Verdict) {
-        if matches!((&self.last, &verdict), (Some(Verdict::Deferred(_)), Verdict::Failed(_))) {
+        if matches!((&self.last, &verdict), (Some((Verdict::Deferred(_), _)), Verdict::Failed(_))) {
             return;
         }
-        self.last = Some(verdict);
+        self.set(verdict);
+    }
+
+    fn set(&mut self, verdict: Verdict) {
+        self.last = Some((verdict, self.attempt.clone()));
     }
 
     fn end(mut self) -> Tried {
         let late = self.halt.is_late();
         if late && !self.pending.is_empty() {
             let text = "The attempt took too long: the next host is too slow";
-            self.last = Some(Verdict::Deferred(Words::ours((4, 4, 2), text, "sending")));
+            self.set(Verdict::Deferred(Words::ours((4, 4, 2), text, "sending")));
         }
         // One that does not even answer MAIL would hold up a place for each message.
         let stalled = (self.stalled || late) && self.verdicts.is_empty();
-        let reach = match (&self.last, self.reached && !stalled) {
-            (_, true) => Reach::Reached,
-            (Some(Verdict::Deferred(words)), false) => Reach::Unreachable(words.text.clone()),
-            (_, false) => Reach::Unknown,
+        let (verdict, attempt) = self.last.take().unwrap_or((Verdict::NotTried, self.attempt.clone()));
+        let (last, reach) = match (verdict, self.put_off) {
+            (verdict, _) if self.reached && !stalled => (verdict, Reach::Reached),
+            // Who has just failed and who has no time: the second may take it soon.
+            (_, Some(wait)) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait)),
+            (Verdict::Deferred(words), _) if !self.tried => {
+                let reach = Reach::Spared(words.text.clone());
+                (Verdict::Spared(words), reach)
+            }
+            (Verdict::Deferred(words), _) => {
+                let reach = Reach::Unreachable(words.text.clone());
+                (Verdict::Deferred(words), reach)
+            }
+            (verdict, _) => (verdict, Reach::Unknown),
         };
-        let last = match self.halt.is_pulled() && !late {
-            true => Verdict::NotTried,
-            false => self.last.take().unwrap_or(Verdict::NotTried),
-        };
+        let last = if (self.halt.is_pulled() && !late) || self.put_off.is_some() { Verdict::NotTried } else { last };
         for index in std::mem::take(&mut self.pending) {
-            self.verdicts.push((self.job.recipients[index].number, last.clone()));
+            let number = self.job.recipients[index].number;
+            self.verdicts.push((number, last.clone()));
+            self.answered.push((number, attempt.clone()));
         }
-        Tried { attempt: self.attempt, verdicts: self.verdicts, reach }
+        // The attempt is with the host of the last verdict; what others said is told beside it.
+        let attempt = self.answered.last().map_or(self.attempt, |(_, attempt)| attempt.clone());
+        self.answered.retain(|(_, other)| *other != attempt);
+        Tried { attempt, elsewhere: self.answered, verdicts: self.verdicts, reach }
     }
+}
+
+/// A failure that says something about the host, and not only about this message.
+fn blame(slot: &mut Slot, failure: &client::Failure, host: &str) {
+    let at_once = matches!(failure.phase, Phase::Greeting | Phase::Hello);
+    let is_for_good = failure.reply().is_some_and(|reply| reply.is_permanent());
+    if at_once && !is_for_good && failure.trouble != Trouble::Abandoned {
+        slot.failed(&at_host(failure, host));
+    }
+}
+
+/// A host that does not even answer MAIL.
+fn silence(fate: &Fate) -> Option<&client::Failure> {
+    match fate {
+        Fate::Unsent(failure) if failure.trouble == Trouble::TimedOut && failure.phase == Phase::Mail => Some(failure),
+        Fate::Accepted(_)
+        | Fate::Refused(_)
+        | Fate::Deferred(_)
+        | Fate::Surplus(_)
+        | Fate::Unsent(_)
+        | Fate::Unknown(_) => None,
+    }
+}
+
+/// For those who did not try: what happened to somebody else, and where.
+fn at_host(failure: &client::Failure, host: &str) -> String {
+    format!("{host}: {}", words::failure(failure).line())
 }
 
 /// A session that did not come to carry mail. RFC 5321 §3.1: a host that greets with 5xx takes no mail; behind a route
@@ -467,7 +628,7 @@ fn refused(failure: &client::Failure, routed: bool) -> Verdict {
 
 fn everybody(job: &Job, verdict: Verdict, reach: Reach) -> Tried {
     let verdicts = job.recipients.iter().map(|due| (due.number, verdict.clone())).collect();
-    Tried { attempt: Attempt::default(), verdicts, reach }
+    Tried { attempt: Attempt::default(), elsewhere: Vec::new(), verdicts, reach }
 }
 
 fn unreadable(error: &postroad_store::Error) -> Words {

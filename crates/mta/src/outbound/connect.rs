@@ -2,6 +2,7 @@
 //!
 //! Standards: RFC 8305 §5 (staggered attempts), RFC 5321 §5.1 (all addresses of a host are tried).
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,17 +14,27 @@ use tokio::time::{Instant, timeout_at};
 /// RFC 8305 §5: an address that is silent for so long gets company.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// The first of the addresses that accepts, within `within` for all together. The error names each address with what
-/// went wrong there.
+/// Addresses that did not accept, with what went wrong there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refusals(pub(crate) Vec<(SocketAddr, String)>);
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let each: Vec<String> = self.0.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+        f.write_str(&each.join("; "))
+    }
+}
+
+/// The first of the addresses that accepts, within `within` for all together. What the others did is added to `refusals`.
 pub(crate) async fn connect(
     addresses: &[SocketAddr],
     sources: &[IpAddr],
     within: Duration,
-) -> Result<(TcpStream, SocketAddr), String> {
+    refusals: &mut Refusals,
+) -> Option<(TcpStream, SocketAddr)> {
     let deadline = Instant::now() + within;
     let mut waiting = addresses.iter().copied();
     let mut trying: JoinSet<(SocketAddr, io::Result<TcpStream>)> = JoinSet::new();
-    let mut failures: Vec<String> = Vec::new();
     let mut next_at = Instant::now();
     let mut silent: Vec<SocketAddr> = Vec::new();
     loop {
@@ -35,23 +46,23 @@ pub(crate) async fn connect(
                     trying.spawn(async move { (address, one(address, source).await) });
                     next_at = Instant::now() + STAGGER;
                 }
-                None if trying.is_empty() => return Err(failures.join("; ")),
+                None if trying.is_empty() => return None,
                 None => next_at = deadline,
             }
         }
         let joined = timeout_at(next_at.min(deadline), trying.join_next()).await;
         match joined {
-            Ok(Some(Ok((address, Ok(stream))))) => return Ok((stream, address)),
+            Ok(Some(Ok((address, Ok(stream))))) => return Some((stream, address)),
             Ok(Some(Ok((address, Err(error))))) => {
                 silent.retain(|other| *other != address);
-                failures.push(format!("{address}: {}", words(&error)));
+                refusals.0.push((address, words(&error)));
                 next_at = Instant::now();
             }
             Ok(Some(Err(_)) | None) => next_at = Instant::now(),
             Err(_) if Instant::now() >= deadline => {
-                let seconds = within.as_secs();
-                failures.extend(silent.iter().map(|address| format!("{address}: no answer within {seconds} s")));
-                return Err(failures.join("; "));
+                let why = format!("no answer within {} s", within.as_secs());
+                refusals.0.extend(silent.iter().map(|address| (*address, why.clone())));
+                return None;
             }
             Err(_) => {}
         }
@@ -96,16 +107,18 @@ mod tests {
         drop(closed);
         let open = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let alive = open.local_addr().expect("it is bound");
-        let (_, address) = connect(&[dead, alive, dead], &[], WITHIN).await.expect("one accepts");
-        assert_eq!(address, alive);
-        let error = connect(&[dead, dead], &[], WITHIN).await.expect_err("nobody accepts");
-        assert_eq!(error, format!("{dead}: connection refused; {dead}: connection refused"));
+        let mut refused = Refusals::default();
+        let (_, address) = connect(&[dead, alive, dead], &[], WITHIN, &mut refused).await.expect("one accepts");
+        assert_eq!((address, refused.to_string()), (alive, format!("{dead}: connection refused")));
+        assert!(connect(&[dead], &[], WITHIN, &mut refused).await.is_none());
+        assert_eq!(refused.to_string(), format!("{dead}: connection refused; {dead}: connection refused"));
         let source: IpAddr = "127.0.0.9".parse().expect("an address");
-        let (stream, _) = connect(&[alive], &[source], WITHIN).await.expect("it accepts");
+        let (stream, _) = connect(&[alive], &[source], WITHIN, &mut refused).await.expect("it accepts");
         assert_eq!(stream.local_addr().expect("it is bound").ip(), source);
-        let foreign: IpAddr = "192.0.2.1".parse().expect("an address");
-        let error = connect(&[alive], &[foreign], WITHIN).await.expect_err("not our address");
-        assert_eq!(error, format!("{alive}: the source address is not one of this machine's"));
-        assert_eq!(connect(&[], &[], WITHIN).await.expect_err("nowhere"), "");
+        let (foreign, mut refused): (IpAddr, _) = ("192.0.2.1".parse().expect("an address"), Refusals::default());
+        assert!(connect(&[alive], &[foreign], WITHIN, &mut refused).await.is_none());
+        assert_eq!(refused.to_string(), format!("{alive}: the source address is not one of this machine's"));
+        let mut refused = Refusals::default();
+        assert!(connect(&[], &[], WITHIN, &mut refused).await.is_none() && refused.0.is_empty());
     }
 }

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::gates::Slot;
 use super::halt::Halt;
 use super::source::Source;
 use super::tls::Tls;
@@ -42,6 +43,8 @@ pub(crate) struct Connection<S = TcpStream> {
     pub(crate) opened: Instant,
     /// How many replies had come, and when, before the one that is awaited.
     heard: (u64, Instant),
+    /// The right to have it.
+    pub(crate) slot: Option<Slot>,
     _open: Open,
 }
 
@@ -117,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             transactions: 0,
             opened: Instant::now(),
             heard: (0, Instant::now()),
+            slot: None,
             _open: Open::new(),
         };
         match connection.drive(Some(tls), None, halt).await {

@@ -1,7 +1,8 @@
 //! Hands out work: claims what is due, bounded as a whole and by destination, and starts it.
 //!
 //! 1. No more jobs run than the concurrency, no more for one destination than its own. Jobs that connect to nobody take
-//!    no place of their destination.
+//!    no place of their destination, and those that stand in line at a host (`gates`) none of the concurrency. A route's
+//!    host may have as many as a host may have, for each destination that it is for.
 //! 2. What is claimed beyond that waits here, at most as much again; nothing else is claimed meanwhile.
 //! 3. It sleeps until the queue has news, something is due, or a job has ended; and never longer than [`NAP`].
 //! 4. While connections to a destination are open, there is more for them at once; not when it could not be reached.
@@ -22,6 +23,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
+use super::gates::Gates;
 use super::halt::Brake;
 use super::hosts::next_random;
 use super::lease::Lease;
@@ -129,7 +131,7 @@ impl Dispatch {
     }
 
     async fn wait(&mut self, news: &mut watch::Receiver<ModSeq>, wake: Instant, stop: &Stop) {
-        let pool: &Pool = &self.bench.carrier.pool;
+        let (pool, gates): (&Pool, &Gates) = (&self.bench.carrier.pool, &self.bench.carrier.gates);
         let expiry = pool.next_expiry().unwrap_or_else(|| Instant::now() + NAP);
         let halt = self.bench.halt.clone();
         tokio::select! {
@@ -147,6 +149,8 @@ impl Dispatch {
                     self.ended(ended).await;
                 }
             }
+            // Who stands in line leaves a place to others.
+            () = gates.moved.notified() => {}
             () = sleep_until(expiry) => {
                 for connection in pool.expired() {
                     let halt = halt.clone();
@@ -191,8 +195,11 @@ impl Dispatch {
         let crowded = self.crowded();
         self.turn += 1;
         let (node, now, turn) = (self.node.clone(), (self.clock)(), self.turn);
-        let (jobs_per_destination, recipients_per_job) =
-            (self.settings.connections_per_destination, self.settings.recipients_per_message);
+        let jobs_per_destination = match self.routes.is_empty() {
+            true => self.settings.connections_per_destination,
+            false => self.settings.connections_per_destination.max(self.settings.connections_per_host),
+        };
+        let recipients_per_job = self.settings.recipients_per_message;
         let claimed = self.store.write(Locks::none(), move |tx| {
             let ask = Ask { node: &node, now, jobs, jobs_per_destination, recipients_per_job, crowded: &crowded, turn };
             let jobs = queue::claim(tx, &ask)?;
@@ -208,8 +215,8 @@ impl Dispatch {
 
     /// Destinations of which there is enough here.
     fn crowded(&mut self) -> Vec<String> {
-        let enough = self.settings.connections_per_destination;
-        let full = self.places.iter_mut().filter(|(_, place)| place.jobs() >= enough);
+        let (settings, routes) = (&self.settings, &self.routes);
+        let full = self.places.iter_mut().filter(|(domain, place)| place.jobs() >= enough(settings, routes, domain));
         full.map(|(domain, place)| {
             place.left_out = true;
             domain.clone()
@@ -237,12 +244,13 @@ impl Dispatch {
 
     /// A job has been claimed.
     fn begin(&mut self, job: Job) {
-        let enough = self.settings.connections_per_destination;
+        let enough = enough(&self.settings, &self.routes, &job.domain);
+        let is_busy = self.active() >= self.settings.concurrency;
         let mut place = has_place(&job).then(|| self.places.entry(job.domain.clone()).or_default());
         if let Some(place) = place.as_mut().filter(|place| place.running >= enough) {
             place.waiting.push_back(job);
             self.held += 1;
-        } else if self.running.len() >= self.settings.concurrency {
+        } else if is_busy {
             if let Some(place) = place {
                 place.ready += 1;
             }
@@ -265,13 +273,18 @@ impl Dispatch {
         }
     }
 
+    /// Jobs that do something.
+    fn active(&self) -> usize {
+        self.running.len().saturating_sub(self.bench.carrier.gates.in_line())
+    }
+
     /// Jobs for which there is room now.
     fn start_ready(&mut self) {
         if !self.lease.is_good() {
             return;
         }
         for _ in 0..self.ready.len() {
-            if self.running.len() >= self.settings.concurrency {
+            if self.active() >= self.settings.concurrency {
                 return;
             }
             let Some(job) = self.ready.pop_front() else { return };
@@ -309,7 +322,7 @@ impl Dispatch {
 
     /// More for a destination that there was enough of, while its connections are open.
     async fn claim_for(&mut self, domain: &str) {
-        let jobs = self.settings.connections_per_destination;
+        let jobs = enough(&self.settings, &self.routes, domain);
         if !self.lease.is_good() || self.held + self.running.len() + jobs > 3 * self.settings.concurrency {
             return;
         }
@@ -328,6 +341,14 @@ impl Dispatch {
             }
             Err(error) => tracing::warn!(%error, domain, "the queue cannot be read; mail waits until it can"),
         }
+    }
+}
+
+/// How many jobs there may be for a destination at a time.
+fn enough(settings: &Settings, routes: &Routes, domain: &str) -> usize {
+    match routes.of(domain) {
+        Some(_) => settings.connections_per_host,
+        None => settings.connections_per_destination,
     }
 }
 

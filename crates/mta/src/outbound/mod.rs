@@ -1,7 +1,7 @@
 //! Mail going out: what the queue hands out is taken to the next host, and what came of it is recorded.
 //!
 //! [`Outbound`] claims jobs (`dispatch`), finds the hosts of a destination (`hosts`), reaches one of them (`connect`, `tls`,
-//! `pool`), drives a session without sockets over the connection (`connection`, over [`postroad_smtp::client`]) and
+//! `pool`, `gates`), drives a session without sockets over the connection (`connection`, over [`postroad_smtp::client`]) and
 //! settles what was said (`settle`: one transaction with the queue's rows, notices and the story).
 //!
 //! What is never here: SMTP's grammar, SQL, an address that neither the DNS nor a route named. No lock is held across
@@ -15,6 +15,7 @@ mod connect;
 mod connection;
 mod dispatch;
 mod envelope;
+mod gates;
 mod halt;
 mod hosts;
 mod lease;
@@ -49,6 +50,7 @@ pub use schedule::Schedule;
 
 use attempt::Carrier;
 use dispatch::{Dispatch, moment};
+use gates::Gates;
 use halt::Brake;
 use lease::Lease;
 use pool::Pool;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// The same for one destination.
     pub connections_per_destination: usize,
+    /// Connections to one next host, whatever mail they carry; also what a route has in place of the one before.
+    pub connections_per_host: usize,
     /// Recipients of one transaction.
     pub recipients_per_message: usize,
     /// Transactions of one connection.
@@ -100,6 +104,7 @@ impl Settings {
             sources: Vec::new(),
             concurrency: 400,
             connections_per_destination: 10,
+            connections_per_host: 20,
             recipients_per_message: 100,
             messages_per_connection: 100,
             idle: Duration::from_secs(5),
@@ -147,6 +152,7 @@ impl Outbound {
             dns,
             tls: tls::Tls::new(settings.authorities.as_deref())?,
             pool: Pool::new(settings.idle, settings.messages_per_connection),
+            gates: Gates::new(settings.connections_per_host),
             settings: settings.clone(),
             ourselves,
         };

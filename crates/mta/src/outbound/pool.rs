@@ -2,12 +2,14 @@
 //!
 //! Invariants:
 //! 1. A connection is either here or with one attempt.
-//! 2. It is used again only for the same host, port, protection and login, at an address that is still the host's.
+//! 2. It is used again only for the same address and port, whatever name led there, with the same protection and login; where
+//!    a certificate has convinced, only for the name that it was verified for.
 //! 3. Nothing stays longer than the idle time; there are never more than [`KEPT_MAX`].
+//! 4. A connection that nobody can use makes room for one that is wanted at the same host.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,11 +22,11 @@ const KEPT_MAX: usize = 256;
 /// A connection older than this is not used again, however busy it was: hosts change their minds.
 const AGE_MAX: Duration = Duration::from_secs(300);
 
-/// What makes connections interchangeable.
+/// What makes connections to an address interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    /// The name that the certificate is verified for, where one has to be.
+    pub(crate) verified: Option<String>,
     pub(crate) protection: Protection,
     /// Who we are there.
     pub(crate) user: Option<String>,
@@ -41,9 +43,16 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Kept {
-    by_key: HashMap<Key, Vec<(Instant, Connection)>>,
+    /// Those of each address in the order in which they came.
+    by_address: HashMap<SocketAddr, Vec<Idle>>,
     count: usize,
     closed: bool,
+}
+
+struct Idle {
+    key: Key,
+    since: Instant,
+    connection: Connection,
 }
 
 impl Pool {
@@ -53,19 +62,12 @@ impl Pool {
     }
 
     /// A connection to one of these addresses, the one used last.
-    pub(crate) fn take(&self, key: &Key, addresses: &[IpAddr]) -> Option<Connection> {
-        let now = Instant::now();
+    pub(crate) fn take(&self, key: &Key, addresses: &[SocketAddr]) -> Option<Connection> {
         loop {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let connections = kept.by_key.get_mut(key)?;
-            let at = connections.iter().rposition(|(since, connection)| {
-                now.duration_since(*since) < self.idle && addresses.contains(&connection.peer.address.ip())
-            })?;
-            let (_, mut connection) = connections.remove(at);
-            if connections.is_empty() {
-                kept.by_key.remove(key);
-            }
-            kept.count -= 1;
+            let mut kept = self.kept();
+            let (_, at) = addresses.iter().filter_map(|at| Some((kept.last(key, at, self.idle)?, *at))).max()?;
+            let place = kept.by_address.get(&at)?.iter().rposition(|idle| idle.key == *key)?;
+            let mut connection = kept.remove(at, place)?;
             drop(kept);
             if connection.is_quiet() {
                 return Some(connection);
@@ -74,49 +76,81 @@ impl Pool {
     }
 
     /// Whether there is one.
-    pub(crate) fn has(&self, key: &Key) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).by_key.contains_key(key)
+    pub(crate) fn has(&self, key: &Key, addresses: &[SocketAddr]) -> bool {
+        let kept = self.kept();
+        addresses.iter().any(|at| kept.last(key, at, self.idle).is_some())
     }
 
     /// Keeps a connection, or gives it back to be ended.
     pub(crate) fn put(&self, key: Key, connection: Connection) -> Option<Connection> {
         let now = Instant::now();
         let used_up = connection.transactions >= self.transactions || now.duration_since(connection.opened) > AGE_MAX;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         if used_up || kept.closed || kept.count >= KEPT_MAX {
             return Some(connection);
         }
         kept.count += 1;
-        kept.by_key.entry(key).or_default().push((now, connection));
+        let at = connection.peer.address;
+        kept.by_address.entry(at).or_default().push(Idle { key, since: now, connection });
         None
+    }
+
+    /// Takes out one that stands in the way of another connection to one of these addresses: the one that waits longest.
+    pub(crate) fn make_room(&self, addresses: &[SocketAddr]) -> Option<Connection> {
+        let mut kept = self.kept();
+        let oldest = |at: &SocketAddr| Some((kept.by_address.get(at)?.first()?.since, *at));
+        let (_, at) = addresses.iter().filter_map(oldest).min()?;
+        kept.remove(at, 0)
     }
 
     /// Takes out what has waited for too long, to be ended.
     pub(crate) fn expired(&self) -> Vec<Connection> {
         let now = Instant::now();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         let mut out = Vec::new();
-        for connections in kept.by_key.values_mut() {
-            let old = connections.extract_if(.., |(since, _)| now.duration_since(*since) >= self.idle);
-            out.extend(old.map(|(_, connection)| connection));
+        for connections in kept.by_address.values_mut() {
+            let old = connections.extract_if(.., |idle| now.duration_since(idle.since) >= self.idle);
+            out.extend(old.map(|idle| idle.connection));
         }
-        kept.by_key.retain(|_, connections| !connections.is_empty());
+        kept.by_address.retain(|_, connections| !connections.is_empty());
         kept.count -= out.len();
         out
     }
 
     /// When something may have waited for too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.by_key.values().flatten().map(|(since, _)| *since + self.idle).min()
+        // The first of each address has waited longest.
+        self.kept().by_address.values().filter_map(|idle| idle.first()).map(|idle| idle.since + self.idle).min()
     }
 
     /// Takes out everything and keeps nothing from now on.
     pub(crate) fn close(&self) -> Vec<Connection> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         kept.closed = true;
         kept.count = 0;
-        kept.by_key.drain().flat_map(|(_, connections)| connections).map(|(_, connection)| connection).collect()
+        kept.by_address.drain().flat_map(|(_, connections)| connections).map(|idle| idle.connection).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Since when the one waits that was used last.
+    fn last(&self, key: &Key, at: &SocketAddr, within: Duration) -> Option<Instant> {
+        let last = self.by_address.get(at)?.iter().rfind(|idle| idle.key == *key)?;
+        (last.since.elapsed() < within).then_some(last.since)
+    }
+
+    fn remove(&mut self, at: SocketAddr, place: usize) -> Option<Connection> {
+        let connections = self.by_address.get_mut(&at)?;
+        let idle = connections.remove(place);
+        if connections.is_empty() {
+            self.by_address.remove(&at);
+        }
+        self.count -= 1;
+        Some(idle.connection)
     }
 }
 

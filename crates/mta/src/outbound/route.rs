@@ -64,6 +64,11 @@ impl Routes {
         Routes(Arc::new(routes.into_iter().map(|route| (route.domain.clone(), Arc::new(route))).collect()))
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The domain's own, or that for everything.
     pub(crate) fn of(&self, domain: &str) -> Option<Arc<Route>> {
         self.0.get(domain).or_else(|| self.0.get("*")).cloned()

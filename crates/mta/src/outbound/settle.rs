@@ -45,6 +45,8 @@ pub(crate) struct Settler {
 pub(crate) struct Settling {
     pub(crate) job: queue::Job,
     pub(crate) attempt: Attempt,
+    /// Recipients whose verdicts come from another host than that of the attempt.
+    pub(crate) elsewhere: Vec<(i64, Attempt)>,
     /// By [`queue::Due::number`]. Recipients of the job that are not named here count as [`Verdict::NotTried`].
     pub(crate) verdicts: Vec<(i64, Verdict)>,
     /// What was learned of the destination as a whole: written in the same transaction.
@@ -56,7 +58,7 @@ pub(crate) struct Settling {
 }
 
 /// With whom the attempt was made, for the story and the notices.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attempt {
     /// The host's name, from MX, A or a route; `None` when the attempt did not get as far.
     pub(crate) host: Option<String>,
@@ -76,6 +78,8 @@ pub(crate) enum Verdict {
     Failed(Words),
     /// For now.
     Deferred(Words),
+    /// It was not tried, because its hosts have just failed for others: what they said. No attempt counted.
+    Spared(Words),
     /// It was not come to: back to its place, no attempt counted.
     NotTried,
 }
@@ -89,6 +93,8 @@ pub(crate) enum Destination {
     Up,
     /// No host of it can be spoken with: all of its mail waits until then ([`super::schedule::destination`]).
     Down { until: Timestamp, failures: u32, why: String },
+    /// It works, and has enough to do until then.
+    Later { until: Timestamp },
 }
 
 /// What came of settling.
@@ -258,7 +264,12 @@ fn write(
     match destination {
         Destination::AsBefore => {}
         Destination::Up => queue::unblock(tx, &job.domain, now)?,
-        Destination::Down { until, failures, why } => queue::block(tx, &job.domain, *until, *failures, why, now)?,
+        Destination::Down { until, failures, why } => {
+            // Who asked for it while it was tried wants it to be tried again.
+            let until = if recorded.again { now } else { *until };
+            queue::block(tx, &job.domain, until, *failures, why, now)?;
+        }
+        Destination::Later { until } => queue::rest(tx, &job.domain, *until, now)?,
     }
     let mut story = match job.message.trace {
         Some(id) => Story::about(id),

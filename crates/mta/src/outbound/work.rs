@@ -25,6 +25,8 @@ pub(crate) struct Bench {
 
 /// After a fault of ours a job is tried again so much later.
 const AFTER_A_FAULT: Duration = Duration::from_secs(15 * 60);
+/// As many failures count where nothing was tried, because the hosts have just failed for others.
+const SPARED_MAX: u32 = 4;
 
 impl Bench {
     /// Does one job. `random` is any value, all bits alike. Says whether its destination was reached.
@@ -32,9 +34,12 @@ impl Bench {
         let tried = match job.purpose {
             Purpose::Send => self.attempt(&job, route, random).await,
             // Nothing is tried; settling tells the sender.
-            Purpose::Expire | Purpose::TellDelay => {
-                Tried { attempt: Attempt::default(), verdicts: Vec::new(), reach: Reach::Unknown }
-            }
+            Purpose::Expire | Purpose::TellDelay => Tried {
+                attempt: Attempt::default(),
+                elsewhere: Vec::new(),
+                verdicts: Vec::new(),
+                reach: Reach::Unknown,
+            },
         };
         let now = (self.clock)();
         count(&job, &tried, now);
@@ -42,6 +47,7 @@ impl Bench {
         let settling = Settling {
             destination: destination(&job, &tried, now, random),
             attempt: tried.attempt,
+            elsewhere: tried.elsewhere,
             verdicts: tried.verdicts,
             random,
             lease_ends: self.lease.held().ends,
@@ -73,6 +79,7 @@ impl Bench {
                 let verdict = |due: &queue::Due| (due.number, Verdict::Deferred(words.clone()));
                 Tried {
                     attempt: Attempt::default(),
+                    elsewhere: Vec::new(),
                     verdicts: job.recipients.iter().map(verdict).collect(),
                     reach: Reach::Unknown,
                 }
@@ -110,6 +117,13 @@ fn destination(job: &Job, tried: &Tried, now: Timestamp, random: u64) -> Destina
             let until = schedule::destination(failures, now, random);
             Destination::Down { until, failures, why: why.clone() }
         }
+        // It learns from others: it need not wait as long as if it had failed itself so often.
+        Reach::Spared(why) => {
+            let failures = job.failures.saturating_add(1).min(SPARED_MAX).max(job.failures);
+            let until = schedule::destination(failures.min(SPARED_MAX), now, random);
+            Destination::Down { until, failures, why: why.clone() }
+        }
+        Reach::Crowded(wait) => Destination::Later { until: now.plus(*wait) },
         Reach::Reached if was_down => Destination::Up,
         // What ended before the hosts were tried says nothing of them, but a probe must let others try.
         Reach::Unknown if job.probe && tried.verdicts.iter().any(|(_, verdict)| *verdict != Verdict::NotTried) => {
@@ -125,8 +139,8 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
     }
     let reach = match tried.reach {
         Reach::Reached => "reached",
-        Reach::Unreachable(_) => "unreachable",
-        Reach::Unknown => "not tried",
+        Reach::Unreachable(_) | Reach::Spared(_) => "unreachable",
+        Reach::Crowded(_) | Reach::Unknown => "not tried",
     };
     metrics::counter!("postroad_outbound_attempts_total", "reach" => reach).increment(1);
     // A clock that was put back makes no negative time.
@@ -135,7 +149,7 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
         let outcome = match verdict {
             Verdict::Relayed { .. } => "relayed",
             Verdict::Failed(_) => "failed",
-            Verdict::Deferred(_) => "deferred",
+            Verdict::Deferred(_) | Verdict::Spared(_) => "deferred",
             Verdict::NotTried => continue,
         };
         metrics::counter!("postroad_outbound_recipients_total", "outcome" => outcome).increment(1);

@@ -2,5 +2,6 @@
 
 mod course;
 mod protected;
+mod shared;
 mod world;
 mod worlds;

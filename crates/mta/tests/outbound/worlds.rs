@@ -103,7 +103,7 @@ fn hosts() -> Vec<Row> {
             "one greets with 5xx, one is away",
             vec![None, parting(Phase::Connect, "554 5.3.2 no")],
             &[
-                "attempt: for D: h2.D at 2, in clear",
+                "attempt: for D: h1.D, no connection",
                 "deferred: bob@D: No connection to h1.D: 1: connection refused (connecting)",
             ],
             &[0, 1],
@@ -190,6 +190,21 @@ fn several() -> Vec<Row> {
                     "sent: dave@D: 250 2.0.0 taken as 1 (the message)",
                 ],
                 &[1],
+            )
+        },
+        Row {
+            to: &["bob", "carol"],
+            ..row(
+                "each is told what its own host said",
+                vec![
+                    Some(
+                        Manner::of(Phase::Data, Deed::SayAndClose(b"421 4.3.2 going down\r\n".to_vec()))
+                            .refusing("carol@D", "550 5.1.1 who?"),
+                    ),
+                    good(),
+                ],
+                &[SECOND, TAKEN, FIRST, "failed: carol@D: 550 5.1.1 who? (RCPT)"],
+                &[1, 1],
             )
         },
     ]

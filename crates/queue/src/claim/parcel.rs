@@ -93,7 +93,7 @@ pub(super) fn hand_out(
     }
     // What was parked had become due before it got there; its order is of no use any more.
     let rows = tx.returning(
-        "UPDATE queue_recipient SET state = 'claimed', node = $2, life = $3,
+        "UPDATE queue_recipient SET state = 'claimed', node = $2, life = $3, again = 0,
                 due = CASE WHEN state = 'waiting' THEN due ELSE {least:due, $4} END
          FROM {numbers:$1} AS n
          WHERE message = n.a AND number = n.b AND state IN ('waiting', 'parked', 'backlog')

@@ -24,47 +24,67 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(settling: &Settling, schedule: &Schedule, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
-        plan.events.push(opening(settling));
+        let mut events: Vec<(&Attempt, Vec<(&'static str, String)>)> = Vec::new();
         for due in &settling.job.recipients {
+            let attempt = settling.attempt_for(due);
             let verdict = settling.verdicts.iter().find(|(number, _)| *number == due.number);
             let verdict = verdict.map_or(&Verdict::NotTried, |(_, verdict)| verdict);
-            let one = One { settling, schedule, now, due };
+            let one = One { settling, attempt, schedule, now, due };
             let became = match (settling.job.purpose, verdict) {
                 (Purpose::Expire, _) => one.expired(one.recalled()),
                 (Purpose::TellDelay, _) => one.waits(),
                 (Purpose::Send, Verdict::Relayed { words, dsn }) => one.relayed(words, *dsn),
                 (Purpose::Send, Verdict::Failed(words)) => one.failed(words),
-                (Purpose::Send, Verdict::Deferred(words)) if now >= settling.job.message.expires => {
+                (Purpose::Send, Verdict::Deferred(words) | Verdict::Spared(words))
+                    if now >= settling.job.message.expires =>
+                {
                     one.expired(one.why(words))
                 }
                 (Purpose::Send, Verdict::Deferred(words)) => one.deferred(words),
+                (Purpose::Send, Verdict::Spared(words)) => one.spared(words),
                 (Purpose::Send, Verdict::NotTried) => one.untouched(),
             };
-            plan.add(settling, due, became);
+            let event = plan.add(settling, due, became);
+            match events.iter_mut().find(|(other, _)| *other == attempt) {
+                Some((_, events)) => events.extend(event),
+                None => events.push((attempt, event.into_iter().collect())),
+            }
+        }
+        for (attempt, events) in events {
+            plan.events.push(opening(settling, attempt));
+            plan.events.extend(events);
         }
         plan
     }
 
-    fn add(&mut self, settling: &Settling, due: &Due, became: Became) {
+    fn add(&mut self, settling: &Settling, due: &Due, became: Became) -> Option<(&'static str, String)> {
         let Became { outcome, reply, fate, event } = became;
         // Once is enough, also for who does not want to hear: the queue asks no more.
         let asked = settling.job.purpose == Purpose::TellDelay;
         let delay_told = due.delay_told || asked || matches!(fate, Some(Fate::Delayed { .. }));
         self.tried.push(Tried { number: due.number, outcome, reply, delay_told });
-        self.events.extend(event);
         // RFC 5321 §4.5.5: a message with the null sender is itself a notice.
         if let Some(fate) = fate.filter(|_| !settling.job.message.sender.is_empty()) {
             self.fails |= matches!(fate, Fate::Failed(_) | Fate::Expired(_));
             let address = name_of(settling, due);
             self.told.push(Told { address, original: due.orcpt.clone(), fate });
         }
+        event
     }
 }
 
-/// The first event.
-fn opening(settling: &Settling) -> (&'static str, String) {
+impl Settling {
+    /// Whose words a recipient's verdict has.
+    fn attempt_for(&self, due: &Due) -> &Attempt {
+        let other = self.elsewhere.iter().find(|(number, _)| *number == due.number);
+        other.map_or(&self.attempt, |(_, attempt)| attempt)
+    }
+}
+
+/// The first event of those at a host.
+fn opening(settling: &Settling, attempt: &Attempt) -> (&'static str, String) {
     let job = &settling.job;
-    let Attempt { host, address, tls } = &settling.attempt;
+    let Attempt { host, address, tls } = attempt;
     let what = format!("{} for {}", job.message.id, job.domain);
     match job.purpose {
         Purpose::Expire => return ("expired", format!("{what}: it was tried for as long as mail is tried")),
@@ -97,6 +117,7 @@ fn name_of(settling: &Settling, due: &Due) -> String {
 /// One recipient of the job.
 struct One<'a> {
     settling: &'a Settling,
+    attempt: &'a Attempt,
     schedule: &'a Schedule,
     now: Timestamp,
     due: &'a Due,
@@ -144,6 +165,13 @@ impl One<'_> {
         Became { outcome: Outcome::Deferred { until }, reply, fate, event: Some(("deferred", event)) }
     }
 
+    /// It was not tried, because its hosts have just failed for others.
+    fn spared(&self, words: &Words) -> Became {
+        let event = format!("{}: {}; not tried again for this message yet", self.due.address, words.line());
+        let fate = self.is_late().then(|| self.delay(self.why(words)));
+        Became { outcome: Outcome::Unattempted, reply: Some(self.reply(words)), fate, event: Some(("deferred", event)) }
+    }
+
     /// It was not tried, because its destination is known to be away; the sender hears of it all the same.
     fn waits(&self) -> Became {
         let why = self.recalled();
@@ -175,7 +203,7 @@ impl One<'_> {
             Some(_) => without(&words.text, &self.due.address, &name_of(self.settling, self.due)),
             None => words.text.clone(),
         };
-        let host = self.settling.attempt.host.clone();
+        let host = self.attempt.host.clone();
         Why { words: Words { text, ..words.clone() }, host, at: Some(self.now) }
     }
 
@@ -197,7 +225,7 @@ impl One<'_> {
 
     /// For the queue, to be shown and to be recalled.
     fn reply(&self, words: &Words) -> String {
-        match &self.settling.attempt.host {
+        match &self.attempt.host {
             Some(host) => format!("{} ({host})", words.line()),
             None => words.line(),
         }

@@ -136,6 +136,7 @@ impl Office {
     fn settle(&self, job: &queue::Job, verdicts: &[Verdict], destination: Destination) -> Settled {
         let numbers = job.recipients.iter().map(|due| due.number);
         let settling = Settling {
+            elsewhere: Vec::new(),
             job: job.clone(),
             attempt: Attempt {
                 host: Some("mx.far.test".to_owned()),
@@ -542,6 +543,7 @@ fn a_commit_without_an_answer_is_looked_up() {
         office.put(vec![to("bob@far.test")], LETTER, |_| {});
         let job = office.claim().pop().expect("a job");
         let settling = Settling {
+            elsewhere: Vec::new(),
             job,
             attempt: Attempt::default(),
             verdicts: vec![(0, later())],
