@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Param, ReadTx, Timestamp, TraceId, WriteTx, params};
 
-use crate::{QueueId, Result, depth, record};
+use crate::{DELAY, LIFETIME, QueueId, Result, depth, record};
 
 /// Which messages an order is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub fn hold(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timest
     Ok(touched.changed)
 }
 
-/// What was held is due at once; what was not to be sent before a time keeps that time (RFC 4865).
+/// What was held is due at once, and its time begins anew: it is tried for a [`LIFETIME`]. What was not to be sent before a
+/// time keeps that time (RFC 4865).
 pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
     let part = part(tx, which, after)?;
     let touched = touch(
@@ -103,6 +104,11 @@ pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Tim
         Some(now),
     )?;
     if touched.changed.recipients > 0 {
+        let ids: Vec<i64> = touched.addresses.keys().copied().collect();
+        tx.execute(
+            "UPDATE queue_message SET expires = $2, look_at = $3 WHERE id {in:$1} AND expires < $2",
+            params![&ids, now.plus(LIFETIME), now.plus(DELAY)],
+        )?;
         crate::news(tx);
     }
     tell(tx, &part, &touched, "released", "released by the administrator", now)?;

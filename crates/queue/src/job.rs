@@ -91,7 +91,8 @@ pub struct Job {
 pub enum Purpose {
     /// To be sent.
     Send,
-    /// Its time is over: not to be tried any more, to be recorded as failed (RFC 3463: 4.4.7).
+    /// Its time is over, and it cannot be tried: to be recorded as failed (RFC 3463: 4.4.7). What can be tried is tried a
+    /// last time as [`Purpose::Send`]; whoever tries gives it up when that fails after [`Message::expires`].
     Expire,
     /// It waits for long behind a destination that cannot be reached, and its sender has not been told: nothing is to be
     /// tried, a notice of delay is due, and the outcome is [`Outcome::Unattempted`] with `delay_told`.

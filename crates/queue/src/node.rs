@@ -13,8 +13,8 @@ use crate::{Error, Node, Result, depth};
 pub const LEASE: Duration = Duration::from_secs(120);
 
 /// A node begins its life, or looks after the others (twice in a lease will do): it is alive for its lease, and what its
-/// former lives and dead nodes had claimed is free, due as before, no attempt counted. Says how many recipients that
-/// were. `Lost` when a later life has taken this node's name.
+/// former lives and dead nodes had claimed is free, due as before, no attempt counted; what a wrong clock put off for
+/// years is due. Says how many recipients were claimed. `Lost` when a later life has taken this node's name.
 pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
     let ours = tx.execute(
         "INSERT INTO queue_node (node, life, alive_until) VALUES ($1, $2, $3)
@@ -28,16 +28,34 @@ pub fn recover(tx: &mut WriteTx, node: &Node, now: Timestamp) -> Result<u64> {
     let freed = tx.execute(
         "UPDATE queue_recipient SET state = 'waiting', node = NULL, life = NULL
          WHERE node IS NOT NULL AND (node <> $1 OR life <> $2)
-           AND (node = $1 OR node NOT IN (SELECT q.node FROM queue_node q WHERE q.alive_until > $3))",
-        params![node.name(), node.life(), now],
+           AND (node = $1 OR node NOT IN
+                (SELECT q.node FROM queue_node q WHERE q.alive_until > $3 AND q.alive_until <= $4))",
+        params![node.name(), node.life(), now, now.plus(FAR)],
     )?;
+    let healed = heal(tx, now)?;
     tx.execute("DELETE FROM queue_node WHERE alive_until < $1", params![now.minus(FORGOTTEN_AFTER)])?;
-    if freed > 0 {
+    if freed + healed > 0 {
         crate::news(tx);
     }
     crate::destination::sweep(tx, now)?;
     depth::fold(tx)?;
     Ok(freed)
+}
+
+/// Times that a clock wrote which has been put back since: nothing waits for years because a clock was wrong for a
+/// minute. Says how many recipients that were. Reads only what lies so far ahead.
+fn heal(tx: &mut WriteTx, now: Timestamp) -> Result<u64> {
+    let far = now.plus(FAR);
+    let healed = tx.execute(
+        "UPDATE queue_recipient SET due = $1 WHERE state = 'waiting' AND due > $2
+           AND (attempts > 0 OR EXISTS (SELECT 1 FROM queue_message m WHERE m.id = message AND m.created > $2))",
+        params![now, far],
+    )?;
+    tx.execute(
+        "UPDATE queue_destination SET not_before = $1 WHERE parked IN (0, 1) AND not_before > $2",
+        params![now, far],
+    )?;
+    Ok(healed)
 }
 
 /// Alive for another lease. `Lost` when another life has taken this node's name.
@@ -72,5 +90,7 @@ pub(crate) fn check(tx: &ReadTx, node: &Node, now: Timestamp) -> Result<()> {
     if alive.is_some_and(|until| until > now) { Ok(()) } else { Err(Error::Lost) }
 }
 
+/// No next try, no rest of a destination and no lease is so far ahead.
+const FAR: Duration = Duration::from_secs(36 * 60 * 60);
 /// The name of a node that has not been heard of for so long is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

@@ -338,14 +338,79 @@ fn messages_end_in_time_whatever_their_destination_does() {
         post.record(&jobs[0], Outcome::Failed, "expired", end).unwrap();
         assert_eq!(post.states(held), ["held"], "what is held waits for its release");
         post.order(postroad_queue::release, &Which::All, end);
-        let jobs = post.claim(&ask(&node, end));
-        assert_eq!(jobs.iter().map(|job| job.purpose).collect::<Vec<_>>(), [], "it is parked first");
-        let later = end.plus(Duration::from_secs(901));
-        post.beat(&node, later).unwrap();
+        let purposes = |at: Timestamp| post.claim(&ask(&node, at)).iter().map(|job| job.purpose).collect::<Vec<_>>();
+        assert_eq!(purposes(end), [], "it is parked first");
+        assert_eq!(purposes(end.plus(Duration::from_secs(901))), [], "its time begins with the release");
+        let told = post.claim(&ask(&node, end.plus(DELAY)));
+        assert_eq!(told.iter().map(|job| job.purpose).collect::<Vec<_>>(), [Purpose::TellDelay]);
+        post.record_told(&told[0], end.plus(DELAY));
+        assert_eq!(purposes(end.plus(LIFETIME)), [], "it is parked again first");
+        let later = end.plus(LIFETIME + Duration::from_secs(901));
         let jobs = post.claim(&ask(&node, later));
         assert_eq!(jobs.iter().map(|job| job.purpose).collect::<Vec<_>>(), [Purpose::Expire]);
         post.record(&jobs[0], Outcome::Failed, "expired", later).unwrap();
         assert_eq!((post.depth(), post.blob_refs()), (Depth::default(), 0));
+    });
+}
+
+/// The server was off for a week: what could be sent is not given up unseen.
+#[test]
+fn what_can_be_tried_is_tried_once_more_when_its_time_is_over() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        post.put(NOW, vec![to("x@a.test"), to("x@dead.test")]);
+        for job in post.claim(&ask(&node, NOW)).iter().filter(|job| job.domain == "dead.test") {
+            post.record(job, Outcome::Deferred { until: after(600) }, "no answer", NOW).unwrap();
+            post.block("dead.test", after(900), 1, "no answer", NOW);
+        }
+        post.leave(&node);
+        let end = NOW.plus(LIFETIME + Duration::from_secs(86_400));
+        let node = post.node("one");
+        let jobs = post.claim(&ask(&node, end));
+        let told = |jobs: &[postroad_queue::Job]| -> Vec<(Purpose, String, bool)> {
+            let mut told: Vec<_> = jobs.iter().map(|job| (job.purpose, job.domain.clone(), job.probe)).collect();
+            told.sort_by(|one, other| one.1.cmp(&other.1));
+            told
+        };
+        let sent = (Purpose::Send, "a.test".to_owned(), false);
+        assert_eq!(told(&jobs), [sent, (Purpose::Send, "dead.test".to_owned(), true)]);
+        for job in &jobs {
+            post.record(job, Outcome::Unattempted, "", end).unwrap();
+        }
+        post.block("dead.test", end.plus(Duration::from_secs(3600)), 2, "no answer", end);
+        let jobs = post.claim(&ask(&node, end));
+        assert_eq!(told(&jobs), [(Purpose::Send, "a.test".to_owned(), false)], "the other is parked");
+        let later = end.plus(Duration::from_secs(901));
+        assert_eq!(told(&post.claim(&ask(&node, later))), [(Purpose::Expire, "dead.test".to_owned(), false)]);
+    });
+}
+
+/// A clock that was ahead by years for a moment, and was put right.
+#[test]
+fn nothing_waits_for_years_because_of_a_clock() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let far = after(9 * 365 * 86_400);
+        let node = post.node("one");
+        post.put(NOW, vec![to("x@a.test"), to("x@dead.test")]);
+        let held = post.put_with(NOW, vec![to("x@b.test")], |message| message.hold_until = Some(after(20 * 86_400)));
+        for job in post.claim(&ask(&node, NOW)) {
+            post.record(&job, Outcome::Deferred { until: far.plus(Duration::from_secs(900)) }, "later", far).unwrap();
+        }
+        post.put(far, vec![to("x@c.test")]);
+        post.block("dead.test", far.plus(Duration::from_secs(900)), 1, "no answer", far);
+        let other = Node::new("other");
+        post.recover(&other, far).unwrap();
+        let theirs = post.put(NOW, vec![to("x@d.test")]);
+        let jobs = post.try_claim(&postroad_queue::Ask { jobs: 1, ..ask(&other, NOW) }).unwrap();
+        assert_eq!(jobs[0].message.id, theirs);
+        // The other never comes back.
+        let node = post.node("one");
+        let mut domains: Vec<String> = post.claim(&ask(&node, NOW)).into_iter().map(|job| job.domain).collect();
+        domains.sort();
+        assert_eq!(domains, ["a.test", "c.test", "d.test", "dead.test"]);
+        assert_eq!(post.states(held), ["waiting"], "what is to wait waits");
     });
 }
 

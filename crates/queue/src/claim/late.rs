@@ -1,5 +1,8 @@
 //! The lane of messages that wait for too long: whatever their destinations' state, they end in time, and their
 //! senders hear of the delay.
+//!
+//! What can be tried is tried once more when its time is over, and ends when that fails: nobody's mail is given up
+//! because this server was off, or its clock was wrong.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -47,7 +50,11 @@ fn hand_out(
     let ask = round.ask;
     let limit = most.saturating_mul(round.per_job()).min(WINDOW_MAX);
     let sql = sql.replace("KEY", KEY);
-    let keys: Vec<Key> = tx.rows(&sql, params![messages, i64::try_from(limit).unwrap_or(i64::MAX)], read_key)?;
+    let most_keys = i64::try_from(limit).unwrap_or(i64::MAX);
+    let keys: Vec<Key> = match purpose {
+        Purpose::Expire => tx.rows(&sql, params![messages, most_keys, ask.now], read_key)?,
+        Purpose::Send | Purpose::TellDelay => tx.rows(&sql, params![messages, most_keys], read_key)?,
+    };
     let cut = if keys.len() == limit { keys.last().map(|key| key.message) } else { None };
     let mut parcels = parcel::gather(keys, round.per_job());
     let unfinished: BTreeSet<i64> =
@@ -97,9 +104,11 @@ pub(crate) const LATE: &str = "
     SELECT id, expires FROM queue_message {by:queue_message_look} WHERE look_at <= $1
     ORDER BY look_at LIMIT $2 {free}";
 
-/// What is being sent comes back by itself, and what is held waits for its release.
+/// What cannot be tried, `$3` being the time. What is `waiting` or set back is tried when its turn comes, what is being
+/// sent comes back by itself, and what is held waits for its release.
 pub(crate) const EXPIRED: &str = "
-    SELECT KEY FROM queue_recipient WHERE message {in:$1} AND state IN ('waiting', 'parked', 'backlog')
+    SELECT KEY FROM queue_recipient WHERE message {in:$1} AND state = 'parked'
+        AND EXISTS (SELECT 1 FROM queue_destination d WHERE d.domain = queue_recipient.domain AND d.not_before > $3)
     ORDER BY message, number LIMIT $2 {free}";
 
 /// What is `waiting` is tried, and told when that fails. Bit 4 of `notify` is DELAY; nobody hears of the delay of a

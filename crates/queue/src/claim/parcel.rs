@@ -120,10 +120,6 @@ pub(super) fn hand_out(
         let recipients: Vec<Due> =
             parcel.rows.iter().filter_map(|(number, _)| rows.remove(&(parcel.message, *number))).collect();
         let failures = known.get(&parcel.domain).map_or(0, |known| known.failures);
-        let purpose = match purpose {
-            Purpose::Send if message.expires <= now => Purpose::Expire,
-            Purpose::Send | Purpose::Expire | Purpose::TellDelay => purpose,
-        };
         let (domain, via, node) = (parcel.domain, parcel.via, node.clone());
         let probe = failures > 0 && purpose == Purpose::Send;
         let job = Job { purpose, message, domain, via, recipients, failures, probe, node };

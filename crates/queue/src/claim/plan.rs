@@ -40,7 +40,7 @@ fn statements_of_a_claim_go_by_their_indexes() {
         ),
         (
             super::late::EXPIRED.replace("KEY", super::parcel::KEY),
-            vec![Param::Ints(ids.to_vec().into()), Param::Int(1)],
+            vec![Param::Ints(ids.to_vec().into()), Param::Int(1), Param::Int(1)],
             &["SEARCH queue_recipient USING PRIMARY KEY (message=?)"],
         ),
         (

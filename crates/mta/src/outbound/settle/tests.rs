@@ -370,6 +370,12 @@ fn a_destination_that_is_away_delays_and_expires_what_waits() {
         assert!(notices[0].contains("No connection to mx.far.test"), "{}", notices[0]);
         assert!(office.claim().is_empty(), "told once");
         office.advance(LIFETIME);
+        let job = office.claim().pop().expect("the destination has rested for long");
+        assert_eq!((job.purpose, job.probe), (Purpose::Send, true), "tried once more");
+        let down = Destination::Down { until: office.now().plus(DAY), failures: 2, why: "refused".to_owned() };
+        office.settle(&job, &[Verdict::NotTried], down);
+        assert!(office.claim().is_empty(), "it rests again");
+        office.advance(Duration::from_secs(901));
         let job = office.claim().pop().expect("it has expired");
         assert_eq!(job.purpose, Purpose::Expire);
         office.settle(&job, &[], Destination::AsBefore);
