@@ -19,6 +19,12 @@ pub const ARGON2_MEMORY_KIB: u32 = 19_456;
 pub const ARGON2_PASSES: u32 = 2;
 /// Lanes of argon2id.
 pub const ARGON2_LANES: u32 = 1;
+/// A hash of somebody else's making may cost up to so much memory in KiB; one that costs more is no password's.
+const COSTLIEST_MEMORY_KIB: u32 = 256 * 1024;
+/// And so many passes.
+const COSTLIEST_PASSES: u32 = 16;
+/// And so many lanes.
+const COSTLIEST_LANES: u32 = 16;
 /// Longest password in bytes; more is refused unread, so that nobody makes us hash megabytes.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
@@ -107,6 +113,13 @@ impl PasswordHash {
         else {
             return false;
         };
+        // A hash that came with a backup may be anybody's: what it asks for is not set aside for each try of a login.
+        if params.m_cost() > COSTLIEST_MEMORY_KIB
+            || params.t_cost() > COSTLIEST_PASSES
+            || params.p_cost() > COSTLIEST_LANES
+        {
+            return false;
+        }
         let mut out = vec![0u8; expected.len()];
         let count = params.block_count();
         let argon2 = Argon2::new(algorithm, version, params);
@@ -222,6 +235,12 @@ mod tests {
         // Made by the reference implementation: other costs, another version's default.
         let light = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         assert!(PasswordHash::stored(light.to_owned()).matches("password", &workspace));
+        let began = std::time::Instant::now();
+        for costs in ["m=4294967295,t=1,p=1", "m=256,t=4294967295,p=1", "m=134217720,t=1,p=16777215"] {
+            let costly = format!("$argon2id$v=19${costs}$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4");
+            assert!(!PasswordHash::stored(costly).matches("password", &workspace), "{costs}");
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "nothing was tried");
         let kept: Vec<usize> = workspace.idle().iter().map(Vec::len).collect();
         assert_eq!(kept, [ARGON2_MEMORY_KIB as usize], "one run at a time needs one workspace");
     }

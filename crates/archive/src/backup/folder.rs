@@ -42,6 +42,13 @@ impl Folder {
         }
         let folder = Folder { root: root.to_owned(), _lock: Some(lock) };
         for part in [folder.packs(), folder.backups(), folder.temporary()] {
+            // What is in them is removed when it is old: in another place that would be somebody else's.
+            if part.is_symlink() {
+                return Err(Error::User(format!(
+                    "{} is a link; name a folder of backups without links",
+                    part.display()
+                )));
+            }
             make_folder(&part)?;
         }
         folder.clear_temporary()?;

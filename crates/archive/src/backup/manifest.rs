@@ -161,8 +161,8 @@ fn tail_of(json: &[u8]) -> String {
 /// The form of backups that this program makes and reads.
 pub(super) const FORM: u32 = 1;
 /// Written into each manifest.
-pub(super) const NOTE: &str =
-    "This backup holds mail and password hashes. Whoever can read it can read all mail and try passwords.";
+pub(super) const NOTE: &str = "This backup holds mail, password hashes, and in clear the passwords of routes. Whoever can read it can read all mail and \
+     try passwords.";
 /// The file's name.
 pub(super) const NAME: &str = "MANIFEST";
 const TAIL: usize = "\nBLAKE3 \n".len() + 64;

@@ -173,3 +173,21 @@ fn blobs_of_messages(store: &Store) -> Vec<(BlobId, i64)> {
     let found = store.read_blocking(|tx| tx.rows(sql, &[], |row| Ok((BlobId(row.int(0)?), row.int(1)?))));
     found.unwrap()
 }
+
+/// What is in the folder for drafts is removed before a backup; a link in its place leads to what is not ours.
+#[test]
+fn nothing_is_removed_behind_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, other) = (folder.path().join("backups"), folder.path().join("other"));
+    for part in ["tmp", "packs", "backups"] {
+        drop(Folder::to_write(&root).unwrap());
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("precious"), "precious").unwrap();
+        fs::remove_dir(root.join(part)).unwrap();
+        symlink(&other, root.join(part)).unwrap();
+        assert!(matches!(Folder::to_write(&root), Err(backup::Error::User(_))), "{part}");
+        assert!(other.join("precious").exists(), "{part}");
+        fs::remove_dir_all(&root).unwrap();
+        fs::remove_dir_all(&other).unwrap();
+    }
+}
