@@ -92,6 +92,8 @@ struct Trip<'a> {
     reached: bool,
     /// A host was silent for so long that other mail need not try it now.
     stalled: bool,
+    /// The message cannot be read: no host can help.
+    unreadable: bool,
 }
 
 /// How its hosts are spoken with.
@@ -160,10 +162,11 @@ impl Carrier {
             put_off: None,
             reached: false,
             stalled: false,
+            unreadable: false,
         };
         for host in self.ready_first(hosts, &trip.way) {
             self.visit(&host, &mut trip).await;
-            if trip.pending.is_empty() || trip.put_off.is_some() || halt.is_pulled() {
+            if trip.put_off.is_some() || trip.is_over() {
                 break;
             }
         }
@@ -224,11 +227,13 @@ impl Carrier {
     async fn visit(&self, host: &Host, trip: &mut Trip<'_>) {
         let key = self.key(host, &trip.way);
         let mut left = pool::at(&host.addresses, trip.way.port);
-        while !left.is_empty() && !trip.halt.is_pulled() {
+        while !left.is_empty() && !trip.is_over() {
+            let before = trip.taken();
             let slots = match self.berth(&key, &left, trip).await {
                 Berth::Kept(connection) => match self.carry(connection, true, host, &key, trip).await {
-                    Carried::Enough => return,
-                    Carried::Stale => continue,
+                    Carried::Enough if trip.taken() == before => return,
+                    // It took some and no more on this connection: the rest goes on another.
+                    Carried::Enough | Carried::Stale => continue,
                 },
                 Berth::New(slots) => slots,
                 Berth::Down(why) => {
@@ -255,7 +260,11 @@ impl Carrier {
                     slot.greeted();
                     connection.slot = Some(slot);
                     self.carry(connection, false, host, &key, trip).await;
-                    return;
+                    if trip.taken() == before {
+                        return;
+                    }
+                    // As above.
+                    left = vec![address];
                 }
                 Err((verdict, tls)) => {
                     trip.attempt.tls = tls.or(trip.attempt.tls.take());
@@ -430,6 +439,7 @@ impl Carrier {
                 }
                 Sent::Unreadable(error) => {
                     trip.last = Some((Verdict::Deferred(unreadable(&error)), trip.attempt.clone()));
+                    trip.unreadable = true;
                     return Carried::Enough;
                 }
                 Sent::Unsuited(unsuited) => match make_do(wish.without(unsuited), unsuited, &mut trip.source).await {
@@ -444,7 +454,6 @@ impl Carrier {
                 },
             };
             transactions += 1;
-            trip.reached = true;
             let dsn = connection.capabilities().dsn;
             let silent = report.recipients.iter().find_map(silence);
             if let Some(slot) = &mut connection.slot {
@@ -453,11 +462,14 @@ impl Carrier {
                     None => slot.worked(),
                 }
             }
+            let before = trip.last.clone();
             let broken = trip.take(&chunk, report.recipients, dsn);
             if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
-                // A host that closes what it kept open does so at the first command.
+                // A host that closes what it kept open, or has had enough of it, does so at the first command.
+                trip.last = before;
                 return Carried::Stale;
             }
+            trip.reached = true;
             if !report.reusable {
                 return Carried::Enough;
             }
@@ -504,7 +516,18 @@ impl Trip<'_> {
         self.answered.push((number, self.attempt.clone()));
     }
 
-    /// Takes a transaction's fates. True when it failed as a whole before the host could have taken anything.
+    /// For how many recipients a host has taken the message.
+    fn taken(&self) -> usize {
+        self.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Relayed { .. })).count()
+    }
+
+    /// No host is of use any more.
+    fn is_over(&self) -> bool {
+        self.pending.is_empty() || self.unreadable || self.halt.is_pulled()
+    }
+
+    /// Takes a transaction's fates. True when it failed as a whole, because the connection ended before the host could
+    /// have taken anything.
     fn take(&mut self, chunk: &[usize], fates: Vec<Fate>, dsn: bool) -> bool {
         let mut unsent = 0;
         for (index, fate) in chunk.iter().copied().zip(fates) {
@@ -512,7 +535,10 @@ impl Trip<'_> {
                 Fate::Accepted(said) => self.answer(index, Verdict::Relayed { words: words::said(&said), dsn }),
                 Fate::Refused(said) => self.answer(index, Verdict::Failed(words::said(&said))),
                 // RFC 5321 §3.8: it goes away; the next host may stay.
-                Fate::Deferred(said) if said.reply.code() == 421 => self.trouble(words::said(&said)),
+                Fate::Deferred(said) if said.reply.code() == 421 => {
+                    unsent += usize::from(matches!(said.phase, Phase::Reset | Phase::Mail | Phase::Rcpt));
+                    self.trouble(words::said(&said));
+                }
                 Fate::Deferred(said) => self.answer(index, Verdict::Deferred(words::said(&said))),
                 // Its turn comes in the next transaction.
                 Fate::Surplus(said) => self.set(Verdict::Deferred(words::said(&said))),

@@ -190,3 +190,33 @@ fn a_destination_that_does_not_work_is_not_asked_again_and_again() {
     let asked = remote.ledger().connections.len();
     assert!(asked <= 4, "{asked} connections");
 }
+
+/// Hosts that have had enough of a connection say so when the next message comes: 421 to MAIL. No attempt is lost.
+#[test]
+fn a_kept_connection_that_has_carried_enough_is_made_again() {
+    let world = world(|settings| settings.connections_per_destination = 1);
+    let remote = Remote::start(world.port.address(1), Manner::default());
+    let first = world.send(MESSAGE.as_bytes(), &["bob@d1.test"], |_| {});
+    world.story(&first, 1);
+    remote.behave_next([Manner::default()]);
+    remote.behave(Manner::of(Phase::Mail, Deed::SayAndClose(b"421 4.7.0 too many messages\r\n".to_vec())));
+    let second = world.send(MESSAGE.as_bytes(), &["bob@d1.test"], |_| {});
+    assert!(world.story(&second, 1)[1].starts_with("sent"), "{:?}", world.story(&second, 1));
+    assert_eq!(remote.ledger().connections.len(), 2);
+}
+
+/// A host that takes one message for each connection, a few recipients at a time: the others' turn comes at once, and at
+/// the same host.
+#[test]
+fn a_host_that_takes_little_at_a_time_gets_it_all_in_one_attempt() {
+    let zone = |port: &SharedPort| zone(port).with_mx("d1.test", 20, "mx.d2.test");
+    let world = World::new(TestStore::sqlite(MIGRATIONS), zone, |_| {});
+    let remote = Remote::start(world.port.address(1), Manner::default().offering(&["LIMITS MAILMAX=1 RCPTMAX=2"]));
+    let other = Remote::start(world.port.address(2), Manner::default());
+    let to: Vec<String> = (0..5).map(|number| format!("bob{number}@d1.test")).collect();
+    let sent = world.send(MESSAGE.as_bytes(), &to.iter().map(String::as_str).collect::<Vec<_>>(), |_| {});
+    let story = world.story(&sent, 5);
+    let kinds: Vec<&str> = story.iter().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["attempt", "sent", "sent", "sent", "sent", "sent"], "{story:?}");
+    assert_eq!((remote.ledger().connections.len(), other.ledger().connections.len()), (3, 0));
+}
