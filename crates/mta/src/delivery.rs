@@ -31,6 +31,7 @@ pub(crate) struct Delivery {
     pub(crate) login: Option<AccountId>,
     pub(crate) now: Timestamp,
     pub(crate) full: FullMailbox,
+    pub(crate) terms: queue::Terms,
     pub(crate) story: Story,
     /// What goes into accounts here, each once.
     pub(crate) parcels: Vec<Target>,
@@ -370,6 +371,8 @@ pub(crate) fn queue_notice(
         requiretls: false,
         trace: Some(story.id()),
         hold_until: None,
+        // A notice is tried for as long as is usual, however little patience there is for mail.
+        terms: queue::Terms::default(),
         recipients: recipients.to_vec(),
     };
     let id = queue::enqueue(tx, &outgoing, by.now)?;
@@ -397,6 +400,7 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
         requiretls: false,
         trace: Some(delivery.story.id()),
         hold_until: None,
+        terms: delivery.terms,
         recipients: delivery.outgoing.clone(),
     }
 }
@@ -579,6 +583,7 @@ mod tests {
         let mut intake = postroad_mail::Intake::new(store.upload(), postroad_message::Limits::default());
         intake.feed(b"From: a@far.test\r\n\r\nhi\r\n").expect("it is taken");
         let delivery = Delivery {
+            terms: queue::Terms::default(),
             arrival: intake.finish(Vec::new()).expect("it is stored"),
             original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),

@@ -95,6 +95,7 @@ impl Inbound {
             login: login(session).map(|login| login.account),
             now,
             full: self.settings.full_mailbox,
+            terms: self.settings.terms,
             story,
             parcels,
             outgoing,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postroad_net::Network;
+use postroad_queue::Terms;
 
 /// How mail is taken in. [`Settings::new`] fills in what is good for most.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Settings {
     /// Removes header fields of Exchange's own organisation that strangers put in
     /// (`X-MS-Exchange-Organization-*`): they are orders to an Exchange server behind us.
     pub header_firewall: bool,
+    /// How long mail for others is tried, and when its sender hears that it takes long.
+    pub terms: Terms,
     /// Leaves the login out of the Received line of submitted mail.
     pub hide_login: bool,
     /// Leaves the client's address out of the Received line of submitted mail.
@@ -70,6 +73,7 @@ impl Settings {
             full_mailbox: FullMailbox::TryLater,
             foreign_from: ForeignFrom::AddSender,
             header_firewall: true,
+            terms: Terms::default(),
             hide_login: false,
             hide_client: false,
         }

@@ -75,6 +75,8 @@ pub struct Outgoing {
     pub hold_until: Option<Timestamp>,
     /// To whom; at least one.
     pub recipients: Vec<Recipient>,
+    /// For how long it is tried, and when its sender hears that it takes long.
+    pub terms: Terms,
 }
 
 /// One to whom it is to be sent.
@@ -134,6 +136,22 @@ impl Notify {
 
     pub(crate) fn from_bits(bits: i64) -> Notify {
         Notify { success: bits & 1 != 0, failure: bits & 2 != 0, delay: bits & 4 != 0 }
+    }
+}
+
+/// How long a message is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// It is given up after so long since it was to be sent first: [`LIFETIME`] when nothing else was said.
+    pub lifetime: Duration,
+    /// Its sender hears of the delay after so long: [`DELAY`] when nothing else was said. With the lifetime or more they
+    /// hear only of the end.
+    pub delay_notice: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms { lifetime: LIFETIME, delay_notice: DELAY }
     }
 }
 
@@ -197,9 +215,9 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
             Param::from(outgoing.requiretls),
             Param::from(outgoing.trace),
             Param::from(now),
-            Param::from(due.plus(LIFETIME)),
+            Param::from(due.plus(outgoing.terms.lifetime)),
             Param::from(count),
-            Param::from(due.plus(DELAY)),
+            Param::from(due.plus(outgoing.terms.delay_notice.min(outgoing.terms.lifetime))),
         ],
     )?;
     let rows: Vec<[Param<'_>; 11]> = (0i64..)

@@ -26,7 +26,7 @@ pub use change::{Changed, Which, cancel, count, hold, release, retry};
 pub use claim::{claim, claim_for, next_due};
 pub use depth::{Depth, depth};
 pub use destination::{Destination, block, destinations, rest, unblock};
-pub use enqueue::{Body, DELAY, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, enqueue};
+pub use enqueue::{Body, DELAY, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, Terms, enqueue};
 pub use job::{Ask, Due, JOBS_MAX, Job, Message, Node, Outcome, Purpose, Recorded, Tried};
 pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, list, show};
 pub use node::{LEASE, beat, leave, recover};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{MIGRATIONS, NOW, Post, after, ask, to};
 use postroad_queue::{
     Body, DELAY, Depth, Error, Filter, LEASE, LIFETIME, Node, Notify, Outcome, Purpose, QueueId, Recipient, Ret, State,
-    Which,
+    Terms, Which,
 };
 use postroad_store::{AccountId, Timestamp, TraceId};
 use postroad_testkit::{TestStore, each_store};
@@ -534,4 +534,87 @@ fn whoever_sends_is_woken() {
         post.put(NOW, vec![to("x@a.test")]);
         assert!(ear.has_changed().unwrap());
     }
+}
+
+#[test]
+fn a_retry_that_comes_while_it_is_sent_is_not_forgotten() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let id = post.put(NOW, vec![to("a@x.test"), to("b@x.test")]);
+        let other = post.put(NOW, vec![to("c@y.test")]);
+        let jobs = post.claim(&ask(&node, NOW));
+        assert_eq!(jobs.len(), 2);
+        let retried = post.order(postroad_queue::retry, &Which::Domain("x.test".into()), NOW);
+        assert_eq!((retried.recipients, retried.busy), (0, 2));
+        let later = Outcome::Deferred { until: after(3600) };
+        for job in &jobs {
+            let again = post.record(job, later, "450 later", after(5)).unwrap().again;
+            assert_eq!(again, job.message.id == id, "only what was asked for");
+        }
+        let jobs = post.claim(&ask(&node, after(6)));
+        assert_eq!(jobs.iter().map(|job| (job.message.id, job.recipients.len())).collect::<Vec<_>>(), [(id, 2)]);
+        assert_eq!(jobs[0].recipients[0].attempts, 1, "the attempt counts");
+        assert!(!post.record(&jobs[0], later, "450 later", after(7)).unwrap().again, "once for each order");
+        assert!(post.claim(&ask(&node, after(60))).is_empty());
+        assert_eq!(post.states(other), ["waiting"]);
+        // What ends has ended, whoever asked.
+        let jobs = post.claim(&ask(&node, after(3601)));
+        post.order(postroad_queue::retry, &Which::All, after(3601));
+        for job in &jobs {
+            assert!(!post.record(job, Outcome::Delivered, "250 ok", after(3602)).unwrap().again);
+        }
+        assert_eq!(post.next_due(), None);
+    });
+}
+
+#[test]
+fn a_destination_that_has_enough_to_do_rests_without_having_failed() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        post.put(NOW, vec![to("a@x.test")]);
+        post.put(NOW, vec![to("b@x.test")]);
+        let jobs = post.claim(&ask(&node, NOW));
+        for job in &jobs {
+            post.record(job, Outcome::Unattempted, "", NOW).unwrap();
+        }
+        post.rest("x.test", after(30), NOW);
+        assert!(post.claim(&ask(&node, after(1))).is_empty());
+        let jobs = post.claim(&ask(&node, after(30)));
+        let seen: Vec<_> = jobs.iter().map(|job| (job.probe, job.failures, job.recipients[0].attempts)).collect();
+        assert_eq!(seen, [(false, 0, 0), (false, 0, 0)], "all of it, and nobody is charged");
+    });
+}
+
+#[test]
+fn each_message_has_its_own_terms() {
+    each_store(MIGRATIONS, |test| {
+        let post = Post::new(test);
+        let node = post.node("one");
+        let terms = |lifetime: u64, delay: u64| Terms {
+            lifetime: Duration::from_secs(lifetime * 3600),
+            delay_notice: Duration::from_secs(delay * 3600),
+        };
+        let short = post.put_with(NOW, vec![to("a@x.test")], |message| message.terms = terms(2, 1));
+        let silent = post.put_with(NOW, vec![to("b@x.test")], |message| message.terms = terms(3, 9));
+        for job in post.claim(&ask(&node, NOW)) {
+            post.record(&job, Outcome::Unattempted, "", NOW).unwrap();
+        }
+        post.block("x.test", after(30 * 86_400), 1, "no route to host", NOW);
+        assert!(post.claim(&ask(&node, NOW)).is_empty());
+        for (hour, expected) in [(1, Some((Purpose::TellDelay, short))), (2, Some((Purpose::Expire, short)))] {
+            let jobs = post.claim(&ask(&node, after(hour * 3600)));
+            assert_eq!(jobs.first().map(|job| (job.purpose, job.message.id)), expected);
+            match jobs[0].purpose {
+                Purpose::TellDelay => post.record_told(&jobs[0], after(hour * 3600)),
+                Purpose::Expire | Purpose::Send => {
+                    post.record(&jobs[0], Outcome::Failed, "", after(hour * 3600)).unwrap();
+                }
+            }
+        }
+        let jobs = post.claim(&ask(&node, after(3 * 3600)));
+        let seen: Vec<_> = jobs.iter().map(|job| (job.purpose, job.message.id)).collect();
+        assert_eq!(seen, [(Purpose::Expire, silent)]);
+    });
 }

@@ -184,7 +184,7 @@ pub(crate) fn fill(store: &Store) -> AccountId {
     alice
 }
 
-fn account(tx: &mut postroad_store::WriteTx, text: &str) -> Result<AccountId, Error> {
+pub(crate) fn account(tx: &mut postroad_store::WriteTx, text: &str) -> Result<AccountId, Error> {
     let new = NewAccount {
         address: address(text),
         display_name: text.to_owned(),
@@ -222,6 +222,7 @@ fn enqueue(store: &Store) {
                 requiretls: false,
                 trace: None,
                 hold_until: None,
+                terms: postroad_queue::Terms::default(),
                 recipients: vec![recipient("one"), recipient("two")],
             };
             postroad_queue::enqueue(tx, &outgoing, NOW)?;

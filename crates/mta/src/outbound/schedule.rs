@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use postroad_queue::DELAY;
+use postroad_queue::{DELAY, LIFETIME};
 use postroad_store::Timestamp;
 
 use super::settle::Words;
@@ -13,13 +13,15 @@ use super::settle::Words;
 /// What of the schedule an administrator may decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
+    /// Mail is given up after so long: what it got when it came in, [`postroad_queue::Terms`].
+    pub lifetime: Duration,
     /// After so long the sender hears that it takes long, once (RFC 3461 §4.1 NOTIFY=DELAY).
     pub delay_notice: Duration,
 }
 
 impl Default for Schedule {
     fn default() -> Schedule {
-        Schedule { delay_notice: DELAY }
+        Schedule { lifetime: LIFETIME, delay_notice: DELAY }
     }
 }
 

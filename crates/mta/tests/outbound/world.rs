@@ -156,6 +156,7 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
         requiretls: false,
         trace: Some(trace),
         hold_until: None,
+        terms: queue::Terms::default(),
         recipients: recipients.collect(),
     };
     change(&mut outgoing);

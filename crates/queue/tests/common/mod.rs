@@ -138,6 +138,11 @@ impl Post {
         self.record_all(job, job.recipients.iter().map(|due| one(due.number)).collect(), now).unwrap();
     }
 
+    pub(crate) fn rest(&self, domain: &str, until: Timestamp, now: Timestamp) {
+        let domain = domain.to_owned();
+        self.write(move |tx| queue::rest(tx, &domain, until, now)).unwrap();
+    }
+
     pub(crate) fn block(&self, domain: &str, until: Timestamp, failures: u32, why: &str, now: Timestamp) {
         let (domain, why) = (domain.to_owned(), why.to_owned());
         self.write(move |tx| queue::block(tx, &domain, until, failures, &why, now)).unwrap();
@@ -237,6 +242,7 @@ fn outgoing(recipients: Vec<Recipient>) -> Outgoing {
         requiretls: false,
         trace: None,
         hold_until: None,
+        terms: queue::Terms::default(),
         recipients,
     }
 }

@@ -135,6 +135,7 @@ fn mta(settings: &Settings, lmtp_clients: Vec<Network>) -> postroad_mta::Setting
         header_firewall: settings.smtp.header_firewall,
         hide_login: settings.smtp.hide_sender,
         hide_client: settings.smtp.hide_sender,
+        terms: super::outbound::terms(&settings.outbound),
         ..postroad_mta::Settings::new(settings.hostname.clone())
     }
 }

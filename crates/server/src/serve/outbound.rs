@@ -9,17 +9,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use postroad_dns::{Dns, Resolver, Unset};
 use postroad_login::Clock;
-use postroad_mta::outbound::{Ourselves, Outbound, Settings as Sending};
+use postroad_mta::outbound::{Ourselves, Outbound, Schedule, Settings as Sending};
 use postroad_net::Stop;
+use postroad_queue::Terms;
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{Service, Settings};
+use crate::settings::{OutboundSettings, Service, Settings};
 
 /// Where the name of this server among those that share a queue is kept, in the data folder.
 const NODE_FILE: &str = "node";
 /// The shortest lease: a beat of a busy database must fit into a part of it.
 const LEASE_MIN: Duration = Duration::from_secs(5);
+/// More would be hours.
+const PATIENCE_PERCENT_MAX: u32 = 1_000;
+/// A year.
+const LIFETIME_HOURS_MAX: u32 = 366 * 24;
 /// The port of name servers that are written without one.
 const DNS_PORT: u16 = 53;
 
@@ -121,20 +126,40 @@ pub(super) fn start(
 
 fn sending(settings: &Settings) -> Sending {
     let outbound = &settings.outbound;
+    let usual = Sending::new(outbound.helo_name.clone().unwrap_or_else(|| settings.hostname.clone()));
+    let percent = outbound.patience_percent.clamp(1, PATIENCE_PERCENT_MAX);
     Sending {
         port: outbound.port,
         allow_loopback: outbound.allow_loopback,
         sources: outbound.source_addresses.clone(),
         concurrency: outbound.concurrency.max(1),
         connections_per_destination: outbound.per_destination.max(1),
+        connections_per_host: outbound.per_host.max(1),
         recipients_per_message: outbound.recipients_per_message.max(1),
         messages_per_connection: outbound.messages_per_connection.max(1),
         idle: Duration::from_secs(outbound.idle_seconds),
+        patience: usual.patience.scaled(percent),
+        connect_within: (usual.connect_within * percent / 100).max(Duration::from_secs(1)),
+        schedule: {
+            let Terms { lifetime, delay_notice } = terms(outbound);
+            Schedule { lifetime, delay_notice }
+        },
         lease: Duration::from_secs(outbound.lease_seconds).max(LEASE_MIN),
         authorities: outbound.authorities.clone(),
         grace: Duration::from_secs(settings.limits.stop_seconds),
-        ..Sending::new(outbound.helo_name.clone().unwrap_or_else(|| settings.hostname.clone()))
+        ..usual
     }
+}
+
+/// How long mail for others is tried.
+pub(super) fn terms(outbound: &OutboundSettings) -> Terms {
+    let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 60 * 60);
+    let lifetime = hours(outbound.lifetime_hours.clamp(1, LIFETIME_HOURS_MAX));
+    let delay_notice = match outbound.delay_notice_hours {
+        0 => lifetime,
+        delay => hours(delay).min(lifetime),
+    };
+    Terms { lifetime, delay_notice }
 }
 
 /// By what mail that comes back to us is known.

@@ -51,6 +51,23 @@ impl Town {
         }
     }
 
+    /// One on SQLite in whose settings each of these lines is replaced by the other.
+    pub(crate) fn with_settings(changes: &[(&str, &str)]) -> Town {
+        let town = Town::start(None);
+        let mut process = town.process();
+        assert!(process.stop().success());
+        let file = process.data().join("postroad.toml");
+        let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
+        let changed = changes.iter().fold(text, |text, (usual, other)| {
+            assert!(text.contains(usual), "{usual} is in the settings");
+            text.replace(usual, other)
+        });
+        std::fs::write(&file, changed).expect("it can be written");
+        process.start_again();
+        drop(process);
+        town
+    }
+
     /// The address of the next account.
     pub(crate) fn account(&self) -> String {
         let number = self.accounts.fetch_add(1, Ordering::Relaxed) + 1;

@@ -4,7 +4,7 @@ use postroad_queue::State;
 use postroad_testkit::remote::{Deed, Manner, Phase};
 use postroad_testkit::{Remote, Sink, eventually};
 
-use crate::town::{message, towns};
+use crate::town::{Town, message, towns};
 
 /// Each way to misbehave, and whether the message was taken by it.
 fn ways() -> Vec<(&'static str, Manner, bool)> {
@@ -103,5 +103,30 @@ fn who_stalls_stalls_alone() {
         drop(stalled);
         let _calm = Remote::start(dead, Manner::default());
         town.retry_until_gone(&stalling);
+    }
+}
+
+/// RFC 5321 §4.5.3.2, with a hundredth of its times: who does not answer is given up, three of their domains find that out,
+/// and the others hear of it without waiting; the order to try again is for all of them.
+#[test]
+fn who_does_not_answer_is_given_up_in_time_for_all_domains() {
+    let town = Town::with_settings(&[("patience-percent = 100", "patience-percent = 1")]);
+    let (at, from) = (town.host(), town.account());
+    let stalled = Remote::start(at, Manner::of(Phase::Connect, Deed::Stall));
+    let domains: Vec<String> = (0..20).map(|_| town.domain_at(at)).collect();
+    for domain in &domains {
+        let to = format!("dave@{domain}");
+        town.submit(&from, &[&to], &message(&from, &to, domain));
+    }
+    for domain in &domains {
+        town.wait_for_deferral(domain, "silent for too long");
+    }
+    let asked = stalled.ledger().connections.len();
+    assert!((3..=5).contains(&asked), "{asked} connections");
+    drop(stalled);
+    let _remote = Remote::start(at, Manner::default());
+    // The host rests for half a minute on this node, and one tries for all.
+    for domain in &domains {
+        town.retry_until_gone(domain);
     }
 }

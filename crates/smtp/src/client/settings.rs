@@ -64,6 +64,22 @@ pub struct Patience {
     pub quit: Duration,
 }
 
+impl Patience {
+    /// So many hundredths of it, and a second at least.
+    #[must_use]
+    pub fn scaled(self, percent: u32) -> Patience {
+        let one = |time: Duration| (time * percent / 100).max(Duration::from_secs(1));
+        Patience {
+            greeting: one(self.greeting),
+            command: one(self.command),
+            data: one(self.data),
+            block: one(self.block),
+            message: one(self.message),
+            quit: one(self.quit),
+        }
+    }
+}
+
 impl Settings {
     /// SMTP with all that the remote offers, under a host name.
     pub fn new(hostname: impl Into<String>) -> Settings {
@@ -91,5 +107,19 @@ impl Default for Patience {
             message: Duration::from_secs(600),
             quit: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_scaled_and_never_none() {
+        let usual = Patience::default();
+        assert_eq!(usual.scaled(100), usual);
+        let short = usual.scaled(1);
+        assert_eq!((short.greeting, short.message), (Duration::from_secs(3), Duration::from_secs(6)));
+        assert_eq!((short.data, short.quit), (Duration::from_millis(1_200), Duration::from_secs(1)));
     }
 }

@@ -1,6 +1,6 @@
 //! What verdicts mean, without a database: the rows, what is told, what the story says.
 
-use postroad_queue::{Due, LIFETIME, Outcome, Purpose, Tried};
+use postroad_queue::{Due, Outcome, Purpose, Tried};
 use postroad_smtp::Enhanced;
 use postroad_store::Timestamp;
 
@@ -193,8 +193,8 @@ impl One<'_> {
     /// held back on purpose.
     fn is_late(&self) -> bool {
         let message = &self.settling.job.message;
-        let since =
-            Timestamp(message.expires.0 - i64::try_from(LIFETIME.as_micros()).unwrap_or(0)).max(message.created);
+        let since = Timestamp(message.expires.0 - i64::try_from(self.schedule.lifetime.as_micros()).unwrap_or(0))
+            .max(message.created);
         self.due.notify.delay && !self.due.delay_told && self.now >= since.plus(self.schedule.delay_notice)
     }
 

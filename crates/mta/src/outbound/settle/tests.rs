@@ -102,6 +102,7 @@ impl Office {
             requiretls: false,
             trace: Some(TRACE),
             hold_until: None,
+            terms: queue::Terms::default(),
             recipients,
         };
         change(&mut outgoing);
