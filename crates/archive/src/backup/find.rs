@@ -7,8 +7,8 @@ use postroad_store::BlobId;
 use postroad_store::dump::{Table, Value};
 
 use super::make::rows_file;
-use super::rows::RowsReader;
-use super::{Folder, Manifest, Result};
+use super::rows::{Readable, RowsReader};
+use super::{Error, Folder, Manifest, Result};
 
 /// A message that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +23,8 @@ pub struct Damaged {
     pub blob: String,
 }
 
-/// The messages that need these blobs. Reads the rows of messages, entries and mailboxes; a file of rows that is
-/// damaged itself is left out, for then all of the backup is.
+/// The messages that need these blobs. Reads the rows of messages, entries and mailboxes; what is damaged of these is
+/// left out.
 pub(super) fn concerned(
     folder: &Folder,
     manifest: &Manifest,
@@ -96,16 +96,23 @@ impl<'a> Rows<'a> {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// Each row of a table; none when the backup is too old to have it.
-    pub(super) fn each(&self, name: &str, columns: &[&str], mut row: impl FnMut(Asked<'_>)) -> Result<()> {
-        let Some(table) = self.table(name) else { return Ok(()) };
+    /// Each row of a table that can be read, and what is damaged of it; none when the backup is too old to have it.
+    pub(super) fn each(&self, name: &str, columns: &[&str], mut row: impl FnMut(Asked<'_>)) -> Result<Option<Error>> {
+        let Some(table) = self.table(name) else { return Ok(None) };
         let places: Vec<Option<usize>> = columns.iter().map(|column| table.column(column)).collect();
         let reader = RowsReader::open(&rows_file(&self.backup, name), table)?;
-        reader.each(|values| {
-            let numbers = places.iter().map(|place| values.get((*place)?)?.int()).collect();
-            row(Asked { numbers, table, values });
+        let mut damaged = None;
+        reader.each_readable(|seen| {
+            match seen {
+                Readable::Row(values) => {
+                    let numbers = places.iter().map(|place| values.get((*place)?)?.int()).collect();
+                    row(Asked { numbers, table, values });
+                }
+                Readable::Gap(error) => damaged = Some(error),
+            }
             Ok(true)
-        })
+        })?;
+        Ok(damaged)
     }
 
     fn names(&self, name: &str, key: &[&str], column: &str) -> Result<HashMap<Vec<i64>, String>> {

@@ -3,7 +3,7 @@
 //! `PRROWS01`, a block with the table's name and columns, blocks of rows, the end with their number.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use postroad_store::dump::{Column, Kind, Table, Value};
@@ -89,6 +89,16 @@ pub struct RowsReader {
     table: Table,
     read: u64,
     ended: bool,
+    /// A block could not be read.
+    gap: bool,
+}
+
+/// What a file has, when it is read around what is damaged.
+pub(super) enum Readable {
+    /// A row.
+    Row(Vec<Value>),
+    /// Rows are missing here.
+    Gap(Error),
 }
 
 impl RowsReader {
@@ -110,7 +120,7 @@ impl RowsReader {
         if head != expected {
             return Err(Error::damaged(path, format!("it has other columns than the table {}", table.name)));
         }
-        Ok(RowsReader { from, path: path.to_owned(), table: table.clone(), read: 0, ended: false })
+        Ok(RowsReader { from, path: path.to_owned(), table: table.clone(), read: 0, ended: false, gap: false })
     }
 
     /// The rows of the next block; none at the end.
@@ -123,7 +133,7 @@ impl RowsReader {
             Ok(Next::Rows(plain)) => plain,
             Ok(Next::End(count)) => {
                 let more = self.from.read(&mut [0]).map_err(|error| Error::file(&self.path, &error))?;
-                if count != self.read || more != 0 {
+                if (count != self.read && !self.gap) || count < self.read || more != 0 {
                     return Err(damaged(&"its end is not where it should be"));
                 }
                 self.ended = true;
@@ -142,6 +152,35 @@ impl RowsReader {
         }
         self.read += rows.len() as u64;
         Ok(rows)
+    }
+
+    /// Shows each row that can be read, and each place where some cannot, until the end or `false`.
+    ///
+    /// Every block has its own checksum, so what follows a damaged one is as good as ever, and where the length of a
+    /// block is damaged nothing that follows is taken for one.
+    pub(super) fn each_readable(mut self, mut see: impl FnMut(Readable) -> Result<bool>) -> Result<()> {
+        loop {
+            let rows = match self.next_rows() {
+                Ok(rows) => rows,
+                Err(error @ Error::Damaged(_)) => {
+                    self.gap = true;
+                    let ended = self.from.fill_buf().map_err(|error| Error::file(&self.path, &error))?.is_empty();
+                    if !see(Readable::Gap(error))? || ended {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                if !see(Readable::Row(row))? {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Shows each row until the end or `false`.

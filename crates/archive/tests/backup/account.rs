@@ -9,7 +9,7 @@ use crate::world::{
     Backups, address, append, audit_all, by, each_database, fill, mail_of, mailbox, message, migrations, name, rows,
 };
 
-fn restore(
+pub(crate) fn restore(
     backups: &Backups,
     store: &Store,
     of: &str,
@@ -114,6 +114,17 @@ fn an_account_that_is_there_gets_what_it_lacks_and_nothing_twice() {
         audit_all(store);
         let again = restore(&backups, store, "alice@example.test", None, None).unwrap();
         assert_eq!((again.messages, again.mailboxes), (0, 0));
+
+        // What was theirs comes back also above a quota, and that is said.
+        assert!(!done.over_quota && !again.over_quota);
+        store
+            .write_blocking(Locks::account(alice), move |tx| {
+                accounts::set_quota(tx, &by(), alice, 0, 5)?;
+                expunge::remove(tx, &by(), alice, inbox, &UidSet::range(10, 12))
+            })
+            .unwrap();
+        let done = restore(&backups, store, "alice@example.test", None, None).unwrap();
+        assert_eq!((done.messages, done.over_quota), (3, true));
     });
 }
 

@@ -1,10 +1,16 @@
 //! Damage is noticed, named, and costs no more than it must.
 
 use std::fs;
+use std::path::Path;
 
-use postroad_archive::backup::{self, Folder, silent};
+use postroad_archive::backup::{self, Error, Folder, RowsReader, RowsWriter, silent};
+use postroad_store::Locks;
+use postroad_store::dump::{self, Value};
 
-use crate::world::{Backups, Blank, audit_all, files, fill, mail_of, migrations, sqlite};
+use crate::account::restore;
+use crate::world::{
+    Backups, Blank, account, append, audit_all, files, fill, mail_of, mailbox, message, migrations, sqlite,
+};
 
 /// Each file in turn, cut short and with a bit flipped at many places.
 #[test]
@@ -129,4 +135,74 @@ fn what_a_crash_left_does_no_harm() {
     assert_eq!(again.manifest.blobs.new_count, 0);
     assert!(files(&backups.path().join("tmp")).is_empty());
     assert!(backups.verify().is_sound());
+}
+
+/// A damaged block of rows costs what is in it. Whose rows are elsewhere comes back as if nothing were damaged.
+#[test]
+fn a_damaged_table_keeps_nobody_elses_account_from_coming_back() {
+    let test = sqlite();
+    let store = &test.store;
+    fill(store);
+    let carol = store.write_blocking(Locks::none(), |tx| account(tx, "carol@example.test")).unwrap().value;
+    append(store, carol, mailbox(store, carol, "INBOX"), &message(6, 300), Default::default(), &[]);
+    let backups = Backups::new();
+    let made = backups.make(store);
+    let file = backups.path().join("backups").join(&made.manifest.id).join("message.rows");
+    in_blocks_by_account(&file);
+    let whole = fs::read(&file).unwrap();
+    let length = |at: usize| 40 + u32::from_le_bytes(whole[at + 4..at + 8].try_into().unwrap()) as usize;
+    let alices = 8 + length(8);
+    let bobs = alices + length(alices);
+    let carols = bobs + length(bobs);
+    let [alice, bob, carol] = ["alice@example.test", "bob@example.test", "carol@example.test"];
+    for (place, sound, concerned) in [
+        (alices + 50, carol, alice),
+        // Its length: nothing that follows can be found.
+        (bobs + 5, "", bob),
+        (bobs + 50, "", bob),
+        (carols + 50, alice, carol),
+    ] {
+        let mut flipped = whole.clone();
+        flipped[place] ^= 1;
+        fs::write(&file, flipped).unwrap();
+        if !sound.is_empty() {
+            let done = restore(&backups, store, sound, None, None).unwrap();
+            assert!(done.present > 0 && done.messages == 0 && done.refused.is_empty(), "{done:?}");
+        }
+        // What can be read is looked at; that something cannot is said.
+        let done = restore(&backups, store, concerned, None, None).unwrap();
+        assert_eq!((done.messages, done.present), (0, 0));
+        assert!(matches!(done.refused.as_slice(), [what] if what.contains("message.rows")), "{done:?}");
+        // Made anew, half of an account would be a state that never was.
+        let refused = restore(&backups, store, concerned, Some("new@example.test"), None).unwrap_err();
+        assert!(matches!(&refused, Error::Damaged(what) if what.contains("account add")), "{refused}");
+        let refused = backups.restore(&Blank::sqlite().store, false).unwrap_err();
+        assert!(refused.to_string().contains("--account"), "{refused}");
+    }
+    audit_all(store);
+}
+
+/// Writes the rows of messages again, so that a block ends where an account does.
+fn in_blocks_by_account(file: &Path) {
+    let tables = dump::tables(&migrations()).unwrap();
+    let table = tables.into_iter().find(|table| table.name == "message").unwrap();
+    let mut rows = Vec::new();
+    RowsReader::open(file, &table)
+        .unwrap()
+        .each(|row| {
+            rows.push(row);
+            Ok(true)
+        })
+        .unwrap();
+    fs::remove_file(file).unwrap();
+    let mut writer = RowsWriter::create(file, &table).unwrap();
+    for number in 0..rows.len() {
+        let mut row = rows[number].clone();
+        let last = rows.get(number + 1).is_none_or(|next| next[0] != row[0]);
+        if last {
+            row[table.column("summary").unwrap()] = Value::Bytes(vec![7; 600_000]);
+        }
+        writer.push(&row).unwrap();
+    }
+    writer.finish().unwrap();
 }

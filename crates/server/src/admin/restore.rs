@@ -48,6 +48,8 @@ pub(crate) struct Done {
     pub(crate) messages: u64,
     pub(crate) present: u64,
     pub(crate) bytes: u64,
+    /// The account holds more than its quota now.
+    pub(crate) over_quota: bool,
     /// Messages that are lost: mailbox and uid in the backup.
     pub(crate) lost: Vec<(String, i64)>,
     pub(crate) refused: Vec<String>,
@@ -116,6 +118,7 @@ impl From<AccountRestored> for Done {
             messages: done.messages,
             present: done.present,
             bytes: done.bytes,
+            over_quota: done.over_quota,
             lost: done.lost.into_iter().map(|one| (one.mailbox, one.uid)).collect(),
             refused: done.refused,
         }

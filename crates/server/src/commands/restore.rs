@@ -263,6 +263,11 @@ fn tell_account(asked: &Restore, address: &str, done: &Done) {
         ),
     };
     print::line(&text);
+    if done.over_quota {
+        print::complaint(&format!(
+            "{target} holds more than its quota now and takes no new mail; raise it with `postroad account quota`"
+        ));
+    }
     for why in &done.refused {
         print::complaint(why);
     }

@@ -57,6 +57,8 @@ pub(super) fn anew(plan: &AccountPlan<'_>, source: &Source<'_>, target: &Address
         messages: work.messages,
         present: 0,
         bytes: work.bytes,
+        // As it was in the backup.
+        over_quota: false,
         lost,
         refused: refused.collect(),
     })

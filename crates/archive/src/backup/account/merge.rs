@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use postroad_mail::accounts::Account;
+use postroad_mail::accounts::{self, Account};
 use postroad_mail::imports::{self, Incoming, Source as Origin};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
@@ -43,6 +43,7 @@ pub(super) fn merge(plan: &AccountPlan<'_>, source: &Source<'_>, account: &Accou
             messages: 0,
             present: 0,
             bytes: 0,
+            over_quota: false,
             lost: Vec::new(),
             refused: Vec::new(),
         },
@@ -54,7 +55,16 @@ pub(super) fn merge(plan: &AccountPlan<'_>, source: &Source<'_>, account: &Accou
     done.lost = find::concerned(plan.folder, source.manifest, source.rows.tables, &lost)?;
     let own = |one: &Damaged| source.text("address") == Some(one.account.as_str());
     done.lost.retain(own);
+    done.refused.append(&mut source.missing.take());
+    let id = account.id;
+    let now = plan.store.read_blocking(move |tx| accounts::by_id(tx, id))?;
+    done.over_quota = done.messages > 0 && now.is_some_and(|account| is_over_quota(&account));
     Ok(done)
+}
+
+fn is_over_quota(account: &Account) -> bool {
+    let over = |used: u64, quota: u64| quota > 0 && used > quota;
+    over(account.used_bytes, account.quota_bytes) || over(account.used_messages, account.quota_messages)
 }
 
 /// An entry of the backup.

@@ -7,6 +7,8 @@
 mod anew;
 mod merge;
 
+use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use postroad_store::{Migration, Store, Timestamp};
 
 use super::find::{Asked, Rows};
 use super::make::{BLOBS, blob_row, blob_table, rows_file};
-use super::rows::RowsReader;
+use super::rows::{Readable, RowsReader};
 use super::{Damaged, Error, Folder, Manifest, Result, Tell};
 
 /// Whose mail is restored, and where to.
@@ -59,6 +61,8 @@ pub struct AccountRestored {
     pub present: u64,
     /// Plain bytes of what came back.
     pub bytes: u64,
+    /// The account holds more than its quota now, so it takes no new mail.
+    pub over_quota: bool,
     /// Messages whose bytes are lost.
     pub lost: Vec<Damaged>,
     /// What could not come back, in sentences.
@@ -75,16 +79,25 @@ pub fn account(plan: &AccountPlan<'_>) -> Result<AccountRestored> {
         other => Error::Store(other),
     })?;
     let tables = dump::tables(&steps)?;
-    let source = Source::find(plan, &manifest, &tables)?;
+    let mut source = Source::find(plan, &manifest, &tables)?;
     let target = plan.to.unwrap_or(plan.address).clone();
     let wanted = target.clone();
     let existing = plan.store.read_blocking(move |tx| accounts::find(tx, &wanted).map_err(Error::from))?;
     match existing {
-        Some(account) => merge::merge(plan, &source, &account),
+        Some(account) => {
+            source.with_gaps = true;
+            merge::merge(plan, &source, &account)
+        }
         None if plan.into.is_some() => Err(Error::User(format!(
             "there is no account {target} that mail could be put into; without --into it is made again as it was"
         ))),
-        None => anew::anew(plan, &source, &target),
+        None => anew::anew(plan, &source, &target).map_err(|error| match error {
+            Error::Damaged(what) => Error::Damaged(format!(
+                "{what}; what can be read of the mail comes back when the account is made with `postroad account add \
+                 {target}` and the same is run again"
+            )),
+            other => other,
+        }),
     }
 }
 
@@ -98,43 +111,45 @@ struct Source<'a> {
     row: Vec<Value>,
     /// Its addresses.
     addresses: Vec<Address>,
+    /// Rows that cannot be read are named in `missing`, and no error.
+    with_gaps: bool,
+    missing: RefCell<Vec<String>>,
 }
 
 impl<'a> Source<'a> {
     fn find(plan: &AccountPlan<'_>, manifest: &'a Manifest, tables: &'a [Table]) -> Result<Source<'a>> {
         let rows = Rows { backup: plan.folder.backups().join(&manifest.id), tables };
         let mut domain = plan.address.domain().as_str().to_owned();
-        rows.each("domain_alias", &[], |row| {
+        let damaged = rows.each("domain_alias", &[], |row| {
             if row.text("alias") == Some(plan.address.domain().as_str()) {
                 domain = row.text("domain").unwrap_or(&domain).to_owned();
             }
         })?;
-        let mut owner = None;
-        rows.each("address", &["account"], |row| {
-            let it = row.text("domain") == Some(domain.as_str())
-                && row.text("local") == Some(plan.address.key().as_str())
-                && row.text("kind") == Some("account");
-            if it {
-                owner = row.numbers[0];
+        let (mut owner, mut addresses) = (None, Vec::new());
+        let in_addresses = rows.each("address", &["account"], |row| {
+            let account = row.numbers[0].filter(|_| row.text("kind") == Some("account"));
+            let key = (row.text("domain"), row.text("local"));
+            if key == (Some(domain.as_str()), Some(plan.address.key().as_str())) {
+                owner = account.or(owner);
             }
+            addresses.extend(account.and_then(|account| Some((account, shown_address(&row)?))));
         })?;
-        let id =
-            owner.ok_or_else(|| Error::User(format!("the backup {} has no account {}", manifest.id, plan.address)))?;
-        let mut addresses = Vec::new();
-        rows.each("address", &["account"], |row| {
-            if row.numbers[0] == Some(id) && row.text("kind") == Some("account") {
-                addresses.extend(shown_address(&row));
-            }
+        // What is damaged elsewhere does not matter once the account is found.
+        let id = owner.ok_or_else(|| {
+            let none = Error::User(format!("the backup {} has no account {}", manifest.id, plan.address));
+            damaged.or(in_addresses).unwrap_or(none)
         })?;
+        let addresses = addresses.into_iter().filter(|(account, _)| *account == id).map(|(_, address)| address);
         let mut found = None;
-        rows.each("account", &["id"], |row| {
+        let damaged = rows.each("account", &["id"], |row| {
             if row.numbers[0] == Some(id) {
                 found = Some(row.values);
             }
         })?;
         let missing = || Error::Damaged(format!("the backup {} has no row of the account {id}", manifest.id));
-        let (row, table) = (found.ok_or_else(missing)?, rows.table("account").ok_or_else(missing)?);
-        Ok(Source { manifest, rows, id, table, row, addresses })
+        let row = found.ok_or_else(|| damaged.unwrap_or_else(missing))?;
+        let (table, addresses) = (rows.table("account").ok_or_else(missing)?, addresses.collect());
+        Ok(Source { manifest, rows, id, table, row, addresses, with_gaps: false, missing: RefCell::default() })
     }
 
     /// What is said of the account itself.
@@ -148,15 +163,47 @@ impl<'a> Source<'a> {
     }
 
     /// Shows the account's rows of a table that begins with the account, until `false`. Rows are in the order of the
-    /// key, so what follows them is not read.
+    /// key, so what follows them is not read, and what is damaged among those of others does not matter.
     fn each(&self, table: &str, mut row: impl FnMut(&Table, Vec<Value>) -> Result<bool>) -> Result<()> {
         let Some(table) = self.rows.table(table) else { return Ok(()) };
         let reader = RowsReader::open(&rows_file(&self.rows.backup, &table.name), table)?;
-        reader.each(|values| match values.first().and_then(Value::int) {
-            Some(account) if account < self.id => Ok(true),
-            Some(account) if account == self.id => row(table, values),
-            Some(_) | None => Ok(false),
-        })
+        let (mut before, mut gap): (Option<i64>, Option<Error>) = (None, None);
+        reader.each_readable(|seen| {
+            let values = match seen {
+                Readable::Row(values) => values,
+                Readable::Gap(error) => {
+                    gap = gap.take().or(Some(error));
+                    return Ok(true);
+                }
+            };
+            let Some(account) = values.first().and_then(Value::int) else { return Ok(false) };
+            if let Some(error) = gap.take().filter(|_| account >= self.id) {
+                self.missing(before, error)?;
+            }
+            before = Some(account);
+            match account.cmp(&self.id) {
+                Ordering::Less => Ok(true),
+                Ordering::Equal => row(table, values),
+                Ordering::Greater => Ok(false),
+            }
+        })?;
+        gap.map_or(Ok(()), |error| self.missing(before, error))
+    }
+
+    /// Rows are missing behind those of the account `before`: they may have been of this one.
+    fn missing(&self, before: Option<i64>, error: Error) -> Result<()> {
+        if before.is_some_and(|before| before > self.id) {
+            return Ok(());
+        }
+        if !self.with_gaps {
+            return Err(error);
+        }
+        let what = format!("{error}; what cannot be read of the account's mail is missing");
+        let mut missing = self.missing.borrow_mut();
+        if !missing.contains(&what) {
+            missing.push(what);
+        }
+        Ok(())
     }
 
     /// The account's messages: blob by message.
@@ -172,11 +219,12 @@ impl<'a> Source<'a> {
         Ok(blobs)
     }
 
-    /// The rows of these blobs.
+    /// The rows of these blobs. Of those that are damaged the bytes are lost, whether they are there or not.
     fn blob_rows(&self, ids: &HashSet<i64>) -> Result<Vec<BlobRow>> {
         let path = rows_file(&self.rows.backup, BLOBS);
         let mut rows = Vec::with_capacity(ids.len());
-        RowsReader::open(&path, &blob_table())?.each(|values| {
+        RowsReader::open(&path, &blob_table())?.each_readable(|seen| {
+            let Readable::Row(values) = seen else { return Ok(true) };
             let row = blob_row(&values).ok_or_else(|| Error::damaged(&path, "a row cannot be read"))?;
             if ids.contains(&row.id.0) {
                 rows.push(row);
