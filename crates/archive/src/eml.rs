@@ -1,6 +1,7 @@
 //! Folders of files with one message each: .eml as many programs save them, and Apple Mail's .emlx.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use postroad_store::Timestamp;
@@ -91,29 +92,35 @@ fn show(top: &Path, path: &Path) -> std::result::Result<Found, Problem> {
 
 /// An .emlx is a line with the message's length, the message, and a property list with flags and date.
 fn unwrap_emlx(found: &mut Found) -> Option<()> {
-    match &mut found.content {
+    let list = match &mut found.content {
         Content::Whole(bytes) => {
             let line = bytes.iter().take(LENGTH_MAX).position(|byte| *byte == b'\n')?;
             let length: usize = std::str::from_utf8(&bytes[..line]).ok()?.trim().parse().ok()?;
             let end = (line + 1).checked_add(length).filter(|end| *end <= bytes.len())?;
-            let list = String::from_utf8_lossy(&bytes[end..]).into_owned();
+            let list = bytes[end..].to_vec();
             *bytes = bytes[line + 1..end].to_vec();
-            if let Some(flags) = number(&list, "flags") {
-                found.marks.add_apple(flags);
-            }
-            let date = number(&list, "date-received").and_then(|seconds| i64::try_from(seconds).ok());
-            if let Some(date) = date.and_then(|seconds| seconds.checked_mul(1_000_000)) {
-                (found.received, found.prefer_header_date) = (Some(Timestamp(date)), false);
-            }
+            list
         }
         Content::Large(large) => {
             let mut start = vec![0; LENGTH_MAX];
-            std::os::unix::fs::FileExt::read_exact_at(&large.file, &mut start, 0).ok()?;
+            large.file.read_exact_at(&mut start, 0).ok()?;
             let line = start.iter().position(|byte| *byte == b'\n')?;
             let length: u64 = std::str::from_utf8(&start[..line]).ok()?.trim().parse().ok()?;
             large.start = line as u64 + 1;
-            large.end = large.start.checked_add(length).filter(|end| *end <= large.end)?;
+            let end = large.start.checked_add(length).filter(|end| *end <= large.end)?;
+            let mut list = vec![0; usize::try_from(large.end - end).ok().filter(|length| *length <= LIST_MAX)?];
+            large.file.read_exact_at(&mut list, end).ok()?;
+            large.end = end;
+            list
         }
+    };
+    let list = String::from_utf8_lossy(&list);
+    if let Some(flags) = number(&list, "flags") {
+        found.marks.add_apple(flags);
+    }
+    let date = number(&list, "date-received").and_then(|seconds| i64::try_from(seconds).ok());
+    if let Some(date) = date.and_then(|seconds| seconds.checked_mul(1_000_000)) {
+        (found.received, found.prefer_header_date) = (Some(Timestamp(date)), false);
     }
     Some(())
 }
@@ -147,4 +154,33 @@ pub(crate) fn is_below(path: &Path, depth: usize) -> bool {
 
 /// The first line of an .emlx.
 const LENGTH_MAX: usize = 32;
+/// The property list of a large .emlx; a longer one is none.
+const LIST_MAX: usize = 1024 * 1024;
 const PROBE_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::WHOLE_MAX;
+    use postroad_mail::Flags;
+
+    #[test]
+    fn an_emlx_is_unwrapped_whether_it_is_small_or_large() {
+        let list = "<plist><dict><key>date-received</key><real>1551780610</real><key>flags</key><integer>17</integer>";
+        for size in [10, WHOLE_MAX as usize + 10] {
+            let message = format!("Subject: a\n\n{}\n", "x".repeat(size));
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            let path = folder.path().join("1.emlx");
+            std::fs::write(&path, format!("{}\n{message}{list}", message.len())).expect("it can be written");
+            let top = std::fs::canonicalize(folder.path()).expect("it is there");
+            let found = show(&top, &path).expect("it can be read");
+            assert_eq!(found.marks.flags, Flags::SEEN | Flags::FLAGGED);
+            assert_eq!(found.received, Some(Timestamp(1_551_780_610_000_000)));
+            let length = match found.content {
+                Content::Whole(bytes) => bytes.len() as u64,
+                Content::Large(large) => large.end - large.start,
+            };
+            assert_eq!(length, message.len() as u64);
+        }
+    }
+}

@@ -30,6 +30,12 @@ pub fn plain_level(level: &str) -> String {
     shortened(&plain, FILE_NAME_MAX)
 }
 
+/// Whether a name was cut by [`maildir_name`] or [`plain_level`]: reading it does not give the mailbox back.
+pub fn is_cut(name: &str) -> bool {
+    name.len() + char::MAX.len_utf8() > FILE_NAME_MAX
+        && name.rsplit_once('~').is_some_and(|(_, hash)| hash.len() == HASH_LETTERS)
+}
+
 /// A Maildir++ name: `.Work.2019`. A folder below INBOX is told from one that others file below it.
 pub fn maildir_name(levels: &[&str]) -> String {
     let mut name = String::new();
@@ -230,6 +236,13 @@ mod tests {
         let (found, changed) = name(&[&long]);
         assert!(changed && found.len() <= MailboxName::MAX_BYTES && found.contains('~'));
         assert_ne!(name(&[&"ü".repeat(2_001)]).0, found, "cut names stay apart");
+    }
+
+    #[test]
+    fn names_that_were_cut_are_known() {
+        let long = "日本語".repeat(60);
+        assert!(is_cut(&maildir_name(&[&long])) && is_cut(&plain_level(&long)));
+        assert!(!is_cut(&maildir_name(&["Work~0123456789ab"])) && !is_cut(&plain_level(&"x".repeat(FILE_NAME_MAX))));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use postroad_store::Timestamp;
 
+use crate::folder::role_of;
 use crate::marks::Marks;
 use crate::{Error, Result, eml, maildir, mbox};
 
@@ -133,12 +134,24 @@ pub struct Problem {
     pub why: String,
 }
 
+/// Why something that was read is no message to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skipped {
+    /// A program's user deleted it; it was only not yet taken out of the file.
+    Deleted,
+    /// A program's own data in the form of a message.
+    Internal,
+}
+
 /// Sees what a source has. An error ends the reading.
 pub trait Visit {
-    /// The messages that follow are in `folder`.
-    fn folder(&mut self, folder: &Folder) -> Result<()>;
+    /// The messages that follow are in `folder`. With `keep_name` another folder of the source is for the same (for
+    /// sent mail, say), so that not both can go to the account's own mailbox for that.
+    fn folder(&mut self, folder: &Folder, keep_name: bool) -> Result<()>;
     /// A message.
     fn message(&mut self, found: Found) -> Result<()>;
+    /// Something is left out, as it should be.
+    fn skipped(&mut self, why: Skipped);
     /// Something could not be read.
     fn problem(&mut self, problem: Problem) -> Result<()>;
     /// So much of the folder's work is done.
@@ -172,13 +185,21 @@ impl Source {
         self.folders.iter().map(|folder| folder.work).sum()
     }
 
+    /// Whether a folder at the top with another name is for the same.
+    fn shares_its_role(&self, folder: &Folder) -> bool {
+        let Some(own) = folder.levels.first() else { return false };
+        let Some(role) = role_of(own) else { return false };
+        let mut tops = self.folders.iter().filter_map(|other| other.levels.first());
+        tops.any(|other| other != own && role_of(other) == Some(role))
+    }
+
     /// Shows everything.
     pub fn visit(&self, visitor: &mut dyn Visit) -> Result<()> {
         for problem in &self.problems {
             visitor.problem(problem.clone())?;
         }
         for folder in &self.folders {
-            visitor.folder(folder)?;
+            visitor.folder(folder, self.shares_its_role(folder))?;
             match self.format {
                 Format::Maildir => maildir::read(folder, visitor)?,
                 Format::Mbox => mbox::read(folder, self.quoting, visitor)?,
@@ -272,6 +293,10 @@ impl Finder {
         } else if self.folders.len() == FOLDERS_MAX {
             self.problems.push(Problem::new(path, format!("and what follows: more than {FOLDERS_MAX} folders")));
         }
+    }
+
+    pub(crate) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     /// Names in a folder, in order; a folder that cannot be read is a problem and empty.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use postroad_archive::source::{Content, Folder, Format, Found, Problem, Reading, Source, Visit};
+use postroad_archive::source::{Content, Folder, Format, Found, Problem, Reading, Skipped, Source, Visit};
 use postroad_archive::wire::{self, Kind};
 use postroad_archive::{Result, export, folder, newline};
 use serde_json::json;
@@ -16,7 +16,7 @@ struct All {
 }
 
 impl Visit for All {
-    fn folder(&mut self, _: &Folder) -> Result<()> {
+    fn folder(&mut self, _: &Folder, _: bool) -> Result<()> {
         Ok(())
     }
     fn message(&mut self, found: Found) -> Result<()> {
@@ -25,6 +25,8 @@ impl Visit for All {
         }
         Ok(())
     }
+    fn skipped(&mut self, _: Skipped) {}
+
     fn problem(&mut self, _: Problem) -> Result<()> {
         self.problems += 1;
         Ok(())

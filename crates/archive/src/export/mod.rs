@@ -62,6 +62,8 @@ pub(crate) struct Meta {
 /// What the side with the store says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Event {
+    /// So many messages will come or are there already.
+    Coming { messages: u64 },
     /// Flags of a message that the other side has.
     Marks(Meta),
     /// A message or mailbox that cannot be given.

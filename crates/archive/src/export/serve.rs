@@ -32,7 +32,13 @@ struct Server<'a, W: Write, R> {
 
 impl<W: Write, R: Read> Server<'_, W, R> {
     fn run(&mut self) -> Result<()> {
-        for mailbox in self.mailboxes()? {
+        let mailboxes = self.mailboxes()?;
+        // How many came since a day is only known when all have been looked at.
+        if self.options.since.is_none() {
+            let messages = mailboxes.iter().map(|mailbox| u64::from(mailbox.messages)).sum();
+            self.tell(&Event::Coming { messages })?;
+        }
+        for mailbox in mailboxes {
             let name = mailbox.name.as_str().to_owned();
             let announced = Announced { name, uidvalidity: mailbox.uidvalidity, messages: mailbox.messages };
             wire::write_json(&mut self.to, Kind::Folder, &announced)?;

@@ -31,8 +31,8 @@ pub enum Newline {
 pub struct Report {
     /// Mailboxes, and the folders or files that they went to.
     pub folders: Vec<(String, String)>,
-    /// Messages of the mailboxes announced so far.
-    pub announced: u64,
+    /// Messages in all, when that is known before.
+    pub coming: Option<u64>,
     /// Messages written.
     pub written: u64,
     /// Their bytes.
@@ -142,6 +142,7 @@ impl<R: Read, W: Write> Writer<'_, R, W> {
                         self.report.known += 1;
                         self.target.marks(&outgoing(&meta), &mut self.report.problems)?;
                     }
+                    Event::Coming { messages } => self.report.coming = Some(messages),
                     Event::Damaged { label, why } => self.report.problems.push(Problem { label, why }),
                     Event::Failed { why } => return Err(Error::Told(why)),
                 },
@@ -157,7 +158,6 @@ impl<R: Read, W: Write> Writer<'_, R, W> {
         let (have, place) = self.target.begin(mailbox, &mut self.report.problems)?;
         let open = have.is_some();
         if open {
-            self.report.announced += u64::from(mailbox.messages);
             self.report.folders.push((mailbox.name.clone(), place));
         }
         let have = Have { uids: have.map(|have| have.to_string()).unwrap_or_default(), skip: !open };

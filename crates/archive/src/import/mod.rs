@@ -6,7 +6,7 @@
 //! Promises, whenever either side is killed:
 //! 1. A message is filed whole, with flags, keywords and date, or not at all: batches are transactions.
 //! 2. In the same transaction its source is remembered: a hash of its bytes (as they are stored) and of how many equal
-//!    ones came before it in the same folder. The next import of the same files finds it and does not file it again,
+//!    ones came before it in the same folder; and of the folder's name, where two folders go to one mailbox. The next import of the same files finds it and does not file it again,
 //!    wherever it was moved to since and whatever its flags are now.
 //! 3. What was reported as taken is on disk.
 //!
@@ -43,6 +43,8 @@ pub struct Options {
 #[derive(Debug, Serialize, Deserialize)]
 struct Announced {
     levels: Vec<String>,
+    /// Not to be put into the account's mailbox for the same: another folder is for that too.
+    keep_name: bool,
 }
 
 /// What is known of a message besides its bytes.

@@ -3,7 +3,7 @@
 use postroad_mail::{By, Mailbox, MailboxName, Role, mailboxes};
 use postroad_store::{AccountId, Locks, Store, WriteTx};
 
-use super::{Event, Options};
+use super::{Announced, Event, Options};
 use crate::Result;
 use crate::folder::{mailbox_name, role_of};
 
@@ -12,6 +12,7 @@ use crate::folder::{mailbox_name, role_of};
 pub(super) struct Target {
     /// `None` in a dry run when it would be made.
     pub(super) mailbox: Option<postroad_mail::MailboxId>,
+    pub(super) name: String,
 }
 
 /// Finds or makes the mailbox for a folder.
@@ -20,10 +21,12 @@ pub(super) fn place(
     by: &By,
     account: AccountId,
     options: &Options,
-    levels: Vec<String>,
+    folder: Announced,
 ) -> Result<(Target, Event)> {
+    let Announced { levels, keep_name } = folder;
     let folder = if levels.is_empty() { "INBOX".to_owned() } else { levels.join("/") };
-    let (by, options) = (by.clone(), options.clone());
+    let (by, mut options) = (by.clone(), options.clone());
+    options.keep_names |= keep_name;
     let (mailbox, name) = store
         .write_blocking(Locks::account(account), move |tx| {
             let name = choose(tx, account, &options, levels)?;
@@ -39,8 +42,9 @@ pub(super) fn place(
         })?
         .value;
     let new = mailbox.is_none_or(|(_, new)| new);
-    let target = Target { mailbox: mailbox.map(|(id, _)| id) };
-    Ok((target, Event::Folder { folder, mailbox: name.as_str().to_owned(), new }))
+    let name = name.as_str().to_owned();
+    let target = Target { mailbox: mailbox.map(|(id, _)| id), name: name.clone() };
+    Ok((target, Event::Folder { folder, mailbox: name, new }))
 }
 
 /// A mailbox that clients show: they look at subscriptions.
@@ -67,9 +71,11 @@ fn choose(
     let (plain, _) = mailbox_name(&levels);
     let role = levels.first().and_then(|level| role_of(level)).filter(|_| !options.keep_names);
     let Some(role) = role else { return Ok(plain) };
-    // A mailbox that has the folder's name already is meant, whatever it is for.
-    if mailboxes::find(tx, account, &plain)?.is_some_and(|mailbox| mailbox.selectable) {
-        return Ok(plain);
+    // A mailbox that has the folder's name already, or that of the one at the top, is meant, whatever it is for.
+    for name in [plain.clone(), mailbox_name(&levels[..1]).0] {
+        if mailboxes::find(tx, account, &name)?.is_some_and(|mailbox| mailbox.selectable) {
+            return Ok(plain);
+        }
     }
     let Some(own) = mailboxes::by_role(tx, account, role)? else { return Ok(plain) };
     debug_assert_ne!(role, Role::Inbox);

@@ -13,6 +13,7 @@ use super::batch::{Desk, Job, Part, Raw, ready};
 use super::places::{Target, place};
 use super::{Announced, Event, Meta, Options};
 use crate::newline::{self, Newlines};
+use crate::source::FOLDERS_MAX;
 use crate::wire::{self, Kind};
 use crate::{Error, Result};
 
@@ -47,6 +48,8 @@ pub fn receive(
             bytes: 0,
             target: None,
             counts: HashMap::new(),
+            placed: HashMap::new(),
+            salt: None,
             keywords: HashSet::new(),
         };
         let read = reader.run(from);
@@ -81,6 +84,10 @@ struct Reader<'a, 'd, W> {
     target: Option<Target>,
     /// How often bytes with this hash came in this folder: 24 bytes for each message of it.
     counts: HashMap<[u8; 16], u32>,
+    /// Folders by the mailboxes that they went to.
+    placed: HashMap<String, Vec<String>>,
+    /// Told apart from the messages of another folder that went to the same mailbox.
+    salt: Option<[u8; 32]>,
     /// Keywords of this import.
     keywords: HashSet<String>,
 }
@@ -114,8 +121,14 @@ impl<W: Write + Send> Reader<'_, '_, W> {
     fn folder(&mut self, folder: Announced) -> Result<()> {
         self.flush()?;
         self.counts.clear();
-        let (target, event) =
-            place(self.desk.store, &self.desk.by, self.desk.account, self.desk.options, folder.levels)?;
+        if self.placed.len() >= FOLDERS_MAX {
+            return Err(Error::Peer("more folders came than a source has".into()));
+        }
+        let levels = folder.levels.clone();
+        let (target, event) = place(self.desk.store, &self.desk.by, self.desk.account, self.desk.options, folder)?;
+        let salt = *blake3::hash(levels.join("/").as_bytes()).as_bytes();
+        let first = self.placed.entry(target.name.clone()).or_insert_with(|| levels.clone());
+        self.salt = Some(salt).filter(|_| *first != levels);
         self.target = Some(target);
         self.desk.tell(&event)
     }
@@ -181,14 +194,15 @@ impl<W: Write + Send> Reader<'_, '_, W> {
         self.order.send(answer).map_err(|_| gone())
     }
 
-    /// What a message is recognised by: equal ones of a folder are counted.
+    /// What a message is recognised by: equal ones of a folder are counted, and those of two folders told apart.
     fn source(&mut self, hash: [u8; 32]) -> Source {
         let mut own = [0; 16];
         own.copy_from_slice(&hash[..16]);
         let count = self.counts.entry(own).or_insert(0);
         *count += 1;
-        if *count > 1 {
-            let again = blake3::hash(&[&hash[..], &count.to_le_bytes()].concat());
+        if *count > 1 || self.salt.is_some() {
+            let salt = self.salt.as_ref().map_or(&[][..], |salt| salt);
+            let again = blake3::hash(&[&hash[..], &count.to_le_bytes(), salt].concat());
             own.copy_from_slice(&again.as_bytes()[..16]);
         }
         Source(own)

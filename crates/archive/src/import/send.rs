@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Announced, Event, Meta};
 use crate::mbox::Unquote;
 use crate::newline::{Newlines, Scan};
-use crate::source::{Content, Folder, Found, Large, Problem, Source, Visit};
+use crate::source::{Content, Folder, Found, Large, Problem, Skipped, Source, Visit};
 use crate::wire::{self, Kind, PIECE};
 use crate::{Error, Result};
 
@@ -22,6 +22,10 @@ pub struct Report {
     pub bytes: u64,
     /// Messages that an earlier import had brought.
     pub known: u64,
+    /// Messages left out because they are marked as deleted and were only not yet removed from their file.
+    pub deleted: u64,
+    /// What has the form of a message and is a program's own data.
+    pub internal: u64,
     /// What was not taken, the first [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
     /// All of it.
@@ -113,8 +117,8 @@ struct Sender<'a, W: Write> {
 }
 
 impl<W: Write> Visit for Sender<'_, W> {
-    fn folder(&mut self, folder: &Folder) -> Result<()> {
-        wire::write_json(&mut self.to, Kind::Folder, &Announced { levels: folder.levels.clone() })
+    fn folder(&mut self, folder: &Folder, keep_name: bool) -> Result<()> {
+        wire::write_json(&mut self.to, Kind::Folder, &Announced { levels: folder.levels.clone(), keep_name })
     }
 
     fn message(&mut self, found: Found) -> Result<()> {
@@ -130,6 +134,14 @@ impl<W: Write> Visit for Sender<'_, W> {
         match found.content {
             Content::Whole(bytes) => wire::write_message(&mut self.to, &meta, &bytes),
             Content::Large(large) => self.large(meta, &large),
+        }
+    }
+
+    fn skipped(&mut self, why: Skipped) {
+        let mut report = lock(self.report);
+        match why {
+            Skipped::Deleted => report.deleted += 1,
+            Skipped::Internal => report.internal += 1,
         }
     }
 

@@ -16,7 +16,7 @@ use postroad_store::Timestamp;
 use super::read::keywords;
 use super::{KEYWORD_LETTERS, KEYWORDS_FILE, split_name};
 use crate::export::{Announced, Outgoing, Target, place};
-use crate::folder::maildir_name;
+use crate::folder::{is_cut, maildir_name};
 use crate::source::{Problem, names, shown};
 use crate::{Error, Result};
 
@@ -110,11 +110,15 @@ impl Writer {
 }
 
 impl Target for Writer {
-    fn begin(&mut self, mailbox: &Announced, _: &mut Vec<Problem>) -> Result<(Option<UidSet>, String)> {
+    fn begin(&mut self, mailbox: &Announced, problems: &mut Vec<Problem>) -> Result<(Option<UidSet>, String)> {
         self.uidvalidity = mailbox.uidvalidity;
         let levels: Vec<&str> = mailbox.name.split('/').collect();
         let below = if levels == ["INBOX"] { PathBuf::new() } else { PathBuf::from(maildir_name(&levels)) };
         self.folder = self.root.join(&below);
+        if is_cut(&below.to_string_lossy()) {
+            problems
+                .push(Problem::new(&self.folder, format!("has a name that was cut, of the mailbox {}", mailbox.name)));
+        }
         for part in ["tmp", "new", "cur"] {
             place::make_folders(&self.root, &below.join(part))?;
         }

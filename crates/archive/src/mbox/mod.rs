@@ -21,7 +21,7 @@ pub use write::Writer;
 
 use crate::Result;
 use crate::folder::decode_level;
-use crate::source::{Finder, names};
+use crate::source::{Finder, Problem, names};
 
 /// Finds mbox files: `path` itself, or those below it. `Work.mbox` and `Work` are the folder Work, and `Work.sbd`
 /// (Thunderbird) and `Work` hold what lies below it.
@@ -53,8 +53,12 @@ fn walk(path: &Path, levels: &[String], finder: &mut Finder) {
             } else {
                 walk(&child, &below, finder);
             }
-        } else if looks_like(&child) {
-            finder.folder(&below, &child, size(&child));
+        } else if child.is_file() {
+            match begins_with_from(&child) {
+                Ok(true) => finder.folder(&below, &child, size(&child)),
+                Ok(false) => {}
+                Err(error) => finder.problem(Problem::io(&child, &error)),
+            }
         }
     }
 }
@@ -71,8 +75,13 @@ fn size(path: &Path) -> u64 {
 
 /// Whether a file begins as an mbox does.
 pub(crate) fn looks_like(path: &Path) -> bool {
-    let mut start = [0; 5];
-    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"From "
+    path.is_file() && begins_with_from(path).unwrap_or(false)
+}
+
+fn begins_with_from(path: &Path) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(FROM.len() as u64).read_to_end(&mut start)?;
+    Ok(start == FROM)
 }
 
 /// Whether there is an mbox at `path` or not far below.
@@ -84,4 +93,5 @@ pub(crate) fn is_below(path: &Path, depth: usize) -> bool {
     })
 }
 
+const FROM: &[u8] = b"From ";
 const PROBE_MAX: usize = 200;

@@ -11,7 +11,7 @@ use super::quote::unquoted;
 use super::{from_line, head};
 use crate::Result;
 use crate::source::{
-    Content, Folder, Found, Large, MESSAGE_MAX, Problem, Quoting, Visit, WHOLE_MAX, check_opened, shown,
+    Content, Folder, Found, Large, MESSAGE_MAX, Problem, Quoting, Skipped, Visit, WHOLE_MAX, check_opened, shown,
 };
 
 /// Shows the messages of an mbox file.
@@ -203,8 +203,10 @@ fn show(path: &Path, file: &File, span: Span, quoting: Quoting, visitor: &mut dy
         Ok(_) if span.end - span.start > MESSAGE_MAX => {
             visitor.problem(Problem { label, why: format!("is larger than {} MiB", MESSAGE_MAX >> 20) })
         }
-        Ok((head, _)) if head.pseudo => Ok(()),
-        Ok((head, _)) if head.expunged => Ok(()),
+        Ok((head, _)) if head.pseudo || head.expunged => {
+            visitor.skipped(if head.pseudo { Skipped::Internal } else { Skipped::Deleted });
+            Ok(())
+        }
         Ok((head, content)) => visitor.message(Found {
             label,
             marks: head.marks,

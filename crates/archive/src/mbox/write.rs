@@ -13,7 +13,7 @@ use postroad_mail::UidSet;
 use super::quote::Quote;
 use super::{from_line, head};
 use crate::export::{Announced, Newline, Outgoing, Target, place};
-use crate::folder::plain_level;
+use crate::folder::{is_cut, plain_level};
 use crate::source::{Problem, shown};
 use crate::{Error, Result};
 
@@ -70,6 +70,9 @@ impl Target for Writer {
             let why = "is there already and is left as it is; remove it or export to another folder";
             problems.push(Problem::new(&path, why));
             return Ok((None, shown(&path)));
+        }
+        if below.iter().any(|level| is_cut(&level.to_string_lossy())) {
+            problems.push(Problem::new(&path, format!("has a name that was cut, of the mailbox {}", mailbox.name)));
         }
         if let Some(above) = below.parent() {
             place::make_folders(&self.root, above)?;

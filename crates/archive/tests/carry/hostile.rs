@@ -93,6 +93,16 @@ fn mbox_files_of_many_programs_are_read() {
     for (text, expected) in cases {
         assert_eq!(read_mbox(text.as_bytes()), (expected.into_iter().map(String::from).collect(), 0), "{text:?}");
     }
+    // A report counts what is left out.
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{F}\nSubject: DON'T DELETE THIS MESSAGE\n\nx\n\n{F}\nX-Mozilla-Status: 0009\n\nx\n\n{F}\nX-Mozilla-Status: 0009\n\ny\n"
+    );
+    fs::write(folder.path().join("box"), text).unwrap();
+    on_each_store(|world| {
+        let report = world.imported(world.alice, &folder.path().join("box"));
+        assert_eq!((report.taken, report.internal, report.deleted), (0, 1, 2));
+    });
     assert_eq!(read_mbox(b"Subject: no mbox\n\nbody\n"), (vec![], 1));
     let long = [b"From a@b Tue Mar  5 10:10:10 2019\n\n".to_vec(), vec![b'F'; 700_000], b"\n".to_vec()].concat();
     assert_eq!(read_mbox(&long).0[0].len(), 700_002);

@@ -200,3 +200,31 @@ fn a_dry_run_writes_nothing() {
         assert_eq!((report.taken, report.known), (0, 1));
     });
 }
+
+#[test]
+fn two_folders_stay_two_or_lose_nothing_in_one() {
+    on_each_store(|world| {
+        let folder = tempfile::tempdir().unwrap();
+        // The same message in each.
+        let names =
+            ["", ".INBOX", ".Gesendet", ".Sent", ".Sent.2019", ".Sent Items", ".Papierkorb", ".a_b", ".a&AC8-b"];
+        for name in names {
+            put(folder.path(), name, "1.x:2,", &message(1), 5);
+        }
+        for taken in [names.len() as u64, 0] {
+            assert_eq!(world.imported(world.alice, folder.path()).taken, taken);
+            let counts: Vec<(String, u32)> = world.counts(world.alice).into_iter().collect();
+            let expected = [
+                // Two folders for sent mail: both keep their names. One for deleted mail: it goes where that is.
+                ("Gesendet", 1),
+                ("INBOX", 2),
+                ("Sent", 1),
+                ("Sent Items", 1),
+                ("Sent/2019", 1),
+                ("Trash", 1),
+                ("a_b", 2),
+            ];
+            assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)));
+        }
+    });
+}

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use postroad_archive::source::{Content, Folder, Format, Found, Problem, Reading, Source, Visit};
+use postroad_archive::source::{Content, Folder, Format, Found, Problem, Reading, Skipped, Source, Visit};
 use postroad_archive::{Result, export, import};
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::{Actor, Address, By, Domain, MailboxName, UidSet, Want, audit, domains, mailboxes, view};
@@ -141,7 +141,7 @@ pub(crate) struct All {
 }
 
 impl Visit for All {
-    fn folder(&mut self, folder: &Folder) -> Result<()> {
+    fn folder(&mut self, folder: &Folder, _: bool) -> Result<()> {
         self.folder = folder.levels.join("/");
         Ok(())
     }
@@ -157,6 +157,8 @@ impl Visit for All {
         self.messages.push((self.folder.clone(), bytes, marks, found.received.map(|time| time.0)));
         Ok(())
     }
+
+    fn skipped(&mut self, _: Skipped) {}
 
     fn problem(&mut self, problem: Problem) -> Result<()> {
         self.problems.push(problem);

@@ -75,7 +75,9 @@ pub(super) fn export(asked: &Export) -> Result<ExitCode> {
     let line = Connection::open(&asked.place, Stream::Export { address: asked.address.clone(), options })?;
     let mut progress = Progress::new(0);
     let (report, result) = export::write(&asked.path, format, newline, &line.stream, &line.stream, &mut |report| {
-        progress.show(report.written + report.known, 0, "messages");
+        let seen = report.written + report.known;
+        progress.expect(report.coming.unwrap_or(0));
+        progress.show(seen, seen, "messages");
     });
     let took = progress.end();
     line.close();
@@ -152,6 +154,11 @@ impl Progress {
         Progress { work, begun: now, shown: now, terminal: std::io::stderr().is_terminal(), drawn: false }
     }
 
+    /// What was not known at first: how much work it is.
+    fn expect(&mut self, work: u64) {
+        self.work = work;
+    }
+
     pub(super) fn show(&mut self, messages: u64, worked: u64, what: &str) {
         let every = if self.terminal { EVERY_ON_TERMINAL } else { EVERY };
         if self.shown.elapsed() < every {
@@ -190,6 +197,14 @@ fn imported_text(report: &import::Report, asked: &Import, format: Format, took: 
             text += &format!("{} goes to {mailbox}{made}\n", folder.escape_debug());
         }
     }
+    for (count, why) in [
+        (report.deleted, "left out: marked as deleted in the files, and only not yet removed from them"),
+        (report.internal, "left out: a program's own data, no messages"),
+    ] {
+        if count > 0 {
+            text += &format!("{} {why}\n", counted(count));
+        }
+    }
     let verb = if asked.dry_run { "would be taken" } else { "taken" };
     text += &format!(
         "{} messages ({}) {verb} from {} {} into {}, {} were there already{}\n",
@@ -218,6 +233,8 @@ fn imported_json(report: &import::Report, result: &postroad_archive::Result<()>,
         "messages": report.taken,
         "bytes": report.bytes,
         "there-already": report.known,
+        "left-out-deleted": report.deleted,
+        "left-out-internal": report.internal,
         "folders": folders,
         "problem-count": report.problem_count,
         "problems": problems_json(&report.problems),
