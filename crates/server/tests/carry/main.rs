@@ -2,5 +2,7 @@
 //! and PostgreSQL.
 
 mod killed;
+mod maildir;
 mod program;
+mod road;
 mod whole;
