@@ -1,8 +1,16 @@
 //! The command line: names, options and their help. What the commands do stands in `commands/`.
 
+mod carry;
+mod sending;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use carry::{
+    BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
+};
+pub(crate) use sending::{Queue, QueueWhich, Route};
 
 /// Postroad: a complete mail server in one program.
 #[derive(Debug, Parser)]
@@ -16,10 +24,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Place {
     /// The server's data folder; its postroad.toml is read when it has one.
-    #[arg(long, value_name = "DIR", global = true, env = "POSTROAD_DATA")]
+    #[arg(long, value_name = "DIR", global = true, env = "POSTROAD_DATA", display_order = 900)]
     pub(crate) data: Option<PathBuf>,
     /// The settings file.
-    #[arg(long, value_name = "FILE", global = true, env = "POSTROAD_SETTINGS")]
+    #[arg(long, value_name = "FILE", global = true, env = "POSTROAD_SETTINGS", display_order = 901)]
     pub(crate) settings: Option<PathBuf>,
 }
 
@@ -27,7 +35,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Output {
     /// Print JSON for programs instead of text for people.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     pub(crate) json: bool,
 }
 
@@ -162,7 +170,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "AGE", default_value = "7d")]
         since: String,
         /// At most so many stories, the newest first.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         #[command(flatten)]
         place: Place,
@@ -174,9 +182,15 @@ pub(crate) enum Command {
     /// Print the version and what is built in.
     Version,
     /// Print the completion script for a shell.
-    Completion { shell: clap_complete::Shell },
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
     /// Write the manual pages into a folder.
-    Man { folder: PathBuf },
+    Man {
+        /// The folder; made when it is not there.
+        folder: PathBuf,
+    },
 }
 
 /// Options of `postroad quickstart`.
@@ -207,185 +221,46 @@ pub(crate) struct Quickstart {
     pub(crate) accounts: u32,
 }
 
-/// Options of `postroad import`.
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The account that the mail goes to.
-    pub(crate) address: String,
-    /// A Maildir, an mbox file or a folder of such, or a folder of .eml files.
-    pub(crate) path: PathBuf,
-    /// What it is.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ImportFormat,
-    /// Put everything into this mailbox and below it.
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) into: Option<String>,
-    /// Keep names such as `Sent Items`; without it they go to the account's mailbox for sent mail, and so on.
-    #[arg(long)]
-    pub(crate) keep_names: bool,
-    /// How lines that begin with `From ` are quoted in an mbox.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) quoting: MboxQuoting,
-    /// Only look: where everything would go, how much it is, and what cannot be read.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Also take again what an earlier import brought and is gone from its mailbox since.
-    #[arg(long)]
-    pub(crate) again: bool,
-    /// Take more than the account's quota allows.
-    #[arg(long)]
-    pub(crate) ignore_quota: bool,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// What is imported.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ImportFormat {
-    /// Look.
-    #[default]
-    Auto,
-    Maildir,
-    Mbox,
-    Eml,
-}
-
-/// Quoting of an mbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum MboxQuoting {
-    /// One `>` is taken from `>From `, `>>From ` and so on.
-    #[default]
-    Rd,
-    /// One `>` is taken from `>From ` only.
-    O,
-    /// Nothing was quoted.
-    None,
-}
-
-/// Options of `postroad export`.
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// The account whose mail it is.
-    pub(crate) address: String,
-    /// A folder for it; made when it is not there.
-    pub(crate) path: PathBuf,
-    /// In which form.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ExportFormat,
-    /// Only this mailbox; may be given more than once.
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) mailbox: Vec<String>,
-    /// Only messages received in this time: 90m, 12h, 7d, or since a day: 2026-11-22.
-    #[arg(long, value_name = "AGE|DAY")]
-    pub(crate) since: Option<String>,
-    /// How lines end in the files.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) newline: ExportNewline,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// What an export writes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ExportFormat {
-    #[default]
-    Maildir,
-    Mbox,
-}
-
-/// Line ends of an export.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ExportNewline {
-    /// LF, and CRLF for what an import brought with CRLF: every byte as it was.
-    #[default]
-    Kept,
-    /// LF.
-    Lf,
-    /// CRLF.
-    Crlf,
-}
-
-/// Options of `postroad backup FOLDER`.
-#[derive(Debug, Args)]
-pub(crate) struct BackupMake {
-    /// The folder of backups; made when it is not there.
-    #[arg(value_name = "FOLDER")]
-    pub(crate) folder: Option<PathBuf>,
-    /// Read everything again afterwards and compare it with its checksums.
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Keep so many backups, the newest; older ones go, and the mail that only they had.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) keep: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BackupAction {
-    /// List the backups in a folder.
-    List { folder: PathBuf },
-    /// Read everything in a folder, compare it with its checksums, and name what is damaged and whose mail it is.
-    Verify {
-        folder: PathBuf,
-        /// Only this one.
-        #[arg(long, value_name = "ID")]
-        backup: Option<String>,
-    },
-}
-
-/// Options of `postroad restore`.
-#[derive(Debug, Args)]
-pub(crate) struct Restore {
-    /// The folder of backups.
-    pub(crate) folder: PathBuf,
-    /// Which, as `backup list` shows it; without it the newest.
-    #[arg(long, value_name = "ID")]
-    pub(crate) backup: Option<String>,
-    /// Only this account: made again when it is gone, else completed with what it lacks.
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) account: Option<String>,
-    /// Put the account's mailboxes below this one.
-    #[arg(long, value_name = "MAILBOX", requires = "account")]
-    pub(crate) into: Option<String>,
-    /// Put the mail into this account, or make it under this name.
-    #[arg(long = "as", value_name = "ADDRESS", requires = "account")]
-    pub(crate) to: Option<String>,
-    /// Exactly as it was, with the same uidvalidities and a queue that goes on: only for moving a server that was stopped
-    /// before the backup was made.
-    #[arg(long, conflicts_with = "account")]
-    pub(crate) exact: bool,
-    /// Restore into this PostgreSQL: postgres://user:password@host/name.
-    #[arg(long, value_name = "URL", conflicts_with = "account")]
-    pub(crate) database: Option<String>,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Domain {
     /// Take a domain's mail in.
-    Add { name: String },
+    Add {
+        /// The domain.
+        name: String,
+    },
     /// List domains and their aliases.
     List,
     /// Take no more mail for a domain; refused while it has accounts.
-    Remove { name: String },
+    Remove {
+        /// The domain.
+        name: String,
+    },
     /// Make a domain another name of one that is here.
-    Alias { alias: String, domain: String },
+    Alias {
+        /// The other name.
+        alias: String,
+        /// The domain that is here.
+        domain: String,
+    },
     /// Remove a domain alias.
-    Unalias { alias: String },
+    Unalias {
+        /// The other name.
+        alias: String,
+    },
     /// Where mail for unknown addresses of the domain goes; without a target it is refused.
-    CatchAll { name: String, target: Option<String> },
+    CatchAll {
+        /// The domain.
+        name: String,
+        /// The address that gets it.
+        target: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
     /// Make an account with its mailboxes.
     Add {
+        /// The account's address.
         address: String,
         /// The name shown with the address.
         #[arg(long)]
@@ -403,9 +278,13 @@ pub(crate) enum Account {
         domain: Option<String>,
     },
     /// Show one account.
-    Show { address: String },
+    Show {
+        /// The account.
+        address: String,
+    },
     /// Set the password; without --password one is chosen and printed.
     Password {
+        /// The account.
         address: String,
         /// The new password. `-` reads a line from standard input.
         #[arg(long)]
@@ -413,6 +292,7 @@ pub(crate) enum Account {
     },
     /// Set the room for mail: 500M, 2G, or none.
     Quota {
+        /// The account.
         address: String,
         /// Octets, with K, M, G or T; `none` for no limit.
         size: String,
@@ -421,25 +301,37 @@ pub(crate) enum Account {
         messages: Option<u64>,
     },
     /// No signing in and no new mail, until resumed.
-    Suspend { address: String },
+    Suspend {
+        /// The account.
+        address: String,
+    },
     /// End a suspension.
-    Resume { address: String },
+    Resume {
+        /// The account.
+        address: String,
+    },
     /// Remove an account with all its mail. This cannot be undone.
     Remove {
+        /// The account.
         address: String,
         /// Say that you mean it.
         #[arg(long)]
         yes: bool,
     },
     /// Compare all counters with a recount.
-    Audit { address: Option<String> },
+    Audit {
+        /// Only this account.
+        address: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Forward {
     /// Send an account's mail on to one or more addresses, here or elsewhere, in place of what it had.
     Set {
+        /// The account.
         address: String,
+        /// Where its mail goes on to.
         #[arg(required = true)]
         targets: Vec<String>,
         /// Leave a copy in the account.
@@ -447,125 +339,44 @@ pub(crate) enum Forward {
         keep: bool,
     },
     /// Show where an account's mail goes on to; without one, all forwards.
-    Show { address: Option<String> },
-    /// Let an account's mail stay here again.
-    Remove { address: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Queue {
-    /// List what waits, the oldest first, and the destinations that cannot be reached.
-    List {
-        /// Only recipients of this domain.
-        #[arg(long)]
-        domain: Option<String>,
-        /// Only messages of this sender; `<>` for notices.
-        #[arg(long, value_name = "ADDRESS")]
-        sender: Option<String>,
-        /// Only recipients in this state: waiting, parked, backlog, sending, held, delivered, failed or cancelled.
-        #[arg(long)]
-        state: Option<String>,
-        /// At most so many messages.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Only messages after this one: where an earlier list ended.
-        #[arg(long, value_name = "ID")]
-        after: Option<String>,
-    },
-    /// Show one message with all its recipients.
     Show {
-        /// The id that `queue list` and traces show, or a trace id.
-        id: String,
+        /// Only this account.
+        address: Option<String>,
     },
-    /// Try now, whatever the schedule says.
-    Retry(QueueWhich),
-    /// Do not send until released.
-    Hold(QueueWhich),
-    /// Send what was held.
-    Release(QueueWhich),
-    /// Never send, and tell nobody.
-    Cancel {
-        #[command(flatten)]
-        which: QueueWhich,
-        /// Say that you mean more than one message.
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-/// Which messages an order is about.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct QueueWhich {
-    /// The id that `queue list` and traces show, or a trace id.
-    pub(crate) id: Option<String>,
-    /// All recipients of this domain.
-    #[arg(long)]
-    pub(crate) domain: Option<String>,
-    /// All messages of this sender; `<>` for notices.
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) sender: Option<String>,
-    /// Everything.
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Route {
-    /// Send mail for a domain to a fixed host; replaces the route that it has.
-    Add(RouteAdd),
-    /// List routes; passwords are never shown.
-    List,
-    /// Let DNS say again where a domain's mail goes.
+    /// Let an account's mail stay here again.
     Remove {
-        /// The domain, or `*`.
-        domain: String,
+        /// The account.
+        address: String,
     },
-}
-
-/// Options of `postroad route add`.
-#[derive(Debug, Args)]
-pub(crate) struct RouteAdd {
-    /// The domain, or `*` for all that have no route of their own.
-    pub(crate) domain: String,
-    /// The host: a name or an address.
-    pub(crate) host: String,
-    /// Its port; 25, or 465 with `--tls implicit`.
-    #[arg(long)]
-    pub(crate) port: Option<u16>,
-    /// Protection: none; opportunistic (STARTTLS when offered); required (STARTTLS, any certificate); verified (STARTTLS,
-    /// the certificate verified); implicit (TLS from the start, verified).
-    #[arg(long, value_parser = ["none", "opportunistic", "required", "verified", "implicit"], default_value = "opportunistic")]
-    pub(crate) tls: String,
-    /// Certificates (PEM) to verify with, in place of the system's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Sign in as this user.
-    #[arg(long, requires = "password")]
-    pub(crate) user: Option<String>,
-    /// With this password. `-` reads a line from standard input.
-    #[arg(long, requires = "user")]
-    pub(crate) password: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alias {
     /// Make an address lead to one or more others, here or elsewhere.
     Add {
+        /// The alias.
         address: String,
+        /// Where it leads.
         #[arg(required = true)]
         targets: Vec<String>,
     },
     /// List aliases and groups.
-    List { domain: Option<String> },
+    List {
+        /// Only those of one domain.
+        domain: Option<String>,
+    },
     /// Remove an alias.
-    Remove { address: String },
+    Remove {
+        /// The alias.
+        address: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AppPassword {
     /// Make a password for one program; it is shown once.
     Add {
+        /// The account.
         address: String,
         /// What it is for, for example `printer`.
         name: String,
@@ -577,29 +388,59 @@ pub(crate) enum AppPassword {
         expires: Option<u32>,
     },
     /// List an account's app passwords.
-    List { address: String },
+    List {
+        /// The account.
+        address: String,
+    },
     /// Remove one by its name.
-    Remove { address: String, name: String },
+    Remove {
+        /// The account.
+        address: String,
+        /// What it was made for.
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mailbox {
     /// List an account's mailboxes with their counts.
-    List { address: String },
+    List {
+        /// The account.
+        address: String,
+    },
     /// Make a mailbox.
-    Create { address: String, name: String },
+    Create {
+        /// The account.
+        address: String,
+        /// Its name, with `/` between levels: Work/Old.
+        name: String,
+    },
     /// Give a mailbox and all below it another name.
-    Rename { address: String, from: String, to: String },
+    Rename {
+        /// The account.
+        address: String,
+        /// The name that it has.
+        from: String,
+        /// The new one.
+        to: String,
+    },
     /// Delete a mailbox; its mail can be brought back within the retention.
-    Delete { address: String, name: String },
+    Delete {
+        /// The account.
+        address: String,
+        /// The mailbox.
+        name: String,
+    },
     /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
     Deleted {
+        /// The account.
         address: String,
         /// A mailbox by its name, or a deleted one by its id, as the list of mailboxes shows it.
         mailbox: Option<String>,
     },
     /// Bring deleted messages back.
     Restore {
+        /// The account.
         address: String,
         /// A mailbox by its name, or a deleted one by its id, as `deleted` shows it.
         mailbox: String,
@@ -619,6 +460,25 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_means() {
+        fn look(command: &clap::Command, way: &str, silent: &mut Vec<String>) {
+            for argument in command.get_arguments().filter(|one| one.get_help().is_none()) {
+                silent.push(format!("{way} {}", argument.get_id()));
+            }
+            for inner in command.get_subcommands() {
+                let way = format!("{way} {}", inner.get_name());
+                if inner.get_about().is_none() {
+                    silent.push(way.clone());
+                }
+                look(inner, &way, silent);
+            }
+        }
+        let mut silent = Vec::new();
+        look(&Cli::command(), "postroad", &mut silent);
+        assert!(silent.is_empty(), "{silent:#?}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// For programs: tables as arrays of objects named by their columns.
+    /// For programs: tables as arrays of objects named by their columns, in small letters.
     pub(crate) fn json(&self) -> serde_json::Value {
         use serde_json::{Map, Value, json};
         match self {
@@ -73,14 +73,14 @@ impl Answer {
             Answer::Refused { text } => json!({ "error": text }),
             Answer::Table { columns, rows, .. } => {
                 let object = |row: &Vec<String>| {
-                    let pairs = columns.iter().zip(row).map(|(head, cell)| (head.clone(), Value::from(cell.clone())));
+                    let pairs = columns.iter().zip(row).map(|(head, cell)| (key(head), Value::from(cell.clone())));
                     Value::Object(pairs.collect::<Map<_, _>>())
                 };
                 Value::Array(rows.iter().map(object).collect())
             }
             Answer::Report { data, .. } => data.clone(),
             Answer::Facts { facts } => {
-                Value::Object(facts.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect())
+                Value::Object(facts.iter().map(|(name, value)| (key(name), Value::from(value.clone()))).collect())
             }
             Answer::Stories { stories, .. } => {
                 let event = |(at, event, detail): &(String, String, String)| json!({ "at": at, "event": event, "detail": detail });
@@ -100,6 +100,11 @@ impl Story {
             .collect();
         format!("{}\n{}", self.title, aligned(&rows))
     }
+}
+
+/// `NEXT STEP` as programs know it: `next-step`.
+fn key(head: &str) -> String {
+    head.to_lowercase().replace(' ', "-")
 }
 
 /// Columns two spaces apart, the last one ragged.
@@ -131,7 +136,8 @@ mod tests {
         let rows = vec![vec!["a".into(), "bb".into()], vec!["ccc".into(), "d".into()]];
         let table = Answer::table(&["X", "Y"], rows, "nothing");
         assert_eq!(table.text(), "X    Y\na    bb\nccc  d\n");
-        assert_eq!(table.json()[1]["X"], "ccc");
+        assert_eq!(table.json()[1]["x"], "ccc");
+        assert_eq!(Answer::table(&["LAST USED"], vec![vec!["never".into()]], "").json()[0]["last-used"], "never");
         assert_eq!(Answer::table(&["X"], Vec::new(), "nothing").text(), "nothing\n");
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn path(data: &Path) -> PathBuf {
 
 /// Asks the running server; `None` when none is running.
 pub(crate) fn ask(data: &Path, operation: &Operation) -> Result<Option<Answer>> {
-    let Ok(mut stream) = UnixStream::connect(path(data)) else { return Ok(None) };
+    let Some(mut stream) = connect(data)? else { return Ok(None) };
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     let mut line = serde_json::to_vec(operation)?;
     line.push(b'\n');
@@ -43,7 +43,7 @@ pub(crate) fn ask(data: &Path, operation: &Operation) -> Result<Option<Answer>> 
 
 /// Opens a stream with the running server; `None` when none is running. The error is the server's refusal.
 pub(crate) fn open(data: &Path, request: &Stream) -> Result<Option<UnixStream>> {
-    let Ok(mut stream) = UnixStream::connect(path(data)) else { return Ok(None) };
+    let Some(mut stream) = connect(data)? else { return Ok(None) };
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).context("the running server does not take the request")?;
@@ -59,6 +59,17 @@ pub(crate) fn open(data: &Path, request: &Stream) -> Result<Option<UnixStream>> 
     {
         Opening::Go => Ok(Some(stream)),
         Opening::Refused(why) => bail!(why),
+    }
+}
+
+/// `None` when no server listens. Who may not know whether one does is told so.
+fn connect(data: &Path) -> Result<Option<UnixStream>> {
+    match UnixStream::connect(path(data)) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            bail!("{} is for the server's user alone: run this command as that user, or as root", data.display())
+        }
+        Err(_) => Ok(None),
     }
 }
 

@@ -33,7 +33,12 @@ pub(super) fn command(action: Option<BackupAction>, make: &BackupMake, at: &Plac
 fn back_up(path: &Path, make: &BackupMake, at: &Place, output: Output) -> Result<ExitCode> {
     let settings = place::settings(at)?;
     let file = settings.data.join(place::SQLITE_FILE);
-    if settings.database.url.is_none() && !file.is_file() {
+    if settings.database.url.is_none()
+        && let Err(error) = file.metadata()
+    {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            bail!("{} cannot be read: run this as the server's user or as root", file.display());
+        }
         bail!("there is no database {}: nothing can be backed up", file.display());
     }
     // The tables stay as they are: a running server may be of another version.
@@ -79,10 +84,10 @@ fn back_up(path: &Path, make: &BackupMake, at: &Place, output: Output) -> Result
     } else {
         let messages = manifest.rows("message");
         print::line(&format!(
-            "backup {} of {} accounts and {} messages ({}) is in {}; {} new, {} written{}",
+            "backup {} of {} and {} ({}) is in {}; {} new, {} written{}",
             manifest.id,
-            counted(manifest.rows("account")),
-            counted(messages),
+            many(manifest.rows("account"), "account"),
+            many(messages, "message"),
             size(manifest.blobs.bytes),
             path.display(),
             counted(manifest.blobs.new_count),
@@ -90,7 +95,8 @@ fn back_up(path: &Path, make: &BackupMake, at: &Place, output: Output) -> Result
             rate(messages, took)
         ));
         if !kept.removed.is_empty() {
-            print::line(&format!("{} older backups removed, {} freed", kept.removed.len(), size(kept.freed)));
+            let removed = many(kept.removed.len() as u64, "older backup");
+            print::line(&format!("{removed} removed, {} freed", size(kept.freed)));
         }
         for (blob, why) in &manifest.damaged {
             print::complaint(&format!("damaged on the server: {blob}: {why}"));
@@ -172,9 +178,9 @@ fn say_verified(found: &Verified) {
     }
     if found.is_sound() {
         print::line(&format!(
-            "{} backups and {} packs are as they were written ({} read)",
-            found.backups,
-            found.packs,
+            "{} and {} are as they were written ({} read)",
+            many(found.backups, "backup"),
+            many(found.packs, "pack"),
             size(found.bytes)
         ));
     }
@@ -199,6 +205,11 @@ pub(super) fn code(sound: bool) -> ExitCode {
     if sound { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
 }
 
+/// `1 message`, `2,000 messages`.
+pub(super) fn many(count: u64, what: &str) -> String {
+    format!("{} {what}{}", counted(count), if count == 1 { "" } else { "s" })
+}
+
 /// Lost messages that are shown one by one.
 pub(super) const SHOWN_MAX: usize = 50;
 
@@ -211,5 +222,6 @@ mod tests {
         let make = BackupMake { folder: None, verify: false, keep: None };
         let refused = command(None, &make, &Place::default(), Output::default());
         assert!(refused.is_err());
+        assert_eq!([0, 1, 2_000].map(|count| many(count, "pack")), ["0 packs", "1 pack", "2,000 packs"]);
     }
 }

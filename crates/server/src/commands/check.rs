@@ -9,6 +9,7 @@ use postroad_net::{CertificateFiles, Certificates};
 use postroad_store::{Store, Timestamp};
 
 use super::administer::show;
+use super::backup::many;
 use crate::admin::{self, Answer, Operation, socket};
 use crate::cli::{Output, Place};
 use crate::place;
@@ -66,7 +67,7 @@ pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
         listeners(&settings, &mut report);
     }
     outbound(&settings, &mut report);
-    let table = Answer::table(&["", "WHAT", "FACT", "NEXT STEP"], report.rows, "");
+    let table = Answer::table(&["IS", "WHAT", "FACT", "NEXT STEP"], report.rows, "");
     show(&table, output);
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -193,10 +194,29 @@ fn queue(store: &Store, report: &mut Report) {
         Ok(depth) if depth.recipients == 0 => report.good("queue", "empty"),
         Ok(depth) => {
             let age = depth.oldest.map_or(0, |oldest| (Timestamp::now().0 - oldest.0).max(0) / 1_000_000);
-            let (messages, recipients, minutes) = (depth.messages, depth.recipients, age / 60);
-            report
-                .good("queue", format!("{messages} messages to {recipients} recipients, the oldest {minutes} min old"));
+            let (recipients, messages) = (many(depth.recipients, "recipient"), many(depth.messages, "message"));
+            report.good("queue", format!("{recipients} of {messages}, the oldest {} old", long(age)));
         }
         Err(error) => report.bad("queue", error.to_string(), "see the server's log"),
+    }
+}
+
+/// Seconds in the largest unit that is there at least twice.
+fn long(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        172_800.. => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_reads_well() {
+        assert_eq!([0, 119, 7_199, 90_000, 432_000].map(long), ["0 s", "119 s", "119 min", "25 h", "5 days"]);
     }
 }

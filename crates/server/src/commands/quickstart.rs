@@ -18,6 +18,7 @@ use postroad_store::{Locks, Store, Timestamp};
 
 use super::administer::choose_password;
 use crate::cli::Quickstart;
+use crate::serve::outbound::Names;
 use crate::settings::{CleartextAuth, STANDARD, Service, Settings, TlsMode, listeners};
 use crate::{place, print, serve};
 
@@ -38,6 +39,8 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
     let file = data.join(place::SETTINGS_FILE);
     let is_new = !file.is_file();
     let settings = if is_new { first_settings(options, &data)? } else { known_settings(options, &data, &file)? };
+    // A name server that is none is told before anything is made.
+    let names = Names::of(&settings)?;
     write_settings(&file, &settings)?;
 
     let made = {
@@ -47,6 +50,10 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
         made?
     };
     print::text(&greeting(options, &settings, &made));
+    if matches!(names, Names::Nobody(_)) {
+        print::text("Mail for other domains waits in the queue: with --resolver HOST:PORT it is sent on.\n\n");
+    }
+    drop(names);
     serve::run(&settings, lock, || print::line("ready"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -251,6 +258,7 @@ fn greeting(options: &Quickstart, settings: &Settings, people: &People) -> Strin
         let secured = if listener.tls == TlsMode::Implicit { " (TLS)" } else { "" };
         text += &format!("{} {}{secured}   ", listener.name, listener.address.port());
     }
+    text.truncate(text.trim_end().len());
     if options.domain.is_none() {
         text += &format!(
             "\n\nSend a first mail and read it:\n\n  \
@@ -282,6 +290,7 @@ fn records(settings: &Settings, domain: &Domain) -> String {
          _submissions._tcp.{domain}.  SRV  0 1 {submissions} {host}.\n  \
          _imaps._tcp.{domain}.  SRV  0 1 {imaps} {host}.\n  \
          _pop3s._tcp.{domain}.  SRV  10 1 {pop3s} {host}.\n\n\
+         Let whoever gave you ADDRESS name it {host} (reverse DNS, PTR): other servers look before they take mail.\n\
          The certificate is one of our own making: put a real one into [[certificate]] of {file}.\n\
          Add people with `{program} account add NAME@{domain} --data {data}`.\n\n",
         program = program(),

@@ -57,7 +57,7 @@ pub(crate) fn start(data: &Path, arguments: &[&str]) -> Child {
 /// Messages of alice.
 pub(crate) fn count(data: &Path) -> u64 {
     let listed = run(data, &["mailbox", "list", ALICE]).with_code(0);
-    let counted = |row: &Value| row["MESSAGES"].as_str().and_then(|text| text.parse::<u64>().ok());
+    let counted = |row: &Value| row["messages"].as_str().and_then(|text| text.parse::<u64>().ok());
     listed.as_array().expect("a table").iter().filter_map(counted).sum()
 }
 

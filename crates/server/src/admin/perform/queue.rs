@@ -30,7 +30,7 @@ pub(super) fn list(desk: &Desk<'_>, wish: &ListWish) -> Outcome {
 
 pub(super) fn show(desk: &Desk<'_>, id: &str) -> Outcome {
     let named = named(id)?;
-    let look = look(desk, move |tx| {
+    let mut look = look(desk, move |tx| {
         let messages = match named {
             Named::Message(id) => queue::show(tx, id)?.into_iter().collect(),
             Named::Story(trace) => {
@@ -43,6 +43,7 @@ pub(super) fn show(desk: &Desk<'_>, id: &str) -> Outcome {
     if look.messages.is_empty() {
         return Err(not_there(id));
     }
+    look.routes = desk.store.read_blocking(queue::routes)?;
     Ok(Answer::Report { text: look.show(), data: look.data() })
 }
 
@@ -88,7 +89,7 @@ pub(super) fn order(desk: &Desk<'_>, order: Order, selection: &Selection, sure: 
         // What is parked moves by itself once its destination is tried.
         (all.messages, all.recipients) = (before.0, before.1.saturating_sub(all.busy));
     }
-    let data = json!({ "messages": all.messages, "recipients": all.recipients, "being_sent": all.busy });
+    let data = json!({ "messages": all.messages, "recipients": all.recipients, "being-sent": all.busy });
     Ok(Answer::Report { text: sentence(order, &all), data })
 }
 
@@ -123,7 +124,15 @@ fn look(
         let destinations = queue::destinations(tx, None, DESTINATIONS_MAX)?;
         let known: HashMap<_, _> =
             destinations.iter().map(|destination| (destination.domain.clone(), destination.clone())).collect();
-        Ok::<_, queue::Error>(Look { messages, more, known, destinations, depth: queue::depth(tx)?, now })
+        Ok::<_, queue::Error>(Look {
+            messages,
+            more,
+            known,
+            destinations,
+            routes: Vec::new(),
+            depth: queue::depth(tx)?,
+            now,
+        })
     })?;
     Ok(look)
 }
@@ -176,9 +185,12 @@ fn state_of(text: &str) -> Outcome<State> {
 }
 
 fn not_there(id: &str) -> Refusal {
+    let (what, key) = match named(id) {
+        Ok(Named::Story(_)) => ("what became of it", id),
+        Ok(Named::Message(_)) | Err(_) => ("the story of mail from or to an address", "ADDRESS"),
+    };
     Refusal(format!(
-        "{id} is not in the queue: it was sent, has failed or was cancelled; \
-         `postroad trace ADDRESS` tells the story of mail from or to an address"
+        "{id} is not in the queue: it was sent, has failed or was cancelled; `postroad trace {key}` tells {what}"
     ))
 }
 

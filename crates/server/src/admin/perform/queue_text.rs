@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use postroad_queue::{Depth, Destination, Listed, ListedRecipient, Message, State};
+use postroad_queue::{Depth, Destination, Listed, ListedRecipient, Message, Route, State};
 use postroad_store::Timestamp;
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ pub(super) struct Look {
     pub(super) more: bool,
     pub(super) known: HashMap<String, Destination>,
     pub(super) destinations: Vec<Destination>,
+    /// All routes, where one message is shown; else none.
+    pub(super) routes: Vec<Route>,
     pub(super) depth: Depth,
     pub(super) now: Timestamp,
 }
@@ -40,7 +42,7 @@ impl Look {
                     message.id.to_string(),
                     age(message.created, self.now),
                     size(message.size),
-                    sender(message),
+                    short(&sender(message)),
                     to(&group),
                     word(group[0].state).to_owned(),
                     self.next_try(group[0]),
@@ -62,7 +64,7 @@ impl Look {
         }
         text.push('\n');
         if let (true, Some(last)) = (self.more, self.messages.last()) {
-            text.push_str(&format!("more of them: postroad queue list --after {}\n", last.message.id));
+            text.push_str(&format!("there are more: ask the same with --after {}\n", last.message.id));
         }
         text.push_str("one of them: postroad queue show ID\n");
         text
@@ -103,10 +105,16 @@ impl Look {
             ("from", sender(message)),
             ("size", size(message.size)),
             ("came in", moment(message.created, format!("{} ago", age(message.created, self.now)))),
-            ("given up", moment(message.expires, until(message.expires, self.now))),
+            ("tried until", moment(message.expires, until(message.expires, self.now))),
         ];
         facts.extend(message.envid.iter().map(|envid| ("envelope id", plain(envid))));
         facts.extend(message.trace.map(|trace| ("story", format!("postroad trace {trace}"))));
+        let routes = self.routes_of(listed);
+        facts.extend(routes.iter().map(|route| {
+            let Route { domain, host, port, tls, .. } = route;
+            let whose = if domain == "*" { "all mail without a route of its own" } else { domain };
+            ("route", format!("{whose} goes to {host} port {port}, tls {}", tls.name()))
+        }));
         let facts: Vec<Vec<String>> = facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
         let mut rows = vec![["TO", "STATE", "TRIES", "NEXT TRY", "LAST REPLY"].map(str::to_owned).to_vec()];
         rows.extend(listed.recipients.iter().map(|one| {
@@ -118,6 +126,17 @@ impl Look {
         format!("{}\n{}{}", aligned(&facts), aligned(&rows), self.next_steps(listed))
     }
 
+    /// The routes that recipients of a message take.
+    fn routes_of(&self, listed: &Listed) -> Vec<&Route> {
+        let is_for = |route: &Route, domain: &str| route.domain == domain;
+        let own = |domain: &str| self.routes.iter().any(|route| is_for(route, domain));
+        let taken = |route: &&Route| {
+            let mut domains = listed.recipients.iter().map(|one| one.domain.as_str());
+            domains.any(|domain| is_for(route, domain) || (route.domain == "*" && !own(domain)))
+        };
+        self.routes.iter().filter(taken).collect()
+    }
+
     fn next_steps(&self, listed: &Listed) -> String {
         let id = listed.message.id;
         let has = |states: &[State]| listed.recipients.iter().any(|one| states.contains(&one.state));
@@ -125,6 +144,9 @@ impl Look {
         if has(&[State::Waiting, State::Parked, State::Backlog]) {
             steps.push_str(&format!("\ntry now: postroad queue retry {id}"));
             steps.push_str(&format!("\nkeep it here: postroad queue hold {id}"));
+        }
+        if let Some(route) = self.routes_of(listed).first() {
+            steps.push_str(&format!("\nsend it another way: postroad route add '{}' HOST", route.domain));
         }
         if has(&[State::Held]) {
             steps.push_str(&format!("\nsend it: postroad queue release {id}"));
@@ -153,7 +175,7 @@ impl Look {
     fn reply(&self, one: &ListedRecipient) -> Option<String> {
         let parked = one.state == State::Parked;
         let why = || self.known.get(&one.domain).filter(|_| parked).and_then(|known| known.why.as_deref());
-        one.last_reply.as_deref().or_else(why).map(plain)
+        one.last_reply.as_deref().or_else(why).map(|reply| plain(said_once(reply)))
     }
 
     /// For programs.
@@ -161,23 +183,23 @@ impl Look {
         let recipient = |one: &ListedRecipient| {
             json!({
                 "address": one.address, "domain": one.domain, "via": one.via, "state": word(one.state),
-                "next_try": self.due(one).map(|due| shown(due.max(self.now))), "tries": one.attempts,
-                "delay_told": one.delay_told, "last_reply": self.reply(one), "node": one.node,
+                "next-try": self.due(one).map(|due| shown(due.max(self.now))), "tries": one.attempts,
+                "delay-told": one.delay_told, "last-reply": self.reply(one), "node": one.node,
             })
         };
         let message = |listed: &Listed| {
             let message = &listed.message;
             json!({
                 "id": message.id.to_string(), "trace": message.trace.map(|trace| trace.to_string()),
-                "sender": message.sender, "size": message.size, "came_in": shown(message.created),
-                "given_up": shown(message.expires), "envelope_id": message.envid, "open": listed.open,
+                "sender": message.sender, "size": message.size, "came-in": shown(message.created),
+                "tried-until": shown(message.expires), "envelope-id": message.envid, "open": listed.open,
                 "recipients": listed.recipients.iter().map(recipient).collect::<Vec<_>>(),
             })
         };
         let destination = |destination: &Destination| {
             json!({
                 "domain": destination.domain, "since": shown(destination.since), "tries": destination.failures,
-                "next_try": shown(destination.not_before), "why": destination.why,
+                "next-try": shown(destination.not_before), "why": destination.why,
             })
         };
         let blocked = self.destinations.iter().filter(|destination| destination.failures > 0);
@@ -212,7 +234,7 @@ fn groups(recipients: &[ListedRecipient]) -> Vec<Vec<&ListedRecipient>> {
 }
 
 fn to(group: &[&ListedRecipient]) -> String {
-    let first = plain(&group[0].address);
+    let first = short(&plain(&group[0].address));
     if group.len() == 1 { first } else { format!("{first} +{}", group.len() - 1) }
 }
 
@@ -260,6 +282,23 @@ fn plain(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
+/// Without the host behind it, where the sentence names that host already.
+fn said_once(reply: &str) -> &str {
+    let split = reply.strip_suffix(')').and_then(|reply| reply.rsplit_once(" ("));
+    split.filter(|(sentence, host)| sentence.contains(host)).map_or(reply, |(sentence, _)| sentence)
+}
+
+/// An address of at most [`ADDRESS_SHOWN`] signs: of a longer one the middle is left out.
+fn short(address: &str) -> String {
+    let signs = address.chars().count();
+    if signs <= ADDRESS_SHOWN {
+        return address.to_owned();
+    }
+    let half = ADDRESS_SHOWN / 2;
+    let (head, tail) = (address.chars().take(half), address.chars().skip(signs - half + 1));
+    head.chain(['…']).chain(tail).collect()
+}
+
 /// Not all of a long reply.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(REPLY_SHOWN) {
@@ -268,6 +307,8 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// Signs of an address shown in a list.
+const ADDRESS_SHOWN: usize = 44;
 /// Signs of a reply shown in a list.
 const REPLY_SHOWN: usize = 80;
 /// Destinations shown below a list.

@@ -49,7 +49,7 @@ fn listed(id: i64, sender: &str, recipients: Vec<ListedRecipient>) -> Listed {
 fn look(messages: Vec<Listed>, destinations: Vec<Destination>) -> Look {
     let known = destinations.iter().map(|one| (one.domain.clone(), one.clone())).collect();
     let depth = Depth { messages: 3, recipients: 7, oldest: Some(at(-300_000)) };
-    Look { messages, more: false, known, destinations, depth, now: NOW }
+    Look { messages, more: false, known, destinations, routes: Vec::new(), depth, now: NOW }
 }
 
 fn dead() -> Destination {
@@ -86,7 +86,7 @@ Q1f2   2h   20K   alice@example.test  y@away.test      sending  -
 Q1f3a  2h   20K   <>                  eve\u{fffd}[2J@b.test   held     -
 
 in the queue: 7 recipients of 3 messages; the oldest came in 3d ago
-more of them: postroad queue list --after Q1f3a
+there are more: ask the same with --after Q1f3a
 one of them: postroad queue show ID
 
 UNREACHABLE  SINCE  TRIES  NEXT TRY  WHY
@@ -96,7 +96,7 @@ try one now: postroad queue retry --domain dead.test
     assert_eq!(look.list(), expected);
     let data = look.data();
     assert_eq!(data["messages"][0]["id"], "Q1f2");
-    assert_eq!(data["messages"][0]["recipients"][0]["next_try"], "2026-11-22 09:27:07.250");
+    assert_eq!(data["messages"][0]["recipients"][0]["next-try"], "2026-11-22 09:27:07.250");
     assert_eq!(data["messages"][0]["recipients"][3]["state"], "sending");
     assert_eq!((&data["next"], &data["unreachable"][0]["tries"]), (&json!("Q1f3a"), &json!(4)));
 }
@@ -121,12 +121,12 @@ fn one_is_shown_with_what_to_do_next() {
     );
     let held = listed(0x1f3, "", vec![recipient(0, "eve@b.test", State::Held, at(0), None)]);
     let expected = "\
-id        Q1f2
-from      alice@example.test
-size      20K
-came in   2026-11-22 07:13:27.250 (2h ago)
-given up  2026-11-27 07:13:27.250 (in 4d)
-story     postroad trace 0000000000009
+id           Q1f2
+from         alice@example.test
+size         20K
+came in      2026-11-22 07:13:27.250 (2h ago)
+tried until  2026-11-27 07:13:27.250 (in 4d)
+story        postroad trace 0000000000009
 
 TO                                            STATE    TRIES  NEXT TRY  LAST REPLY
 bob@far.test                                  waiting  3      now       451 4.7.1 Greylisted (mx.far.test)
@@ -136,12 +136,12 @@ try now: postroad queue retry Q1f2
 keep it here: postroad queue hold Q1f2
 never send it: postroad queue cancel Q1f2
 
-id        Q1f3
-from      <>
-size      20K
-came in   2026-11-22 07:13:27.250 (2h ago)
-given up  2026-11-27 07:13:27.250 (in 4d)
-story     postroad trace 0000000000009
+id           Q1f3
+from         <>
+size         20K
+came in      2026-11-22 07:13:27.250 (2h ago)
+tried until  2026-11-27 07:13:27.250 (in 4d)
+story        postroad trace 0000000000009
 
 TO          STATE  TRIES  NEXT TRY  LAST REPLY
 eve@b.test  held   0      -         -
@@ -150,6 +150,51 @@ send it: postroad queue release Q1f3
 never send it: postroad queue cancel Q1f3
 ";
     assert_eq!(look(vec![one, held], vec![dead()]).show(), expected);
+}
+
+#[test]
+fn a_route_is_shown_with_whom_it_leads() {
+    let route = |domain: &str, host: &str| Route {
+        domain: domain.to_owned(),
+        host: host.to_owned(),
+        port: 25,
+        tls: postroad_queue::RouteTls::Verified,
+        ca: None,
+        login: None,
+    };
+    let table: [(&[&str], &[&str]); 3] = [
+        (&["a@far.test"], &["far.test"]),
+        (&["a@far.test", "b@near.test"], &["*", "far.test"]),
+        (&["b@near.test"], &["*"]),
+    ];
+    for (recipients, expected) in table {
+        let waiting = |to: &&str| recipient(0, to, State::Waiting, at(9), None);
+        let listed = listed(1, "alice@example.test", recipients.iter().map(waiting).collect());
+        let mut look = look(Vec::new(), Vec::new());
+        look.routes = vec![route("*", "smart.test"), route("far.test", "mx.far.test"), route("else.test", "h.test")];
+        let taken: Vec<&str> = look.routes_of(&listed).iter().map(|route| route.domain.as_str()).collect();
+        assert_eq!(taken, expected, "{recipients:?}");
+        let shown = look.one(&listed);
+        assert!(
+            shown.contains(&format!("\nsend it another way: postroad route add '{}' HOST\n", expected[0])),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn long_addresses_leave_room_and_hosts_are_named_once() {
+    let long = format!("{}@{}.test", "a".repeat(60), "b".repeat(60));
+    assert_eq!(short(&long), format!("{}…{}.test", "a".repeat(22), "b".repeat(16)));
+    assert_eq!(short("ü@b.test"), "ü@b.test");
+    let table = [
+        ("No connection to mx.far.test: refused (mx.far.test)", "No connection to mx.far.test: refused"),
+        ("450 4.2.1 Later (mx.far.test)", "450 4.2.1 Later (mx.far.test)"),
+        ("450 4.2.1 Later (try again)", "450 4.2.1 Later (try again)"),
+    ];
+    for (reply, expected) in table {
+        assert_eq!(said_once(reply), expected);
+    }
 }
 
 #[test]
