@@ -91,7 +91,7 @@ pub fn hold(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timest
     Ok(touched.changed)
 }
 
-/// What was held is due at once, and its time begins anew: it is tried for a [`LIFETIME`]. What was not to be sent before a
+/// What was held is due at once, and its time begins anew: it is tried for as long as it was to be. What was not to be sent before a
 /// time keeps that time (RFC 4865).
 pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
     let part = part(tx, which, after)?;
@@ -106,8 +106,11 @@ pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Tim
     if touched.changed.recipients > 0 {
         let ids: Vec<i64> = touched.addresses.keys().copied().collect();
         tx.execute(
-            "UPDATE queue_message SET expires = $2, look_at = $3 WHERE id {in:$1} AND expires < $2",
-            params![&ids, now.plus(LIFETIME), now.plus(DELAY)],
+            "UPDATE queue_message SET look_at = {least:$3, $2 + expires - created},
+                    expires = CASE WHEN $2 + expires - created < $4 THEN $2 + expires - created
+                                   ELSE {greatest:expires, $4} END
+             WHERE id {in:$1} AND created < $2",
+            params![&ids, now, now.plus(DELAY), now.plus(2 * LIFETIME)],
         )?;
         crate::news(tx);
     }

@@ -288,7 +288,7 @@ impl Carrier {
                 Entry::Down(why) => return Berth::Down(why),
                 Entry::Full => {}
             }
-            if let Some(connection) = self.pool.make_room(addresses) {
+            if let Some(connection) = self.pool.make_room(key, addresses) {
                 self.end(connection, trip.halt);
             }
             let turn = match &mut turn {

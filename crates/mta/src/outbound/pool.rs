@@ -95,12 +95,17 @@ impl Pool {
         None
     }
 
-    /// Takes out one that stands in the way of another connection to one of these addresses: the one that waits longest.
-    pub(crate) fn make_room(&self, addresses: &[SocketAddr]) -> Option<Connection> {
+    /// Takes out one that stands in the way of a connection of another kind to one of these addresses: the one that waits
+    /// longest. One of the same kind is of use to who comes before in the line.
+    pub(crate) fn make_room(&self, key: &Key, addresses: &[SocketAddr]) -> Option<Connection> {
         let mut kept = self.kept();
-        let oldest = |at: &SocketAddr| Some((kept.by_address.get(at)?.first()?.since, *at));
-        let (_, at) = addresses.iter().filter_map(oldest).min()?;
-        kept.remove(at, 0)
+        let oldest = |at: &SocketAddr| {
+            let connections = kept.by_address.get(at)?;
+            let place = connections.iter().position(|idle| idle.key != *key)?;
+            Some((connections.get(place)?.since, *at, place))
+        };
+        let (_, at, place) = addresses.iter().filter_map(oldest).min()?;
+        kept.remove(at, place)
     }
 
     /// Takes out what has waited for too long, to be ended.

@@ -81,7 +81,8 @@ fn a_host_that_is_stuck_is_tried_by_a_few_for_all_of_its_domains() {
     assert!(world.story(&quick, 1)[1].starts_with("sent"), "others go on");
     eventually("a rest of all", || (world.destinations().len() == DOMAINS).then_some(()));
     let asked = remote.ledger().connections.len();
-    assert!(asked <= 5, "{asked} connections");
+    // Five at a time until three have failed: who comes in between takes the place of one that has.
+    assert!(asked <= 5 + 2, "{asked} connections");
     let attempts = attempts(&world, &sent);
     assert_eq!((attempts.len(), attempts.iter().sum::<u64>()), (DOMAINS, asked as u64));
     drop(other);
@@ -173,7 +174,8 @@ fn what_is_asked_of_a_connection_is_not_shared() {
 fn retry_is_meant_for_what_is_being_sent_too() {
     let test = TestStore::sqlite(MIGRATIONS);
     let world = World::new(test, zone, |settings| settings.patience.command = Duration::from_secs(2));
-    let remote = Remote::start(world.port.address(2), Manner::of(Phase::Mail, Deed::Stall));
+    let remote = Remote::start(world.port.address(2), Manner::default());
+    remote.behave_next([Manner::of(Phase::Mail, Deed::Stall)]);
     let sent = world.send(MESSAGE.as_bytes(), &["bob@other.test"], |_| {});
     remote.wait_for_connections(1);
     let id = sent.id;
@@ -182,7 +184,6 @@ fn retry_is_meant_for_what_is_being_sent_too() {
         (shown.recipients[0].state == State::Claimed).then_some(())
     });
     retry_all(&world);
-    remote.behave(Manner::default());
     let story = world.story(&sent, 2);
     assert!(story[1].starts_with("deferred") && story.last().is_some_and(|line| line.starts_with("sent")), "{story:?}");
 }
