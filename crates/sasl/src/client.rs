@@ -66,7 +66,8 @@ impl Client {
         let encoded = Secret::new(BASE64_STANDARD.encode(&message));
         wipe(&mut message);
         // The end of PLAIN's message is the password; the name before it is no secret.
-        let name = (self.authzid.len() + self.authcid.len() + 2) / 3 * 4;
+        let name = self.authzid.len() + self.authcid.len() + 2;
+        let name = name / 3 * 4;
         let password = Secret::new(BASE64_STANDARD.encode(self.password.expose()));
         let plain = encoded.expose().get(name..).unwrap_or_default();
         [plain, password.expose(), self.password.expose()].into_iter().any(|secret| shows(&text, secret))

@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// Where rows are kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Database {
     /// A file, made when it is not there. Its folder must exist.
     Sqlite(PathBuf),
@@ -34,6 +34,17 @@ pub enum Database {
     Postgres(String),
     /// In memory, gone when the last [`crate::Store`] of it is dropped. Jobs run inline on the caller's thread.
     Memory,
+}
+
+/// Without the URL: a password may be in it.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Database::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Database::Postgres(_) => f.write_str("Postgres(…)"),
+            Database::Memory => f.write_str("Memory"),
+        }
+    }
 }
 
 /// Where blobs above the inline limit are kept.
@@ -97,5 +108,16 @@ impl Settings {
     /// All in memory, for tests and the simulator.
     pub fn memory() -> Settings {
         Settings::new(Database::Memory, BlobPlace::Inline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_do_not_show() {
+        let database = Database::Postgres("postgres://us:secret@host/mail".to_owned());
+        assert_eq!(format!("{database:?}"), "Postgres(…)");
     }
 }
