@@ -134,7 +134,7 @@ impl<W: Write> Desk<'_, W> {
             return Ok(());
         };
         let batch = Arc::new(batch);
-        let mut todo = Vec::from([0..batch.len()]);
+        let mut todo: Vec<Range<usize>> = std::iter::once(0..batch.len()).collect();
         while let Some(range) = todo.pop() {
             match self.try_commit(mailbox, &batch, range.clone()) {
                 Ok((messages, known, bytes)) => self.tell(&Event::Taken { messages, known, bytes })?,

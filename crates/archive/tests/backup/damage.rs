@@ -196,10 +196,9 @@ fn in_blocks_by_account(file: &Path) {
         .unwrap();
     fs::remove_file(file).unwrap();
     let mut writer = RowsWriter::create(file, &table).unwrap();
-    for number in 0..rows.len() {
-        let mut row = rows[number].clone();
-        let last = rows.get(number + 1).is_none_or(|next| next[0] != row[0]);
-        if last {
+    for (number, row) in rows.iter().enumerate() {
+        let mut row = row.clone();
+        if rows.get(number + 1).is_none_or(|next| next[0] != row[0]) {
             row[table.column("summary").unwrap()] = Value::Bytes(vec![7; 600_000]);
         }
         writer.push(&row).unwrap();

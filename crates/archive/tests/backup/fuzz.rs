@@ -53,7 +53,7 @@ fn mangled(sound: &[u8], changes: &[(u16, u8)], cut: u16) -> Vec<u8> {
         let place = usize::from(*place) % bytes.len();
         bytes[place] = *byte;
     }
-    if cut % 3 == 0 {
+    if cut.is_multiple_of(3) {
         bytes.truncate(usize::from(cut) % (sound.len() + 1));
     }
     bytes

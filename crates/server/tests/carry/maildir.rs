@@ -124,7 +124,7 @@ fn message(number: usize, noise: &mut Noise) -> Vec<u8> {
             text(&mut bytes, size, b"From here on it is plain text".to_vec(), noise);
         }
     }
-    if number % 31 == 0 {
+    if number.is_multiple_of(31) {
         bytes.pop();
     }
     bytes

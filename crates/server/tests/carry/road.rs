@@ -36,7 +36,7 @@ impl Road {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let begun = Instant::now();
         let said = run(data, &words).with_code(0);
-        println!("{:>8.2} s  {}", begun.elapsed().as_secs_f64(), words.join(" "));
+        eprintln!("{:>8.2} s  {}", begun.elapsed().as_secs_f64(), words.join(" "));
         said
     }
 
@@ -60,7 +60,7 @@ fn a_maildir_comes_out_of_import_backup_restore_and_export_as_it_went_in() {
         let road = Road { root: tempfile::tempdir().expect("a folder can be made"), messages };
         let data = server.data().to_owned();
         let on_sqlite = data.join("postroad.sqlite").exists();
-        println!("{messages} messages, {}", if on_sqlite { "SQLite" } else { "PostgreSQL" });
+        eprintln!("{messages} messages, {}", if on_sqlite { "SQLite" } else { "PostgreSQL" });
         generate(&road.path("before"), messages);
         let taken = road.go(&data, &["import", ALICE, "@before"]);
         assert_eq!(taken["messages"].as_u64(), Some(messages as u64), "{taken}");
