@@ -164,7 +164,7 @@ impl Carrier {
             stalled: false,
             unreadable: false,
         };
-        for host in self.ready_first(hosts, &trip.way) {
+        for host in self.ready_first(hosts, &trip.way, random) {
             self.visit(&host, &mut trip).await;
             if trip.put_off.is_some() || trip.is_over() {
                 break;
@@ -203,10 +203,12 @@ impl Carrier {
 
     /// Among those that are liked the same, a host that there is a connection to comes first, and one that has just
     /// failed last.
-    fn ready_first(&self, mut hosts: Vec<Host>, way: &Way) -> Vec<Host> {
+    fn ready_first(&self, mut hosts: Vec<Host>, way: &Way, random: u64) -> Vec<Host> {
+        // RFC 5321 §5.1: equals share the load; the one that was chosen first must not get all that follows.
+        let stays = random % STAYS != 0;
         hosts.sort_by_cached_key(|host| {
             let addresses = pool::at(&host.addresses, way.port);
-            let is_kept = self.pool.has(&self.key(host, way), &addresses);
+            let is_kept = stays && self.pool.has(&self.key(host, way), &addresses);
             let outlook = if is_kept { Outlook::Open } else { self.gates.outlook(&addresses) };
             (host.preference, outlook, !is_kept)
         });
@@ -668,6 +670,8 @@ fn time_for(size: u64) -> Duration {
     ATTEMPT_WITHIN + Duration::from_secs(size / SLOWEST_LINE)
 }
 
+/// One of so many attempts chooses anew among equal hosts, whatever connections there are.
+const STAYS: u64 = 4;
 /// For all that is said in an attempt.
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// Bytes in a second.
