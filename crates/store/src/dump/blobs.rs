@@ -53,10 +53,8 @@ pub enum Body {
 impl ReadTx {
     /// Blobs that something refers to, by id, after `after`. Does not touch their bytes.
     pub fn blob_rows(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRow>> {
-        // On SQLite what lies behind `data` is found only by reading all of it: `refs` is asked of the index, and a
-        // name only where there are no bytes in the row.
-        let sql = "SELECT id, size, stored_size, encoding, place, hash, CASE WHEN place > 0 THEN name END FROM blob
-                   WHERE id > $1 AND id NOT IN (SELECT id FROM blob WHERE refs <= 0) ORDER BY id LIMIT $2";
+        let sql = "SELECT id, size, stored_size, encoding, place, hash, name FROM blob
+                   WHERE id > $1 AND refs > 0 ORDER BY id LIMIT $2";
         self.rows(sql, params![after, limit], |row| {
             let hash = <[u8; 32]>::try_from(row.bytes(5)?);
             Ok(BlobRow {
