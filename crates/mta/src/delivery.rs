@@ -396,7 +396,9 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
             Ret::Headers => queue::Ret::Headers,
         }),
         body: body_of(sender.body, arrival),
-        smtputf8: !addresses || arrival.summary.facts.eight_bit_header,
+        // RFC 6531 §3.4: who hands in says that a header needs it. Raw octets in one that nobody declared go on as they
+        // came: a host that took them so before would otherwise get a failure made of them.
+        smtputf8: !addresses || sender.smtputf8 && arrival.summary.facts.eight_bit_header,
         requiretls: false,
         trace: Some(delivery.story.id()),
         hold_until: None,
