@@ -612,6 +612,7 @@ fn each_message_has_its_own_terms() {
                     post.record(&jobs[0], Outcome::Failed, "", after(hour * 3600)).unwrap();
                 }
             }
+            assert!(post.claim(&ask(&node, after(hour * 3600 + 1))).is_empty(), "it is parked again");
         }
         let jobs = post.claim(&ask(&node, after(3 * 3600)));
         let seen: Vec<_> = jobs.iter().map(|job| (job.purpose, job.message.id)).collect();
