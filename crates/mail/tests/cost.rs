@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, by, mail};
 use postroad_mail::deliver::{self, Filing};
-use postroad_mail::{Flags, MailboxId, flags};
+use postroad_mail::MailboxId;
 use postroad_store::{Locks, Timestamp, TraceId, new_id, params, trace};
 use postroad_testkit::TestStore;
 
@@ -59,18 +59,7 @@ fn a_delivery_touches_few_pages() {
         deliver(&world, 1000 + number as usize);
     }
     let each = (pages(&test) - before) as f64 / DELIVERIES as f64;
-    println!("{each} pages for each delivery");
     assert!(each < PAGES_MAX, "{each} pages for each delivery");
-
-    let before = pages(&test);
-    let alice = world.alice;
-    let change = flags::FlagChange::Add(Flags::FLAGGED, Vec::new());
-    world
-        .write(move |tx| {
-            flags::change(tx, &by(), alice, MailboxId::INBOX, &common::uids("1:200"), &change, None).map(|_| ())
-        })
-        .unwrap();
-    println!("{} pages for flags of 200 messages", pages(&test) - before);
     world.audit();
 }
 

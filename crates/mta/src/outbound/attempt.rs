@@ -114,7 +114,7 @@ enum Carried {
 
 /// What a host has for a message.
 enum Berth {
-    Kept(Connection),
+    Kept(Box<Connection>),
     /// New connections may be made to these addresses.
     New(Vec<Slot>),
     /// It is known not to work.
@@ -205,7 +205,7 @@ impl Carrier {
     /// failed last.
     fn ready_first(&self, mut hosts: Vec<Host>, way: &Way, random: u64) -> Vec<Host> {
         // RFC 5321 §5.1: equals share the load; the one that was chosen first must not get all that follows.
-        let stays = random % STAYS != 0;
+        let stays = !random.is_multiple_of(STAYS);
         hosts.sort_by_cached_key(|host| {
             let addresses = pool::at(&host.addresses, way.port);
             let is_kept = stays && self.pool.has(&self.key(host, way), &addresses);
@@ -232,7 +232,7 @@ impl Carrier {
         while !left.is_empty() && !trip.is_over() {
             let before = trip.taken();
             let slots = match self.berth(&key, &left, trip).await {
-                Berth::Kept(connection) => match self.carry(connection, true, host, &key, trip).await {
+                Berth::Kept(connection) => match self.carry(*connection, true, host, &key, trip).await {
                     Carried::Enough if trip.taken() == before => return,
                     // It took some and no more on this connection: the rest goes on another.
                     Carried::Enough | Carried::Stale => continue,
@@ -283,7 +283,7 @@ impl Carrier {
             if (turn.is_some() || !self.gates.has_line(addresses))
                 && let Some(connection) = self.pool.take(key, addresses)
             {
-                return Berth::Kept(connection);
+                return Berth::Kept(Box::new(connection));
             }
             match self.gates.enter(addresses, turn.as_ref()) {
                 Entry::Open(slots) => return Berth::New(slots),

@@ -17,7 +17,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, RootCertStore,
+    SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -87,7 +90,7 @@ impl Tls {
             Err(error) => return Err(io::Error::other(error)),
         };
         // Boxed: the handshake's own state is large and short-lived.
-        let stream = Box::pin(connector.connect(name, socket)).await?;
+        let stream = Box::pin(connector.connect(name, socket)).await.map_err(|error| in_words(error, host))?;
         let facts = facts(stream.get_ref().1);
         Ok((stream, facts))
     }
@@ -101,6 +104,31 @@ fn server_name(host: &str) -> Result<ServerName<'static>, rustls::pki_types::Inv
         _ => bare,
     };
     ServerName::try_from(bare.to_owned())
+}
+
+/// What an administrator can do about an unknown authority.
+const NAME_IT: &str = "a route can name whom to trust (route add --ca)";
+
+/// What is wrong with a certificate, for people; everything else as it came.
+fn in_words(error: io::Error, host: &str) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(wrong)) = inner else { return error };
+    let words = match wrong {
+        CertificateError::UnknownIssuer => format!("its certificate is from nobody whom this server trusts; {NAME_IT}"),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("its certificate is not for {host}")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        // How webpki calls a certificate that its owner made and signed itself.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            format!("its certificate is self-signed; {NAME_IT}")
+        }
+        other => format!("its certificate cannot be verified: {other:?}"),
+    };
+    io::Error::new(error.kind(), words)
 }
 
 fn connector(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<TlsConnector, String> {
