@@ -4,8 +4,8 @@
 mod common;
 
 use common::{World, by, mail};
-use postroad_mail::deliver::{self, Filing};
 use postroad_mail::MailboxId;
+use postroad_mail::deliver::{self, Filing};
 use postroad_store::{Locks, Timestamp, TraceId, new_id, params, trace};
 use postroad_testkit::TestStore;
 
