@@ -122,7 +122,9 @@ fn who_does_not_answer_is_given_up_in_time_for_all_domains() {
         town.wait_for_deferral(domain, "silent for too long");
     }
     let asked = stalled.ledger().connections.len();
-    assert!((3..=5).contains(&asked), "{asked} connections");
+    // Five at once until somebody has been greeted; the places of the first two that fail are given again, the third
+    // failure ends it.
+    assert!((3..=7).contains(&asked), "{asked} connections");
     drop(stalled);
     let _remote = Remote::start(at, Manner::default());
     // The host rests for half a minute on this node, and one tries for all.
