@@ -79,7 +79,8 @@ pub(crate) fn opening(settings: &Settings) -> Result<postroad_store::Settings> {
 
 /// The steps of all tables.
 pub(crate) fn migrations() -> Vec<postroad_store::Migration> {
-    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat()
+    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS]
+        .concat()
 }
 
 /// The database in a data folder, when it is SQLite.

@@ -25,19 +25,24 @@ const LAYERS: &[Layer] = &[
     layer("store", &[]),
     layer("mail", &["store", "message"]),
     layer("queue", &["store", "smtp", "message"]),
+    layer("mailauth", &["message"]),
+    layer("trust", &["store", "mailauth"]),
     layer("archive", &["store", "mail", "message", "imap"]),
     layer("imapd", &["protocol", "mail", "queue", "store", "imap", "sasl", "message"]),
     layer("pop3d", &["protocol", "mail", "queue", "store", "sasl", "message"]),
     shell("net", &["protocol"]),
     shell("dns", &[]),
     shell("login", &["mail", "store", "net", "sasl"]),
-    shell("mta", &["protocol", "smtp", "sasl", "message", "mail", "queue", "store", "net", "dns", "login"]),
-    shell("web", &["net", "mail", "queue", "store"]),
+    shell(
+        "mta",
+        &["protocol", "smtp", "sasl", "message", "mail", "queue", "store", "net", "dns", "login", "mailauth", "trust"],
+    ),
+    shell("web", &["net", "mail", "queue", "store", "dns", "mailauth", "trust"]),
     shell(
         "server",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "login", "mta", "web", "archive",
+            "login", "mta", "web", "archive", "mailauth", "trust",
         ],
     ),
     shell("load", &[]),
@@ -45,7 +50,7 @@ const LAYERS: &[Layer] = &[
         "testkit",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "login", "mta", "web", "archive",
+            "login", "mta", "web", "archive", "mailauth", "trust",
         ],
     ),
 ];

@@ -1,0 +1,8 @@
+//! Whether a message is from whom it says: SPF, DKIM, DMARC and ARC, and our own signatures.
+//!
+//! Each check is a machine that asks for DNS records ([`Machine`]) and never touches a socket or a clock: whoever runs it
+//! answers from wherever records come from. What a verdict means for delivery is decided elsewhere.
+
+mod ask;
+
+pub use ask::{Failure, Machine, Question, Records, Step};

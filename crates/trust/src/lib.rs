@@ -1,0 +1,9 @@
+//! What makes others believe us, and what we know of them.
+//!
+//! One module and one owner of migrations for each kind of thing: signing keys, certificates, policies of domains and of
+//! other hosts, results that reports tell of, and what is remembered about clients. Synchronous functions over a transaction.
+
+use postroad_store::Migration;
+
+/// The tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[];
