@@ -3,6 +3,14 @@
 //! Each check is a machine that asks for DNS records ([`Machine`]) and never touches a socket or a clock: whoever runs it
 //! answers from wherever records come from. What a verdict means for delivery is decided elsewhere.
 
+pub mod arc;
 mod ask;
+pub mod body;
+pub mod dkim;
+pub mod dmarc;
+pub mod iprev;
+pub mod key;
+pub mod results;
+pub mod spf;
 
 pub use ask::{Failure, Machine, Question, Records, Step};
