@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::{Answer, Dns, Error, Mx, Reply};
+use crate::{Answer, Caa, Dns, Error, Mx, Reply, Security, Soa, Srv, Tlsa};
 
 /// Built up record by record. What was not put in does not exist.
 #[derive(Debug, Clone, Default)]
 pub struct Fixed {
     names: HashMap<String, Records>,
+    security: HashMap<String, Security>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,11 @@ struct Records {
     ipv6: Vec<Ipv6Addr>,
     ptr: Vec<String>,
     txt: Vec<Vec<u8>>,
+    tlsa: Vec<Tlsa>,
+    srv: Vec<Srv>,
+    caa: Vec<Caa>,
+    ns: Vec<String>,
+    soa: Vec<Soa>,
 }
 
 impl Fixed {
@@ -56,6 +62,43 @@ impl Fixed {
         self
     }
 
+    /// Adds a TLSA record; the name has its port: `_25._tcp.mx.example.test`.
+    pub fn with_tlsa(mut self, name: &str, tlsa: Tlsa) -> Fixed {
+        self.at(name).tlsa.push(tlsa);
+        self
+    }
+
+    /// Adds a place of a service.
+    pub fn with_srv(mut self, name: &str, srv: Srv) -> Fixed {
+        self.at(name).srv.push(srv);
+        self
+    }
+
+    /// Adds who may issue certificates.
+    pub fn with_caa(mut self, name: &str, caa: Caa) -> Fixed {
+        self.at(name).caa.push(caa);
+        self
+    }
+
+    /// Adds a name server.
+    pub fn with_ns(mut self, name: &str, server: &str) -> Fixed {
+        self.at(name).ns.push(key(server));
+        self
+    }
+
+    /// Makes the name the top of a zone.
+    pub fn with_soa(mut self, name: &str, soa: Soa) -> Fixed {
+        self.at(name).soa.push(soa);
+        self
+    }
+
+    /// What DNSSEC says of answers and denials for this name and all below it, unless a name below says otherwise;
+    /// `""` is the root. Without it: [`Security::Unchecked`]. The name itself need not exist for that.
+    pub fn with_security(mut self, name: &str, security: Security) -> Fixed {
+        self.security.insert(key(name), security);
+        self
+    }
+
     /// Makes the name an alias (CNAME).
     pub fn with_alias(mut self, name: &str, target: &str) -> Fixed {
         self.at(name).alias = Some(key(target));
@@ -78,28 +121,54 @@ impl Fixed {
     }
 
     fn ask<T: Clone>(&self, name: &str, of: impl Fn(&Records) -> &Vec<T>) -> Result<Answer<T>, Error> {
-        let mut name = key(name);
-        if name.is_empty() || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
-            return Err(Error::BadName(name));
-        }
+        let mut name = checked(name)?;
+        let mut security = self.security_of(&name);
         for _ in 0..MAX_ALIASES {
-            let Some(records) = self.names.get(&name) else {
-                let below = format!(".{name}");
-                // A name with names below it exists, without records of its own (RFC 8020).
-                let exists = self.names.keys().any(|known| known.ends_with(&below));
-                return Err(if exists { Error::NoData } else { Error::NoSuchName });
-            };
-            if let Some(error) = &records.fails {
-                return Err(error.clone());
-            }
+            let records = self.records(&name, security)?;
             if let Some(target) = &records.alias {
                 name.clone_from(target);
+                security = security.weaker(self.security_of(&name));
                 continue;
             }
             let records = of(records).clone();
-            return if records.is_empty() { Err(Error::NoData) } else { Ok(Answer { records, ttl: TTL }) };
+            return match records.is_empty() {
+                true => Err(Error::NoData(security)),
+                false => Ok(Answer { records, ttl: TTL, security, name }),
+            };
         }
         Err(Error::Temporary("the aliases go in circles".into()))
+    }
+
+    fn alias(&self, name: &str) -> Result<Answer<String>, Error> {
+        let name = checked(name)?;
+        let security = self.security_of(&name);
+        let target = self.records(&name, security)?.alias.clone().ok_or(Error::NoData(security))?;
+        Ok(Answer { records: vec![target], ttl: TTL, security, name })
+    }
+
+    fn records(&self, name: &str, security: Security) -> Result<&Records, Error> {
+        let Some(records) = self.names.get(name) else {
+            let below = format!(".{name}");
+            // A name with names below it exists, without records of its own (RFC 8020).
+            let exists = self.names.keys().any(|known| known.ends_with(&below));
+            return Err(if exists { Error::NoData(security) } else { Error::NoSuchName(security) });
+        };
+        records.fails.clone().map_or(Ok(records), Err)
+    }
+
+    /// The status of the nearest name above that has one.
+    fn security_of(&self, name: &str) -> Security {
+        let mut at = name;
+        loop {
+            if let Some(security) = self.security.get(at) {
+                return *security;
+            }
+            at = match at.split_once('.') {
+                Some((_, above)) => above,
+                None if at.is_empty() => return Security::Unchecked,
+                None => "",
+            };
+        }
     }
 }
 
@@ -122,6 +191,38 @@ impl Dns for Fixed {
 
     fn txt<'a>(&'a self, name: &'a str) -> Reply<'a, Vec<u8>> {
         Box::pin(std::future::ready(self.ask(name, |records| &records.txt)))
+    }
+
+    fn tlsa<'a>(&'a self, name: &'a str) -> Reply<'a, Tlsa> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.tlsa)))
+    }
+
+    fn srv<'a>(&'a self, name: &'a str) -> Reply<'a, Srv> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.srv)))
+    }
+
+    fn caa<'a>(&'a self, name: &'a str) -> Reply<'a, Caa> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.caa)))
+    }
+
+    fn ns<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.ns)))
+    }
+
+    fn cname<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
+        Box::pin(std::future::ready(self.alias(name)))
+    }
+
+    fn soa<'a>(&'a self, name: &'a str) -> Reply<'a, Soa> {
+        Box::pin(std::future::ready(self.ask(name, |records| &records.soa)))
+    }
+}
+
+fn checked(name: &str) -> Result<String, Error> {
+    let name = key(name);
+    match name.is_empty() || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+        true => Err(Error::BadName(name)),
+        false => Ok(name),
     }
 }
 
@@ -186,14 +287,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_there_says_how() {
         let dns = zone();
-        assert_eq!(dns.mx("other.test").await, Err(Error::NoSuchName));
-        assert_eq!(dns.mx("mx.example.test").await, Err(Error::NoData));
-        assert_eq!(dns.ipv4("test").await, Err(Error::NoData), "names below it exist");
-        assert_eq!(dns.addresses("other.test").await, Err(Error::NoSuchName));
-        assert_eq!(dns.addresses("example.test").await, Err(Error::NoData));
+        assert_eq!(dns.mx("other.test").await, Err(Error::NoSuchName(Security::Unchecked)));
+        assert_eq!(dns.mx("mx.example.test").await, Err(Error::NoData(Security::Unchecked)));
+        assert_eq!(dns.ipv4("test").await, Err(Error::NoData(Security::Unchecked)), "names below it exist");
+        assert_eq!(dns.addresses("other.test").await, Err(Error::NoSuchName(Security::Unchecked)));
+        assert_eq!(dns.addresses("example.test").await, Err(Error::NoData(Security::Unchecked)));
         assert!(dns.addresses("broken.test").await.expect_err("it fails").is_temporary());
         assert!(dns.mx("loop.test").await.expect_err("it fails").is_temporary());
         assert_eq!(dns.txt("a..test").await, Err(Error::BadName("a..test".into())));
-        assert_eq!(dns.ptr(Ipv4Addr::LOCALHOST.into()).await, Err(Error::NoSuchName));
+        assert_eq!(dns.ptr(Ipv4Addr::LOCALHOST.into()).await, Err(Error::NoSuchName(Security::Unchecked)));
     }
 }

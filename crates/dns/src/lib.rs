@@ -1,22 +1,27 @@
 //! Names to records: the resolver behind a trait of ours, and the fixed zone for tests.
 //!
-//! It never decides what an answer means for mail: callers get typed records or a typed reason why there are none.
-//! DNSSEC is not looked at yet; [`Answer`] is where its status will stand.
+//! It never decides what an answer means for mail: callers get typed records or a typed reason why there are none, and
+//! with both whether DNSSEC vouches for them ([`Security`]). [`update`] changes zones.
 //!
-//! Standards: RFC 1034 and 1035, RFC 2308 (no name, no data), RFC 3596 (AAAA), RFC 6891 (EDNS), RFC 7505 (null MX).
+//! Standards: RFC 1034 and 1035, RFC 2308 (no name, no data), RFC 3596 (AAAA), RFC 4033 to 4035 (DNSSEC), RFC 6698 (TLSA),
+//! RFC 6891 (EDNS), RFC 7505 (null MX), RFC 8659 (CAA), RFC 9520 (failures are kept too).
 
+mod error;
 mod fixed;
+pub mod records;
 mod resolver;
 mod unset;
+pub mod update;
 
-use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::time::Duration;
 
+pub use error::Error;
 pub use fixed::Fixed;
-pub use resolver::{Resolver, Settings};
+pub use records::{Caa, Mx, Soa, Srv, Tlsa};
+pub use resolver::{Dnssec, Resolver, Settings};
 pub use unset::Unset;
 
 /// Asks for records. Names are host names in ASCII or Unicode, with or without the final dot; they are always
@@ -37,6 +42,24 @@ pub trait Dns: Send + Sync + 'static {
     /// TXT records, the strings of each joined without a separator. RFC 7208 §3.3.
     fn txt<'a>(&'a self, name: &'a str) -> Reply<'a, Vec<u8>>;
 
+    /// What a server's certificate must be. RFC 6698; the name has its port and protocol: `_25._tcp.mx.example.org`.
+    fn tlsa<'a>(&'a self, name: &'a str) -> Reply<'a, Tlsa>;
+
+    /// Where a service is. RFC 2782; `_imaps._tcp.example.org`.
+    fn srv<'a>(&'a self, name: &'a str) -> Reply<'a, Srv>;
+
+    /// Who may issue certificates for this very name; climbing to its parents is the caller's. RFC 8659 §3.
+    fn caa<'a>(&'a self, name: &'a str) -> Reply<'a, Caa>;
+
+    /// The name servers of a zone; `NoData` for a name that is not the top of one.
+    fn ns<'a>(&'a self, name: &'a str) -> Reply<'a, String>;
+
+    /// The alias itself: what the name stands for, not followed. Lower case, ASCII, without the final dot.
+    fn cname<'a>(&'a self, name: &'a str) -> Reply<'a, String>;
+
+    /// The start of authority of a zone; `NoData` for a name that is not the top of one.
+    fn soa<'a>(&'a self, name: &'a str) -> Reply<'a, Soa>;
+
     /// Addresses of both families, asked for at once, IPv6 first. An answer for one family is an answer.
     fn addresses<'a>(&'a self, name: &'a str) -> Reply<'a, IpAddr> {
         Box::pin(async move {
@@ -44,12 +67,14 @@ pub trait Dns: Send + Sync + 'static {
             match (six, four) {
                 (Ok(six), Ok(four)) => {
                     let ttl = six.ttl.min(four.ttl);
+                    let security = six.security.weaker(four.security);
                     let records = six.records.into_iter().map(IpAddr::V6);
-                    Ok(Answer { records: records.chain(four.records.into_iter().map(IpAddr::V4)).collect(), ttl })
+                    let records = records.chain(four.records.into_iter().map(IpAddr::V4)).collect();
+                    Ok(Answer { records, ttl, security, name: four.name })
                 }
                 (Ok(six), Err(_)) => Ok(six.map(IpAddr::V6)),
                 (Err(_), Ok(four)) => Ok(four.map(IpAddr::V4)),
-                (Err(six), Err(four)) => Err(graver(six, four)),
+                (Err(six), Err(four)) => Err(six.or_graver(four)),
             }
         })
     }
@@ -65,77 +90,43 @@ pub struct Answer<T> {
     pub records: Vec<T>,
     /// How long they may be kept.
     pub ttl: Duration,
+    /// What DNSSEC says of them, and of each alias that led to them.
+    pub security: Security,
+    /// Whose records they are: the name that was asked for, or what its aliases (CNAME) led to. Lower case, ASCII,
+    /// without the final dot.
+    pub name: String,
 }
 
 impl<T> Answer<T> {
     fn map<U>(self, to: impl FnMut(T) -> U) -> Answer<U> {
-        Answer { records: self.records.into_iter().map(to).collect(), ttl: self.ttl }
+        let Answer { records, ttl, security, name } = self;
+        Answer { records: records.into_iter().map(to).collect(), ttl, security, name }
     }
 }
 
-/// A mail exchanger.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mx {
-    /// Lower is tried first.
-    pub preference: u16,
-    /// The host; lower case, ASCII, without the final dot. Empty in a null MX.
-    pub exchange: String,
+/// What DNSSEC says of an answer, or of a denial. What it calls forged ("bogus") is never an answer: [`Error::Bogus`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Security {
+    /// Signed, and the signatures lead to the trust anchor. RFC 4035 §4.3.
+    Secure,
+    /// Proven to be in a zone that is not signed.
+    Insecure,
+    /// Nobody looked: the name servers give no DNSSEC, or it is switched off. To be treated like [`Security::Insecure`].
+    Unchecked,
 }
 
-impl Mx {
-    /// RFC 7505 §3: `MX 0 .`, alone, says that the domain takes no mail.
-    pub fn is_null(&self) -> bool {
-        self.exchange.is_empty()
+impl Security {
+    /// Whether DNSSEC vouches for it.
+    pub fn is_secure(self) -> bool {
+        self == Security::Secure
     }
-}
 
-/// Why there are no records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
-    /// The name does not exist (NXDOMAIN). RFC 2308 §2.1.
-    NoSuchName,
-    /// The name exists, but not with records of that type. RFC 2308 §2.2.
-    NoData,
-    /// No answer now: ask again later. The text is for logs and traces.
-    Temporary(String),
-    /// DNSSEC says that the answer is forged or the zone is broken: as good as no answer, but worth telling.
-    Bogus(String),
-    /// What was asked for is not a name.
-    BadName(String),
-}
-
-impl Error {
-    /// Whether the same question may be answered later.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Error::Temporary(_) | Error::Bogus(_) => true,
-            Error::NoSuchName | Error::NoData | Error::BadName(_) => false,
+    /// Of both together.
+    pub fn weaker(self, other: Security) -> Security {
+        match (self, other) {
+            (Security::Unchecked, _) | (_, Security::Unchecked) => Security::Unchecked,
+            (Security::Insecure, _) | (_, Security::Insecure) => Security::Insecure,
+            (Security::Secure, Security::Secure) => Security::Secure,
         }
     }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::NoSuchName => f.write_str("the name does not exist"),
-            Error::NoData => f.write_str("the name has no such record"),
-            Error::Temporary(why) => write!(f, "the DNS does not answer: {why}"),
-            Error::Bogus(why) => write!(f, "the DNS answer is not to be trusted: {why}"),
-            Error::BadName(name) => write!(f, "not a domain name: {name:?}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// Of two failures for one name the one that must not be overlooked.
-fn graver(one: Error, other: Error) -> Error {
-    let gravity = |error: &Error| match error {
-        Error::Bogus(_) => 4,
-        Error::Temporary(_) => 3,
-        Error::BadName(_) => 2,
-        Error::NoData => 1,
-        Error::NoSuchName => 0,
-    };
-    if gravity(&one) >= gravity(&other) { one } else { other }
 }

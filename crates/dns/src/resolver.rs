@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
@@ -14,11 +15,30 @@ use hickory_resolver::{TokioResolver, system_conf};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::{Answer, Dns, Error, Mx, Reply};
+use crate::{Answer, Caa, Dns, Error, Mx, Reply, Security, Soa, Srv, Tlsa};
+
+/// Whose word is taken for what DNSSEC says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dnssec {
+    /// [`Dnssec::TrustAd`] when every server is on this machine, else [`Dnssec::Validate`] for what decides where mail goes,
+    /// unless the servers give no DNSSEC.
+    #[default]
+    Auto,
+    /// We check all signatures ourselves.
+    Validate,
+    /// The servers validate, and the way to them is safe: their AD bit is believed. RFC 4035 §3.2.3.
+    TrustAd,
+    /// Nobody looks.
+    Off,
+}
 
 /// Limits of a resolver.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
+    /// Whose word is taken for what DNSSEC says.
+    pub dnssec: Dnssec,
+    /// A file with the root's keys (`. IN DNSKEY …`, a master file); none: those that IANA publishes.
+    pub trust_anchor: Option<PathBuf>,
     /// For each packet sent.
     pub timeout: Duration,
     /// How often a question is asked before giving up.
@@ -34,6 +54,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            dnssec: Dnssec::Auto,
+            trust_anchor: None,
             timeout: Duration::from_secs(5),
             attempts: 2,
             deadline: Duration::from_secs(20),
@@ -71,6 +93,11 @@ impl Resolver {
         Resolver::build(servers.collect(), ResolverOpts::default(), settings)
     }
 
+    /// Asks this one server, with the usual limits.
+    pub fn at(server: SocketAddr) -> Result<Resolver, Error> {
+        Resolver::with(&[server], Settings::default())
+    }
+
     fn build(servers: Vec<NameServerConfig>, mut options: ResolverOpts, settings: Settings) -> Result<Resolver, Error> {
         if servers.is_empty() {
             return Err(Error::Temporary("no name server is configured".into()));
@@ -84,7 +111,8 @@ impl Resolver {
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
         let inner = builder.build().map_err(|error| Error::Temporary(error.to_string()))?;
-        Ok(Resolver { inner, settings, places: Semaphore::new(settings.questions) })
+        let places = Semaphore::new(settings.questions);
+        Ok(Resolver { inner, settings, places })
     }
 
     /// Whether the servers answer at all, within a few seconds.
@@ -93,7 +121,7 @@ impl Resolver {
         let asked = timeout(CHECK, self.ask(Ok(Name::root()), RecordType::NS, |_| Some(()))).await;
         match asked {
             // "No" is an answer too.
-            Ok(Ok(_) | Err(Error::NoData | Error::NoSuchName)) => Ok(()),
+            Ok(Ok(_) | Err(Error::NoData(_) | Error::NoSuchName(_))) => Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Temporary(format!("no answer within {} s", CHECK.as_secs()))),
         }
@@ -161,6 +189,30 @@ impl Dns for Resolver {
             _ => None,
         }))
     }
+
+    fn tlsa<'a>(&'a self, name: &'a str) -> Reply<'a, Tlsa> {
+        Box::pin(self.ask(parse(name), RecordType::TLSA, |_| None))
+    }
+
+    fn srv<'a>(&'a self, name: &'a str) -> Reply<'a, Srv> {
+        Box::pin(self.ask(parse(name), RecordType::SRV, |_| None))
+    }
+
+    fn caa<'a>(&'a self, name: &'a str) -> Reply<'a, Caa> {
+        Box::pin(self.ask(parse(name), RecordType::CAA, |_| None))
+    }
+
+    fn ns<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
+        Box::pin(self.ask(parse(name), RecordType::NS, |_| None))
+    }
+
+    fn cname<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
+        Box::pin(self.ask(parse(name), RecordType::CNAME, |_| None))
+    }
+
+    fn soa<'a>(&'a self, name: &'a str) -> Reply<'a, Soa> {
+        Box::pin(self.ask(parse(name), RecordType::SOA, |_| None))
+    }
 }
 
 fn parse(text: &str) -> Result<Name, Error> {
@@ -183,21 +235,21 @@ fn answer<T>(lookup: &Lookup, pick: impl Fn(&RData) -> Option<T>) -> Result<Answ
     // Aliases are among the answers too; the type tells them from what was asked for.
     let records: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).take(MAX_RECORDS).collect();
     if records.is_empty() {
-        return Err(Error::NoData);
+        return Err(Error::NoData(Security::Unchecked));
     }
     let ttl = lookup.valid_until().saturating_duration_since(Instant::now());
-    Ok(Answer { records, ttl })
+    Ok(Answer { records, ttl, security: Security::Unchecked, name: String::new() })
 }
 
 fn failure(error: &NetError, name: &Name, kind: RecordType) -> Error {
     let temporary = |what: &dyn std::fmt::Display| Error::Temporary(format!("{what}, asked for {name} {kind}"));
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Error::NoSuchName,
-            ResponseCode::NoError => Error::NoData,
+            ResponseCode::NXDomain => Error::NoSuchName(Security::Unchecked),
+            ResponseCode::NoError => Error::NoData(Security::Unchecked),
             code => temporary(&format_args!("the name server says {code}")),
         },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Error::NoSuchName,
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Error::NoSuchName(Security::Unchecked),
         NetError::Dns(DnsError::ResponseCode(code)) => temporary(&format_args!("the name server says {code}")),
         NetError::Dns(DnsError::DnssecBogus) => Error::Bogus(format!("DNSSEC of {name} {kind}")),
         NetError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{Dns, Error, Mx, Reply};
+use crate::{Caa, Dns, Error, Mx, Reply, Soa, Srv, Tlsa};
 
 /// Stands where a resolver would, on a server that has none: what needs names waits.
 #[derive(Debug, Clone)]
@@ -37,6 +37,30 @@ impl Dns for Unset {
     }
 
     fn txt<'a>(&'a self, _name: &'a str) -> Reply<'a, Vec<u8>> {
+        self.nothing()
+    }
+
+    fn tlsa<'a>(&'a self, _name: &'a str) -> Reply<'a, Tlsa> {
+        self.nothing()
+    }
+
+    fn srv<'a>(&'a self, _name: &'a str) -> Reply<'a, Srv> {
+        self.nothing()
+    }
+
+    fn caa<'a>(&'a self, _name: &'a str) -> Reply<'a, Caa> {
+        self.nothing()
+    }
+
+    fn ns<'a>(&'a self, _name: &'a str) -> Reply<'a, String> {
+        self.nothing()
+    }
+
+    fn cname<'a>(&'a self, _name: &'a str) -> Reply<'a, String> {
+        self.nothing()
+    }
+
+    fn soa<'a>(&'a self, _name: &'a str) -> Reply<'a, Soa> {
         self.nothing()
     }
 }

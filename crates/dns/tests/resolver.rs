@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use postroad_dns::{Dns, Error, Mx, Resolver, Settings};
+use postroad_dns::{Dns, Error, Mx, Resolver, Security, Settings};
 use tokio::net::UdpSocket;
 
 fn name(text: &str) -> Name {
@@ -115,15 +115,15 @@ async fn addresses_of_both_families_or_of_one() {
     assert_eq!(dns.addresses("mx1.example.test").await.expect("both").records, both);
     assert_eq!(dns.addresses("bücher.test").await.expect("one").records, [both[1]]);
     assert_eq!(dns.addresses("half.test").await.expect("one works").records.len(), 1);
-    assert_eq!(dns.addresses("other.test").await, Err(Error::NoSuchName));
-    assert_eq!(dns.addresses("empty.test").await, Err(Error::NoData));
+    assert_eq!(dns.addresses("other.test").await, Err(Error::NoSuchName(Security::Unchecked)));
+    assert_eq!(dns.addresses("empty.test").await, Err(Error::NoData(Security::Unchecked)));
 }
 
 #[tokio::test]
 async fn failures_say_whether_to_ask_again() {
     let (dns, _) = start(Settings::default()).await;
-    assert_eq!(dns.mx("other.test").await, Err(Error::NoSuchName));
-    assert_eq!(dns.mx("empty.test").await, Err(Error::NoData));
+    assert_eq!(dns.mx("other.test").await, Err(Error::NoSuchName(Security::Unchecked)));
+    assert_eq!(dns.mx("empty.test").await, Err(Error::NoData(Security::Unchecked)));
     for failing in ["broken.test", "refused.test"] {
         let error = dns.mx(failing).await.expect_err("no answer");
         assert!(matches!(error, Error::Temporary(_)), "{failing}: {error}");

@@ -93,7 +93,7 @@ impl Search<'_> {
         let exchangers = match self.dns.mx(domain).await {
             Ok(answer) => exchangers(answer.records, domain)?,
             // RFC 5321 §5.1: without an MX the domain is its own, with preference 0.
-            Err(Error::NoData) => vec![Mx { preference: 0, exchange: domain.to_owned() }],
+            Err(Error::NoData(_)) => vec![Mx { preference: 0, exchange: domain.to_owned() }],
             Err(error) => return Err(no_domain(domain, &error)),
         };
         let exchangers = ordered(exchangers, self.random);
@@ -241,8 +241,8 @@ fn exchangers(mut records: Vec<Mx>, domain: &str) -> Result<Vec<Mx>, Verdict> {
 
 fn no_domain(domain: &str, error: &Error) -> Verdict {
     match error {
-        Error::NoSuchName => Verdict::Failed(ours((5, 1, 2), format!("The domain {domain} does not exist"))),
-        Error::NoData | Error::BadName(_) => {
+        Error::NoSuchName(_) => Verdict::Failed(ours((5, 1, 2), format!("The domain {domain} does not exist"))),
+        Error::NoData(_) | Error::BadName(_) => {
             Verdict::Failed(ours((5, 1, 2), format!("{domain} is no domain that mail can be sent to: {error}")))
         }
         Error::Temporary(_) | Error::Bogus(_) => not_now(domain, error),
