@@ -3,7 +3,15 @@
 //! One module and one owner of migrations for each kind of thing: signing keys, certificates, policies of domains and of
 //! other hosts, results that reports tell of, and what is remembered about clients. Synchronous functions over a transaction.
 
+pub mod certificates;
+pub mod keys;
+pub mod policy;
+pub mod srs;
+pub mod sts;
+pub mod tls_results;
+
 use postroad_store::Migration;
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[];
+pub const MIGRATIONS: &[Migration] =
+    &[keys::MIGRATION, srs::MIGRATION, Migration { owner: "policy", version: 1, sql: policy::V1 }, sts::V1, tls_results::V1];
