@@ -14,4 +14,4 @@ use postroad_store::Migration;
 
 /// The tables of this crate.
 pub const MIGRATIONS: &[Migration] =
-    &[keys::MIGRATION, srs::MIGRATION, Migration { owner: "policy", version: 1, sql: policy::V1 }, sts::V1, tls_results::V1];
+    &[keys::MIGRATION, Migration { owner: "certificates", version: 1, sql: certificates::V1 }, srs::MIGRATION, Migration { owner: "policy", version: 1, sql: policy::V1 }, sts::V1, tls_results::V1];
