@@ -13,5 +13,11 @@ pub mod tls_results;
 use postroad_store::Migration;
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] =
-    &[keys::MIGRATION, Migration { owner: "certificates", version: 1, sql: certificates::V1 }, srs::MIGRATION, Migration { owner: "policy", version: 1, sql: policy::V1 }, sts::V1, tls_results::V1];
+pub const MIGRATIONS: &[Migration] = &[
+    keys::MIGRATION,
+    Migration { owner: "certificates", version: 1, sql: certificates::V1 },
+    srs::MIGRATION,
+    Migration { owner: "policy", version: 1, sql: policy::V1 },
+    sts::V1,
+    tls_results::V1,
+];
