@@ -12,6 +12,7 @@
 
 mod auth;
 mod body;
+pub mod checks;
 mod delivery;
 mod finish;
 mod header;
@@ -21,10 +22,14 @@ pub mod outbound;
 pub mod policy;
 mod replies;
 mod settings;
+mod sign;
+mod srs;
 mod state;
 mod story;
 
 pub use inbound::{Inbound, Session, session};
 pub use settings::{ForeignFrom, FullMailbox, Settings};
+pub use sign::{Identity, Signers};
+pub use srs::Srs;
 pub use state::State;
 pub use story::{Scribe, Stories, scribe};
