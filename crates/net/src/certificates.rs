@@ -1,7 +1,10 @@
-//! Certificates from files, chosen by the name that the client asks for, reloaded when the files change.
+//! Certificates, chosen by the name that the client asks for: from files, reloaded when they change, and kept by whoever
+//! gets them (see [`Certificates::keep`]), put in the others' place without a restart.
 //!
 //! 1. A handshake takes whichever table is current and never waits for a file.
 //! 2. A file that turned bad never replaces a certificate that works.
+//! 3. For a name that a file's certificate is for, no other certificate is shown: who names files means them.
+//! 4. The stand-in of our own making is shown when there is nothing else.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -32,7 +35,53 @@ pub struct CertificateFiles {
 #[derive(Debug)]
 pub struct Certificates {
     table: ArcSwap<Table>,
-    sources: Mutex<Vec<Source>>,
+    sources: Mutex<Sources>,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Default)]
+struct Sources {
+    files: Vec<Source>,
+    kept: Vec<Arc<CertifiedKey>>,
+    stand_in: Option<Source>,
+}
+
+/// A certificate that is not in a file: its chain and its key. `Debug` does not show the key.
+#[derive(Clone)]
+pub struct Kept {
+    /// PEM: our certificate, then its issuers.
+    pub chain: String,
+    /// The private key: PKCS#8 in DER.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    /// Whether the key belongs to the certificate and both can be used. Errors: what is wrong, in words.
+    pub fn check(&self) -> Result<CertificateFacts, Error> {
+        let certificate = self.certified()?;
+        let facts = certificate.cert.first().and_then(|leaf| CertificateFacts::of(leaf, SystemTime::UNIX_EPOCH));
+        facts.ok_or_else(|| Error::Kept("the first certificate is not X.509 as expected".into()))
+    }
+
+    fn certified(&self) -> Result<CertifiedKey, Error> {
+        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::Kept(format!("the chain is not PEM as expected: {error}")))?;
+        if chain.is_empty() {
+            return Err(Error::Kept("the chain holds no certificate in PEM form".into()));
+        }
+        let key = PrivateKeyDer::Pkcs8(self.key.clone().into());
+        CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => Error::Kept("the key does not belong to the certificate".into()),
+            error => Error::Kept(format!("the key cannot be used: {error}")),
+        })
+    }
 }
 
 /// A pair of files and what was last made of it.
@@ -58,17 +107,36 @@ struct Table {
 impl Certificates {
     /// Loads all; the first is the default, for clients that ask for no name or for one we do not have.
     pub fn load(files: Vec<CertificateFiles>) -> Result<Arc<Certificates>, Error> {
-        let sources = files
-            .into_iter()
-            .map(|files| {
-                let seen = stamp(&files);
-                let certificate = Arc::new(read(&files)?);
-                warn_when_old(&files, &certificate);
-                Ok(Source { files, seen, certificate })
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        Certificates::load_with(files, None)
+    }
+
+    /// The same with a stand-in, which is shown where there is nothing better.
+    pub fn load_with(
+        files: Vec<CertificateFiles>,
+        stand_in: Option<CertificateFiles>,
+    ) -> Result<Arc<Certificates>, Error> {
+        let files = files.into_iter().map(Source::load).collect::<Result<Vec<_>, Error>>()?;
+        let stand_in = stand_in.map(Source::load).transpose()?;
+        let sources = Sources { files, kept: Vec::new(), stand_in };
         let table = ArcSwap::from_pointee(Table::of(&sources));
         Ok(Arc::new(Certificates { table, sources: Mutex::new(sources) }))
+    }
+
+    /// Takes these in place of those that were kept before, from the next handshake on; the first is the default where no
+    /// file is. One that cannot be used is left out: the error is its place in the list and why.
+    pub fn keep(&self, kept: &[Kept]) -> Vec<(usize, Error)> {
+        let mut wrong = Vec::new();
+        let mut good = Vec::new();
+        for (place, one) in kept.iter().enumerate() {
+            match one.certified() {
+                Ok(certified) => good.push(Arc::new(certified)),
+                Err(error) => wrong.push((place, error)),
+            }
+        }
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.kept = good;
+        self.table.store(Arc::new(Table::of(&sources)));
+        wrong
     }
 
     /// Looks after the files until the stop and reloads those that change. A broken new file keeps the old
@@ -91,7 +159,8 @@ impl Certificates {
     /// Looks at the files now; how many certificates were renewed. Reads files: not for async code.
     pub fn reload(&self) -> usize {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let renewed = sources.iter_mut().map(Source::renew).filter(|renewed| *renewed).count();
+        let Sources { files, stand_in, .. } = &mut *sources;
+        let renewed = files.iter_mut().chain(stand_in).map(Source::renew).filter(|renewed| *renewed).count();
         if renewed > 0 {
             self.table.store(Arc::new(Table::of(&sources)));
         }
@@ -126,22 +195,39 @@ impl ResolvesServerCert for Certificates {
 }
 
 impl Table {
-    fn of(sources: &[Source]) -> Table {
+    fn of(sources: &Sources) -> Table {
         let mut table = Table::default();
-        for source in sources {
-            let certificate = &source.certificate;
-            table.default.get_or_insert_with(|| Arc::clone(certificate));
-            table.all.push(Arc::clone(certificate));
+        table.take(sources.files.iter().map(|source| &source.certificate));
+        table.take(sources.kept.iter());
+        table.take(sources.stand_in.iter().map(|source| &source.certificate));
+        table
+    }
+
+    /// Certificates of one rank: they are shown for names that no higher rank has.
+    fn take<'a>(&mut self, certificates: impl Iterator<Item = &'a Arc<CertifiedKey>>) {
+        let mut of_rank: HashMap<String, Vec<Arc<CertifiedKey>>> = HashMap::new();
+        for certificate in certificates {
+            self.default.get_or_insert_with(|| Arc::clone(certificate));
+            self.all.push(Arc::clone(certificate));
             let facts = certificate.cert.first().and_then(|leaf| CertificateFacts::of(leaf, SystemTime::UNIX_EPOCH));
             for name in facts.map(|facts| facts.names).unwrap_or_default() {
-                table.by_name.entry(name.to_ascii_lowercase()).or_default().push(Arc::clone(certificate));
+                of_rank.entry(name.to_ascii_lowercase()).or_default().push(Arc::clone(certificate));
             }
         }
-        table
+        for (name, certificates) in of_rank {
+            self.by_name.entry(name).or_insert(certificates);
+        }
     }
 }
 
 impl Source {
+    fn load(files: CertificateFiles) -> Result<Source, Error> {
+        let seen = stamp(&files);
+        let certificate = Arc::new(read(&files)?);
+        warn_when_old(&files, &certificate);
+        Ok(Source { files, seen, certificate })
+    }
+
     /// True when the files have changed and hold a certificate that works.
     fn renew(&mut self) -> bool {
         let seen = stamp(&self.files);

@@ -35,6 +35,8 @@ pub enum Error {
         /// What is wrong and what is expected.
         what: String,
     },
+    /// A certificate that is not in a file, or its key, cannot be used: what is wrong.
+    Kept(String),
     /// TLS cannot be set up, or a self-made certificate cannot be made.
     Tls(String),
 }
@@ -61,6 +63,7 @@ impl std::fmt::Display for Error {
                 write!(f, "{}: {cause}; check that the file exists and that this user may use it", path.display())
             }
             Error::Certificate { path, what } => write!(f, "{}: {what}", path.display()),
+            Error::Kept(what) => f.write_str(what),
             Error::Tls(what) => write!(f, "TLS cannot be set up: {what}"),
         }
     }
@@ -70,7 +73,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Bind { cause, .. } | Error::File { cause, .. } => Some(cause),
-            Error::NoCertificate { .. } | Error::Certificate { .. } | Error::Tls(_) => None,
+            Error::NoCertificate { .. } | Error::Certificate { .. } | Error::Kept(_) | Error::Tls(_) => None,
         }
     }
 }

@@ -4,11 +4,12 @@
 //! It never knows mail, storage or a protocol's words: a session without sockets is fed bytes and drained of
 //! steps, a [`World`] performs its jobs.
 //!
-//! Standards: RFC 8446 and RFC 5246 (TLS, through rustls), RFC 6066 §3 (SNI), RFC 3207 §6 (what was read in
+//! Standards: RFC 8446 and RFC 5246 (TLS, through rustls), RFC 6066 §3 (SNI), RFC 8737 (TLS-ALPN-01), RFC 3207 §6 (what was read in
 //! clear is dropped), the PROXY protocol 1 and 2, systemd's socket activation and notification.
 
 mod bans;
 mod certificates;
+mod challenge;
 mod connection;
 mod error;
 mod facts;
@@ -27,7 +28,8 @@ mod wire;
 mod world;
 
 pub use bans::{BanSettings, Bans};
-pub use certificates::{CertificateFiles, Certificates};
+pub use certificates::{CertificateFiles, Certificates, Kept};
+pub use challenge::Challenges;
 pub use connection::{Ending, Times, run};
 pub use error::Error;
 pub use facts::CertificateFacts;

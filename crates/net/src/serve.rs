@@ -274,7 +274,14 @@ where
         if self.listener.tls == TlsMode::Implicit {
             let tls = self.door.tls.as_ref()?;
             let handshake = async {
-                let secured = timeout(self.door.times.handshake, stream.secure(tls, &self.listener.alpn));
+                let alpn = &self.listener.alpn;
+                let secured = async {
+                    match tls.challenges() {
+                        Some(_) => stream.secure_or_answer(tls, alpn).await,
+                        None => stream.secure(tls, alpn).await.map(Some),
+                    }
+                };
+                let secured = timeout(self.door.times.handshake, secured);
                 secured.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             };
             let secured = tokio::select! {
@@ -282,10 +289,12 @@ where
                 () = self.door.stop.stopped() => return None,
             };
             match secured {
-                Ok((secure, facts)) => {
+                Ok(Some((secure, facts))) => {
                     stream = secure;
                     arrival.tls = Some(facts);
                 }
+                // An authority, which has seen what it wanted to see.
+                Ok(None) => return None,
                 Err(error) => {
                     count_failed_handshake(&self.name);
                     tracing::info!(listener = &*self.name, %id, client = %peer.remote, %error,

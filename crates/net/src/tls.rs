@@ -9,13 +9,20 @@ use rustls::server::ServerSessionMemoryCache;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Certificates, Error};
+use crate::{Certificates, Challenges, Error};
 
 /// What a handshake needs. Clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tls {
     plain: Arc<ServerConfig>,
     with_alpn: Arc<Mutex<ByAlpn>>,
+    challenges: Option<Arc<dyn Challenges>>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("answers", &self.challenges.is_some()).finish_non_exhaustive()
+    }
 }
 
 type ByAlpn = HashMap<Vec<Vec<u8>>, Arc<ServerConfig>>;
@@ -34,12 +41,26 @@ impl Tls {
         config.session_storage = ServerSessionMemoryCache::new(CACHED_SESSIONS);
         // One ticket is enough for protocols that keep one connection; each costs a write per handshake.
         config.send_tls13_tickets = 1;
-        Ok(Tls { plain: Arc::new(config), with_alpn: Arc::default() })
+        Ok(Tls { plain: Arc::new(config), with_alpn: Arc::default(), challenges: None })
+    }
+
+    /// Authorities that look over TLS whether a name is ours are answered too (TLS-ALPN-01), on every listener where TLS comes
+    /// first.
+    pub fn with_challenges(self, challenges: Arc<dyn Challenges>) -> Tls {
+        Tls { challenges: Some(challenges), ..self }
+    }
+
+    pub(crate) fn challenges(&self) -> Option<&Arc<dyn Challenges>> {
+        self.challenges.as_ref()
     }
 
     pub(crate) fn acceptor(&self, alpn: &[Vec<u8>]) -> TlsAcceptor {
+        TlsAcceptor::from(self.config(alpn))
+    }
+
+    pub(crate) fn config(&self, alpn: &[Vec<u8>]) -> Arc<ServerConfig> {
         if alpn.is_empty() {
-            return TlsAcceptor::from(Arc::clone(&self.plain));
+            return Arc::clone(&self.plain);
         }
         // One entry for each listener's setting: bounded by the settings file.
         let mut known = self.with_alpn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +69,7 @@ impl Tls {
             config.alpn_protocols = alpn.to_vec();
             Arc::new(config)
         });
-        TlsAcceptor::from(Arc::clone(config))
+        Arc::clone(config)
     }
 }
 

@@ -419,6 +419,8 @@ pub(crate) const STANDARD: &[(&str, Service, u16, TlsMode)] = &[
     ("pop3s", Service::Pop3, 995, TlsMode::Implicit),
     ("lmtp", Service::Lmtp, 24, TlsMode::None),
     ("http", Service::Http, 8080, TlsMode::None),
+    ("https", Service::Http, 443, TlsMode::Implicit),
+    ("web", Service::Http, 80, TlsMode::None),
 ];
 
 /// A settings file that cannot be used, and what to do.

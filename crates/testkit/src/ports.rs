@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 /// The standard ports that the program adds its offset to.
-pub const STANDARD: [u16; 9] = [25, 587, 465, 143, 993, 110, 995, 24, 8080];
+pub const STANDARD: [u16; 11] = [25, 587, 465, 143, 993, 110, 995, 24, 8080, 443, 80];
 
 /// No program of ours listens on it; holding it claims the offset.
 const CLAIM: u16 = 1;

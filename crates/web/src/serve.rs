@@ -23,7 +23,7 @@ pub fn serve(bound: Bound, door: Door, site: Arc<Site>) -> impl Future<Output = 
 
 async fn one(connection: Connection, routes: axum::Router, stop: Stop) {
     let Connection { arrival, stream, place: _place } = connection;
-    let visitor = Visitor { address: arrival.peer.remote.ip(), stop: stop.clone() };
+    let visitor = Visitor { address: arrival.peer.remote.ip(), is_secure: arrival.tls.is_some(), stop: stop.clone() };
     let service = TowerToHyperService::new(routes.layer(Extension(visitor)));
     let mut http = pin!(
         http1::Builder::new()

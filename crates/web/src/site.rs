@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, extract::State};
@@ -14,7 +15,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::health::Health;
-use crate::{Recorder, gather, page};
+use crate::{Recorder, clear, gather, page};
 
 /// What the pages say of the server.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,8 @@ pub struct About {
     pub services: Vec<ServiceLine>,
     /// Who may see metrics, versions and reasons; loopback always may.
     pub insiders: Vec<Network>,
+    /// The port of the pages in TLS, to which strangers who come in clear are sent; None when there are none.
+    pub https: Option<u16>,
 }
 
 /// A line of the front page.
@@ -59,11 +62,13 @@ impl Site {
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
     pub(crate) address: IpAddr,
+    /// In TLS.
+    pub(crate) is_secure: bool,
     pub(crate) stop: Stop,
 }
 
 impl Visitor {
-    fn is_insider(&self, about: &About) -> bool {
+    pub(crate) fn is_insider(&self, about: &About) -> bool {
         self.address.to_canonical().is_loopback() || about.insiders.iter().any(|network| network.contains(self.address))
     }
 }
@@ -73,8 +78,10 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
         .route("/", get(front))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
+        .route("/.well-known/acme-challenge/{token}", get(clear::acme_challenge))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), clear::redirect))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(site)
 }
@@ -126,7 +133,7 @@ async fn metrics(
     (headers, site.recorder.render()).into_response()
 }
 
-async fn unknown(headers: HeaderMap) -> Response {
+pub(crate) async fn unknown(headers: HeaderMap) -> Response {
     problem(&headers, StatusCode::NOT_FOUND, "there is no such page here")
 }
 

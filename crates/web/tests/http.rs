@@ -21,10 +21,16 @@ struct Server {
 
 /// Behind a proxy, so that a test can be anybody.
 fn start() -> Server {
+    start_with(None)
+}
+
+/// Whose pages in TLS are on this port.
+fn start_with(https: Option<u16>) -> Server {
     let settings = Settings { blobs: BlobPlace::Inline, ..Settings::new(Database::Memory, BlobPlace::Inline) };
     let store = Store::open(settings).expect("a store");
     store.migrate(postroad_store::MIGRATIONS).expect("its tables");
     store.migrate(postroad_queue::MIGRATIONS).expect("the queue's tables");
+    store.migrate(postroad_trust::MIGRATIONS).expect("the tables of what others believe");
     let recorder = Recorder::new();
     let about = About {
         host: "mail.example.test".into(),
@@ -35,6 +41,7 @@ fn start() -> Server {
             security: "TLS".into(),
         }],
         insiders: vec!["10.0.0.0/8".parse().expect("a network")],
+        https,
     };
     let site = Arc::new(Site::new(store.clone(), recorder.clone(), about));
     let mut listener = Listener::new("http", "127.0.0.1:0".parse().expect("an address"));
@@ -145,6 +152,33 @@ async fn unknown_pages_and_wrong_methods() {
     assert!(body.contains("Mail at mail.example.test") && !body.contains("1.2.3"), "{body}");
     let (code, ..) = ask(&server, STRANGER, "nonsense\r\n\r\n").await;
     assert_eq!(code, 400);
+}
+
+#[tokio::test]
+async fn who_comes_in_clear_from_outside_is_sent_to_tls() {
+    let server = start_with(Some(443));
+    for (host, path, to) in [
+        ("mail.example.test", "/", "https://mail.example.test/"),
+        (
+            "MTA-STS.example.org:80",
+            "/.well-known/mta-sts.txt?x=1",
+            "https://mta-sts.example.org/.well-known/mta-sts.txt?x=1",
+        ),
+        ("evil\"host", "/a", "https://mail.example.test/a"),
+        ("user@evil.test", "/a", "https://mail.example.test/a"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let (code, head, _) = ask(&server, STRANGER, &request).await;
+        assert_eq!(code, 308, "{host}");
+        assert!(head.contains(&format!("location: {to}\r\n")), "{head}");
+    }
+    // A load balancer looks, an authority looks, and who is inside sees all.
+    assert_eq!(get(&server, STRANGER, "/healthz").await.0, 200);
+    assert_eq!(get(&server, STRANGER, "/.well-known/acme-challenge/nobody-asked").await.0, 404);
+    assert_eq!(get(&server, INSIDER, "/").await.0, 200);
+    let other = start_with(Some(10_443));
+    let (_, head, _) = get(&other, STRANGER, "/").await;
+    assert!(head.contains("location: https://x:10443/\r\n"), "{head}");
 }
 
 #[tokio::test(start_paused = true)]

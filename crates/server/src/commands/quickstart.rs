@@ -88,9 +88,9 @@ fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
             settings.hostname = format!("mail.{domain}");
             let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
             settings.listener = checked_listeners(address, options.port_offset.unwrap_or(0))?;
-            // LMTP trusts its clients and HTTP has no TLS yet: both for this machine alone.
+            // LMTP trusts its clients, and metrics in clear are nobody else's business: both for this machine alone.
             for listener in &mut settings.listener {
-                if matches!(listener.service, Service::Lmtp | Service::Http) {
+                if listener.service == Service::Lmtp || listener.name == "http" {
                     listener.address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
                 }
             }

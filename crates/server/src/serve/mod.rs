@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::socket;
 use crate::place::Lock;
-use crate::settings::{Settings, TlsMode};
+use crate::settings::{ListenerSettings, Service, Settings, TlsMode};
 use crate::{place, print};
 
 /// Passwords verified at once, also on a machine with one core: one slow login must not hold up all others.
@@ -125,7 +125,9 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
         .collect();
     let insiders = listeners::networks("http.insiders", &settings.http.insiders)?;
     let version = env!("CARGO_PKG_VERSION").to_string();
-    let about = About { host: settings.hostname.clone(), version, services, insiders };
+    let in_tls = |listener: &&ListenerSettings| listener.service == Service::Http && listener.tls == TlsMode::Implicit;
+    let https = settings.listener.iter().find(in_tls).map(|listener| listener.address.port());
+    let about = About { host: settings.hostname.clone(), version, services, insiders, https };
     Ok(Site::new(store.clone(), recorder, about))
 }
 
