@@ -104,10 +104,14 @@ fn settings(folder: &Path, address: SocketAddr, broken: &[&str]) -> String {
     text
 }
 
+/// Not 127.0.0.1: connections that leave from there may have any port, so that one could be taken while the server is
+/// stopped.
+const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 53, 1);
+
 /// A port that is free for UDP and TCP.
 fn free_port() -> SocketAddr {
     loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let tcp = TcpListener::bind((HOST, 0)).expect("loopback has a free port");
         let address = tcp.local_addr().expect("it is bound");
         if UdpSocket::bind(address).is_ok() {
             return address;
