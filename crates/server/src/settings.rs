@@ -4,10 +4,14 @@
 //! database. Each key stands in [`KEYS`] with its meaning, from which `postroad settings` prints a
 //! documented file and the check of unknown keys takes the nearest known name.
 
+mod signing;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use signing::SigningSettings;
 
 /// All settings, with their defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) smtp: SmtpSettings,
     pub(crate) dns: DnsSettings,
     pub(crate) outbound: OutboundSettings,
+    pub(crate) signing: SigningSettings,
     pub(crate) imap: ImapSettings,
     pub(crate) http: HttpSettings,
     pub(crate) retention: RetentionSettings,
@@ -169,6 +174,7 @@ pub(crate) struct OutboundSettings {
     pub(crate) helo_name: Option<String>,
     pub(crate) authorities: Option<PathBuf>,
     pub(crate) allow_loopback: bool,
+    pub(crate) rewrite_senders: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -274,6 +280,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("outbound.helo-name", "The name given to other servers; without it the host name."),
     key("outbound.authorities", "PEM file with the authorities that vouch for other servers; none: the system's."),
     key("outbound.allow-loopback", "Also send where DNS leads to this machine itself: for a trial."),
+    key(
+        "outbound.rewrite-senders",
+        "Mail that is forwarded leaves with a sender in our own domain (SRS), so that SPF passes at the next server.",
+    ),
+    key("signing.rotate-days", "A signing key is followed by another after so many days; 0: never by itself."),
+    key("signing.retired-days", "The record of a key that signs no more is wanted for so many days."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
@@ -296,6 +308,7 @@ impl Default for Settings {
             smtp: SmtpSettings::default(),
             dns: DnsSettings::default(),
             outbound: OutboundSettings::default(),
+            signing: SigningSettings::default(),
             imap: ImapSettings::default(),
             http: HttpSettings::default(),
             retention: RetentionSettings::default(),
@@ -367,6 +380,7 @@ impl Default for OutboundSettings {
             helo_name: None,
             authorities: None,
             allow_loopback: false,
+            rewrite_senders: true,
         }
     }
 }
