@@ -109,6 +109,14 @@ impl Intake {
         }
     }
 
+    /// What came of the body with the end of the header, until the next `feed` or `finish`.
+    pub fn waiting(&self) -> &[u8] {
+        match &self.state {
+            State::Ended { body } => body,
+            State::Header { .. } | State::Body => &[],
+        }
+    }
+
     /// Bytes taken so far, edits counted.
     pub fn size(&self) -> u64 {
         let waiting = match &self.state {
