@@ -6,11 +6,15 @@
 pub mod arc;
 mod ask;
 pub mod body;
+mod canonical;
 pub mod dkim;
 pub mod dmarc;
+mod domain;
 pub mod iprev;
 pub mod key;
 pub mod results;
+mod sha256;
 pub mod spf;
+mod tags;
 
 pub use ask::{Failure, Machine, Question, Records, Step};

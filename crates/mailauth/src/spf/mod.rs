@@ -5,10 +5,16 @@
 //!
 //! Standards: RFC 7208; RFC 8616 (names in Unicode); RFC 6652's modifiers are read and ignored.
 
+mod evaluate;
+mod macros;
+mod record;
+
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::domain::to_ascii;
 use crate::{Failure, Machine, Question, Records, Step};
+use evaluate::{Answer, Conclusion, Evaluation, Facts, Next};
 
 /// What is known of the connection and the envelope.
 #[derive(Debug, Clone)]
@@ -116,12 +122,68 @@ pub struct Verdict {
 
 /// A check under way.
 #[derive(Debug)]
-pub struct Check {}
+pub struct Check {
+    identity: Identity,
+    domain: String,
+    sender: String,
+    state: State,
+    heard: Vec<Answer>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing was asked yet.
+    New(Box<Evaluation>, Question),
+    /// Questions are out.
+    Asked(Box<Evaluation>),
+    Done(Conclusion),
+}
 
 impl Check {
-    /// Begins a check of one identity.
-    pub fn new(_input: Input<'_>) -> Check {
-        unimplemented!()
+    /// Begins a check of one identity. To look at both, begin two.
+    pub fn new(input: Input<'_>) -> Check {
+        let mail_from = input.mail_from.filter(|address| !address.is_empty());
+        let identity = if mail_from.is_some() { Identity::MailFrom } else { Identity::Helo };
+        let (local, written) = match mail_from {
+            // Without a domain there is nobody to ask: RFC 7208 §4.3.
+            Some(address) => address.rsplit_once('@').unwrap_or((address, "")),
+            None => ("", input.helo),
+        };
+        let local = if local.is_empty() { "postmaster" } else { local };
+        let askable = to_ascii(written).filter(|domain| domain.contains('.') && !domain.starts_with('['));
+        let domain = askable.unwrap_or_default();
+        let sender = format!("{local}@{}", if domain.is_empty() { written } else { &domain });
+        let state = if domain.is_empty() {
+            let why = "there is no domain that could be asked".to_owned();
+            State::Done(Conclusion { result: Result::None, mechanism: None, explanation: None, why })
+        } else {
+            let facts = Facts {
+                ip: input.ip.to_canonical(),
+                local: local.to_owned(),
+                sender_domain: domain.clone(),
+                helo: to_ascii(input.helo).unwrap_or_else(|| input.helo.to_owned()),
+                receiver: input.receiver.to_owned(),
+                now: input.now,
+                limits: input.limits,
+            };
+            let (evaluation, question) = Evaluation::begin(facts, domain.clone());
+            State::New(Box::new(evaluation), question)
+        };
+        Check { identity, domain, sender, state, heard: Vec::new() }
+    }
+
+    fn done(&mut self, conclusion: Conclusion) -> Step<Verdict> {
+        self.state = State::Done(conclusion.clone());
+        let Conclusion { result, mechanism, explanation, why } = conclusion;
+        Step::Done(Verdict {
+            result,
+            domain: self.domain.clone(),
+            identity: self.identity,
+            sender: self.sender.clone(),
+            mechanism,
+            explanation,
+            why,
+        })
     }
 }
 
@@ -129,11 +191,29 @@ impl Machine for Check {
     type Verdict = Verdict;
 
     fn step(&mut self) -> Step<Verdict> {
-        let _: Option<Question> = None;
-        unimplemented!()
+        let nothing = Conclusion { result: Result::None, mechanism: None, explanation: None, why: String::new() };
+        match std::mem::replace(&mut self.state, State::Done(nothing)) {
+            State::New(evaluation, question) => {
+                self.state = State::Asked(evaluation);
+                Step::Ask(vec![question])
+            }
+            State::Asked(mut evaluation) => match evaluation.resume(std::mem::take(&mut self.heard)) {
+                Next::Ask(questions) => {
+                    self.state = State::Asked(evaluation);
+                    Step::Ask(questions)
+                }
+                Next::Done(conclusion) => self.done(conclusion),
+            },
+            State::Done(conclusion) => self.done(conclusion),
+        }
     }
 
-    fn answer(&mut self, _answer: std::result::Result<Records, Failure>) {
-        unimplemented!()
+    fn answer(&mut self, answer: std::result::Result<Records, Failure>) {
+        if self.heard.len() < MAX_ANSWERS {
+            self.heard.push(answer);
+        }
     }
 }
+
+/// Answers of one step that are looked at: more than any step asks for, by default.
+const MAX_ANSWERS: usize = 1000;
