@@ -5,9 +5,20 @@
 //!
 //! Never fetches, never decides what a failure means. Standards: RFC 6376, 8301, 8463, 8616.
 
-use crate::ask::{Failure, Machine, Records, Step};
-use crate::body::{Digest, Digests, Hashers};
-use crate::key::{Algorithm, Error, SigningKey};
+mod block;
+mod fold;
+mod sign;
+mod signature;
+mod verify;
+
+pub use sign::{COVERED, OVERSIGNED, Signing, sign};
+pub use verify::{Check, Verifier};
+
+pub(crate) use block::{Block, FIELDS, digest_fields, without_signature};
+pub(crate) use fold::Folded;
+pub(crate) use sign::covered;
+pub(crate) use signature::{Refusal, SIGNATURE_BYTES, Signature, algorithm, digits, required, required_name, time};
+pub(crate) use verify::{Open, compare_body};
 
 /// What bounds the work that a message can make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,67 +95,4 @@ pub struct Outcome {
     pub expires_at: Option<i64>,
     /// The reason in words; for [`Status::Pass`] what to know about it, or nothing.
     pub why: String,
-}
-
-/// The signatures of a message whose body streams.
-#[derive(Debug)]
-pub struct Verifier {}
-
-impl Verifier {
-    /// Looks at the header block (with or without its blank line) and asks `body` for the hashes that the signatures need. `now` in
-    /// seconds since 1970.
-    pub fn new(_header: &[u8], _now: i64, _limits: &Limits, _body: &mut Hashers) -> Verifier {
-        unimplemented!()
-    }
-
-    /// Signatures beyond [`Limits::signatures`], which nobody looked at.
-    pub fn ignored(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// The body has ended.
-    pub fn finish(self, _body: &Digests) -> Check {
-        unimplemented!()
-    }
-}
-
-/// Asks for the keys, each once, all in one step.
-#[derive(Debug)]
-pub struct Check {}
-
-impl Machine for Check {
-    /// In the order of the message; empty: not signed.
-    type Verdict = Vec<Outcome>;
-
-    fn step(&mut self) -> Step<Vec<Outcome>> {
-        unimplemented!()
-    }
-
-    fn answer(&mut self, _answer: Result<Records, Failure>) {
-        unimplemented!()
-    }
-}
-
-/// What a signature of ours says.
-#[derive(Debug, Clone)]
-pub struct Signing<'a> {
-    /// `d=`, in A-labels.
-    pub domain: &'a str,
-    /// `s=`
-    pub selector: &'a str,
-    /// `t=`, seconds since 1970.
-    pub now: i64,
-    /// `x=`: seconds that it is valid.
-    pub valid_for: Option<i64>,
-}
-
-/// The whole `DKIM-Signature:` field, folded, ended by CRLF, to be put before the header. relaxed/relaxed; covers every field of
-/// [`COVERED`] that is there, and those of [`OVERSIGNED`] once more than they are there. `body`: [`crate::body::Canonicalization::Relaxed`], no length.
-pub fn sign(_key: &SigningKey, _signing: &Signing<'_>, _header: &[u8], _body: &Digest) -> Result<String, Error> {
-    unimplemented!()
-}
-
-/// Whether these algorithms are ours, for who lists them.
-pub fn algorithms() -> [Algorithm; 2] {
-    [Algorithm::RsaSha256, Algorithm::Ed25519Sha256]
 }
