@@ -1,6 +1,6 @@
 //! Certificates that this server has, wants and is about to get, and the keys behind them; shared by all nodes.
 //!
-//! A *line* is a set of names that share a certificate, called by its first name. It has keys (the current one and the next one,
+//! A *line* is a set of names that share a certificate, called by one of them or by their domain. It has keys (the current one and the next one,
 //! so that TLSA records can name both, RFC 7671 §8.4), certificates, and the state of its order. What the certificate
 //! authority says, and when, is decided elsewhere: nothing here speaks to anybody or looks at a clock.
 //!
@@ -99,7 +99,7 @@ fn news(tx: &mut WriteTx) {
     tx.publish(NEWS, ModSeq(new_id()));
 }
 
-/// Names in one text: sorted by nobody, the first is the line's own.
+/// Names in one text.
 fn joined(names: &[String]) -> String {
     names.join(" ")
 }

@@ -10,7 +10,7 @@ use super::{Error, Result, joined, news, split, storable};
 /// Names that share a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its name: the first of its names.
+    /// Its name.
     pub name: String,
     /// The names that are wanted.
     pub names: Vec<String>,
@@ -120,10 +120,9 @@ pub fn line(tx: &ReadTx, name: &str) -> Result<Option<Line>> {
     Ok(tx.row(&format!("SELECT {COLUMNS} FROM certificate_line WHERE name = $1"), params![name], read)?)
 }
 
-/// These names are wanted, sharing a certificate called by the first. A line that had other names is tried again soon.
-/// Says whether anything changed.
-pub fn want(tx: &mut WriteTx, names: &[String], is_asked: bool) -> Result<bool> {
-    let Some(name) = names.first() else { return Ok(false) };
+/// These names are wanted, sharing a certificate called `name`. A line that had other names is tried again soon. Says whether
+/// anything changed.
+pub fn want(tx: &mut WriteTx, name: &str, names: &[String], is_asked: bool) -> Result<bool> {
     let changed = tx.execute(
         "INSERT INTO certificate_line (name, names, asked, failures, not_before, hurried, new_key, problem, next_step,
                                        tried, held_until)
