@@ -15,6 +15,7 @@ use postroad_queue as queue;
 use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
 
+use crate::extensions::Wanted;
 use crate::notice::{self, Notice, Original};
 use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
@@ -32,6 +33,8 @@ pub(crate) struct Delivery {
     pub(crate) now: Timestamp,
     pub(crate) full: FullMailbox,
     pub(crate) terms: queue::Terms,
+    /// What the sender may have of what they wished for.
+    pub(crate) wanted: Wanted,
     pub(crate) story: Story,
     /// What goes into accounts here, each once.
     pub(crate) parcels: Vec<Target>,
@@ -159,6 +162,11 @@ impl Outbox {
                     notify,
                     orcpt: original(recipient, elsewhere.via.is_some()),
                     via: elsewhere.via.clone(),
+                    // RFC 7293 §6: whom an address leads to is not whom the sender knew.
+                    valid_since: recipient
+                        .valid_since
+                        .filter(|_| elsewhere.via.is_none())
+                        .map(|since| since.to_string()),
                 });
             }
             // Whoever asked to hear hears.
@@ -371,6 +379,10 @@ pub(crate) fn queue_notice(
         requiretls: false,
         trace: Some(story.id()),
         hold_until: None,
+        hold_asked: None,
+        deliver_by: None,
+        priority: 0,
+        solicitation: None,
         // A notice is tried for as long as is usual, however little patience there is for mail.
         terms: queue::Terms::default(),
         recipients: recipients.to_vec(),
@@ -399,9 +411,13 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
         // RFC 6531 §3.4: who hands in says that a header needs it. Raw octets in one that nobody declared go on as they
         // came: a host that took them so before would otherwise get a failure made of them.
         smtputf8: !addresses || sender.smtputf8 && arrival.summary.facts.eight_bit_header,
-        requiretls: false,
+        requiretls: sender.requiretls,
         trace: Some(delivery.story.id()),
-        hold_until: None,
+        hold_until: delivery.wanted.hold_until,
+        hold_asked: sender.hold.filter(|_| delivery.wanted.hold_until.is_some()).map(|hold| hold.to_string()),
+        deliver_by: delivery.wanted.deliver_by,
+        priority: delivery.wanted.priority.level(),
+        solicitation: sender.solicitation.as_ref().map(ToString::to_string),
         terms: delivery.terms,
         recipients: delivery.outgoing.clone(),
     }
@@ -453,7 +469,7 @@ mod tests {
 
     fn rcpt(text: &str) -> RcptTo {
         let path = ForwardPath::Address(text.parse().expect("an address"));
-        RcptTo { path, notify: None, orcpt: None }
+        RcptTo::new(path)
     }
 
     fn target(account: i64, detail: Option<&str>) -> Target {
@@ -586,6 +602,7 @@ mod tests {
         intake.feed(b"From: a@far.test\r\n\r\nhi\r\n").expect("it is taken");
         let delivery = Delivery {
             terms: queue::Terms::default(),
+            wanted: Wanted::default(),
             arrival: intake.finish(Vec::new()).expect("it is stored"),
             original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),

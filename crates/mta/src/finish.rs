@@ -96,6 +96,7 @@ impl Inbound {
             now,
             full: self.settings.full_mailbox,
             terms: self.settings.terms,
+            wanted: session.world.wanted,
             story,
             parcels,
             outgoing,
@@ -148,6 +149,7 @@ impl Inbound {
         let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
         let date = DateTime::utc((self.clock)().0).format();
         let mut received = session.received(&id, &date);
+        received.priority = received.priority.map(|_| session.world.wanted.priority);
         if session.role() == Role::Submission {
             if self.settings.hide_login {
                 received.login = None;

@@ -10,6 +10,7 @@ use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role,
 use postroad_store::{AccountId, ReadTx, Store};
 use tokio::sync::Semaphore;
 
+use crate::extensions;
 use crate::policy::{connect, mail, rcpt};
 use crate::state::{Accepted, State, login};
 use crate::story::{Stories, Story};
@@ -50,10 +51,21 @@ impl World<Session> for Inbound {
     async fn perform(&self, mut session: Session, stage: Stage) -> Result<Session, Fatal> {
         let name = label(&stage);
         let verdict = match stage {
-            Stage::Connect => self.connect(&session),
-            Stage::Helo => Verdict::Accept,
+            Stage::Connect => {
+                self.renew_offer(&mut session);
+                self.connect(&session)
+            }
+            Stage::Helo => {
+                self.renew_offer(&mut session);
+                Verdict::Accept
+            }
+            Stage::Claim(claim) => self.claimed(&mut session, &claim).await,
+            Stage::Etrn(etrn) => self.start_queue(&etrn).await,
             Stage::Auth(check) => self.authenticate(&mut session, check).await,
-            Stage::Mail(from) => verdict(self.mail(&mut session, from).await),
+            Stage::Mail(from) => match self.mail(&mut session, from).await {
+                Ok(words) => words.map_or(Verdict::Accept, Verdict::AcceptWith),
+                Err(reply) => Verdict::Refuse(reply),
+            },
             Stage::Rcpt(to) => self.rcpt(&mut session, to).await,
             Stage::Body(piece) => {
                 let result = self.take_piece(&mut session, &piece).await;
@@ -85,7 +97,8 @@ impl Inbound {
         verdict(connect::decide(session.role(), client, &self.settings.lmtp_clients))
     }
 
-    async fn mail(&self, session: &mut Session, from: MailFrom) -> Result<(), Reply> {
+    /// The words, where they are not the usual ones.
+    async fn mail(&self, session: &mut Session, from: MailFrom) -> Result<Option<Reply>, Reply> {
         session.world.end_transaction();
         let now = (self.clock)();
         let mut story = Story::begin();
@@ -94,7 +107,10 @@ impl Inbound {
         story.note(now, "from", format_args!("<{path}>{}", parameters(&from)));
         story.key(&path);
         session.world.story = Some(story);
-        let decision = self.decide_sender(session, &from).await;
+        let decision = match self.decide_sender(session, &from).await {
+            Ok(()) => self.grant(session, &from),
+            Err(reply) => Err(reply),
+        };
         if let Err(reply) = &decision {
             session.world.refused(now, "MAIL FROM", reply);
             session.world.end_transaction();
@@ -158,14 +174,20 @@ impl Inbound {
         let first = !std::mem::replace(&mut session.world.sender_seen, true);
         let stranger = stranger.filter(|_| first && role == Role::Relay && !authenticated);
         let insider = insider.filter(|_| first);
+        let since = to.valid_since.filter(|_| !extensions::is_role(&to.path));
         let look = self.look(move |tx| {
             let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
             // Whoever logged in before being suspended sends nothing more.
             let works = insider.map_or(Ok(true), |account| works(tx, account))?;
-            Ok((forged, works, lead(tx, &path, size)?))
+            let (resolution, has_room) = lead(tx, &path, size)?;
+            let made = match (since, &resolution) {
+                (Some(_), Resolution::Found { accounts, .. }) => extensions::youngest(tx, accounts)?,
+                (Some(_) | None, _) => None,
+            };
+            Ok((forged, works, (resolution, has_room, made)))
         });
         let looked = look.await;
-        let (forged, works, (resolution, has_room)) =
+        let (forged, works, (resolution, has_room, made)) =
             looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
         if !works {
             session.world.sender_seen = false;
@@ -173,6 +195,9 @@ impl Inbound {
         }
         if forged && let Some(story) = &mut session.world.story {
             story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
+        }
+        if let Some(reply) = since.and_then(|since| extensions::refusal(since.since, made, &to.path)) {
+            return Err(rcpt::Refused { reply, unknown: false });
         }
         rcpt::decide(rcpt::Facts {
             role,
@@ -271,6 +296,7 @@ pub(crate) fn connection(session: &Session) -> String {
     if let Some(identity) = session.identity() {
         text.push_str(&format!(", logged in as {} by {}", identity.login, identity.mechanism));
     }
+    text.push_str(&extensions::claims(session));
     text
 }
 
@@ -285,6 +311,7 @@ fn parameters(from: &MailFrom) -> String {
     if from.smtputf8 {
         text.push_str(" SMTPUTF8");
     }
+    text.push_str(&extensions::story_of(from));
     text
 }
 
@@ -299,6 +326,8 @@ fn label(stage: &Stage) -> &'static str {
     match stage {
         Stage::Connect => "connect",
         Stage::Helo => "helo",
+        Stage::Claim(_) => "claim",
+        Stage::Etrn(_) => "etrn",
         Stage::Auth(_) => "auth",
         Stage::Mail(_) => "mail",
         Stage::Rcpt(_) => "rcpt",

@@ -12,8 +12,8 @@
 
 mod auth;
 mod body;
-pub mod checks;
 mod delivery;
+mod extensions;
 mod finish;
 mod header;
 mod inbound;
@@ -28,6 +28,7 @@ mod state;
 mod story;
 
 pub use inbound::{Inbound, Session, session};
+pub use extensions::Extensions;
 pub use settings::{ForeignFrom, FullMailbox, Settings};
 pub use sign::{Identity, Signers};
 pub use srs::Srs;

@@ -215,6 +215,7 @@ fn way_back(tx: &ReadTx, sender: &postroad_smtp::Address) -> Result<Option<Retur
         notify: queue::Notify::NEVER,
         orcpt: None,
         via,
+        valid_since: None,
     };
     Ok(match resolution {
         Resolution::Found { accounts, remote, name } => {

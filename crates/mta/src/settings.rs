@@ -5,6 +5,8 @@ use std::time::Duration;
 use postroad_net::Network;
 use postroad_queue::Terms;
 
+use crate::Extensions;
+
 /// How mail is taken in. [`Settings::new`] fills in what is good for most.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub header_firewall: bool,
     /// How long mail for others is tried, and when its sender hears that it takes long.
     pub terms: Terms,
+    /// Extensions for neighbours, and how far the others go.
+    pub extensions: Extensions,
     /// Leaves the login out of the Received line of submitted mail.
     pub hide_login: bool,
     /// Leaves the client's address out of the Received line of submitted mail.
@@ -74,6 +78,7 @@ impl Settings {
             foreign_from: ForeignFrom::AddSender,
             header_firewall: true,
             terms: Terms::default(),
+            extensions: Extensions::default(),
             hide_login: false,
             hide_client: false,
         }

@@ -6,6 +6,7 @@ use postroad_smtp::Reply;
 use postroad_store::AccountId;
 
 use crate::body::Body;
+use crate::extensions::Wanted;
 use crate::story::{Stories, Story};
 
 /// What the world remembers about a session.
@@ -17,6 +18,8 @@ pub struct State {
     pub(crate) story: Option<Story>,
     /// As many as the session has accepted recipients, in the same order.
     pub(crate) recipients: Vec<Accepted>,
+    /// What the sender may have of what they wished for.
+    pub(crate) wanted: Wanted,
     /// Whether it was looked up who the sender of the transaction is.
     pub(crate) sender_seen: bool,
     /// The message under way.
@@ -72,6 +75,7 @@ impl State {
             logged_in: None,
             story: None,
             recipients: Vec::new(),
+            wanted: Wanted::default(),
             sender_seen: false,
             body: None,
             unknown: 0,
@@ -85,6 +89,7 @@ impl State {
         self.body = None;
         self.recipients.clear();
         self.sender_seen = false;
+        self.wanted = Wanted::default();
         if let Some(story) = self.story.take() {
             self.stories.tell(story);
         }

@@ -48,7 +48,7 @@ impl Peer {
     }
 
     fn send(&mut self, message: &[u8], to: &[String], chunked: bool) -> Report {
-        let rcpt = |to: &String| RcptTo { path: ForwardPath::Address(address(to)), notify: None, orcpt: None };
+        let rcpt = |to: &String| RcptTo::new(ForwardPath::Address(address(to)));
         let size = u64::try_from(message.len()).expect("small");
         let transaction = Transaction {
             body: BodyType::EightBitMime,

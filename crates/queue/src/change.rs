@@ -45,10 +45,20 @@ pub fn retry(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Times
         Which::Sender(_) => ("'waiting', 'parked', 'backlog'", now),
         Which::Domain(_) | Which::All => ("'waiting'", now),
     };
+    // RFC 4865 §4: what its sender wants to be held is not sent because its destination is wanted. Who names the message
+    // knows what they do.
+    let unless_held = match which {
+        Which::Message(_) => String::new(),
+        Which::Domain(_) | Which::Sender(_) | Which::All => format!(
+            " AND NOT EXISTS (SELECT 1 FROM queue_message m
+               WHERE m.id = queue_recipient.message AND m.hold_until > {})",
+            now.0
+        ),
+    };
     let sql = format!(
         "UPDATE queue_recipient SET state = 'waiting', due = $3
          WHERE message {{in:$1}} AND ($2 = '' OR domain = $2) AND state IN ({states})
-           AND (state <> 'waiting' OR due > $3) RETURNING message, address, domain"
+           AND (state <> 'waiting' OR due > $3){unless_held} RETURNING message, address, domain"
     );
     let mut touched = touch(tx, &part, which, &sql, Some(due))?;
     let mut domains: BTreeSet<String> = touched.domains.clone();
@@ -91,6 +101,19 @@ pub fn hold(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timest
     Ok(touched.changed)
 }
 
+/// Domains below this one, itself among them, for which something waits: [`BELOW_MAX`] at most.
+pub fn waiting_below(tx: &ReadTx, domain: &str) -> Result<Vec<String>> {
+    let limit = i64::try_from(BELOW_MAX).unwrap_or(i64::MAX);
+    let pattern = format!("%.{}", domain.replace('!', "!!").replace('_', "!_").replace('%', "!%"));
+    Ok(tx.rows(
+        "SELECT DISTINCT domain FROM queue_recipient {by:queue_recipient_place}
+         WHERE (domain = $1 OR domain LIKE $2 ESCAPE '!') AND state IN ('waiting', 'parked', 'backlog')
+         ORDER BY domain LIMIT $3",
+        params![domain, pattern.as_str(), limit],
+        |row| row.text(0),
+    )?)
+}
+
 /// What was held is due at once, and its time begins anew: it is tried for as long as it was to be. What was not to be sent before a
 /// time keeps that time (RFC 4865).
 pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Timestamp) -> Result<Changed> {
@@ -109,7 +132,7 @@ pub fn release(tx: &mut WriteTx, which: &Which, after: Option<QueueId>, now: Tim
             "UPDATE queue_message SET look_at = {least:$3, $2 + expires - created},
                     expires = CASE WHEN $2 + expires - created < $4 THEN $2 + expires - created
                                    ELSE {greatest:expires, $4} END
-             WHERE id {in:$1} AND created < $2",
+             WHERE id {in:$1} AND created < $2 AND (by_mode IS NULL OR by_mode IN ('N', 'NT'))",
             params![&ids, now, now.plus(DELAY), now.plus(2 * LIFETIME)],
         )?;
         crate::news(tx);
@@ -274,6 +297,8 @@ fn tell(tx: &mut WriteTx, part: &Part, touched: &Touched, kind: &str, what: &str
     Ok(())
 }
 
+/// Domains named at a time.
+pub const BELOW_MAX: usize = 100;
 /// Messages of one transaction.
 const MESSAGES_MAX: usize = 200;
 /// Recipients of one transaction, all of the last message's added.

@@ -73,6 +73,14 @@ pub struct Outgoing {
     pub trace: Option<TraceId>,
     /// Not to be sent before (FUTURERELEASE, RFC 4865); `None`: now.
     pub hold_until: Option<Timestamp>,
+    /// How that was asked for, for notices: `for;3600`.
+    pub hold_asked: Option<String>,
+    /// By when it is to be delivered (DELIVERBY, RFC 2852).
+    pub deliver_by: Option<DeliverBy>,
+    /// -9 to 9: what is higher goes before what came in shortly before it (MT-PRIORITY, RFC 6710).
+    pub priority: i8,
+    /// The classes of solicitation that it belongs to (NO-SOLICITING, RFC 3865).
+    pub solicitation: Option<String>,
     /// To whom; at least one.
     pub recipients: Vec<Recipient>,
     /// For how long it is tried, and when its sender hears that it takes long.
@@ -92,6 +100,34 @@ pub struct Recipient {
     pub orcpt: Option<String>,
     /// The address of ours that forwarded to it: Delivered-To of the copy that leaves.
     pub via: Option<String>,
+    /// RRVS (RFC 7293): `2026-11-22T12:00:00Z;R`.
+    pub valid_since: Option<String>,
+}
+
+/// By when a message is to be delivered (RFC 2852).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliverBy {
+    /// The moment.
+    pub at: Timestamp,
+    /// After it, the message goes back; else its sender is told, and it is tried on.
+    pub returns: bool,
+    /// The sender is told of each relay that does the same.
+    pub trace: bool,
+}
+
+impl DeliverBy {
+    pub(crate) fn from_stored(at: Timestamp, mode: &str) -> DeliverBy {
+        DeliverBy { at, returns: mode.starts_with('R'), trace: mode.ends_with('T') }
+    }
+
+    fn mode(self) -> &'static str {
+        match (self.returns, self.trace) {
+            (true, true) => "RT",
+            (true, false) => "R",
+            (false, true) => "NT",
+            (false, false) => "N",
+        }
+    }
 }
 
 /// What a failure notice returns (RFC 3461 §4.3).
@@ -198,10 +234,12 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
     let count = outgoing.recipients.len() as i64;
     tx.blob_retain(outgoing.blob, 1)?;
     let due = outgoing.hold_until.map_or(now, |until| until.max(now));
+    let (expires, look_at) = times(outgoing, due);
     tx.execute(
         "INSERT INTO queue_message (id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls,
-                                    trace, created, expires, open, look_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                                    trace, created, expires, open, look_at, deliver_by, by_mode, hold_until,
+                                    hold_asked, priority, solicitation)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         &[
             Param::from(id),
             Param::from(outgoing.blob),
@@ -215,12 +253,18 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
             Param::from(outgoing.requiretls),
             Param::from(outgoing.trace),
             Param::from(now),
-            Param::from(due.plus(outgoing.terms.lifetime)),
+            Param::from(expires),
             Param::from(count),
-            Param::from(due.plus(outgoing.terms.delay_notice.min(outgoing.terms.lifetime))),
+            Param::from(look_at),
+            Param::from(outgoing.deliver_by.map(|by| by.at)),
+            Param::from(outgoing.deliver_by.map(DeliverBy::mode)),
+            Param::from(outgoing.hold_until.filter(|until| *until > now)),
+            Param::from(outgoing.hold_asked.as_deref()),
+            Param::from(i64::from(outgoing.priority)),
+            Param::from(outgoing.solicitation.as_deref()),
         ],
     )?;
-    let rows: Vec<[Param<'_>; 11]> = (0i64..)
+    let rows: Vec<[Param<'_>; 13]> = (0i64..)
         .zip(&outgoing.recipients)
         .map(|(number, recipient)| {
             [
@@ -235,16 +279,31 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
                 Param::from(0i64),
                 Param::Null,
                 Param::from(recipient.via.as_deref()),
+                Param::from(i64::from(outgoing.priority)),
+                Param::from(recipient.valid_since.as_deref()),
             ]
         })
         .collect();
     tx.insert_rows(
         "INSERT INTO queue_recipient (message, number, address, domain, notify, orcpt, state, due, attempts, last_reply,
-                                      via)",
+                                      via, priority, valid_since)",
         &rows,
         "",
     )?;
     depth::add(tx, 1, count)?;
     crate::news(tx);
     Ok(QueueId(id))
+}
+
+/// When a message that is to be sent first at `due` is given up, and when it is looked at for the first time.
+fn times(outgoing: &Outgoing, due: Timestamp) -> (Timestamp, Timestamp) {
+    let terms = outgoing.terms;
+    let expires = due.plus(terms.lifetime);
+    let look_at = due.plus(terms.delay_notice.min(terms.lifetime));
+    match outgoing.deliver_by {
+        // RFC 2852 §4.1.4: it goes back when the time is over, however long it may be tried otherwise.
+        Some(by) if by.returns => (expires.min(by.at), look_at.min(by.at)),
+        Some(by) => (expires, look_at.min(by.at)),
+        None => (expires, look_at),
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postroad_store::{AccountId, BlobId, Timestamp, TraceId, new_id};
 
-use crate::{Body, LEASE, Notify, QueueId, Ret};
+use crate::{Body, DeliverBy, LEASE, Notify, QueueId, Ret};
 
 /// A server that sends, in one of its lives.
 ///
@@ -128,6 +128,16 @@ pub struct Message {
     pub created: Timestamp,
     /// When it is given up.
     pub expires: Timestamp,
+    /// By when it is to be delivered.
+    pub deliver_by: Option<DeliverBy>,
+    /// Not to be sent before; `None` when nobody asked for that.
+    pub hold_until: Option<Timestamp>,
+    /// How that was asked for: `for;3600`.
+    pub hold_asked: Option<String>,
+    /// -9 to 9.
+    pub priority: i8,
+    /// Its classes of solicitation.
+    pub solicitation: Option<String>,
 }
 
 /// A recipient that is due.
@@ -145,6 +155,8 @@ pub struct Due {
     pub attempts: u32,
     /// Whether the sender was told of the delay.
     pub delay_told: bool,
+    /// RRVS (RFC 7293): `2026-11-22T12:00:00Z;R`.
+    pub valid_since: Option<String>,
     /// What was said at the last attempt; for one that never was tried, why its destination could not be reached.
     pub last_reply: Option<String>,
 }

@@ -5,7 +5,8 @@
 //! it up with the last recipient. It never knows accounts, mailboxes or sockets.
 //!
 //! Standards: RFC 5321 (envelope), RFC 3461 (DSN parameters), RFC 6531 (SMTPUTF8), RFC 6152 (8BITMIME),
-//! RFC 3030 (BINARYMIME), RFC 8689 (REQUIRETLS), RFC 4865 (hold until).
+//! RFC 3030 (BINARYMIME), RFC 8689 (REQUIRETLS), RFC 4865 (hold until), RFC 2852 (deliver by), RFC 6710
+//! (priorities), RFC 7293 (RRVS), RFC 3865 (solicitations).
 
 mod audit;
 mod change;
@@ -22,11 +23,13 @@ mod route;
 mod schema;
 
 pub use audit::{AUDIT_FAULTS_MAX, audit};
-pub use change::{Changed, Which, cancel, count, hold, release, retry};
+pub use change::{BELOW_MAX, Changed, Which, cancel, count, hold, release, retry, waiting_below};
 pub use claim::{claim, claim_for, next_due};
 pub use depth::{Depth, depth};
 pub use destination::{Destination, block, destinations, rest, unblock};
-pub use enqueue::{Body, DELAY, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, Terms, enqueue};
+pub use enqueue::{
+    Body, DELAY, DeliverBy, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, Terms, enqueue,
+};
 pub use job::{Ask, Due, JOBS_MAX, Job, Message, Node, Outcome, Purpose, Recorded, Tried};
 pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, list, show};
 pub use node::{LEASE, beat, leave, recover};

@@ -6,7 +6,7 @@ use std::fmt;
 use postroad_store::{AccountId, Param, ReadTx, Row, Timestamp, TraceId, params};
 
 use crate::job::Message;
-use crate::{Body, Error, Notify, QueueId, Result, Ret};
+use crate::{Body, DeliverBy, Error, Notify, QueueId, Result, Ret};
 
 /// Where a recipient stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,7 +134,7 @@ pub struct ListedRecipient {
 /// A message with all its recipients. Two statements.
 pub fn show(tx: &ReadTx, id: QueueId) -> Result<Option<Listed>> {
     let sql = format!("SELECT {MESSAGE}, open FROM queue_message WHERE id = $1");
-    let found = tx.row(&sql, params![id.0], |row| Ok((read_message(row)?, row.int(13)?.unsigned_abs())))?;
+    let found = tx.row(&sql, params![id.0], |row| Ok((read_message(row)?, row.int(OPEN)?.unsigned_abs())))?;
     let Some((message, open)) = found else { return Ok(None) };
     let sql = format!("SELECT {RECIPIENT} FROM queue_recipient WHERE message = $1 ORDER BY number");
     let recipients = tx.rows(&sql, params![id.0], read_recipient)?;
@@ -208,7 +208,7 @@ fn found(tx: &ReadTx, filter: &Filter, after: Option<QueueId>, limit: usize) -> 
         sql.push_str(&format!(" AND trace = ${}", params.len()));
     }
     sql.push_str(" ORDER BY id LIMIT $2");
-    Ok(tx.rows(&sql, &params, |row| Ok((read_message(row)?, row.int(13)?.unsigned_abs())))?)
+    Ok(tx.rows(&sql, &params, |row| Ok((read_message(row)?, row.int(OPEN)?.unsigned_abs())))?)
 }
 
 /// A message's number, a state as it is stored, and the rest.
@@ -254,6 +254,14 @@ fn read_message(row: &Row<'_>) -> postroad_store::Result<Result<Message>> {
         trace: row.int_or_null(10)?.map(TraceId),
         created: row.id(11)?,
         expires: row.id(12)?,
+        deliver_by: match (row.int_or_null(13)?, row.text_or_null(14)?) {
+            (Some(at), Some(mode)) => Some(DeliverBy::from_stored(Timestamp(at), &mode)),
+            (Some(_) | None, _) => None,
+        },
+        hold_until: row.int_or_null(15)?.map(Timestamp),
+        hold_asked: row.text_or_null(16)?,
+        priority: i8::try_from(row.int(17)?.clamp(-9, 9)).unwrap_or(0),
+        solicitation: row.text_or_null(18)?,
     }))
 }
 
@@ -281,7 +289,10 @@ fn checked(state: &str, recipient: ListedRecipient) -> Result<ListedRecipient> {
 }
 
 const MESSAGE: &str =
-    "id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls, trace, created, expires";
+    "id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls, trace, created, expires, deliver_by, by_mode,
+     hold_until, hold_asked, priority, solicitation";
+/// The column behind those.
+const OPEN: usize = 19;
 const RECIPIENT: &str =
     "message, number, address, domain, via, notify, state, due, attempts, delay_told, last_reply, node";
 

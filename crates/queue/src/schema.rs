@@ -36,7 +36,23 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "queue", version: 1, sql: V1 },
     Migration { owner: "queue", version: 2, sql: V2 },
     Migration { owner: "queue", version: 3, sql: V3 },
+    Migration { owner: "queue", version: 4, sql: V4 },
 ];
+
+/// By when, not before when, how urgently, and only to whom it was meant for. What is urgent has an index of its own, by
+/// which it is seen however much else is due.
+const V4: &str = "
+ALTER TABLE queue_message ADD COLUMN deliver_by BIGINT;
+ALTER TABLE queue_message ADD COLUMN by_mode {text};
+ALTER TABLE queue_message ADD COLUMN hold_until BIGINT;
+ALTER TABLE queue_message ADD COLUMN hold_asked {text};
+ALTER TABLE queue_message ADD COLUMN priority BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE queue_message ADD COLUMN solicitation {text};
+ALTER TABLE queue_recipient ADD COLUMN priority BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE queue_recipient ADD COLUMN valid_since {text};
+CREATE INDEX queue_recipient_urgent ON queue_recipient (due, message, number)
+    WHERE state = 'waiting' AND priority > 0;
+";
 
 /// What is claimed can be ordered to be tried again at once.
 const V3: &str = "

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use postroad_sasl::Secret;
 
 use crate::address::{address_literal, check_domain};
-use crate::{MailFrom, RcptTo, Reply, Role, parse_mail, parse_rcpt};
+use crate::{Claim, Etrn, Forwarded, MailFrom, RcptTo, Reply, Role, parse_mail, parse_rcpt};
 
 /// A well-formed command.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +46,12 @@ pub enum Command {
         /// The base64 text, or `=`.
         initial: Option<Secret>,
     },
+    /// `ETRN name` (RFC 1985 §5).
+    Etrn(Etrn),
+    /// `XCLIENT attribute=value …` (Postfix).
+    XClient(Claim),
+    /// `XFORWARD attribute=value …` (Postfix).
+    XForward(Forwarded),
 }
 
 /// How the client called itself.
@@ -115,7 +121,7 @@ struct Arguments<'a> {
 type Parse = fn(Arguments<'_>) -> Result<Command, Reply>;
 
 /// All commands, each with the function that reads its arguments.
-static COMMANDS: [(&str, Parse); 24] = [
+static COMMANDS: [(&str, Parse); 25] = [
     ("EHLO", |arguments| hello(&arguments, true)),
     ("HELO", |arguments| hello(&arguments, false)),
     ("LHLO", |arguments| hello(&arguments, true)),
@@ -131,8 +137,10 @@ static COMMANDS: [(&str, Parse); 24] = [
     ("HELP", |_| Ok(Command::Help)),
     ("STARTTLS", |arguments| alone(&arguments, Command::StartTls)),
     ("AUTH", |arguments| auth(&arguments)),
+    ("ETRN", |arguments| Etrn::parse(arguments.text).map(Command::Etrn)),
+    ("XCLIENT", |arguments| Claim::parse(arguments.text).map(Command::XClient)),
+    ("XFORWARD", |arguments| Forwarded::parse(arguments.text).map(Command::XForward)),
     // Known, and not done here: RFC 5321 §4.2.4 gives them 502 instead of 500.
-    ("ETRN", |arguments| Err(not_done(&arguments))),
     ("ATRN", |arguments| Err(not_done(&arguments))),
     ("TURN", |arguments| Err(not_done(&arguments))),
     ("SEND", |arguments| Err(not_done(&arguments))),
@@ -140,7 +148,6 @@ static COMMANDS: [(&str, Parse); 24] = [
     ("SAML", |arguments| Err(not_done(&arguments))),
     ("BURL", |arguments| Err(not_done(&arguments))),
     ("VERB", |arguments| Err(not_done(&arguments))),
-    ("XCLIENT", |arguments| Err(not_done(&arguments))),
 ];
 
 /// `ehlo = "EHLO" SP ( Domain / address-literal )` (RFC 5321 §4.1.1.1), LHLO alike (RFC 2033 §4.1).
@@ -169,7 +176,7 @@ fn hello(arguments: &Arguments<'_>, extended: bool) -> Result<Command, Reply> {
     Ok(Command::Hello(Helo { name: name.to_owned(), form, extended }))
 }
 
-fn helo_form(name: &str) -> HeloForm {
+pub(crate) fn helo_form(name: &str) -> HeloForm {
     if name.is_empty() {
         return HeloForm::Missing;
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::address::check_domain;
-use crate::{Address, AddressError, Reply, Role, xtext};
+use crate::{Address, AddressError, DeliverBy, Hold, Priority, Reply, Role, Solicitation, ValidSince, xtext};
 
 /// `MAIL FROM:` with what it says (RFC 5321 §4.1.1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub struct MailFrom {
     pub envid: Option<String>,
     /// `AUTH=`, decoded: `<>` or an address (RFC 4954 §5). Kept for the trace; nobody relies on it.
     pub auth: Option<String>,
+    /// `BY=` (RFC 2852).
+    pub deliver_by: Option<DeliverBy>,
+    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865).
+    pub hold: Option<Hold>,
+    /// `MT-PRIORITY=` (RFC 6710).
+    pub priority: Option<Priority>,
+    /// `SOLICIT=` (RFC 3865).
+    pub solicitation: Option<Solicitation>,
+    /// `REQUIRETLS` (RFC 8689).
+    pub requiretls: bool,
 }
 
 /// `RCPT TO:` with what it says (RFC 5321 §4.1.1.3).
@@ -33,6 +43,8 @@ pub struct RcptTo {
     pub notify: Option<Notify>,
     /// `ORCPT=` (RFC 3461 §4.2).
     pub orcpt: Option<Orcpt>,
+    /// `RRVS=` (RFC 7293).
+    pub valid_since: Option<ValidSince>,
 }
 
 /// A recipient.
@@ -97,7 +109,7 @@ pub fn parse_mail(arguments: &str, role: Role) -> Result<MailFrom, Reply> {
             (Some(address), rest)
         }
     };
-    let mut mail = MailFrom { path, size: None, body: None, smtputf8: false, ret: None, envid: None, auth: None };
+    let mut mail = MailFrom::new(path);
     let mut raw_text = false;
     for parameter in parameters(rest)? {
         raw_text |= !parameter.value.unwrap_or_default().is_ascii();
@@ -126,7 +138,7 @@ pub fn parse_rcpt(arguments: &str, role: Role, smtputf8: bool) -> Result<RcptTo,
             (ForwardPath::Address(address), rest)
         }
     };
-    let mut rcpt = RcptTo { path, notify: None, orcpt: None };
+    let mut rcpt = RcptTo::new(path);
     let mut raw_text = rcpt.path.address().is_some_and(|address| !address.is_ascii());
     for parameter in parameters(rest)? {
         raw_text |= !parameter.value.unwrap_or_default().is_ascii();
@@ -145,6 +157,24 @@ struct Parameter<'a> {
 }
 
 impl MailFrom {
+    /// A sender without any wish.
+    pub fn new(path: Option<Address>) -> MailFrom {
+        MailFrom {
+            path,
+            size: None,
+            body: None,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            auth: None,
+            deliver_by: None,
+            hold: None,
+            priority: None,
+            solicitation: None,
+            requiretls: false,
+        }
+    }
+
     fn set(&mut self, parameter: &Parameter<'_>) -> Result<(), Reply> {
         match (parameter.keyword.as_str(), parameter.value) {
             ("SIZE", Some(value)) => {
@@ -180,6 +210,42 @@ impl MailFrom {
             ("SIZE" | "BODY" | "RET" | "ENVID" | "AUTH", None) => {
                 return Err(bad_value(&parameter.keyword, "a value"));
             }
+            _ => return self.set_wish(parameter),
+        }
+        Ok(())
+    }
+
+    /// The parameters of [`crate::Offer`].
+    fn set_wish(&mut self, parameter: &Parameter<'_>) -> Result<(), Reply> {
+        match (parameter.keyword.as_str(), parameter.value) {
+            ("BY", Some(value)) => {
+                let what = "seconds;R (more than 0 of them) or seconds;N, and T behind it to trace";
+                self.deliver_by = Some(DeliverBy::parse(value).ok_or_else(|| bad_value("BY=", what))?);
+            }
+            // RFC 4865 §3: one of the two.
+            ("HOLDFOR" | "HOLDUNTIL", Some(_)) if self.hold.is_some() => {
+                return Err(Reply::new(501, (5, 5, 4), "HOLDFOR and HOLDUNTIL exclude each other"));
+            }
+            ("HOLDFOR", Some(value)) => {
+                self.hold = Some(Hold::parse_for(value).ok_or_else(|| bad_value("HOLDFOR=", "a number of seconds"))?);
+            }
+            ("HOLDUNTIL", Some(value)) => {
+                let hold = Hold::parse_until(value);
+                self.hold = Some(hold.ok_or_else(|| bad_value("HOLDUNTIL=", "a time such as 2026-11-22T12:00:00Z"))?);
+            }
+            ("MT-PRIORITY", Some(value)) => {
+                let priority = Priority::parse(value);
+                self.priority = Some(priority.ok_or_else(|| bad_value("MT-PRIORITY=", "a number from -9 to 9"))?);
+            }
+            ("SOLICIT", Some(value)) => {
+                let classes = Solicitation::parse(value);
+                self.solicitation = Some(classes.ok_or_else(|| bad_value("SOLICIT=", "classes separated by commas"))?);
+            }
+            ("REQUIRETLS", None) => self.requiretls = true,
+            ("REQUIRETLS", Some(_)) => return Err(bad_value("REQUIRETLS", "no value")),
+            ("BY" | "HOLDFOR" | "HOLDUNTIL" | "MT-PRIORITY" | "SOLICIT", None) => {
+                return Err(bad_value(&parameter.keyword, "a value"));
+            }
             (keyword, _) => return Err(unknown(keyword, "MAIL")),
         }
         Ok(())
@@ -187,6 +253,11 @@ impl MailFrom {
 }
 
 impl RcptTo {
+    /// A recipient without any wish.
+    pub fn new(path: ForwardPath) -> RcptTo {
+        RcptTo { path, notify: None, orcpt: None, valid_since: None }
+    }
+
     fn set(&mut self, parameter: &Parameter<'_>) -> Result<(), Reply> {
         match (parameter.keyword.as_str(), parameter.value) {
             ("NOTIFY", Some(value)) => self.notify = Some(notify(value)?),
@@ -194,7 +265,11 @@ impl RcptTo {
                 let parsed = orcpt(value).filter(|_| value.len() <= ORCPT_LIMIT);
                 self.orcpt = Some(parsed.ok_or_else(|| bad_value("ORCPT=", "type;xtext"))?);
             }
-            ("NOTIFY" | "ORCPT", None) => return Err(bad_value(&parameter.keyword, "a value")),
+            ("RRVS", Some(value)) => {
+                let since = ValidSince::parse(value);
+                self.valid_since = Some(since.ok_or_else(|| bad_value("RRVS=", "a time, and ;C or ;R behind it"))?);
+            }
+            ("NOTIFY" | "ORCPT" | "RRVS", None) => return Err(bad_value(&parameter.keyword, "a value")),
             (keyword, _) => return Err(unknown(keyword, "RCPT")),
         }
         Ok(())

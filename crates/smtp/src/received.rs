@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use postroad_protocol::TlsFacts;
 
 use crate::address::check_domain;
-use crate::{Address, Helo, Role};
+use crate::{Address, Helo, Priority, Role, Solicitation};
 
 /// The facts of a Received line. Build it with [`crate::Session::received`] and change what the site hides.
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ pub struct Received<'a> {
     pub id: &'a str,
     /// The only recipient; with several, `None`, since it would tell one of the others (RFC 5321 §7.2).
     pub recipient: Option<&'a Address>,
+    /// The priority, where the client said one (RFC 6710 §3.7): what it was given, not what it asked for.
+    pub priority: Option<Priority>,
+    /// The classes of solicitation (RFC 3865 §2.6), as a comment.
+    pub solicitation: Option<&'a Solicitation>,
     /// The time as an RFC 5322 date-time.
     pub date: &'a str,
 }
@@ -81,6 +85,15 @@ impl Received<'_> {
         if let Some(recipient) = self.recipient {
             line.fold();
             line.word(&format!("for <{recipient}>"));
+        }
+        // `Additional-Registered-Clauses =/ CFWS "PRIORITY" FWS priority-value`
+        if let Some(priority) = self.priority {
+            line.word("PRIORITY");
+            line.word(&priority.to_string());
+        }
+        if let Some(classes) = self.solicitation {
+            line.fold();
+            line.word(&format!("(solicitation {classes})"));
         }
         line.end(self.date)
     }

@@ -8,6 +8,7 @@
 //! 4. Nothing that came in clear is looked at after `STARTTLS` (RFC 3207 §4.2).
 
 mod body;
+mod claims;
 mod command;
 mod greeting;
 mod verdict;
@@ -21,7 +22,9 @@ use postroad_sasl::Exchange;
 use crate::data::BodyReceiver;
 use crate::lines::{Input, Line};
 use crate::received::with_protocol;
-use crate::{Abandoned, Helo, Identity, MailFrom, RcptTo, Received, Reply, Role, Settings, Stage};
+use crate::{
+    Abandoned, Claim, Forwarded, Helo, Identity, MailFrom, Offer, RcptTo, Received, Reply, Role, Settings, Stage,
+};
 
 /// A session of a client, with the world's own state beside it: `W` travels with the session, which
 /// never looks at it. Dropping the session drops it.
@@ -32,6 +35,8 @@ pub struct Session<W> {
     settings: Arc<Settings>,
     peer: Peer,
     tls: Option<TlsFacts>,
+    offer: Offer,
+    claims: claims::Claims,
     helo: Option<Helo>,
     identity: Option<Identity>,
     envelope: Envelope,
@@ -133,6 +138,8 @@ enum Skipped {
 enum Pending {
     Connect,
     Helo(Helo),
+    Claim(Box<Claim>),
+    Etrn,
     Auth,
     Mail(MailFrom),
     Rcpt(RcptTo),
@@ -151,6 +158,8 @@ impl<W> Session<W> {
             settings,
             peer,
             tls,
+            offer: Offer::default(),
+            claims: claims::Claims::default(),
             helo: None,
             identity: None,
             envelope: Envelope::default(),
@@ -172,9 +181,34 @@ impl<W> Session<W> {
         self.settings.role
     }
 
-    /// Who is on the other side.
+    /// Who is on the other side: whom a trusted neighbour speaks for (XCLIENT), else who connected.
     pub fn peer(&self) -> Peer {
+        self.claimed_peer()
+    }
+
+    /// Who connected, whatever was claimed since.
+    pub fn connected(&self) -> Peer {
         self.peer
+    }
+
+    /// What a neighbour claimed with XCLIENT, all commands together; during [`Stage::Claim`] already with the newest.
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claims.claim.as_ref()
+    }
+
+    /// For whom a neighbour says to pass mail on (XFORWARD).
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.claims.forwarded.as_ref()
+    }
+
+    /// What this session offers beside what all do.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// Decides what this session offers beside what all do, from the next EHLO on.
+    pub fn set_offer(&mut self, offer: Offer) {
+        self.offer = offer;
     }
 
     /// What TLS established; `None` in clear.
@@ -185,8 +219,8 @@ impl<W> Session<W> {
     /// How the client called itself; during [`Stage::Helo`] already the new name.
     pub fn helo(&self) -> Option<&Helo> {
         match &self.phase {
-            Phase::Waiting(Pending::Helo(helo)) => Some(helo),
-            _ => self.helo.as_ref(),
+            Phase::Waiting(Pending::Helo(helo)) => Some(self.claims.helo.as_ref().unwrap_or(helo)),
+            _ => self.claims.helo.as_ref().or(self.helo.as_ref()),
         }
     }
 
@@ -223,13 +257,13 @@ impl<W> Session<W> {
             _ => None,
         };
         Received {
-            helo: self.helo.as_ref(),
-            remote: Some(self.peer.remote),
+            helo: self.helo(),
+            remote: Some(self.peer().remote),
             reverse_name: None,
             by: &self.settings.hostname,
             with: with_protocol(
                 self.role(),
-                self.helo.as_ref().is_some_and(|helo| helo.extended),
+                self.helo().is_some_and(|helo| helo.extended),
                 self.envelope.sender.as_ref().is_some_and(|sender| sender.smtputf8),
                 self.tls.is_some(),
                 self.identity.is_some(),
@@ -238,6 +272,8 @@ impl<W> Session<W> {
             login: self.identity.as_ref().map(|identity| identity.login.as_str()),
             id,
             recipient,
+            priority: self.envelope.sender.as_ref().and_then(|sender| sender.priority),
+            solicitation: self.envelope.sender.as_ref().and_then(|sender| sender.solicitation.as_ref()),
             date,
         }
     }
@@ -373,6 +409,7 @@ impl<W: Send + 'static> Protocol for Session<W> {
             self.drop_injected();
             self.helo = None;
             self.identity = None;
+            self.claims = claims::Claims::default();
             self.phase = Phase::Command;
         }
     }

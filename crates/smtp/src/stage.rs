@@ -2,7 +2,7 @@
 
 use postroad_sasl::Check;
 
-use crate::{MailFrom, RcptTo, Reply};
+use crate::{Claim, Etrn, MailFrom, RcptTo, Reply};
 
 /// A stage of a session that the world decides. The world looks at the session's envelope, acts, and
 /// calls [`crate::Session::verdict`] once; forgetting it is answered `451 4.3.0` (fail safe).
@@ -16,6 +16,12 @@ pub enum Stage {
     Helo,
     /// Verify these credentials. Answer [`Verdict::Authenticated`] or `Refuse` (`535 5.7.8`, `454 4.7.0`).
     Auth(Check),
+    /// A neighbour that may says for whom it speaks (XCLIENT). [`crate::Session::peer`] is already what it says. Answer
+    /// [`Verdict::Authenticated`] when the claim names a login that exists, `Accept` when it names none, or `Refuse`
+    /// (`550 5.7.0`); the session then stands where it stood after the greeting.
+    Claim(Claim),
+    /// What waits for a node is wanted now. Answer `AcceptWith` (`250`, `251`, `252`, `253`) or `Refuse` (`458`, `459`).
+    Etrn(Etrn),
     /// A sender. After `Accept` it is [`crate::Session::sender`].
     Mail(MailFrom),
     /// A recipient. After `Accept` it is the last of [`crate::Session::recipients`].

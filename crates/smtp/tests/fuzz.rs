@@ -5,7 +5,7 @@ mod remote;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Drive, peer, settings};
+use common::{Drive, offer, peer, settings};
 use postroad_smtp::client::{Capabilities, Settings as ClientSettings, TlsWish};
 use postroad_smtp::{Address, Role, decode_xtext, encode_xtext, parse_command};
 
@@ -54,7 +54,8 @@ fn fuzz_sessions_do_not_depend_on_the_cut() {
         }
         for role in ["relay", "submission", "lmtp"] {
             let run = |size: usize| {
-                let mut drive = Drive::new(settings(&[role, "clear"]), peer("192.0.2.9:1"), None);
+                let mut drive =
+                    Drive::offering(settings(&[role, "clear"]), peer("192.0.2.9:1"), None, offer(&["offers"]));
                 for piece in bytes.chunks(size) {
                     drive.feed(piece);
                 }
@@ -66,7 +67,7 @@ fn fuzz_sessions_do_not_depend_on_the_cut() {
     });
 }
 
-const SCRAPS: [&str; 30] = [
+const SCRAPS: [&str; 37] = [
     "EHLO x.example\r\n",
     "LHLO x.example\r\n",
     "HELO x.example\r\n",
@@ -97,6 +98,13 @@ const SCRAPS: [&str; 30] = [
     "STARTTLS\r\n",
     "GET / ",
     "\0",
+    "XCLIENT ADDR=192.0.2.7 LOGIN=alice\r\n",
+    "XCLIENT LOGIN=[UNAVAILABLE] HELO=h\r\n",
+    "XCLIENT LOGIN=mallory\r\n",
+    "XFORWARD ADDR=192.0.2.7\r\n",
+    "ETRN example.com\r\n",
+    "MAIL FROM:<a@b.example> BY=30;R HOLDFOR=9 MT-PRIORITY=3 SOLICIT=a:b\r\n",
+    "RCPT TO:<c@d.example> RRVS=2026-11-22T12:00:00Z\r\n",
 ];
 
 #[test]

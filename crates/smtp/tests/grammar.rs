@@ -127,7 +127,7 @@ fn what_mail_and_rcpt_refuse() {
         ("FROM:<a@b> -X=1", 501),
         ("FROM:<a@b> X_Y=1", 501),
         ("FROM:<a@b> NOTIFY=NEVER", 555),
-        ("FROM:<a@b> REQUIRETLS", 555),
+        ("FROM:<a@b> BYTIME", 555),
         ("FROM:<ü@b>", 553),
         ("FROM:<a@bü.example> SIZE=1", 553),
     ] {
@@ -202,9 +202,12 @@ fn commands_are_told_apart() {
         ("HELO [1.2.3]", 501),
         ("EHLO bücher.example", 501),
         ("LHLO a", 500),
-        ("ETRN x", 502),
+        ("ETRN", 501),
+        ("ETRN a..b", 501),
+        ("ETRN #", 501),
         ("TURN", 502),
-        ("XCLIENT x", 502),
+        ("XCLIENT x", 501),
+        ("XFORWARD ADDR=x", 501),
     ] {
         assert_eq!(code(line, Role::Relay), Err(expect), "{line}");
     }

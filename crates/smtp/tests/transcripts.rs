@@ -10,7 +10,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Drive, peer, settings, tls};
+use common::{Drive, offer, peer, settings, tls};
 
 #[derive(Debug)]
 enum Line {
@@ -54,7 +54,7 @@ fn check(name: &str, text: &str) {
 
 fn open(words: &[&str]) -> Drive {
     let implicit = words.contains(&"tls").then(tls);
-    Drive::new(settings(words), peer("203.0.113.9:4711"), implicit)
+    Drive::offering(settings(words), peer("203.0.113.9:4711"), implicit, offer(words))
 }
 
 /// Line by line, compared with what the transcript says.

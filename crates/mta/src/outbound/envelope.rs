@@ -3,7 +3,7 @@
 use postroad_queue as queue;
 use postroad_queue::Job;
 use postroad_smtp::client::{Transaction, Unsuited};
-use postroad_smtp::{Address, BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret};
+use postroad_smtp::{Address, BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret, ValidSince};
 
 use super::settle::Words;
 use super::source::Source;
@@ -41,6 +41,7 @@ impl Wish {
             | Unsuited::Binary
             | Unsuited::TooLarge { .. }
             | Unsuited::RequireTls
+            | Unsuited::DeliverBy { .. }
             | Unsuited::NotReady
             | Unsuited::NoRecipient
             | Unsuited::TooManyRecipients { .. } => Less::Nothing,
@@ -71,6 +72,7 @@ pub(crate) fn transaction(job: &Job, chunk: &[usize], wish: Wish, size: u64) -> 
             path: ForwardPath::Address(address),
             notify: notify(due.notify),
             orcpt: due.orcpt.as_deref().and_then(orcpt),
+            valid_since: due.valid_since.as_deref().and_then(ValidSince::parse),
         });
     }
     let sender = match job.message.sender.as_str() {

@@ -38,6 +38,8 @@ pub(crate) fn unsuited(unsuited: Unsuited) -> Words {
         Unsuited::TooLarge { .. } => (5, 3, 4),
         // RFC 8689 §5.
         Unsuited::RequireTls => (5, 7, 30),
+        // What was asked for with the message is not to be had there.
+        Unsuited::DeliverBy { .. } => (5, 3, 3),
         // Ours to get right.
         Unsuited::NotReady | Unsuited::NoRecipient | Unsuited::TooManyRecipients { .. } => (4, 3, 5),
     };

@@ -142,6 +142,7 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
         notify: Notify::default(),
         orcpt: None,
         via: None,
+        valid_since: None,
     });
     let mut outgoing = Outgoing {
         blob: postroad_store::BlobId(0),
@@ -156,6 +157,10 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
         requiretls: false,
         trace: Some(trace),
         hold_until: None,
+        hold_asked: None,
+        deliver_by: None,
+        priority: 0,
+        solicitation: None,
         terms: queue::Terms::default(),
         recipients: recipients.collect(),
     };

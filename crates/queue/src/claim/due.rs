@@ -28,6 +28,14 @@ pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>, lane: Lane, most: us
         return Ok(0);
     }
     let full = keys.len() == size;
+    let keys = match lane {
+        Lane::Due if round.urgent => with_urgent(tx, keys, ask.now, size)?,
+        Lane::Due | Lane::Backlog => {
+            let mut keys = keys;
+            keys.sort_by_key(Key::order);
+            keys
+        }
+    };
     let parcels = parcel::gather(keys, round.per_job());
     let domains: BTreeSet<&str> = parcels.iter().map(|parcel| parcel.domain.as_str()).collect();
     let known = destination::named(tx, &domains)?;
@@ -64,6 +72,28 @@ fn window(tx: &ReadTx, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<K
         Lane::Backlog => tx.rows(&backlog_sql(), params![limit], read_key)?,
     })
 }
+
+/// The window with what is urgent, however far behind it stands, in the order of priority and time. What is urgent may
+/// fill a part of the window only: the rest of it is seen in any case.
+fn with_urgent(tx: &ReadTx, keys: Vec<Key>, now: Timestamp, size: usize) -> Result<Vec<Key>> {
+    let limit = i64::try_from((size / URGENT_SHARE).max(1)).unwrap_or(i64::MAX);
+    let mut all = tx.rows(&urgent_sql(), params![now, limit], read_key)?;
+    let known: BTreeSet<(i64, i64)> = all.iter().map(|key| (key.message, key.number)).collect();
+    all.extend(keys.into_iter().filter(|key| !known.contains(&(key.message, key.number))));
+    all.sort_by_key(Key::order);
+    Ok(all)
+}
+
+/// `$1` the time, `$2` the limit.
+pub(crate) fn urgent_sql() -> String {
+    format!(
+        "SELECT {KEY} FROM queue_recipient {{by:queue_recipient_urgent}}
+         WHERE state = 'waiting' AND priority > 0 AND due <= $1 ORDER BY due, message, number LIMIT $2 {{free}}"
+    )
+}
+
+/// Of a window, so much is for what is urgent.
+const URGENT_SHARE: usize = 2;
 
 /// `$1` the time, `$2` the limit.
 pub(crate) fn due_sql() -> String {

@@ -2,7 +2,8 @@
 //!
 //! What waits stands in one of four lanes, and each claim gives each lane its part:
 //!
-//! - *due*: recipients in the order of the time index. The first few are looked at. What belongs to a destination that
+//! - *due*: recipients in the order of the time index. The first few are looked at, and of what is urgent (MT-PRIORITY) as
+//!   many again; a level of priority is worth a minute of waiting, so that nobody starves. What belongs to a destination that
 //!   is blocked or at its limit is parked; what one sender has beyond a share, while a whole window is full, goes to
 //!   the backlog. So whatever stands in front, others are seen after a few windows.
 //! - *parked*: destinations whose time has come, the longest waiting first, and behind each its recipients. A
@@ -39,6 +40,7 @@ pub fn claim(tx: &mut WriteTx, ask: &Ask<'_>) -> Result<Vec<Job>> {
     }
     by_index(tx)?;
     let ready = Ready::look(tx, ask)?;
+    round.urgent = ready.urgent;
     // With one job at a time the lanes take turns; with many each has its part. What one leaves the others get.
     let part = |every: usize, turn: u64| (round.most / every).max(usize::from(ask.turn % 8 == turn));
     let (late, parked) = (part(8, 7), part(4, 1).max(part(4, 5)));
@@ -118,6 +120,7 @@ struct Ready {
     late: bool,
     parked: bool,
     backlog: bool,
+    urgent: bool,
 }
 
 impl Ready {
@@ -125,7 +128,8 @@ impl Ready {
         let now = |time: Option<i64>| time.is_some_and(|time| time <= ask.now.0);
         Ok(tx.one(NEXT, params![ask.crowded], |row| {
             let [parked, late] = [row.int_or_null(1)?, row.int_or_null(2)?].map(now);
-            Ok(Ready { late, parked, backlog: row.int_or_null(3)?.is_some() })
+            let urgent = now(row.int_or_null(4)?);
+            Ok(Ready { late, parked, backlog: row.int_or_null(3)?.is_some(), urgent })
         })?)
     }
 }
@@ -143,6 +147,8 @@ struct Round<'a> {
     probed: BTreeSet<String>,
     /// Whether these two are done with: nothing is parked or probed any more in this round.
     settled: bool,
+    /// Something urgent is due.
+    urgent: bool,
 }
 
 impl<'a> Round<'a> {
@@ -155,6 +161,7 @@ impl<'a> Round<'a> {
             park: Vec::new(),
             probed: BTreeSet::new(),
             settled: false,
+            urgent: false,
         }
     }
 
@@ -193,13 +200,14 @@ impl<'a> Round<'a> {
 
 pub(crate) use parcel::list;
 
-/// The first of each lane: due, destinations with something parked, messages to be looked at, backlog.
+/// The first of each lane: due, destinations with something parked, messages to be looked at, backlog, urgent.
 pub(crate) const NEXT: &str = "
     SELECT (SELECT min(due) FROM queue_recipient {by:queue_recipient_waiting} WHERE state = 'waiting'),
            (SELECT min(not_before) FROM queue_destination {by:queue_destination_due}
             WHERE parked = 1 AND NOT domain {in:$1}),
            (SELECT min(look_at) FROM queue_message {by:queue_message_look}),
-           (SELECT min(due) FROM queue_recipient {by:queue_recipient_backlog} WHERE state = 'backlog')";
+           (SELECT min(due) FROM queue_recipient {by:queue_recipient_backlog} WHERE state = 'backlog'),
+           (SELECT min(due) FROM queue_recipient {by:queue_recipient_urgent} WHERE state = 'waiting' AND priority > 0)";
 
 /// Most recipients looked at in one statement.
 const WINDOW_MAX: usize = 1024;

@@ -16,7 +16,19 @@ pub(super) struct Key {
     pub(super) domain: String,
     pub(super) via: Option<String>,
     pub(super) due: i64,
+    pub(super) priority: i64,
 }
+
+impl Key {
+    /// Its place among others: what is urgent goes before what became due shortly before it. As time goes on whatever is
+    /// due passes what comes in later, however urgent: nobody starves.
+    pub(super) fn order(&self) -> (i64, i64, i64) {
+        (self.due.saturating_sub(self.priority * HEAD_START), self.message, self.number)
+    }
+}
+
+/// What each level of priority is worth, in microseconds of waiting.
+const HEAD_START: i64 = 60 * 1_000_000;
 
 /// Recipients of one message, destination and forwarding address.
 #[derive(Debug, Clone)]
@@ -29,7 +41,7 @@ pub(super) struct Parcel {
 }
 
 /// Columns of a [`Key`].
-pub(super) const KEY: &str = "message, number, domain, via, due";
+pub(super) const KEY: &str = "message, number, domain, via, due, priority";
 
 pub(super) fn read_key(row: &postroad_store::Row<'_>) -> postroad_store::Result<Key> {
     Ok(Key {
@@ -38,6 +50,7 @@ pub(super) fn read_key(row: &postroad_store::Row<'_>) -> postroad_store::Result<
         domain: row.text(2)?,
         via: row.text_or_null(3)?,
         due: row.int(4)?,
+        priority: row.int(5)?,
     })
 }
 
@@ -97,7 +110,7 @@ pub(super) fn hand_out(
                 due = CASE WHEN state = 'waiting' THEN due ELSE {least:due, $4} END
          FROM {numbers:$1} AS n
          WHERE message = n.a AND number = n.b AND state IN ('waiting', 'parked', 'backlog')
-         RETURNING message, number, address, notify, orcpt, attempts, delay_told, last_reply",
+         RETURNING message, number, address, notify, orcpt, attempts, delay_told, last_reply, valid_since",
         params![&pairs(&parcels), node.name(), node.life(), now],
         |row| {
             let due = Due {
@@ -108,6 +121,7 @@ pub(super) fn hand_out(
                 attempts: u32::try_from(row.int(5)?).unwrap_or(u32::MAX),
                 delay_told: row.bool(6)?,
                 last_reply: row.text_or_null(7)?,
+                valid_since: row.text_or_null(8)?,
             };
             Ok(((row.int(0)?, due.number), due))
         },

@@ -39,7 +39,7 @@ pub(super) fn take(tx: &mut WriteTx, round: &mut Round<'_>) -> Result<()> {
 pub(super) fn behind(tx: &ReadTx, domain: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut keys = tx.rows(&behind_sql(), params![domain, now, limit], read_key)?;
-    keys.sort_by_key(|key| (key.due, key.message, key.number));
+    keys.sort_by_key(Key::order);
     keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(keys)
 }

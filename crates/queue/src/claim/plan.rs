@@ -24,6 +24,11 @@ fn statements_of_a_claim_go_by_their_indexes() {
             vec![Param::Int(1), Param::Int(1)],
             &["SEARCH queue_recipient USING INDEX queue_recipient_waiting (due<?)"],
         ),
+        (
+            super::due::urgent_sql(),
+            vec![Param::Int(1), Param::Int(1)],
+            &["SEARCH queue_recipient USING INDEX queue_recipient_urgent (due<?)"],
+        ),
         (super::due::backlog_sql(), vec![Param::Int(1)], &["SCAN queue_recipient USING INDEX queue_recipient_backlog"]),
         (
             super::parked::behind_sql(),

@@ -21,7 +21,14 @@ pub(crate) fn after(seconds: u64) -> Timestamp {
 
 pub(crate) fn to(address: &str) -> Recipient {
     let domain = address.rsplit_once('@').unwrap().1.to_owned();
-    Recipient { address: address.to_owned(), domain, notify: Notify::default(), orcpt: None, via: None }
+    Recipient {
+        address: address.to_owned(),
+        domain,
+        notify: Notify::default(),
+        orcpt: None,
+        via: None,
+        valid_since: None,
+    }
 }
 
 pub(crate) fn node(name: &str) -> Node {
@@ -242,6 +249,10 @@ fn outgoing(recipients: Vec<Recipient>) -> Outgoing {
         requiretls: false,
         trace: None,
         hold_until: None,
+        hold_asked: None,
+        deliver_by: None,
+        priority: 0,
+        solicitation: None,
         terms: queue::Terms::default(),
         recipients,
     }

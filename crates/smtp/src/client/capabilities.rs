@@ -37,6 +37,12 @@ pub struct Capabilities {
     pub deliver_by: Option<u64>,
     /// FUTURERELEASE (RFC 4865): the longest hold in seconds.
     pub future_release: Option<u64>,
+    /// MT-PRIORITY (RFC 6710).
+    pub priority: bool,
+    /// RRVS (RFC 7293).
+    pub valid_since: bool,
+    /// NO-SOLICITING (RFC 3865).
+    pub no_soliciting: bool,
 }
 
 /// LIMITS (RFC 9422 §4); what is not named is `None`.
@@ -86,6 +92,9 @@ impl Capabilities {
             "LIMITS" => self.limits.read(&line[keyword_end(line)..]),
             "DELIVERBY" => self.deliver_by = Some(words.next().and_then(|word| word.parse().ok()).unwrap_or(0)),
             "FUTURERELEASE" => self.future_release = words.next().and_then(|word| word.parse().ok()),
+            "MT-PRIORITY" => self.priority = true,
+            "RRVS" => self.valid_since = true,
+            "NO-SOLICITING" => self.no_soliciting = true,
             _ => {}
         }
     }

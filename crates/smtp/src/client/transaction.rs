@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Address, BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret, xtext};
+use crate::{
+    Address, BodyType, ByMode, DeliverBy, ForwardPath, Notify, Orcpt, Priority, RcptTo, Ret, Solicitation, xtext,
+};
 
 use super::Capabilities;
 
@@ -25,6 +27,12 @@ pub struct Transaction {
     pub envid: Option<String>,
     /// It may travel over verified TLS only (RFC 8689).
     pub requiretls: bool,
+    /// By when it is to be delivered, from now on (RFC 2852). With [`ByMode::Return`] it goes only where that is understood.
+    pub deliver_by: Option<DeliverBy>,
+    /// How urgent it is, where that is said (RFC 6710).
+    pub priority: Option<Priority>,
+    /// The classes of solicitation that it belongs to (RFC 3865).
+    pub solicitation: Option<Solicitation>,
     /// At least one.
     pub recipients: Vec<RcptTo>,
     /// BDAT is preferred where it is offered. A binary message uses it anyhow.
@@ -56,6 +64,11 @@ pub enum Unsuited {
     },
     /// It needs REQUIRETLS, offered over TLS.
     RequireTls,
+    /// It has to be delivered by a time, or to come back, and the remote does not promise that.
+    DeliverBy {
+        /// The least time in seconds that it promises; `None` when it promises nothing.
+        least: Option<u64>,
+    },
 }
 
 impl Transaction {
@@ -69,6 +82,9 @@ impl Transaction {
             ret: None,
             envid: None,
             requiretls: false,
+            deliver_by: None,
+            priority: None,
+            solicitation: None,
             recipients,
             chunked: false,
         }
@@ -93,6 +109,13 @@ impl Transaction {
         }
         if self.requiretls && !(secure && remote.requiretls) {
             return Err(Unsuited::RequireTls);
+        }
+        if let Some(DeliverBy { seconds, mode: ByMode::Return, .. }) = self.deliver_by {
+            // RFC 2852 §4.1.4.
+            let left = u64::try_from(seconds).unwrap_or(0);
+            if remote.deliver_by.is_none_or(|least| left == 0 || left < least) {
+                return Err(Unsuited::DeliverBy { least: remote.deliver_by });
+            }
         }
         if self.needs_smtputf8() && !remote.smtputf8 {
             return Err(Unsuited::SmtpUtf8);
@@ -129,6 +152,15 @@ impl Transaction {
         if self.requiretls {
             line.push_str(" REQUIRETLS");
         }
+        if let Some(by) = self.deliver_by.filter(|_| remote.deliver_by.is_some()) {
+            line.push_str(&format!(" BY={by}"));
+        }
+        if let Some(priority) = self.priority.filter(|_| remote.priority) {
+            line.push_str(&format!(" MT-PRIORITY={priority}"));
+        }
+        if let Some(classes) = self.solicitation.as_ref().filter(|_| remote.no_soliciting) {
+            line.push_str(&format!(" SOLICIT={classes}"));
+        }
         if remote.dsn {
             match self.ret {
                 Some(Ret::Full) => line.push_str(" RET=FULL"),
@@ -159,6 +191,9 @@ impl Transaction {
             if let Some(orcpt) = rcpt.orcpt.as_ref().and_then(|orcpt| orcpt_value(orcpt, utf8)) {
                 line.push_str(&format!(" ORCPT={orcpt}"));
             }
+        }
+        if let Some(since) = rcpt.valid_since.filter(|_| remote.valid_since) {
+            line.push_str(&format!(" RRVS={since}"));
         }
         line
     }
@@ -221,6 +256,12 @@ impl fmt::Display for Unsuited {
             Unsuited::Binary => f.write_str("the message is binary, and the remote does not offer BINARYMIME"),
             Unsuited::TooLarge { limit } => {
                 write!(f, "the message is larger than the {limit} octets that the remote takes")
+            }
+            Unsuited::DeliverBy { least: None } => f.write_str(
+                "the message has to be delivered by a time or to come back, and the remote does not offer DELIVERBY",
+            ),
+            Unsuited::DeliverBy { least: Some(least) } => {
+                write!(f, "the message has to be delivered sooner than in the {least} seconds that the remote promises")
             }
             Unsuited::RequireTls => f.write_str(
                 "the message requires TLS on its whole way, and the remote does not offer REQUIRETLS over TLS",

@@ -72,6 +72,9 @@ impl<W> Session<W> {
             Command::Help => self.answer(214, (2, 0, 0), HELP),
             Command::StartTls => self.start_tls(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
+            Command::Etrn(etrn) => self.etrn(etrn),
+            Command::XClient(claim) => self.xclient(claim),
+            Command::XForward(forwarded) => self.xforward(forwarded),
         }
     }
 
@@ -100,6 +103,10 @@ impl<W> Session<W> {
             let text = format!("The limit is {} octets", self.settings.size_limit);
             return self.answer(552, (5, 3, 4), &text);
         }
+        if let Some(reply) = self.offer.lacks_for_mail(&mail, self.tls.is_some()) {
+            self.fail(&reply);
+            return None;
+        }
         self.wait_for(Pending::Mail(mail.clone()), Stage::Mail(mail))
     }
 
@@ -113,6 +120,10 @@ impl<W> Session<W> {
         if self.envelope.recipients.len() >= self.settings.recipients_limit {
             // RFC 5321 §4.5.3.1.10: the client sends the rest in another transaction.
             return self.answer(452, (4, 5, 3), "Too many recipients at once");
+        }
+        if let Some(reply) = self.offer.lacks_for_rcpt(&rcpt) {
+            self.fail(&reply);
+            return None;
         }
         self.wait_for(Pending::Rcpt(rcpt.clone()), Stage::Rcpt(rcpt))
     }
@@ -215,7 +226,7 @@ impl<W> Session<W> {
         None
     }
 
-    fn hello_first(&self) -> &'static str {
+    pub(super) fn hello_first(&self) -> &'static str {
         match self.role() {
             Role::Relay | Role::Submission => "EHLO first",
             Role::Lmtp => "LHLO first",
@@ -225,7 +236,7 @@ impl<W> Session<W> {
 
 const HELP: &str = "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH\n\
                     Standards: RFC 5321 and what EHLO lists";
-/// RFC 5321 §4.5.3.1.4 has 512 octets; SIZE, DSN, AUTH and SMTPUTF8 together add less than 1,500. AUTH
-/// itself has 12288 (RFC 4954 §4.5).
-const COMMAND_LIMIT: usize = 2_048;
+/// RFC 5321 §4.5.3.1.4 has 512 octets; SIZE, DSN, AUTH, SMTPUTF8, BY, HOLDUNTIL, MT-PRIORITY, REQUIRETLS and RRVS
+/// together add less than 1,700, SOLICIT 1,007 (RFC 3865 §2.2). AUTH itself has 12288 (RFC 4954 §4.5).
+const COMMAND_LIMIT: usize = 3_328;
 const _: () = assert!(COMMAND_LIMIT < LINE_LIMIT);

@@ -46,6 +46,7 @@ impl<W> Session<W> {
             "DSN".to_owned(),
             format!("LIMITS MAILMAX={} RCPTMAX={}", settings.transactions_limit, settings.recipients_limit),
         ];
+        lines.extend(self.offer.lines(self.tls.is_some()));
         if settings.starttls && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());
         }
@@ -70,7 +71,7 @@ impl<W> Session<W> {
         self.tls.is_some()
             || match self.settings.clear_auth {
                 ClearAuth::Never => false,
-                ClearAuth::Loopback => self.peer.is_loopback(),
+                ClearAuth::Loopback => self.peer().is_loopback(),
                 ClearAuth::Always => true,
             }
     }

@@ -1,6 +1,6 @@
 //! The world's answers.
 
-use crate::{Abandoned, Reply, Role, Verdict};
+use crate::{Abandoned, Claim, Reply, Role, Verdict};
 
 use super::{Envelope, Pending, Phase, Session};
 
@@ -23,13 +23,20 @@ impl<W> Session<W> {
         };
         self.phase = Phase::Command;
         match pending {
-            Pending::Connect => self.connected(verdict),
+            Pending::Connect => self.connection_ruled(verdict),
             Pending::Helo(helo) => match ruling(verdict) {
                 Ruling::Yes(_) => {
                     self.say(&self.hello(&helo));
                     self.helo = Some(helo);
                     // RFC 5321 §4.1.4: a new EHLO is a RSET as well.
                     self.phase = self.abandoning(Abandoned::Reset, Phase::Command);
+                }
+                Ruling::No { reply, close } => self.refused(&reply, close),
+            },
+            Pending::Claim(before) => self.claim_ruled(verdict, *before),
+            Pending::Etrn => match ruling(verdict) {
+                Ruling::Yes(words) => {
+                    self.say(&words.unwrap_or_else(|| Reply::new(250, (2, 0, 0), "What waits is sent now")));
                 }
                 Ruling::No { reply, close } => self.refused(&reply, close),
             },
@@ -68,7 +75,7 @@ impl<W> Session<W> {
         self.verdict(Verdict::Refuse(Reply::new(451, (4, 3, 0), "Something went wrong here; try again later")));
     }
 
-    fn connected(&mut self, verdict: Verdict) {
+    fn connection_ruled(&mut self, verdict: Verdict) {
         match ruling(verdict) {
             Ruling::Yes(words) => {
                 let greeting = words.unwrap_or_else(|| self.greeting());
@@ -77,6 +84,35 @@ impl<W> Session<W> {
             Ruling::No { reply, .. } => {
                 self.say(&reply);
                 self.close();
+            }
+        }
+    }
+
+    /// XCLIENT was answered; a refused claim leaves what was claimed before.
+    fn claim_ruled(&mut self, verdict: Verdict, before: Claim) {
+        let wants_login = self.claims.claims_login();
+        let identity = match verdict {
+            Verdict::Authenticated(identity) if wants_login => Ok(Some(identity)),
+            Verdict::Accept if !wants_login => Ok(None),
+            verdict => match ruling(verdict) {
+                Ruling::Yes(words) if !wants_login => Err((words, false)),
+                // A login that nobody confirmed is none.
+                Ruling::Yes(_) => Err((None, false)),
+                Ruling::No { reply, close } => Err((Some(reply), close)),
+            },
+        };
+        match identity {
+            Ok(identity) => {
+                self.identity = identity;
+                self.helo = None;
+                let greeting = self.greeting();
+                self.say(&greeting);
+            }
+            Err((reply, close)) => {
+                self.claims.take_back(before);
+                let none = || Reply::new(451, (4, 3, 0), "Something went wrong here; try again later");
+                let reply = reply.filter(|reply| !reply.is_positive()).unwrap_or_else(none);
+                self.refused(&reply, close);
             }
         }
     }

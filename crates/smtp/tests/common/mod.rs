@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
-use postroad_smtp::{Abandoned, BareNewlines, ClearAuth, Identity, Reply, Role, Session, Settings, Stage, Verdict};
+use postroad_smtp::{
+    Abandoned, BareNewlines, ClearAuth, FutureRelease, Identity, Offer, Reply, Role, Session, Settings, Solicitation,
+    Soliciting, Stage, Verdict,
+};
 
 /// What the world saw.
 #[derive(Debug, Default)]
@@ -26,7 +29,12 @@ pub struct Drive {
 
 impl Drive {
     pub fn new(settings: Settings, peer: Peer, tls: Option<TlsFacts>) -> Drive {
-        let session = Session::new(Arc::new(settings), peer, tls, Fake::default());
+        Drive::offering(settings, peer, tls, Offer::default())
+    }
+
+    pub fn offering(settings: Settings, peer: Peer, tls: Option<TlsFacts>, offer: Offer) -> Drive {
+        let mut session = Session::new(Arc::new(settings), peer, tls, Fake::default());
+        session.set_offer(offer);
         let mut drive = Drive { session, output: Vec::new(), closed: false, handshake: false };
         drive.run();
         drive
@@ -83,6 +91,15 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
             ("broken", _) => refuse(454, (4, 7, 0), "The accounts cannot be read"),
             _ => refuse(535, (5, 7, 8), "Wrong name or password"),
         },
+        Stage::Claim(claim) => claimed(session, &claim),
+        Stage::Etrn(etrn) => match etrn.domain() {
+            Some("full.example") => refuse(458, (4, 0, 0), "Not now"),
+            Some("example.com") => {
+                session.world.log.push(format!("ETRN {etrn:?}"));
+                Verdict::AcceptWith(Reply::new(253, (2, 0, 0), "2 messages are sent now"))
+            }
+            _ => refuse(459, (4, 7, 0), "That is not yours"),
+        },
         Stage::Mail(mail) => match mail.path.as_ref().map(|path| path.local()) {
             Some("refused") => refuse(550, (5, 7, 1), "Not from there"),
             _ => Verdict::Accept,
@@ -115,6 +132,26 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
         }
     };
     session.verdict(verdict);
+}
+
+fn claimed(session: &mut Session<Fake>, claim: &postroad_smtp::Claim) -> Verdict {
+    let peer = session.peer();
+    let known = |text: &Option<postroad_smtp::Claimed<String>>| {
+        text.as_ref().and_then(postroad_smtp::Claimed::known).cloned().unwrap_or_else(|| "-".to_owned())
+    };
+    session.world.log.push(format!(
+        "claim: {} by {} login {}",
+        peer.remote,
+        session.connected().remote,
+        known(&claim.login)
+    ));
+    match claim.login.as_ref().and_then(postroad_smtp::Claimed::known).map(String::as_str) {
+        None => Verdict::Accept,
+        Some("alice") => {
+            Verdict::Authenticated(Identity { account: 7, login: "alice@example.com".into(), mechanism: "XCLIENT" })
+        }
+        Some(_) => refuse(550, (5, 7, 0), "No such login"),
+    }
 }
 
 fn message(session: &mut Session<Fake>) -> Verdict {
@@ -171,9 +208,28 @@ pub fn settings(words: &[&str]) -> Settings {
             "auth-equals" => settings.auth_equals_line = true,
             "keep-newlines" => settings.bare_newlines = BareNewlines::Keep,
             "few-errors" => settings.errors_limit = 6,
+            "offers" => {}
             "two-messages" => settings.transactions_limit = 2,
             other => panic!("no such setting: {other}"),
         }
     }
     settings
+}
+
+/// What is offered when the first lines say `offers`.
+pub fn offer(words: &[&str]) -> Offer {
+    match words.contains(&"offers") {
+        false => Offer::default(),
+        true => Offer {
+            deliver_by: Some(30),
+            future_release: Some(FutureRelease { longest: 86_400, latest: 1_795_348_800 }),
+            priority: true,
+            valid_since: true,
+            soliciting: Some(Soliciting { refused: Solicitation::parse("net.example:ADV") }),
+            requiretls: true,
+            etrn: true,
+            xclient: true,
+            xforward: true,
+        },
+    }
 }

@@ -5,7 +5,7 @@
 use postroad_protocol::TlsFacts;
 use postroad_sasl::Secret;
 use postroad_smtp::client::{Client, Fate, Login, Report, Settings, Step, TlsWish, Transaction, Unsuited};
-use postroad_smtp::{BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret};
+use postroad_smtp::{BodyType, DeliverBy, ForwardPath, Notify, Orcpt, Priority, RcptTo, Ret, Solicitation, ValidSince};
 
 /// A client with what it did so far.
 pub struct Drive {
@@ -175,6 +175,9 @@ pub fn transaction(words: &str) -> Transaction {
             Some(("ret", "hdrs")) => transaction.ret = Some(Ret::Headers),
             Some(("body", "8bit")) => transaction.body = BodyType::EightBitMime,
             Some(("body", "binary")) => transaction.body = BodyType::BinaryMime,
+            Some(("by", value)) => transaction.deliver_by = DeliverBy::parse(value),
+            Some(("priority", value)) => transaction.priority = Priority::parse(value),
+            Some(("solicit", value)) => transaction.solicitation = Solicitation::parse(value),
             None if word == "smtputf8" => transaction.smtputf8 = true,
             None if word == "requiretls" => transaction.requiretls = true,
             None if word == "chunked" => transaction.chunked = true,
@@ -191,7 +194,7 @@ fn recipient(word: &str) -> RcptTo {
         Some(address) => ForwardPath::Address(address.parse().expect("an address")),
         None => panic!("an address"),
     };
-    let mut rcpt = RcptTo { path, notify: None, orcpt: None };
+    let mut rcpt = RcptTo::new(path);
     for part in parts {
         match part.split_once('=') {
             Some(("notify", words)) => {
@@ -204,6 +207,7 @@ fn recipient(word: &str) -> RcptTo {
                 let (kind, address) = (kind.to_owned(), address.replace("CRLF", "\r\n"));
                 rcpt.orcpt = Some(Orcpt { kind, address });
             }
+            Some(("since", value)) => rcpt.valid_since = ValidSince::parse(&value.replace('/', ";")),
             _ => panic!("what is {part:?}?"),
         }
     }

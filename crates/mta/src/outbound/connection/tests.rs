@@ -41,7 +41,7 @@ fn stored(store: &Store, bytes: &[u8]) -> BlobId {
 
 fn to(address: &str) -> Transaction {
     let path = ForwardPath::Address(address.parse::<Address>().expect("an address"));
-    Transaction::new(None, 3_000_000, vec![RcptTo { path, notify: None, orcpt: None }])
+    Transaction::new(None, 3_000_000, vec![RcptTo::new(path)])
 }
 
 fn settings() -> Settings {

@@ -102,6 +102,10 @@ impl Office {
             requiretls: false,
             trace: Some(TRACE),
             hold_until: None,
+            hold_asked: None,
+            deliver_by: None,
+            priority: 0,
+            solicitation: None,
             terms: queue::Terms::default(),
             recipients,
         };
@@ -207,7 +211,7 @@ impl Office {
 
 fn to(address: &str) -> Recipient {
     let domain = address.rsplit_once('@').expect("an address").1.to_owned();
-    Recipient { address: address.to_owned(), domain, notify: Notify::default(), orcpt: None, via: None }
+    Recipient { address: address.to_owned(), domain, notify: Notify::default(), orcpt: None, via: None, valid_since: None }
 }
 
 fn said(code: u16, text: &str) -> Words {

@@ -42,6 +42,11 @@ fn listed(id: i64, sender: &str, recipients: Vec<ListedRecipient>) -> Listed {
         trace: Some(TraceId(9)),
         created: at(-7_300),
         expires: at(424_700),
+        deliver_by: None,
+        hold_until: None,
+        hold_asked: None,
+        priority: 0,
+        solicitation: None,
     };
     Listed { message, open: recipients.len() as u64, recipients }
 }

@@ -1,0 +1,327 @@
+//! Extensions that depend on who is on the other side: what a session is offered, and what a sender gets of what they
+//! wish for. Pure functions over settings and facts; the stages of neighbours (XCLIENT, ETRN) are in `neighbours`,
+//! RRVS in `valid_since`.
+//!
+//! What is asked for and not given is refused in words, or lowered and said so; nothing is taken on silently.
+//!
+//! Standards: RFC 2852 (DELIVERBY), RFC 4865 (FUTURERELEASE), RFC 6710 and 6758 (MT-PRIORITY), RFC 7293 (RRVS), RFC 3865
+//! (NO-SOLICITING), RFC 1985 (ETRN), RFC 8689 (REQUIRETLS), Postfix's XCLIENT and XFORWARD.
+
+mod neighbours;
+mod valid_since;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use postroad_net::Network;
+use postroad_queue as queue;
+use postroad_smtp::{
+    ByMode, DeliverBy, FutureRelease, Hold, MailFrom, Offer, Priority, Reply, Role, Solicitation, Soliciting,
+};
+use postroad_store::Timestamp;
+
+use crate::inbound::{Inbound, Session};
+
+pub(crate) use valid_since::{is_role, refusal, youngest};
+
+/// What the administrator decides about extensions. The default trusts nobody.
+#[derive(Debug, Clone)]
+pub struct Extensions {
+    /// Who may speak as somebody else (XCLIENT): proxies and filters before this server.
+    pub xclient: Vec<Network>,
+    /// Who may say for whom they pass mail on (XFORWARD), for the story.
+    pub xforward: Vec<Network>,
+    /// Who may ask that what waits for a domain is sent at once (ETRN).
+    pub etrn: Vec<Network>,
+    /// Whose priorities are taken as they are (MT-PRIORITY).
+    pub priority: Vec<Network>,
+    /// The highest priority of who logged in.
+    pub priority_of_logins: Priority,
+    /// How long submitted mail may be held (FUTURERELEASE); zero: it is not offered.
+    pub hold_max: Duration,
+    /// The least time in which mail is promised to be delivered or returned (DELIVERBY).
+    pub deliver_by_min: Duration,
+    /// Classes of solicitation that are refused (NO-SOLICITING).
+    pub solicitations_refused: Option<Solicitation>,
+}
+
+impl Default for Extensions {
+    fn default() -> Extensions {
+        Extensions {
+            xclient: Vec::new(),
+            xforward: Vec::new(),
+            etrn: Vec::new(),
+            priority: Vec::new(),
+            priority_of_logins: Priority::new(4),
+            hold_max: Duration::from_secs(30 * 24 * 60 * 60),
+            deliver_by_min: Duration::from_secs(60),
+            solicitations_refused: None,
+        }
+    }
+}
+
+/// Whom a session is with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) role: Role,
+    /// Who connected.
+    pub(crate) connected: IpAddr,
+    /// For whom they speak: themselves, unless they may claim otherwise.
+    pub(crate) client: IpAddr,
+    pub(crate) logged_in: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// What a sender may have of what they wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wanted {
+    pub(crate) deliver_by: Option<queue::DeliverBy>,
+    pub(crate) hold_until: Option<Timestamp>,
+    pub(crate) priority: Priority,
+}
+
+fn is_in(networks: &[Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+impl Extensions {
+    /// What a session is offered.
+    pub(crate) fn offer(&self, facts: &Facts) -> Offer {
+        let relays = facts.role != Role::Lmtp;
+        let submits = facts.role == Role::Submission;
+        let hold = u32::try_from(self.hold_max.as_secs()).unwrap_or(u32::MAX).min(HOLD_LIMIT);
+        let latest = facts.now.0.div_euclid(1_000_000).saturating_add(i64::from(hold));
+        Offer {
+            deliver_by: relays.then(|| u32::try_from(self.deliver_by_min.as_secs()).unwrap_or(u32::MAX)),
+            future_release: (submits && hold > 0).then_some(FutureRelease { longest: hold, latest }),
+            priority: submits || (relays && is_in(&self.priority, facts.client)),
+            valid_since: true,
+            soliciting: relays.then(|| Soliciting { refused: self.solicitations_refused.clone() }),
+            requiretls: relays,
+            etrn: relays && is_in(&self.etrn, facts.client),
+            // By who connected: nobody lends this right to others, or gets it by a claim.
+            xclient: is_in(&self.xclient, facts.connected),
+            xforward: is_in(&self.xforward, facts.connected),
+        }
+    }
+
+    /// What a sender gets. The error is the reply to MAIL.
+    pub(crate) fn wanted(&self, mail: &MailFrom, facts: &Facts) -> Result<Wanted, Reply> {
+        if let (Some(refused), Some(classes)) = (&self.solicitations_refused, &mail.solicitation)
+            && let Some(class) = classes.in_common(refused)
+        {
+            // RFC 3865 §2.3.
+            return Err(Reply::new(550, (5, 7, 1), format!("Solicitations of the class {class} are not taken here.")));
+        }
+        let hold_until = mail.hold.map(|hold| self.hold(hold, facts.now)).transpose()?.flatten();
+        let deliver_by = mail.deliver_by.map(|by| self.deliver_by(by, hold_until, facts.now)).transpose()?;
+        let priority = mail.priority.map_or(Priority::NORMAL, |wished| self.priority(wished, facts));
+        Ok(Wanted { deliver_by, hold_until, priority })
+    }
+
+    /// RFC 4865 §4: more than was promised is refused; a time that is over is no hold.
+    fn hold(&self, hold: Hold, now: Timestamp) -> Result<Option<Timestamp>, Reply> {
+        let longest = self.hold_max.as_secs().min(u64::from(HOLD_LIMIT));
+        let until = match hold {
+            Hold::For(seconds) if seconds > longest => None,
+            Hold::For(seconds) => Some(now.plus(Duration::from_secs(seconds))),
+            Hold::Until(moment) => Some(Timestamp(moment.saturating_mul(1_000_000)))
+                .filter(|until| *until <= now.plus(Duration::from_secs(longest))),
+        };
+        match until {
+            Some(until) => Ok(Some(until).filter(|until| *until > now)),
+            None => {
+                let text = format!("A message is held for {longest} seconds here at most.");
+                Err(Reply::new(501, (5, 5, 4), text))
+            }
+        }
+    }
+
+    /// RFC 2852 §4.1.
+    fn deliver_by(
+        &self,
+        by: DeliverBy,
+        hold_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<queue::DeliverBy, Reply> {
+        let least = self.deliver_by_min.as_secs();
+        let returns = by.mode == ByMode::Return;
+        if returns && u64::try_from(by.seconds).unwrap_or(0) < least {
+            let text = format!("No delivery in less than {least} seconds is promised here.");
+            return Err(Reply::new(501, (5, 4, 7), text));
+        }
+        let at = Timestamp(now.0.saturating_add(by.seconds.saturating_mul(1_000_000)));
+        if returns && hold_until.is_some_and(|until| until >= at) {
+            return Err(Reply::new(501, (5, 4, 7), "It would be held until after it had to be delivered."));
+        }
+        Ok(queue::DeliverBy { at, returns, trace: by.trace })
+    }
+
+    /// RFC 6710 §5: what may be wished for follows from trust. Whoever may be less urgent than others may always be.
+    pub(crate) fn priority(&self, wished: Priority, facts: &Facts) -> Priority {
+        let most = match facts.logged_in {
+            _ if is_in(&self.priority, facts.client) => Priority::HIGHEST,
+            true => self.priority_of_logins,
+            false => Priority::NORMAL,
+        };
+        wished.min(most)
+    }
+}
+
+impl Inbound {
+    /// Gives a sender what they may have of what they wish for. The words are those of the reply, where they are not the
+    /// usual ones.
+    pub(crate) fn grant(&self, session: &mut Session, mail: &MailFrom) -> Result<Option<Reply>, Reply> {
+        let facts = self.facts(session);
+        let wanted = self.settings.extensions.wanted(mail, &facts)?;
+        session.world.wanted = wanted;
+        let words = lowered(mail, &wanted);
+        if let (Some(reply), Some(story)) = (&words, &mut session.world.story) {
+            story.note(facts.now, "remark", reply);
+        }
+        Ok(words)
+    }
+}
+
+/// What a neighbour claimed, for the story: never without saying who claimed it.
+pub(crate) fn claims(session: &Session) -> String {
+    let mut text = String::new();
+    if session.claim().is_some() {
+        text.push_str(&format!(", as {} claims (XCLIENT)", session.connected().remote));
+    }
+    if let Some(forwarded) = session.forwarded() {
+        let said: Vec<String> = forwarded.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        text.push_str(&format!(
+            ", passed on for {} as {} claims (XFORWARD)",
+            said.join(" "),
+            session.connected().remote
+        ));
+    }
+    text
+}
+
+/// What is said to a sender who did not get the priority that they asked for (RFC 6710 §4.1: X.3.6).
+pub(crate) fn lowered(mail: &MailFrom, wanted: &Wanted) -> Option<Reply> {
+    let wished = mail.priority.filter(|wished| *wished != wanted.priority)?;
+    let text = format!("Sender accepted. Not with priority {wished}, but with {}.", wanted.priority);
+    Some(Reply::new(250, (2, 3, 6), text))
+}
+
+/// What a sender asked for, for the story.
+pub(crate) fn story_of(mail: &MailFrom) -> String {
+    let mut text = String::new();
+    if let Some(by) = mail.deliver_by {
+        text.push_str(&format!(" BY={by}"));
+    }
+    if let Some(hold) = mail.hold {
+        text.push_str(&format!(" HOLD {hold}"));
+    }
+    if let Some(priority) = mail.priority {
+        text.push_str(&format!(" MT-PRIORITY={priority}"));
+    }
+    if let Some(classes) = &mail.solicitation {
+        text.push_str(&format!(" SOLICIT={classes}"));
+    }
+    if mail.requiretls {
+        text.push_str(" REQUIRETLS");
+    }
+    text
+}
+
+/// RFC 4865 §3 writes intervals with nine digits; nobody plans a mail for longer.
+const HOLD_LIMIT: u32 = 366 * 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_348_800_000_000);
+
+    fn facts(role: Role, client: &str, logged_in: bool) -> Facts {
+        let client = client.parse().expect("an address");
+        Facts { role, connected: client, client, logged_in, now: NOW }
+    }
+
+    fn settings() -> Extensions {
+        let near = || vec!["192.0.2.0/24".parse().expect("a network")];
+        Extensions {
+            xclient: near(),
+            xforward: near(),
+            etrn: near(),
+            priority: near(),
+            hold_max: Duration::from_secs(3_600),
+            solicitations_refused: Solicitation::parse("net.example:ADV"),
+            ..Extensions::default()
+        }
+    }
+
+    #[test]
+    fn only_neighbours_are_offered_what_is_for_neighbours() {
+        let offer = |role, client| settings().offer(&facts(role, client, false));
+        let near = offer(Role::Relay, "192.0.2.9");
+        assert!(near.xclient && near.xforward && near.etrn && near.priority && near.future_release.is_none());
+        let far = offer(Role::Relay, "203.0.113.9");
+        assert!(!far.xclient && !far.xforward && !far.etrn && !far.priority && far.valid_since);
+        let submission = offer(Role::Submission, "203.0.113.9");
+        assert!(submission.priority && submission.future_release.is_some_and(|release| release.longest == 3_600));
+        let lmtp = offer(Role::Lmtp, "203.0.113.9");
+        assert!(lmtp.deliver_by.is_none() && lmtp.soliciting.is_none() && lmtp.valid_since);
+        // A claim neither lends nor takes the right to claim; what else a neighbour may goes by whom they speak for.
+        let claimed =
+            Facts { client: "203.0.113.9".parse().expect("an address"), ..facts(Role::Relay, "192.0.2.9", false) };
+        let offer = settings().offer(&claimed);
+        assert!(offer.xclient && offer.xforward && !offer.etrn && !offer.priority);
+        let pretended =
+            Facts { client: "192.0.2.9".parse().expect("an address"), ..facts(Role::Relay, "203.0.113.9", false) };
+        assert!(!settings().offer(&pretended).xclient);
+    }
+
+    #[test]
+    fn nobody_gets_more_than_they_may_have() {
+        let (stranger, near) = ("203.0.113.9", "192.0.2.9");
+        // (parameters, client, logged in) -> what becomes of it.
+        for (parameters, client, logged_in, expect) in [
+            ("", stranger, true, "-"),
+            ("HOLDFOR=3600", stranger, true, "held 3600"),
+            ("HOLDFOR=3601", stranger, true, "501 5.5.4"),
+            ("HOLDUNTIL=2026-11-22T12:30:00Z", stranger, true, "held 1800"),
+            ("HOLDUNTIL=2026-11-22T11:00:00Z", stranger, true, "-"),
+            ("HOLDUNTIL=9999-11-22T11:00:00Z", stranger, true, "501 5.5.4"),
+            ("BY=120;R", stranger, false, "by 120 returns"),
+            ("BY=59;R", stranger, false, "501 5.4.7"),
+            ("BY=-5;NT", stranger, false, "by -5 tells"),
+            ("BY=600;R HOLDFOR=600", stranger, true, "501 5.4.7"),
+            ("BY=601;R HOLDFOR=600", stranger, true, "held 600 by 601 returns"),
+            ("MT-PRIORITY=9", stranger, false, "- lowered"),
+            ("MT-PRIORITY=9", stranger, true, "priority 4 lowered"),
+            ("MT-PRIORITY=3", stranger, true, "priority 3"),
+            ("MT-PRIORITY=-9", stranger, false, "priority -9"),
+            ("MT-PRIORITY=9", near, false, "priority 9"),
+            ("SOLICIT=org.example:ADV", stranger, false, "-"),
+            ("SOLICIT=org.example:ADV,NET.example:adv", stranger, false, "550 5.7.1"),
+        ] {
+            let mail = format!(" FROM:<a@b.test> {parameters}");
+            let mail = postroad_smtp::parse_mail(&mail, Role::Submission).expect("a sender");
+            let found =
+                match settings().wanted(&mail, &facts(Role::Submission, client, logged_in)) {
+                    Err(reply) => format!("{} {}", reply.code(), reply.enhanced().expect("a code")),
+                    Ok(wanted) => {
+                        let seconds = |at: Timestamp| (at.0 - NOW.0) / 1_000_000;
+                        let mut words = Vec::new();
+                        words.extend(wanted.hold_until.map(|until| format!("held {}", seconds(until))));
+                        words.extend(wanted.deliver_by.map(|by| {
+                            format!("by {} {}", seconds(by.at), if by.returns { "returns" } else { "tells" })
+                        }));
+                        let is_normal = wanted.priority == Priority::NORMAL;
+                        words.extend((!is_normal).then(|| format!("priority {}", wanted.priority)));
+                        if words.is_empty() {
+                            words.push("-".to_owned());
+                        }
+                        words.extend(lowered(&mail, &wanted).map(|_| "lowered".to_owned()));
+                        words.join(" ")
+                    }
+                };
+            assert_eq!(found, expect, "{parameters} {client} {logged_in}");
+        }
+    }
+}
