@@ -77,3 +77,200 @@ pub struct Record {
     /// `fo`: letters among `0`, `1`, `d`, `s`.
     pub failure_options: Vec<char>,
 }
+
+impl Record {
+    /// Reads a TXT record. `None` if it is not one of DMARC, or one that no policy can be taken from
+    /// (RFC 9989 §4.10.1: no usable `p`, and nobody to report to).
+    pub fn parse(text: &[u8]) -> Option<Record> {
+        let published = Published::parse(text)?;
+        published.is_usable.then_some(published.record)
+    }
+}
+
+/// A record as the tree walk sees it: one whose policy is no good still says where an organisation begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) record: Record,
+    pub(super) is_usable: bool,
+}
+
+impl Published {
+    /// `dmarc-record = dmarc-version *(dmarc-sep dmarc-tag) [dmarc-sep]`. RFC 9989 §4.8. Unknown tags and values are passed over.
+    pub(super) fn parse(text: &[u8]) -> Option<Published> {
+        if text.len() > MAX_RECORD {
+            return None;
+        }
+        let text = String::from_utf8_lossy(text);
+        let mut tags = text.split(';').map(|tag| tag.split_once('=').map(|(name, value)| (trim(name), trim(value))));
+        // The version stands first and matches exactly.
+        if tags.next()? != Some(("v", "DMARC1")) {
+            return None;
+        }
+        let mut found: Vec<(String, &str)> = Vec::new();
+        for (name, value) in tags.flatten() {
+            let name = name.to_ascii_lowercase();
+            // Of a tag that stands twice the first counts.
+            if KNOWN.contains(&name.as_str()) && !found.iter().any(|(known, _)| *known == name) {
+                found.push((name, value));
+            }
+        }
+        let tag = |wanted: &str| found.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+        let is = |wanted: &str, value: &str| tag(wanted).is_some_and(|found| found.eq_ignore_ascii_case(value));
+        let policy = |wanted: &str| tag(wanted).map(Policy::parse);
+        let rua = tag("rua").map(uris).unwrap_or_default();
+        // RFC 9989 §4.10.1: with a word that is none, the owner wants reports at most.
+        let is_broken =
+            !matches!(policy("p"), Some(Some(_))) || policy("sp") == Some(None) || policy("np") == Some(None);
+        let keep = |policy: Option<Option<Policy>>| if is_broken { None } else { policy.flatten() };
+        let alignment = |wanted| if is(wanted, "s") { Alignment::Strict } else { Alignment::Relaxed };
+        let psd = match () {
+            () if is("psd", "y") => Psd::Yes,
+            () if is("psd", "n") => Psd::No,
+            () => Psd::Unsaid,
+        };
+        let ruf = tag("ruf").map(uris).unwrap_or_default();
+        let record = Record {
+            policy: keep(policy("p")).unwrap_or_default(),
+            subdomain_policy: keep(policy("sp")),
+            nonexistent_policy: keep(policy("np")),
+            dkim_alignment: alignment("adkim"),
+            spf_alignment: alignment("aspf"),
+            psd,
+            testing: is("t", "y"),
+            failure_options: tag("fo").filter(|_| !ruf.is_empty()).map(failure_options).unwrap_or_else(|| vec!['0']),
+            ruf,
+            rua,
+        };
+        Some(Published { is_usable: !is_broken || !record.rua.is_empty(), record })
+    }
+}
+
+impl Policy {
+    fn parse(word: &str) -> Option<Policy> {
+        [Policy::None, Policy::Quarantine, Policy::Reject]
+            .into_iter()
+            .find(|policy| word.eq_ignore_ascii_case(policy.as_str()))
+    }
+
+    /// One step milder: what `t=y` asks for. RFC 9989 §4.7.
+    pub fn milder(self) -> Policy {
+        match self {
+            Policy::Reject => Policy::Quarantine,
+            Policy::Quarantine | Policy::None => Policy::None,
+        }
+    }
+}
+
+/// `dmarc-urilist`. What is no URI is left out, and so is the size that RFC 7489 allowed behind an exclamation mark.
+fn uris(list: &str) -> Vec<String> {
+    let is_uri = |uri: &str| {
+        let (scheme, rest) = uri.split_once(':').unwrap_or_default();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(fits)
+            && !rest.is_empty()
+            && rest.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let without_size = |uri: &str| uri.split_once('!').map_or(uri, |(uri, _)| uri).to_owned();
+    list.split(',').map(|uri| without_size(trim(uri))).filter(|uri| is_uri(uri)).take(MAX_URIS).collect()
+}
+
+fn failure_options(value: &str) -> Vec<char> {
+    let mut options = Vec::new();
+    for letter in value.split(':').map(|option| trim(option).to_ascii_lowercase()) {
+        if let Some(letter) = ['0', '1', 'd', 's'].into_iter().find(|known| letter == known.to_string())
+            && !options.contains(&letter)
+        {
+            options.push(letter);
+        }
+    }
+    if options.is_empty() { vec!['0'] } else { options }
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// RFC 9989 §4.7; `pct`, `rf` and `ri` are history.
+const KNOWN: &[&str] = &["p", "sp", "np", "adkim", "aspf", "psd", "t", "rua", "ruf", "fo"];
+
+/// Octets of a record that is looked at; a longer one counts as none.
+const MAX_RECORD: usize = 8 * 1024;
+
+/// Places to report to that are looked at, for each kind of report.
+const MAX_URIS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain() -> Record {
+        Record {
+            policy: Policy::None,
+            subdomain_policy: None,
+            nonexistent_policy: None,
+            dkim_alignment: Alignment::Relaxed,
+            spf_alignment: Alignment::Relaxed,
+            psd: Psd::Unsaid,
+            testing: false,
+            rua: Vec::new(),
+            ruf: Vec::new(),
+            failure_options: vec!['0'],
+        }
+    }
+
+    #[test]
+    fn records_are_read() {
+        let rua = || vec!["mailto:r@a.test".to_owned()];
+        for (text, expected) in [
+            ("v=DMARC1; p=none", Some(plain())),
+            ("v=DMARC1;p=Reject;", Some(Record { policy: Policy::Reject, ..plain() })),
+            (" v = DMARC1 ;\tP = quarantine ; ", Some(Record { policy: Policy::Quarantine, ..plain() })),
+            (
+                "v=DMARC1; p=reject; sp=quarantine; np=none; adkim=s; aspf=S; psd=y; t=y",
+                Some(Record {
+                    policy: Policy::Reject,
+                    subdomain_policy: Some(Policy::Quarantine),
+                    nonexistent_policy: Some(Policy::None),
+                    dkim_alignment: Alignment::Strict,
+                    spf_alignment: Alignment::Strict,
+                    psd: Psd::Yes,
+                    testing: true,
+                    ..plain()
+                }),
+            ),
+            ("v=DMARC1; p=reject; p=none; pct=0; x=y; =; ;a", Some(Record { policy: Policy::Reject, ..plain() })),
+            ("v=DMARC1; p=none; psd=n; adkim=x; t=maybe", Some(Record { psd: Psd::No, ..plain() })),
+            // A word that is none: nothing but reports.
+            ("v=DMARC1; p=rejct; rua=mailto:r@a.test", Some(Record { rua: rua(), ..plain() })),
+            ("v=DMARC1; p=reject; sp=rejct; rua=mailto:r@a.test", Some(Record { rua: rua(), ..plain() })),
+            ("v=DMARC1; rua=mailto:r@a.test", Some(Record { rua: rua(), ..plain() })),
+            ("v=DMARC1; p=rejct", None),
+            ("v=DMARC1; p=reject; np=x", None),
+            ("v=DMARC1", None),
+            ("v=DMARC1; p=rejct; rua=nobody", None),
+            ("v=dmarc1; p=reject", None),
+            ("V=DMARC1; p=reject", None),
+            ("v=DMARC10; p=reject", None),
+            ("p=reject; v=DMARC1", None),
+            ("v=DMARC1 p=reject", None),
+            ("v=spf1 -all", None),
+            ("", None),
+        ] {
+            assert_eq!(Record::parse(text.as_bytes()), expected, "{text:?}");
+        }
+        let uris = Record::parse(b"v=DMARC1; p=none; rua=mailto:a@x.test!10m , https://x.test/r,nobody,:x,mailto:; ruf=mailto:f@x.test; fo=1:D:d:7")
+            .expect("a record");
+        assert_eq!(uris.rua, ["mailto:a@x.test", "https://x.test/r"]);
+        assert_eq!((uris.ruf.len(), uris.failure_options), (1, vec!['1', 'd']));
+        assert_eq!(Record::parse(b"v=DMARC1; p=none; fo=1").expect("a record").failure_options, ['0'], "only with ruf");
+    }
+
+    #[test]
+    fn records_of_any_size_cost_little() {
+        let many = format!("v=DMARC1; p=none; rua={}", "mailto:a@x.test,".repeat(200));
+        assert_eq!(Record::parse(many.as_bytes()).expect("a record").rua.len(), MAX_URIS);
+        let huge = format!("v=DMARC1; p=reject;{}", " ".repeat(MAX_RECORD));
+        assert_eq!(Record::parse(huge.as_bytes()), None);
+    }
+}
