@@ -5,6 +5,8 @@
 
 mod seal;
 mod sets;
+#[cfg(test)]
+mod suite;
 mod verify;
 
 pub use seal::{Sealing, seal};

@@ -11,7 +11,7 @@ use super::sets::{Found, collect, read_seal};
 use super::{INSTANCES, Validation};
 use crate::body::{Canonicalization, Digest};
 use crate::canonical;
-use crate::dkim::{Block, Folded, covered};
+use crate::dkim::{BASE64_WIDTH, Block, Folded, covered};
 use crate::key::{Error, SigningKey};
 use crate::sha256::Sha256;
 
@@ -36,13 +36,16 @@ pub struct Sealing<'a> {
 pub fn seal(key: &SigningKey, sealing: &Sealing<'_>, header: &[u8], body: &Digest) -> Result<Option<String>, Error> {
     let sign = |digest: &digest::Digest| key.sign(digest);
     let (names, fields) = covered(header, &["DKIM-Signature"]);
-    seal_with(&Hand { algorithm: key.algorithm().name(), sign: &sign }, sealing, header, (names, fields), body)
+    let hand = Hand { algorithm: key.algorithm().name(), sign: &sign, width: BASE64_WIDTH };
+    seal_with(&hand, sealing, header, (names, fields), body)
 }
 
 /// Who signs.
 pub(super) struct Hand<'s> {
     pub(super) algorithm: &'s str,
     pub(super) sign: &'s dyn Fn(&digest::Digest) -> Result<Vec<u8>, Error>,
+    /// Columns of a line of base64.
+    pub(super) width: usize,
 }
 
 /// The same with a choice of what is covered.
@@ -71,7 +74,7 @@ pub(super) fn seal_with(
     message.tag("t", &sealing.now.to_string());
     let raw = fields.iter().map(|field| field.raw);
     let digest = crate::dkim::digest_fields(raw, message.as_bytes(), Canonicalization::Relaxed);
-    let message = message.finish(at, &STANDARD.encode((hand.sign)(&digest)?));
+    let message = message.finish(at, &STANDARD.encode((hand.sign)(&digest)?), hand.width);
 
     let mut seal = Folded::new("ARC-Seal");
     seal.tag("a", hand.algorithm);
@@ -87,7 +90,7 @@ pub(super) fn seal_with(
     canonical::field(&mut buffer, message.as_bytes(), Canonicalization::Relaxed);
     canonical::field(&mut buffer, seal.as_bytes(), Canonicalization::Relaxed);
     hash.update(&buffer[..buffer.len() - 2]);
-    let seal = seal.finish(at, &STANDARD.encode((hand.sign)(&hash.digest())?));
+    let seal = seal.finish(at, &STANDARD.encode((hand.sign)(&hash.digest())?), hand.width);
     Ok(Some(seal + &message + &results))
 }
 

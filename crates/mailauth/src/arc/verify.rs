@@ -170,7 +170,7 @@ fn open(
 ) -> Result<Open, Refusal> {
     let tags = Tags::parse(set.message.value, Empty::Refuse).map_err(Refusal::permanent)?;
     let (domain, selector) = (required_name(&tags, "d")?, required_name(&tags, "s")?);
-    let signature = Signature::read(&tags)?;
+    let signature = Signature::read(&tags, Canonicalization::Relaxed)?;
     time(&tags, "t")?;
     if time(&tags, "x")?.is_some_and(|expires| expires < now) {
         return Err(Refusal::new(Status::Fail, "the signature has expired"));

@@ -13,7 +13,7 @@ pub(crate) struct Folded {
 /// Columns of a line (RFC 5322 §2.1.1 recommends no more than 78).
 const WIDTH: usize = 76;
 /// Columns of a line of base64 with its `b=`.
-const BASE64_WIDTH: usize = 72;
+pub(crate) const BASE64_WIDTH: usize = 72;
 
 impl Folded {
     pub(crate) fn new(name: &str) -> Folded {
@@ -26,8 +26,12 @@ impl Folded {
         self.word(&format!("{tag}={value}"));
     }
 
-    /// `h=a:b:c`, folded between the names.
+    /// `h=a:b:c`, folded between the names only if they do not fit on a line of their own.
     pub(crate) fn names(&mut self, tag: &str, names: &[&str]) {
+        let length: usize = names.iter().map(|name| name.len() + 1).sum();
+        if tag.len() + length + 2 < WIDTH {
+            return self.tag(tag, &names.join(":"));
+        }
         self.tag(tag, names.first().copied().unwrap_or_default());
         for name in names.iter().skip(1) {
             self.out.push(':');
@@ -53,14 +57,14 @@ impl Folded {
         self.out.as_bytes()
     }
 
-    /// Puts a signature where [`Folded::signature`] left room, and ends the field.
-    pub(crate) fn finish(mut self, at: usize, base64: &str) -> String {
+    /// Puts a signature where [`Folded::signature`] left room, in lines of `width` columns, and ends the field.
+    pub(crate) fn finish(mut self, at: usize, base64: &str, width: usize) -> String {
         let mut lines = String::with_capacity(base64.len() + base64.len() / 16);
-        let mut room = BASE64_WIDTH - 2;
+        let mut room = width - 2;
         for (index, c) in base64.chars().enumerate() {
             if room == 0 && index > 0 {
                 lines.push_str("\r\n ");
-                room = BASE64_WIDTH;
+                room = width;
             }
             lines.push(c);
             room -= 1;

@@ -15,7 +15,7 @@ pub use sign::{COVERED, OVERSIGNED, Signing, sign};
 pub use verify::{Check, Verifier};
 
 pub(crate) use block::{Block, FIELDS, digest_fields, without_signature};
-pub(crate) use fold::Folded;
+pub(crate) use fold::{BASE64_WIDTH, Folded};
 pub(crate) use sign::covered;
 pub(crate) use signature::{Refusal, SIGNATURE_BYTES, Signature, algorithm, digits, required, required_name, time};
 pub(crate) use verify::{Open, compare_body};

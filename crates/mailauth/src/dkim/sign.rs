@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use postroad_message::header::{self, Field};
 
 use super::block::digest_fields;
-use super::fold::Folded;
+use super::fold::{BASE64_WIDTH, Folded};
 use crate::body::{Canonicalization, Digest};
 use crate::key::{Error, SigningKey};
 
@@ -84,7 +84,7 @@ pub fn sign(key: &SigningKey, signing: &Signing<'_>, header: &[u8], body: &Diges
     let at = folded.signature("b");
     let raw = fields.iter().map(|field| field.raw);
     let digest = digest_fields(raw, folded.as_bytes(), Canonicalization::Relaxed);
-    Ok(folded.finish(at, &STANDARD.encode(key.sign(&digest)?)))
+    Ok(folded.finish(at, &STANDARD.encode(key.sign(&digest)?), BASE64_WIDTH))
 }
 
 /// The names for `h=` and the fields that they mean, in that order. `also`: further names, signed as often as they are there.

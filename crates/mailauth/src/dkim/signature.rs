@@ -43,13 +43,13 @@ pub(crate) const SIGNATURE_BYTES: usize = 32 << 10;
 const NAMES: usize = 1_000;
 
 impl<'a> Signature<'a> {
-    /// Reads what all kinds of signatures have, but for domain and selector.
-    pub(crate) fn read(tags: &Tags<'a>) -> Result<Signature<'a>, Refusal> {
+    /// Reads what all kinds of signatures have, but for domain and selector. `default`: the form if there is no `c=`.
+    pub(crate) fn read(tags: &Tags<'a>, default: Canonicalization) -> Result<Signature<'a>, Refusal> {
         let algorithm = algorithm(required(tags, "a")?)?;
-        let (header, body) = canonicalizations(tags.get("c"))?;
+        let (header, body) = canonicalizations(tags.get("c"), default)?;
         let signature = base64(required(tags, "b")?).ok_or_else(|| Refusal::permanent("b= is no base64"))?;
         let body_hash = base64(required(tags, "bh")?).ok_or_else(|| Refusal::permanent("bh= is no base64"))?;
-        let names = required(tags, "h")?;
+        let names = tags.get("h").ok_or_else(|| Refusal::permanent("no h="))?;
         check_names(names)?;
         let length = tags.get("l").map(length).transpose()?;
         Ok(Signature { algorithm, header, body, length, signature, body_hash, names })
@@ -74,7 +74,8 @@ fn check_names(names: &[u8]) -> Result<(), Refusal> {
     if names.iter().filter(|&&b| b == b':').count() >= NAMES {
         return Err(Refusal::new(Status::Policy, format!("h= has more than {NAMES} names")));
     }
-    let is_name = |name: &[u8]| !name.is_empty() && name.iter().all(|&b| b > b' ' && b < 127 && b != b';');
+    // An empty name is no field's: it signs nothing.
+    let is_name = |name: &[u8]| name.iter().all(|&b| b > b' ' && b < 127 && b != b';');
     if split_names(names).all(is_name) { Ok(()) } else { Err(Refusal::permanent("h= is no list of names")) }
 }
 
@@ -107,9 +108,12 @@ pub(crate) fn algorithm(value: &[u8]) -> Result<Algorithm, Refusal> {
 }
 
 /// RFC 6376 §3.5, `c=`: simple where nothing is said, also where nothing is said about the body.
-fn canonicalizations(value: Option<&[u8]>) -> Result<(Canonicalization, Canonicalization), Refusal> {
+fn canonicalizations(
+    value: Option<&[u8]>,
+    default: Canonicalization,
+) -> Result<(Canonicalization, Canonicalization), Refusal> {
     let Some(value) = value else {
-        return Ok((Canonicalization::Simple, Canonicalization::Simple));
+        return Ok((default, default));
     };
     let one = |word: &[u8]| match word.to_ascii_lowercase().as_slice() {
         b"simple" => Ok(Canonicalization::Simple),

@@ -145,7 +145,7 @@ fn open(
     if outcome.identity.is_empty() {
         outcome.identity = format!("@{}", outcome.domain);
     }
-    let signature = Signature::read(&tags)?;
+    let signature = Signature::read(&tags, Canonicalization::Simple)?;
     check_identity(&outcome.identity, &outcome.domain)?;
     check_query(&tags)?;
     check_times(&tags, now, outcome)?;
