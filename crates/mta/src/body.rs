@@ -3,6 +3,7 @@
 use std::fmt;
 
 use postroad_mail::{Address, Fed, Intake, addresses};
+use postroad_mailauth::body::Hashers;
 use postroad_message::Limits;
 use postroad_message::date::DateTime;
 use postroad_smtp::{Reply, Role};
@@ -10,9 +11,11 @@ use postroad_store::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use crate::checks::Signatures;
 use crate::header::{self, Author, Edits, Review};
 use crate::inbound::{Inbound, Session};
 use crate::settings::ForeignFrom;
+use crate::sign::{Answers, Plan};
 use crate::state::{self, Accepted, Login};
 use crate::{Settings, replies};
 
@@ -21,6 +24,12 @@ pub(crate) struct Body {
     pub(crate) intake: Intake,
     /// The header has ended, was found good and is edited.
     pub(crate) reviewed: bool,
+    /// The hashes that signatures need, those of others and our own.
+    pub(crate) hashers: Hashers,
+    /// What is to be looked at, for mail from others.
+    pub(crate) signatures: Option<Signatures>,
+    /// Who signs it, or seals it.
+    pub(crate) signing: Plan,
     /// Its share of the memory for bodies.
     pub(crate) place: OwnedSemaphorePermit,
     /// The share covers a long header as well.
@@ -55,6 +64,9 @@ impl Inbound {
 
     async fn feed(&self, session: &mut Session, piece: &[u8]) -> Result<(), Reply> {
         let body = self.body(session).await?;
+        if body.reviewed {
+            body.hashers.update(piece);
+        }
         let fed = body.intake.feed(piece).map_err(|error| {
             replies::log(&error, "taking a message");
             replies::mail_failed(&error, self.settings.full_mailbox)
@@ -66,7 +78,13 @@ impl Inbound {
         }
         match fed {
             Fed::More => Ok(()),
-            Fed::HeaderEnded => self.review(session).await,
+            Fed::HeaderEnded => {
+                self.review(session).await?;
+                if let Some(body) = &mut session.world.body {
+                    body.hashers.update(body.intake.waiting());
+                }
+                Ok(())
+            }
         }
     }
 
@@ -75,7 +93,15 @@ impl Inbound {
         if session.world.body.is_none() {
             let place = self.share(SHARE).await?;
             let intake = Intake::new(self.store.upload(), Limits::default());
-            session.world.body = Some(Body { intake, reviewed: false, place, long_header: false });
+            session.world.body = Some(Body {
+                intake,
+                reviewed: false,
+                hashers: Hashers::new(),
+                signatures: None,
+                signing: Plan::Nothing,
+                place,
+                long_header: false,
+            });
         }
         Ok(session.world.body.as_mut().expect("it is there or was just made"))
     }
@@ -103,6 +129,7 @@ impl Inbound {
             story.key(id);
         }
         check_start(&review)?;
+        self.check_header(session, &review);
         check_loop(&review, &self.settings)?;
         check_return(&review, &mut session.world.recipients)?;
         for recipient in session.world.recipients.iter().filter(|recipient| recipient.in_circles) {
@@ -111,11 +138,14 @@ impl Inbound {
                 story.note(now, "refused", format_args!("{name}: {}", replies::in_circles()));
             }
         }
+        let mut answers = None;
         let edits = match &login {
             None => received_edits(role, &self.settings),
             Some(login) => {
                 check_authors(&review)?;
                 let owned = self.owned(login, &review).await?;
+                let Owned { from, sender, resent } = owned;
+                answers = Some(Answers { login, from, sender, resent });
                 let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
                 submitted_edits(&review, owned, login, &id, now, &self.settings)?
             }
@@ -123,7 +153,7 @@ impl Inbound {
         if let Some(block) = session.world.body.as_mut().and_then(|body| body.intake.header_mut()) {
             header::edit(block, &edits);
         }
-        Ok(())
+        self.plan_signature(session, &review, answers).await
     }
 
     /// Whether the login owns From and Sender. Without a look into the store for the common case, in which
@@ -226,6 +256,8 @@ fn received_edits(role: Role, settings: &Settings) -> Edits {
     Edits {
         remove: vec![header::RETURN_PATH],
         remove_prefix: if strangers { header::FIREWALL.to_vec() } else { Vec::new() },
+        // Who hands over by LMTP stands behind the same gate, and may well be called like us.
+        remove_results_by: if role == Role::Lmtp { String::new() } else { settings.hostname.clone() },
         add: Vec::new(),
     }
 }
@@ -239,7 +271,8 @@ fn submitted_edits(
     now: Timestamp,
     settings: &Settings,
 ) -> Result<Edits, Reply> {
-    let mut edits = Edits { remove: vec![header::RETURN_PATH], ..Edits::default() };
+    let mut edits =
+        Edits { remove: vec![header::RETURN_PATH], remove_results_by: settings.hostname.clone(), ..Edits::default() };
     edits.remove.extend(header::HIDDEN);
     if !review.has_date {
         edits.add.push(format!("Date: {}\r\n", DateTime::utc(now.0).format()));
@@ -318,6 +351,7 @@ mod tests {
             remote: vec![elsewhere()],
             name: Some(address("jürgen@xn--bcher-kva.test")),
             in_circles: false,
+            ..Accepted::default()
         };
         let stays = Accepted { remote: Vec::new(), ..sent_on.clone() };
         let stranger = Accepted { name: None, ..sent_on.clone() };

@@ -16,6 +16,7 @@ use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
 
 use crate::extensions::Wanted;
+use crate::checks::Filed;
 use crate::notice::{self, Notice, Original};
 use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
@@ -37,11 +38,18 @@ pub(crate) struct Delivery {
     pub(crate) wanted: Wanted,
     pub(crate) story: Story,
     /// What goes into accounts here, each once.
-    pub(crate) parcels: Vec<Target>,
+    pub(crate) parcels: Vec<Parcel>,
     /// What goes elsewhere, each once.
     pub(crate) outgoing: Vec<queue::Recipient>,
     /// One per recipient of the session.
     pub(crate) recipients: Vec<Recipient>,
+}
+
+/// A copy for an account here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parcel {
+    pub(crate) target: Target,
+    pub(crate) filed: Filed,
 }
 
 /// A recipient of the session, and what its mail became.
@@ -111,8 +119,8 @@ impl From<queue::Error> for Undone {
 pub(crate) fn plan(
     recipients: &[RcptTo],
     accepted: &[Accepted],
-) -> (Vec<Target>, Vec<queue::Recipient>, Vec<Recipient>) {
-    let (mut parcels, mut outgoing, mut planned) = (Vec::new(), Outbox::default(), Vec::new());
+) -> (Vec<Parcel>, Vec<queue::Recipient>, Vec<Recipient>) {
+    let (mut parcels, mut outgoing, mut planned) = (Vec::<Parcel>::new(), Outbox::default(), Vec::new());
     let mut known: HashMap<(AccountId, Option<String>), usize> = HashMap::new();
     for (recipient, accepted) in recipients.iter().zip(accepted) {
         let mut plan = Recipient {
@@ -126,9 +134,13 @@ pub(crate) fn plan(
         if !accepted.in_circles {
             for target in &accepted.targets {
                 let index = *known.entry((target.account, target.detail.clone())).or_insert_with(|| {
-                    parcels.push(target.clone());
+                    parcels.push(Parcel { target: target.clone(), filed: accepted.filed });
                     parcels.len() - 1
                 });
+                // What one of the names that lead here lets through is let through.
+                if accepted.filed == Filed::Usual {
+                    parcels[index].filed = Filed::Usual;
+                }
                 plan.parcels.push(index);
             }
             // RFC 3461 §5.2.7.3: the success of what has been expanded is told here, and once.
@@ -246,7 +258,7 @@ async fn look_up(store: &Store, delivery: &Delivery, locks: Locks) -> Option<Rec
 /// The accounts, and the delivery itself: what only goes elsewhere touches no account, and has to be waited for as
 /// well ([`look_up`]).
 fn locks(delivery: &Delivery, notice: Option<&Notice>) -> Locks {
-    let accounts = delivery.parcels.iter().map(|parcel| parcel.account);
+    let accounts = delivery.parcels.iter().map(|parcel| parcel.target.account);
     let accounts = Locks::accounts(accounts.chain(notice.and_then(Notice::account)));
     match delivery.outgoing.is_empty() {
         true => accounts,
@@ -266,11 +278,11 @@ fn write(
     let mut failures = Vec::new();
     let mut kept = Kept::put(tx, &delivery.arrival)?;
     for (index, parcel) in delivery.parcels.iter().enumerate() {
-        match file(tx, &by, parcel, &mut kept, &story) {
+        match file(tx, &by, &parcel.target, parcel.filed, &mut kept, &story) {
             Ok(stored) => story.note(delivery.now, "stored", stored),
             Err(error) => {
                 let reply = survivable(error, delivery.full)?;
-                story.note(delivery.now, "not stored", format_args!("{}: {reply}", parcel.address));
+                story.note(delivery.now, "not stored", format_args!("{}: {reply}", parcel.target.address));
                 failures.push(Failure { parcel: index, reply });
             }
         }
@@ -296,11 +308,37 @@ fn write(
 }
 
 /// Files one parcel and says where.
-fn file(tx: &mut WriteTx, by: &By, parcel: &Target, kept: &mut Kept<'_>, story: &Story) -> Result<String, Error> {
-    let (mailbox, why) = choose_mailbox(tx, parcel)?;
+fn file(
+    tx: &mut WriteTx,
+    by: &By,
+    target: &Target,
+    filed: Filed,
+    kept: &mut Kept<'_>,
+    story: &Story,
+) -> Result<String, Error> {
+    let (mailbox, why) = match filed {
+        Filed::Usual => choose_mailbox(tx, target)?,
+        Filed::Junk => junk(tx, by, target)?,
+    };
     let filing = Filing { trace: Some(story.id()), ..Filing::default() };
-    let delivered = deliver::deliver(tx, by, parcel.account, mailbox.id, kept, &filing)?;
-    Ok(format!("{}: {} as uid {}{why}", parcel.address, mailbox.name, delivered.uid))
+    let delivered = deliver::deliver(tx, by, target.account, mailbox.id, kept, &filing)?;
+    Ok(format!("{}: {} as uid {}{why}", target.address, mailbox.name, delivered.uid))
+}
+
+/// The mailbox with the role of Junk, made where somebody removed it; INBOX where it cannot be made.
+fn junk(tx: &mut WriteTx, by: &By, target: &Target) -> Result<(Mailbox, &'static str), Error> {
+    if let Some(junk) = mailboxes::by_role(tx, target.account, Role::Junk)? {
+        return Ok((junk, ""));
+    }
+    let name = MailboxName::parse("Junk").map_err(Error::NameInvalid)?;
+    match tx.attempt(|tx| mailboxes::create(tx, by, target.account, &name, Some(Role::Junk))) {
+        Ok(junk) => Ok((junk, ", made anew")),
+        Err(Error::Exists(_) | Error::Limit(_)) => {
+            let (inbox, _) = choose_mailbox(tx, &Target { detail: None, ..target.clone() })?;
+            Ok((inbox, ", since there is no mailbox for junk"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// INBOX; or, for mail to `local+detail@`, the mailbox named like the detail in any case, when there is one.
@@ -349,7 +387,7 @@ pub(crate) fn file_notice(
     story: &Story,
 ) -> Result<Result<String, Reply>, Undone> {
     let mut kept = Kept::put(tx, arrival)?;
-    let filed = match file(tx, by, target, &mut kept, story) {
+    let filed = match file(tx, by, target, Filed::Usual, &mut kept, story) {
         Ok(stored) => Ok(stored),
         Err(error) => Err(survivable(error, FullMailbox::TryLater)?),
     };
@@ -487,7 +525,7 @@ mod tests {
         let accepted = |targets: Vec<Target>, remote: Vec<Elsewhere>| {
             let via = remote.iter().find_map(|elsewhere| elsewhere.via.as_deref());
             let name = via.map(|via| Address::parse(via).expect("an address"));
-            Accepted { targets, remote, name, in_circles: false }
+            Accepted { targets, remote, name, in_circles: false, ..Accepted::default() }
         };
         let list = Some("list@x.test");
         let recipients = [rcpt("a@x.test"), rcpt("list@x.test"), rcpt("a+lists@x.test")];
@@ -529,6 +567,7 @@ mod tests {
                 .collect(),
             name: None,
             in_circles,
+            ..Accepted::default()
         };
         let (alias, other) = (Some("alias@x.test"), Some("other@x.test"));
         let (a, b) = ("a@far.test", "b@far.test");
@@ -610,7 +649,7 @@ mod tests {
             now: Timestamp(1),
             full: FullMailbox::TryLater,
             story: Story::begin(),
-            parcels: vec![Target { account, address, detail: None }],
+            parcels: vec![Parcel { target: Target { account, address, detail: None }, filed: Filed::Usual }],
             outgoing: Vec::new(),
             recipients: Vec::new(),
         };

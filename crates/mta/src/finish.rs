@@ -8,6 +8,7 @@ use postroad_smtp::{RcptTo, Reply, Role, Verdict};
 use postroad_store::Receipt;
 
 use crate::body::Body;
+use crate::checks::Summary;
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
 use crate::inbound::{Inbound, Session, role_name};
 use crate::notice::{self, Fate, Original, Report, Told, Why, Words};
@@ -32,13 +33,22 @@ impl Inbound {
         if !self.body(session).await?.reviewed {
             self.review(session).await?;
         }
-        let prefix = self.prefix(session);
-        let Some(Body { intake, place, .. }) = session.world.body.take() else {
+        let Some(Body { intake, place, hashers, signatures, signing, .. }) = session.world.body.take() else {
             return Err(replies::mail_failed(
                 &Error::Corrupt("the message is gone".into()),
                 self.settings.full_mailbox,
             ));
         };
+        let digests = hashers.finish();
+        let checked = self.check(session, signatures, &digests).await?;
+        let now = (self.clock)();
+        let (fields, told) = signing.fields(intake.header(), &digests, checked.as_ref(), &self.settings.hostname, now);
+        if let (Some(story), Some((kind, words))) = (&mut session.world.story, told) {
+            story.note(now, kind, words);
+        }
+        let mut ours = String::from_utf8(fields).unwrap_or_default();
+        ours.push_str(checked.as_ref().map_or("", |checked| &checked.results));
+        let prefix = self.prefix(session, &ours);
         let original = match may_be_told(session) {
             true => Original::header(intake.header()),
             false => Original::default(),
@@ -52,7 +62,7 @@ impl Inbound {
         };
         let arrival = finished.map_err(|error| self.failed(&error, "storing a message"))?;
         let size = arrival.size;
-        let delivery = self.plan(session, arrival, original)?;
+        let delivery = self.plan(session, arrival, original, checked.and_then(|checked| checked.summary))?;
         let result = self.deliver(role, Arc::clone(&delivery)).await;
         drop(place);
         Ok(match result {
@@ -66,7 +76,7 @@ impl Inbound {
             Err(Undone::Failed(failures)) => {
                 if let Some(story) = &mut session.world.story {
                     for failure in &failures {
-                        let address = &delivery.parcels[failure.parcel].address;
+                        let address = &delivery.parcels[failure.parcel].target.address;
                         story.note(delivery.now, "refused", format_args!("{address}: {}", failure.reply));
                     }
                 }
@@ -76,7 +86,13 @@ impl Inbound {
         })
     }
 
-    fn plan(&self, session: &mut Session, arrival: Arrival, original: Original) -> Result<Arc<Delivery>, Reply> {
+    fn plan(
+        &self,
+        session: &mut Session,
+        arrival: Arrival,
+        original: Original,
+        summary: Option<Summary>,
+    ) -> Result<Arc<Delivery>, Reply> {
         let (parcels, outgoing, recipients) = delivery::plan(session.recipients(), &session.world.recipients);
         let (Some(sender), Some(mut story)) = (session.sender().cloned(), session.world.story.clone()) else {
             return Err(Reply::new(503, (5, 5, 1), "MAIL first"));
@@ -88,6 +104,10 @@ impl Inbound {
         let id = arrival.message_id.as_deref().unwrap_or("none");
         story.note(now, "received", format_args!("{} bytes, Message-ID {id}", arrival.size));
         session.world.story = Some(story.clone());
+        // Not in the session's: a message that is not stored after all comes again.
+        if let (Some(recorder), Some(summary)) = (self.recorder(), summary) {
+            story.record(recorder, summary);
+        }
         Ok(Arc::new(Delivery {
             arrival,
             original,
@@ -121,7 +141,7 @@ impl Inbound {
                     original: delivery.original.clone(),
                     told: told(role, &delivery.recipients, &failures),
                 };
-                notice::prepare(&self.store, report).await
+                notice::prepare(&self.store, &self.signing, report).await
             }
         };
         delivery::carry_out(&self.store, Arc::clone(&delivery), notice).await
@@ -144,8 +164,8 @@ impl Inbound {
         }
     }
 
-    /// Return-Path first (RFC 5321 §4.4), then our Received line.
-    fn prefix(&self, session: &Session) -> Vec<u8> {
+    /// Return-Path first (RFC 5321 §4.4), then fields of ours, then our Received line.
+    fn prefix(&self, session: &Session, ours: &str) -> Vec<u8> {
         let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
         let date = DateTime::utc((self.clock)().0).format();
         let mut received = session.received(&id, &date);
@@ -160,7 +180,7 @@ impl Inbound {
             }
         }
         let path = session.sender().and_then(|sender| sender.path.as_ref()).map(ToString::to_string);
-        format!("Return-Path: <{}>\r\n{}", path.unwrap_or_default(), received.header()).into_bytes()
+        format!("Return-Path: <{}>\r\n{ours}{}", path.unwrap_or_default(), received.header()).into_bytes()
     }
 
     fn failed(&self, error: &Error, doing: &str) -> Reply {

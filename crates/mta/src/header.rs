@@ -2,6 +2,7 @@
 //!
 //! What is not named here stays byte for byte, order and folding included.
 
+use postroad_mailauth::results;
 use postroad_message::address;
 use postroad_message::header::{Field, fields};
 
@@ -44,12 +45,17 @@ pub(crate) struct Edits {
     pub(crate) remove: Vec<&'static str>,
     /// Fields whose names begin so go.
     pub(crate) remove_prefix: Vec<&'static str>,
+    /// `Authentication-Results` that claim to be by this host go (RFC 8601 §5); empty: none.
+    pub(crate) remove_results_by: String,
     /// Whole field lines with CRLF that come at the end of the block.
     pub(crate) add: Vec<String>,
 }
 
 /// Only delivery may say where a message came from (RFC 5321 §4.4).
 pub(crate) const RETURN_PATH: &str = "Return-Path";
+
+/// Only we say what we found.
+const AUTHENTICATION_RESULTS: &str = "Authentication-Results";
 
 /// Hidden recipients stay hidden (RFC 5322 §3.6.3).
 pub(crate) const HIDDEN: [&str; 2] = ["Bcc", "Resent-Bcc"];
@@ -90,6 +96,9 @@ pub(crate) fn edit(block: &mut Vec<u8>, edits: &Edits) {
     let goes = |field: &Field<'_>| {
         edits.remove.iter().any(|name| field.is(name))
             || edits.remove_prefix.iter().any(|prefix| starts_with(field.name, prefix))
+            || !edits.remove_results_by.is_empty()
+                && field.is(AUTHENTICATION_RESULTS)
+                && results::is_ours(field.value, &edits.remove_results_by)
     };
     if edits.add.is_empty() && !fields(block).any(|field| goes(&field)) {
         return;
@@ -183,6 +192,7 @@ mod tests {
             remove: vec![RETURN_PATH, "Bcc"],
             remove_prefix: FIREWALL.to_vec(),
             add: vec!["Date: today\r\n".to_owned()],
+            ..Edits::default()
         };
         edit(&mut block, &edits);
         assert_eq!(
@@ -190,6 +200,36 @@ mod tests {
             "Received: a\r\n b\r\nreceived: c\r\nFrom: A <a@one.test>,\r\n \"b c\"@two.test\r\n\
              Subject:  odd   spacing \r\nMessage-Id: <id@one.test>\r\nDate: today\r\n\r\n"
         );
+    }
+
+    /// RFC 8601 §5: what claims to be by us is not; everything else stays byte for byte.
+    #[test]
+    fn nobody_else_speaks_in_our_name() {
+        let ours = [
+            "Authentication-Results: mx.example.test; dmarc=pass header.from=bank.test\r\n",
+            "authentication-RESULTS: MX.example.TEST; spf=pass\r\n",
+            "Authentication-Results:\r\n mx.example.test;\r\n\tdmarc=pass\r\n",
+            "Authentication-Results : mx.example.test; none\r\n",
+            "Authentication-Results\r\n : mx.example.test; none\r\n",
+            "Authentication-Results:\r\n\t(a comment (in another))\r\n mx.example.test 1; none\r\n",
+            "Authentication-Results: \"mx.example.test\"; none\r\n",
+        ];
+        let theirs = [
+            "Authentication-Results: mx.example.test.evil.test; dmarc=pass\r\n",
+            "Authentication-Results: other.test; dkim=pass (mx.example.test)\r\n",
+            "X-Authentication-Results: mx.example.test; none\r\n",
+            "ARC-Authentication-Results: i=1; mx.example.test; none\r\n",
+            "Subject: Authentication-Results: mx.example.test; none\r\n",
+        ];
+        let edits = Edits { remove_results_by: "mx.example.test".to_owned(), ..Edits::default() };
+        for field in ours {
+            let mut block = format!("{}{field}{}\r\n", theirs[0], theirs[1]).into_bytes();
+            edit(&mut block, &edits);
+            assert_eq!(String::from_utf8(block).expect("ASCII"), format!("{}{}\r\n", theirs[0], theirs[1]), "{field}");
+        }
+        let mut block = format!("{}\r\n", theirs.concat()).into_bytes();
+        edit(&mut block, &edits);
+        assert_eq!(String::from_utf8(block).expect("ASCII"), format!("{}\r\n", theirs.concat()));
     }
 
     #[test]
@@ -222,8 +262,12 @@ mod tests {
             let mut same = block.clone();
             edit(&mut same, &Edits::default());
             assert_eq!(&same, block);
-            let edits =
-                Edits { remove: vec!["a", "Bcc"], remove_prefix: vec!["x-"], add: vec!["Date: today\r\n".to_owned()] };
+            let edits = Edits {
+                remove: vec!["a", "Bcc"],
+                remove_prefix: vec!["x-"],
+                add: vec!["Date: today\r\n".to_owned()],
+                ..Edits::default()
+            };
             let goes = |field: &Field<'_>| field.is("a") || field.is("Bcc") || starts_with(field.name, "x-");
             let mut edited = block.clone();
             edit(&mut edited, &edits);

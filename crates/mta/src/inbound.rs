@@ -8,10 +8,13 @@ use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
 use postroad_store::{AccountId, ReadTx, Store};
+use postroad_trust::policy::{self, Policy};
 use tokio::sync::Semaphore;
 
+use crate::checks::{self, Checker};
 use crate::extensions;
 use crate::policy::{connect, mail, rcpt};
+use crate::sign::Signing;
 use crate::state::{Accepted, State, login};
 use crate::story::{Stories, Story};
 use crate::{Settings, replies};
@@ -27,13 +30,36 @@ pub struct Inbound {
     pub(crate) clock: Clock,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) stories: Stories,
+    pub(crate) checker: Checker,
+    pub(crate) signing: Signing,
 }
 
 impl Inbound {
     /// Takes mail into `store`. `stories` leads to the [`crate::Scribe`] that somebody has to run.
     pub fn new(store: Store, settings: Settings, logins: Logins, clock: Clock, stories: Stories) -> Inbound {
         let bodies = Arc::new(Semaphore::new(settings.bodies_memory / crate::body::UNIT));
-        Inbound { store, settings, logins, clock, bodies, stories }
+        Inbound {
+            store,
+            settings,
+            logins,
+            clock,
+            bodies,
+            stories,
+            checker: Checker::none(),
+            signing: Signing::default(),
+        }
+    }
+
+    /// The same, signing what users hand in, sealing what is forwarded, and taking back what was rewritten.
+    #[must_use]
+    pub fn signing(self, signing: Signing) -> Inbound {
+        Inbound { signing, ..self }
+    }
+
+    /// The same, looking at what others bring.
+    #[must_use]
+    pub fn checking(self, checker: Checker) -> Inbound {
+        Inbound { checker, ..self }
     }
 }
 
@@ -143,6 +169,7 @@ impl Inbound {
         match self.decide_recipient(session, &to).await {
             Ok(accepted) => {
                 session.world.recipients.push(accepted);
+                self.check_early(session);
                 Verdict::Accept
             }
             Err(refused) => {
@@ -167,27 +194,45 @@ impl Inbound {
         let (role, null_sender) = (session.role(), sender.is_some_and(|sender| sender.path.is_none()));
         let (authenticated, recipients) = (login(session).is_some(), session.world.recipients.len());
         let targets = session.world.recipients.iter().map(|known| known.targets.len() + known.remote.len()).sum();
-        let path = to.path.clone();
+        let back = self.way_back(to, null_sender).await?;
+        let led_back = back.is_some();
+        if let (Some(path), Some(story)) = (&back, &mut session.world.story) {
+            story.note(
+                (self.clock)(),
+                "led back",
+                format_args!("{} was made for mail of {path}, which was forwarded", to.path),
+            );
+        }
+        let led = back.unwrap_or_else(|| to.path.clone());
+        let path = led.clone();
+        let sender = session.sender();
         // Looked up with the first recipient, since each look has its price.
         let stranger = sender.and_then(|sender| sender.path.as_ref()?.domain().map(str::to_owned));
         let insider = login(session).map(|login| login.account);
         let first = !std::mem::replace(&mut session.world.sender_seen, true);
         let stranger = stranger.filter(|_| first && role == Role::Relay && !authenticated);
         let insider = insider.filter(|_| first);
+        // Recipients of one domain mostly come together.
+        let last = session.world.recipients.last().and_then(|last| Some((last.name.clone()?, last.policy)));
+        let checked = checks::concern(session);
         let since = to.valid_since.filter(|_| !extensions::is_role(&to.path));
         let look = self.look(move |tx| {
             let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
             // Whoever logged in before being suspended sends nothing more.
             let works = insider.map_or(Ok(true), |account| works(tx, account))?;
             let (resolution, has_room) = lead(tx, &path, size)?;
+            let policy = match checked {
+                true => wishes(tx, &resolution, last)?,
+                false => Policy::default(),
+            };
             let made = match (since, &resolution) {
                 (Some(_), Resolution::Found { accounts, .. }) => extensions::youngest(tx, accounts)?,
                 (Some(_) | None, _) => None,
             };
-            Ok((forged, works, (resolution, has_room, made)))
+            Ok((forged, works, policy, (resolution, has_room, made)))
         });
         let looked = look.await;
-        let (forged, works, (resolution, has_room, made)) =
+        let (forged, works, policy, (resolution, has_room, made)) =
             looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
         if !works {
             session.world.sender_seen = false;
@@ -203,13 +248,15 @@ impl Inbound {
             role,
             authenticated,
             null_sender,
-            recipient: &to.path,
+            led_back,
+            recipient: &led,
             resolution,
             has_room,
             recipients,
             targets,
             full: self.settings.full_mailbox,
         })
+        .map(|accepted| Accepted { policy, ..accepted })
     }
 
     fn abandon(&self, session: &mut Session, why: &Abandoned) {
@@ -241,6 +288,17 @@ fn is_ours(tx: &ReadTx, domain: &str) -> postroad_mail::Result<bool> {
     match postroad_mail::Domain::parse(domain) {
         Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
         Err(_) => Ok(false),
+    }
+}
+
+/// What the recipient's domain wants done with mail that cannot be verified.
+fn wishes(tx: &ReadTx, resolution: &Resolution, last: Option<(Address, Policy)>) -> postroad_mail::Result<Policy> {
+    match (resolution, last) {
+        (Resolution::Found { name, .. }, Some((known, policy))) if known.domain() == name.domain() => Ok(policy),
+        (Resolution::Found { name, .. }, _) => Ok(policy::of(tx, name.domain().as_str())?),
+        (Resolution::Unknown | Resolution::Suspended | Resolution::NotOurs | Resolution::Endless, _) => {
+            Ok(Policy::default())
+        }
     }
 }
 

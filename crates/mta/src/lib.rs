@@ -12,6 +12,7 @@
 
 mod auth;
 mod body;
+pub mod checks;
 mod delivery;
 mod extensions;
 mod finish;
@@ -27,10 +28,11 @@ mod srs;
 mod state;
 mod story;
 
+pub use checks::Checker;
 pub use inbound::{Inbound, Session, session};
 pub use extensions::Extensions;
 pub use settings::{ForeignFrom, FullMailbox, Settings};
-pub use sign::{Identity, Signers};
+pub use sign::{Identity, Signers, Signing};
 pub use srs::Srs;
 pub use state::State;
 pub use story::{Scribe, Stories, scribe};

@@ -3,10 +3,71 @@
 //! Errors of `mail` and `store` become replies here and nowhere else, exhaustively.
 
 use postroad_mail::{Error, What};
+use postroad_mailauth::spf;
 use postroad_smtp::Reply;
 use postroad_store::{Code, Receipt, TraceId};
+use postroad_trust::policy::Key;
 
 use crate::FullMailbox;
+use crate::checks::Findings;
+
+/// DMARC, SPF or DKIM fails, and every recipient wants such mail refused (RFC 7372 §3).
+pub(crate) fn unverified(findings: &Findings, key: Option<Key>) -> Reply {
+    let spf = &findings.mail_from;
+    let signed = if findings.dkim.is_empty() { "it is not signed" } else { "none of its signatures holds" };
+    let author = &findings.dmarc.domain;
+    match key {
+        Some(Key::SpfFail) => Reply::new(
+            550,
+            (5, 7, 23),
+            format!("This host may not send mail for {}: its SPF record says so. {}", spf.domain, ask(&spf.domain)),
+        ),
+        Some(Key::DkimFail) => Reply::new(
+            550,
+            (5, 7, 20),
+            "None of the DKIM signatures of this message holds. It was changed on its way, or is not from whom it says.",
+        ),
+        Some(Key::DmarcReject | Key::DmarcQuarantine | Key::DmarcNone) => Reply::new(
+            550,
+            (5, 7, 26),
+            format!(
+                "This message says that it is from {author}, which cannot be verified: SPF is {} for {}, and {signed} \
+                 for {author}. That domain asks for such mail to be treated so (DMARC p={}). {}",
+                spf.result,
+                if spf.domain.is_empty() { "no domain" } else { &spf.domain },
+                findings.dmarc.published,
+                ask(author),
+            ),
+        ),
+        Some(Key::Unsure) | None => Reply::new(
+            550,
+            (5, 7, 26),
+            "This message has more authors than can be verified. Write it with one of them.",
+        ),
+    }
+}
+
+fn ask(domain: &str) -> String {
+    format!("If you may write for {domain}, ask its administrator to send by its own servers.")
+}
+
+/// What would decide about the message is not known, since the DNS does not answer.
+pub(crate) fn cannot_verify(findings: &Findings) -> Reply {
+    let (code, what) = match (findings.dmarc.record.is_some(), findings.mail_from.result) {
+        // RFC 7372 §3.2.
+        (true, spf::Result::TempError) => ((4, 7, 24), "the SPF record"),
+        (true, _) => ((4, 7, 0), "the key of a signature"),
+        (false, _) => ((4, 7, 0), "the DMARC policy"),
+    };
+    let domain = &findings.dmarc.domain;
+    Reply::new(
+        451,
+        code,
+        format!(
+            "It cannot be verified now whether this is from {domain}: the DNS gives no answer about {what}. Please try again later."
+        ),
+    )
+}
 
 /// The message was here before, under the same name.
 pub(crate) fn in_circles() -> Reply {

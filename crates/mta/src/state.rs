@@ -4,8 +4,10 @@ use postroad_mail::resolve::Target;
 use postroad_mail::{Address, Authenticated};
 use postroad_smtp::Reply;
 use postroad_store::AccountId;
+use postroad_trust::policy::Policy;
 
 use crate::body::Body;
+use crate::checks::{Early, Filed};
 use crate::extensions::Wanted;
 use crate::story::{Stories, Story};
 
@@ -22,6 +24,8 @@ pub struct State {
     pub(crate) wanted: Wanted,
     /// Whether it was looked up who the sender of the transaction is.
     pub(crate) sender_seen: bool,
+    /// What is asked about connection and envelope while the message comes.
+    pub(crate) early: Option<Early>,
     /// The message under way.
     pub(crate) body: Option<Body>,
     /// Unknown recipients so far.
@@ -46,7 +50,7 @@ impl From<&Authenticated> for Login {
 }
 
 /// A recipient that was answered 250, and where its mail goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
     /// Accounts here.
     pub(crate) targets: Vec<Target>,
@@ -56,6 +60,10 @@ pub struct Accepted {
     pub(crate) name: Option<Address>,
     /// The message was here under this name before, and was sent on: it comes back for ever.
     pub(crate) in_circles: bool,
+    /// What its domain wants done with mail that cannot be verified.
+    pub(crate) policy: Policy,
+    /// Where its copies go, as the checks have it.
+    pub(crate) filed: Filed,
 }
 
 /// An address elsewhere.
@@ -77,6 +85,7 @@ impl State {
             recipients: Vec::new(),
             wanted: Wanted::default(),
             sender_seen: false,
+            early: None,
             body: None,
             unknown: 0,
             failed_logins: 0,
@@ -87,6 +96,7 @@ impl State {
     /// The transaction is over: nothing of it stays. A story that was not delivered is told.
     pub(crate) fn end_transaction(&mut self) {
         self.body = None;
+        self.early = None;
         self.recipients.clear();
         self.sender_seen = false;
         self.wanted = Wanted::default();

@@ -5,10 +5,13 @@
 //! can lag behind by a moment, and under a flood it drops stories rather than slow down mail.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Locks, Store, Timestamp, TraceId, WriteTx, new_id};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::checks::{Recorder, Summary};
 
 /// Stories that wait for the scribe.
 const WAITING: usize = 4_096;
@@ -29,6 +32,8 @@ pub(crate) struct Story {
     id: TraceId,
     events: Vec<Event>,
     keys: Vec<String>,
+    /// What aggregate reports need of it, and who writes that down.
+    record: Option<(Recorder, Arc<Summary>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +46,7 @@ struct Event {
 impl Story {
     /// A new story with a trace id of its own.
     pub(crate) fn begin() -> Story {
-        Story { id: TraceId(new_id()), events: Vec::new(), keys: Vec::new() }
+        Story { id: TraceId(new_id()), events: Vec::new(), keys: Vec::new(), record: None }
     }
 
     pub(crate) fn id(&self) -> TraceId {
@@ -50,7 +55,7 @@ impl Story {
 
     /// More of the story with this trace id.
     pub(crate) fn about(id: TraceId) -> Story {
-        Story { id, events: Vec::new(), keys: Vec::new() }
+        Story { id, events: Vec::new(), keys: Vec::new(), record: None }
     }
 
     /// Adds what happened.
@@ -77,6 +82,11 @@ impl Story {
         }
     }
 
+    /// What was found about the message is recorded with the story.
+    pub(crate) fn record(&mut self, recorder: Recorder, summary: Summary) {
+        self.record = Some((recorder, Arc::new(summary)));
+    }
+
     /// Writes the story; its keys go with the first event.
     pub(crate) fn write(&self, tx: &mut WriteTx) -> Result<(), postroad_store::Error> {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
@@ -85,7 +95,11 @@ impl Story {
             .iter()
             .map(|event| (event.at, TraceEvent { kind: event.kind, detail: &event.detail }))
             .collect();
-        tx.trace_all(self.id, &events, &keys)
+        tx.trace_all(self.id, &events, &keys)?;
+        match &self.record {
+            Some((recorder, summary)) => recorder(tx, summary),
+            None => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub role: Role,
     /// Whether somebody logged in who owns the sender.
     pub authenticated: bool,
+    /// Whether a sender that was rewritten here leads to it: a notice on its way back.
+    pub led_back: bool,
     /// Whether the sender is the null path.
     pub null_sender: bool,
     /// The recipient as given.
@@ -71,7 +73,7 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
                     via: Some(name.to_string()),
                 })
                 .collect();
-            Ok(Accepted { targets: accounts, remote, name: Some(name), in_circles: false })
+            Ok(Accepted { targets: accounts, remote, name: Some(name), in_circles: false, ..Accepted::default() })
         }
         Resolution::Unknown => Err(Refused {
             reply: Reply::new(550, (5, 1, 1), format!("There is no mailbox {recipient} here.")),
@@ -83,7 +85,7 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
             (4, 3, 5),
             format!("The alias {recipient} leads in circles or to too many; its administrator has to repair it."),
         )),
-        Resolution::NotOurs => relay(facts.role, facts.authenticated, recipient),
+        Resolution::NotOurs => relay(facts.role, facts.authenticated || facts.led_back, recipient),
     }
 }
 
@@ -99,7 +101,7 @@ fn relay(role: Role, authenticated: bool, recipient: &ForwardPath) -> Result<Acc
     let refuse = |reply| Err(Refused { reply, unknown: false });
     match (role, authenticated, elsewhere) {
         (Role::Relay | Role::Submission, true, Some(elsewhere)) => {
-            Ok(Accepted { targets: Vec::new(), remote: vec![elsewhere], name: None, in_circles: false })
+            Ok(Accepted { targets: Vec::new(), remote: vec![elsewhere], name: None, in_circles: false, ..Accepted::default() })
         }
         (Role::Relay | Role::Submission, true, None) => refuse(Reply::new(
             553,
@@ -130,6 +132,7 @@ mod tests {
         Facts {
             role: Role::Relay,
             authenticated: false,
+            led_back: false,
             null_sender: false,
             recipient,
             resolution,
@@ -167,6 +170,10 @@ mod tests {
         ] {
             let decision = code(Facts { role, authenticated, ..facts(&there, Resolution::NotOurs) });
             assert_eq!(decision, expect, "{role:?} {authenticated}");
+        }
+        for (role, expect) in [(Role::Relay, 250), (Role::Submission, 250), (Role::Lmtp, 550)] {
+            let decision = code(Facts { role, led_back: true, null_sender: true, ..facts(&there, Resolution::NotOurs) });
+            assert_eq!(decision, expect, "{role:?}: a notice on its way back");
         }
         let accepted = decide(Facts { authenticated: true, ..facts(&there, Resolution::NotOurs) }).expect("accepted");
         assert_eq!(accepted.remote[0].domain, "elsewhere.test");

@@ -12,15 +12,17 @@ use postroad_mail::{
     Actor, Address, By, Domain, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit, credentials,
     domains, forwards, mailboxes, view,
 };
-use postroad_mta::{Inbound, Scribe, Session, Settings, scribe, session};
+use postroad_mta::{Checker, Inbound, Scribe, Session, Settings, scribe, session};
 use postroad_net::World;
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{ClearAuth, Role, Stage};
 use postroad_store::{AccountId, Locks, Migration, Store, Timestamp, trace};
 use postroad_testkit::clock::{Clock, parse_duration};
 use postroad_testkit::transcript::{self, Directive, Open};
+use postroad_trust::policy;
 
-pub(crate) const MIGRATIONS: &[&[Migration]] = &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS];
+pub(crate) const MIGRATIONS: &[&[Migration]] =
+    &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS];
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -46,6 +48,13 @@ impl Town {
         town.change(|tx, by| domains::create(tx, by, &domain("example.test")));
         town.account("alice@example.test", 0, 0);
         town.account("bob@example.test", 0, 0);
+        town
+    }
+
+    /// The same, looking at what others bring.
+    pub(crate) fn checked(store: &Store, checker: Checker) -> Town {
+        let mut town = Town::new(store);
+        town.inbound = town.inbound.checking(checker);
         town
     }
 
@@ -181,6 +190,22 @@ impl Town {
             ("mailbox", [at, name]) => {
                 let (id, name) = (self.id(at), MailboxName::parse(name).expect("a mailbox name"));
                 self.change(move |tx, by| mailboxes::create(tx, by, id, &name, None));
+            }
+            ("no-mailbox", [at, name]) => {
+                let (id, name) = (self.id(at), MailboxName::parse(name).expect("a mailbox name"));
+                self.change(move |tx, by| mailboxes::delete(tx, by, id, &name));
+            }
+            ("policy", [domain, choice]) => {
+                let (key, value) = choice.split_once('=').ok_or("no choice")?;
+                let key = policy::Key::from_name(key).ok_or("no key")?;
+                let (domain, value) = ((*domain).to_owned(), value.to_owned());
+                self.change(move |tx, _| Ok(policy::choose(tx, &domain, &[(key, Some(&value))])?));
+            }
+            ("trusted", [kind, name]) => {
+                let kind = policy::TrustedKind::from_name(kind).ok_or("no kind")?;
+                let name = (*name).to_owned();
+                let entry = policy::Trusted { kind, name, note: String::new(), since: Timestamp(0) };
+                self.change(move |tx, _| Ok(policy::trust(tx, &entry)?));
             }
             ("advance", [by]) => self.clock.advance(parse_duration(by)?),
             _ => return self.check(directive, &words),

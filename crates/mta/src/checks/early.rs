@@ -1,0 +1,101 @@
+//! What depends on the connection and the envelope alone: the client's name and SPF, on its way while the message comes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postroad_dns::Dns;
+use postroad_mailauth::{iprev, spf};
+use postroad_store::Timestamp;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{DEADLINE, drive};
+use crate::inbound::Session;
+
+/// What is known of the connection and the envelope.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) ip: IpAddr,
+    /// How the client called itself.
+    pub(crate) helo: String,
+    /// `None` is the null path.
+    pub(crate) mail_from: Option<String>,
+    /// Our own name.
+    pub(crate) receiver: String,
+    pub(crate) now: Timestamp,
+}
+
+/// What was found about them.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope {
+    pub(crate) iprev: iprev::Verdict,
+    /// SPF of MAIL FROM; with the null path, of HELO (RFC 7208 §2.4).
+    pub(crate) mail_from: spf::Verdict,
+    /// SPF of HELO, where that is another question.
+    pub(crate) helo: Option<spf::Verdict>,
+}
+
+/// Checks under way; dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct Early(JoinHandle<Envelope>);
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Facts {
+    pub(crate) fn of(session: &Session, now: Timestamp) -> Facts {
+        Facts {
+            ip: session.peer().remote.ip().to_canonical(),
+            helo: session.helo().map(|helo| helo.name.clone()).unwrap_or_default(),
+            mail_from: session.sender().and_then(|sender| sender.path.as_ref()).map(ToString::to_string),
+            receiver: session.settings().hostname.clone(),
+            now,
+        }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.now.0.div_euclid(1_000_000)
+    }
+
+    /// SPF of MAIL FROM, or of HELO.
+    fn spf(&self, mail_from: Option<&str>) -> spf::Check {
+        spf::Check::new(spf::Input {
+            ip: self.ip,
+            helo: &self.helo,
+            mail_from,
+            receiver: &self.receiver,
+            now: self.seconds(),
+            limits: spf::Limits::default(),
+        })
+    }
+}
+
+impl Early {
+    /// Starts asking, with a deadline of its own.
+    pub(crate) fn start(dns: Arc<dyn Dns>, facts: Facts) -> Early {
+        Early(tokio::spawn(async move {
+            let (dns, deadline) = (&*dns, Instant::now() + DEADLINE);
+            let helo = async {
+                match facts.mail_from {
+                    Some(_) => Some(drive::run(facts.spf(None), dns, deadline).await),
+                    None => None,
+                }
+            };
+            let (iprev, mail_from, helo) = tokio::join!(
+                drive::run(iprev::Check::new(facts.ip), dns, deadline),
+                drive::run(facts.spf(facts.mail_from.as_deref()), dns, deadline),
+                helo,
+            );
+            Envelope { iprev, mail_from, helo }
+        }))
+    }
+
+    /// What was found; `None` when it panicked.
+    pub(crate) async fn found(mut self) -> Option<Envelope> {
+        (&mut self.0).await.ok()
+    }
+}
