@@ -25,6 +25,7 @@ use postroad_smtp::{Enhanced, Host, Reply};
 use postroad_store::{AccountId, ReadTx, Store, Timestamp, TraceId, WriteTx};
 
 use crate::delivery;
+use crate::sign::Signing;
 use crate::story::Story;
 
 pub(crate) use original::{MAX_HEADER, MAX_WHOLE, Original};
@@ -162,7 +163,7 @@ impl Notice {
 
 /// Writes the notice; `None` when there is nothing to tell, or nobody to tell it: the null sender (RFC 5321
 /// §4.5.5), or one that does not exist.
-pub(crate) async fn prepare(store: &Store, mut report: Report) -> Result<Option<Notice>, Error> {
+pub(crate) async fn prepare(store: &Store, signing: &Signing, mut report: Report) -> Result<Option<Notice>, Error> {
     let Some(sender) = report.sender.clone() else { return Ok(None) };
     if report.told.is_empty() {
         return Ok(None);
@@ -176,13 +177,19 @@ pub(crate) async fn prepare(store: &Store, mut report: Report) -> Result<Option<
             return Ok(None);
         }
     }
+    let broke = |_| Error::Corrupt("writing a notice panicked".to_owned());
+    let message = tokio::task::spawn_blocking(move || write(&report)).await.map_err(broke)?;
+    let mut prefix = b"Return-Path: <>\r\n".to_vec();
+    if let Some(signers) = &signing.signers {
+        prefix.extend(signers.own_message(&message).await?);
+    }
     let upload = store.upload();
     let made = tokio::task::spawn_blocking(move || {
         let mut intake = Intake::new(upload, Limits::default());
-        intake.feed(&write(&report))?;
-        intake.finish(b"Return-Path: <>\r\n".to_vec())
+        intake.feed(&message)?;
+        intake.finish(prefix)
     });
-    let arrival = made.await.map_err(|_| Error::Corrupt("writing a notice panicked".to_owned()))??;
+    let arrival = made.await.map_err(broke)??;
     Ok(Some(Notice { arrival, to }))
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postroad_login::Clock;
 use postroad_mailauth::body::Digest;
 use postroad_mailauth::{arc, dkim, key};
 use postroad_store::{ModSeq, Store, Timestamp};
@@ -14,8 +15,7 @@ use tokio::sync::watch;
 /// The keys of the domains that send, read when first needed and again when keys have changed.
 pub struct Signers {
     store: Store,
-    /// This server's name: who its notices are from.
-    hostname: String,
+    clock: Clock,
     news: Mutex<watch::Receiver<ModSeq>>,
     known: Mutex<Shelf>,
 }
@@ -54,15 +54,15 @@ impl fmt::Debug for Identity {
 }
 
 impl Signers {
-    /// The keys of a store; `hostname` is this server's name.
-    pub fn new(store: Store, hostname: impl Into<String>) -> Signers {
+    /// The keys of a store.
+    pub fn new(store: Store, clock: Clock) -> Signers {
         let news = Mutex::new(store.hub().subscribe(keys::NEWS));
-        let hostname = hostname.into().to_ascii_lowercase();
-        Signers { store, hostname, news, known: Mutex::default() }
+        Signers { store, clock, news, known: Mutex::default() }
     }
 
     /// Who signs for a domain, in A-labels and lower case; `None` when it has no key that signs. Errors: the database's.
-    pub async fn of(&self, domain: &str, now: Timestamp) -> Result<Option<Arc<Identity>>, postroad_store::Error> {
+    pub async fn of(&self, domain: &str) -> Result<Option<Arc<Identity>>, postroad_store::Error> {
+        let now = self.now();
         let generation = match self.recall(domain, now) {
             Ok(known) => return Ok(known),
             Err(generation) => generation,
@@ -82,14 +82,10 @@ impl Signers {
 
     /// Who signs for a domain or, where that has no key, for the nearest domain above it: relaxed alignment (RFC 9989
     /// §4.4) takes it for the same.
-    pub async fn of_or_above(
-        &self,
-        domain: &str,
-        now: Timestamp,
-    ) -> Result<Option<Arc<Identity>>, postroad_store::Error> {
+    pub async fn of_or_above(&self, domain: &str) -> Result<Option<Arc<Identity>>, postroad_store::Error> {
         let mut name = domain;
         for _ in 0..LEVELS {
-            if let Some(identity) = self.of(name, now).await? {
+            if let Some(identity) = self.of(name).await? {
                 return Ok(Some(identity));
             }
             match name.split_once('.') {
@@ -100,9 +96,8 @@ impl Signers {
         Ok(None)
     }
 
-    /// Who signs what this server writes itself.
-    pub async fn own(&self, now: Timestamp) -> Result<Option<Arc<Identity>>, postroad_store::Error> {
-        self.of_or_above(&self.hostname, now).await
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// What is known of a domain; the error is the generation in which it is to be read.
@@ -150,12 +145,8 @@ impl Identity {
     pub(crate) fn sign(&self, header: &[u8], body: &Digest, now: Timestamp) -> (Vec<u8>, String) {
         let (mut fields, mut words) = (Vec::new(), Vec::new());
         for signer in &self.keys {
-            let signing = dkim::Signing {
-                domain: &self.domain,
-                selector: &signer.selector,
-                now: seconds(now),
-                valid_for: None,
-            };
+            let signing =
+                dkim::Signing { domain: &self.domain, selector: &signer.selector, now: seconds(now), valid_for: None };
             match dkim::sign(&signer.key, &signing, header, body) {
                 Ok(field) => {
                     fields.extend_from_slice(field.as_bytes());
@@ -183,8 +174,7 @@ impl Identity {
         now: Timestamp,
     ) -> Option<Vec<u8>> {
         let signer = self.keys.iter().find(|signer| signer.algorithm == Algorithm::Rsa)?;
-        let sealing =
-            arc::Sealing { domain: &self.domain, selector: &signer.selector, now: seconds(now), results, cv };
+        let sealing = arc::Sealing { domain: &self.domain, selector: &signer.selector, now: seconds(now), results, cv };
         match arc::seal(&signer.key, &sealing, header, body) {
             Ok(fields) => {
                 metrics::counter!("postroad_seals_total").increment(u64::from(fields.is_some()));

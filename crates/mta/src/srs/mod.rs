@@ -8,12 +8,14 @@
 //! Never an open relay: what leads back was signed with a secret of this installation, is good for three weeks, leads to
 //! one address, and takes mail with the null sender alone. `docs/decisions/019-rewritten-senders.md` says why.
 
+mod inbound;
 mod words;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use postroad_login::Clock;
 use postroad_mail::{Domain, domains};
 use postroad_smtp::Address;
 use postroad_store::{Error, Locks, Store, Timestamp};
@@ -26,6 +28,7 @@ pub struct Srs {
     store: Store,
     /// Senders are rewritten; what was rewritten before is read back in any case.
     enabled: bool,
+    clock: Clock,
     known: Mutex<Known>,
 }
 
@@ -50,13 +53,14 @@ pub(crate) enum WayBack {
 
 impl Srs {
     /// With the secrets of a store. `enabled`: senders are rewritten from now on.
-    pub fn new(store: Store, enabled: bool) -> Srs {
-        Srs { store, enabled, known: Mutex::default() }
+    pub fn new(store: Store, enabled: bool, clock: Clock) -> Srs {
+        Srs { store, enabled, clock, known: Mutex::default() }
     }
 
     /// The sender with which mail leaves that `via`, an address of ours, forwards; `None`: as it came. Errors: the
     /// database's.
-    pub(crate) async fn sender(&self, sender: &str, via: &str, now: Timestamp) -> Result<Option<Address>, Error> {
+    pub(crate) async fn sender(&self, sender: &str, via: &str) -> Result<Option<Address>, Error> {
+        let now = (self.clock)();
         let (Ok(sender), Some((_, via))) = (sender.parse::<Address>(), via.rsplit_once('@')) else { return Ok(None) };
         if !self.enabled || self.is_ours(&sender).await? {
             return Ok(None);
@@ -75,7 +79,8 @@ impl Srs {
 
     /// Where mail for `recipient` goes if that is a sender that was rewritten here. `domain`: the recipient's, by its real
     /// name. Errors: the database's.
-    pub(crate) async fn way_back(&self, recipient: &Address, domain: &str, now: Timestamp) -> Result<WayBack, Error> {
+    pub(crate) async fn way_back(&self, recipient: &Address, domain: &str) -> Result<WayBack, Error> {
+        let now = (self.clock)();
         let mut found = words::reverse(recipient, domain, &self.keys(now, FRESH).await?, day(now));
         if found == Reverse::Forged {
             // Another node may have begun with a new secret since ours were read.
@@ -116,18 +121,18 @@ impl Srs {
         }
         let mut secrets = self.store.read(srs::secrets).await?;
         if secrets.0.is_empty() {
-            self.renew(now).await?;
+            self.renew().await?;
             secrets = self.store.read(srs::secrets).await?;
         }
-        let keys: Vec<hmac::Key> =
-            secrets.0.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)).collect();
+        let keys: Vec<hmac::Key> = secrets.0.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)).collect();
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known { keys: keys.clone(), at: Some(now) };
         Ok(keys)
     }
 
     /// Makes a new secret if it is time, and forgets what cannot come back any more. Errors: the database's, and
     /// `Temporary` when the system has no random numbers.
-    pub async fn renew(&self, now: Timestamp) -> Result<(), Error> {
+    pub async fn renew(&self) -> Result<(), Error> {
+        let now = (self.clock)();
         let mut fresh = [0u8; srs::SECRET_BYTES];
         getrandom::fill(&mut fresh).map_err(|error| Error::Temporary(format!("no random numbers: {error}")))?;
         let job = move |tx: &mut postroad_store::WriteTx| {

@@ -83,8 +83,7 @@ pub(super) fn reverse(recipient: &Address, via: &str, keys: &[hmac::Key], today:
     }
     let Some(rest) = prefix(local, "srs0=") else { return Reverse::No };
     let mut parts = rest.splitn(4, '=');
-    let (Some(hash), Some(stamp), Some(domain), Some(user)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(hash), Some(stamp), Some(domain), Some(user)) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Reverse::No;
     };
@@ -232,9 +231,14 @@ mod tests {
 
     #[test]
     fn what_went_out_comes_back() {
-        for sender in
-            ["alice@there.test", "a=b+c@there.test", "\"a b\"@there.test", "jürgen@bücher.test", "SRS0@there.test", "x@Y.TEST"]
-        {
+        for sender in [
+            "alice@there.test",
+            "a=b+c@there.test",
+            "\"a b\"@there.test",
+            "jürgen@bücher.test",
+            "SRS0@there.test",
+            "x@Y.TEST",
+        ] {
             let out = rewritten(sender);
             assert_eq!(out.domain(), Some(VIA));
             let back = reverse(&out, VIA, &[key(2), key(1)], 20_000);
@@ -271,7 +275,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_kept() {
-        for sender in ["a-very-long-local-part-of-a-list+bounces=with=details@lists.there.test", "SRS0=abcd=ef=there.test=a-very-long-local-part-of-somebody@other.test"] {
+        for sender in [
+            "a-very-long-local-part-of-a-list+bounces=with=details@lists.there.test",
+            "SRS0=abcd=ef=there.test=a-very-long-local-part-of-somebody@other.test",
+        ] {
             let Forward::Kept { address: out, token } = forward(&address(sender), VIA, &key(1), 20_000) else {
                 panic!("{sender} fits")
             };

@@ -104,6 +104,8 @@ pub fn record_look(
         let due = next_look(&key, policy, now);
         tx.execute("UPDATE signing_key SET due = $2 WHERE id = $1", params![key.id.0, due])?;
     }
+    // A row that a later version wrote is not read here, and must not be due for ever.
+    tx.execute("UPDATE signing_key SET due = NULL WHERE domain = $1 AND due <= $2", params![domain, now])?;
     Ok(events)
 }
 
