@@ -14,7 +14,9 @@ pub(crate) const NEEDED: &[&str] = &[
     "isync",      // mbsync: keeps a Maildir in step
     "msmtp",      // submits as a sendmail replacement
     "postfix",    // a real server as the sender and as the next hop; smtp-sink
-    "knot",       // knotd: a name server that knows what a test says
+    "knot",       // knotd: a name server that knows what a test says, with signed zones
+    "unbound",    // a resolver that validates
+    "pebble",     // a certificate authority that speaks ACME
     "python3",    // smtplib, imaplib, poplib
     "openssl",    // certificates and s_client in the TLS tests
     "mount",      // small, full and read-only file systems, where the tests may mount

@@ -1,6 +1,9 @@
 //! The command line: names, options and their help. What the commands do stands in `commands/`.
 
 mod carry;
+mod certificate;
+mod dkim;
+mod policy;
 mod sending;
 
 use std::path::PathBuf;
@@ -10,6 +13,9 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use carry::{
     BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
 };
+pub(crate) use certificate::Certificate;
+pub(crate) use dkim::Dkim;
+pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use sending::{Queue, QueueWhich, Route};
 
 /// Postroad: a complete mail server in one program.
@@ -107,6 +113,33 @@ pub(crate) enum Command {
     Route {
         #[command(subcommand)]
         action: Route,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Certificates: what there is, until when, and orders to the authority.
+    Certificate {
+        #[command(subcommand)]
+        action: Certificate,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The keys that sign mail (DKIM): their records, their states, and new ones in time.
+    Dkim {
+        #[command(subcommand)]
+        action: Dkim,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Whose mail is believed although it fails SPF and DMARC: sealers, forwarders, lists.
+    Trusted {
+        #[command(subcommand)]
+        action: Trusted,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -246,6 +279,11 @@ pub(crate) enum Domain {
     Unalias {
         /// The other name.
         alias: String,
+    },
+    /// What becomes of mail to the domain that cannot be verified (SPF, DKIM, DMARC).
+    Policy {
+        #[command(subcommand)]
+        action: Policy,
     },
     /// Where mail for unknown addresses of the domain goes; without a target it is refused.
     CatchAll {

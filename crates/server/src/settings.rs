@@ -4,6 +4,7 @@
 //! database. Each key stands in [`KEYS`] with its meaning, from which `postroad settings` prints a
 //! documented file and the check of unknown keys takes the nearest known name.
 
+mod acme;
 mod signing;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use acme::{AcmeSettings, Challenge, DnsUpdateSettings, KeyKind};
 pub(crate) use signing::SigningSettings;
 
 /// All settings, with their defaults.
@@ -24,9 +26,11 @@ pub(crate) struct Settings {
     pub(crate) blobs: BlobSettings,
     pub(crate) listener: Vec<ListenerSettings>,
     pub(crate) certificate: Vec<CertificateSettings>,
+    pub(crate) acme: AcmeSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
     pub(crate) dns: DnsSettings,
+    pub(crate) dns_update: DnsUpdateSettings,
     pub(crate) outbound: OutboundSettings,
     pub(crate) signing: SigningSettings,
     pub(crate) imap: ImapSettings,
@@ -242,6 +246,32 @@ pub(crate) const KEYS: &[Key] = &[
         "PEM file with the certificate and its chain; read again when it changes, at once on SIGHUP.",
     ),
     key("certificate.key", "PEM file with the private key."),
+    key(
+        "acme.terms-agreed",
+        "You agree to the terms of the certificate authority: true gets certificates from it and renews them.",
+    ),
+    key("acme.directory", "URL of the authority's ACME directory."),
+    key("acme.contact", "The address that the authority writes to."),
+    key("acme.names", "More names for the certificate of this server, beside the host name."),
+    key(
+        "acme.before-domains",
+        "What stands before each domain; those of these names that lead to this server get certificates too.",
+    ),
+    key("acme.addresses", "Public addresses of this server, beside those that its host name has in DNS."),
+    key(
+        "acme.challenges",
+        "How the authority may look: \"tls-alpn-01\" (port 443), \"http-01\" (port 80), \"dns-01\"; none: as the listeners allow.",
+    ),
+    key("acme.key", "ecdsa-p256, ecdsa-p384, rsa-2048 or rsa-4096."),
+    key(
+        "acme.key-days",
+        "A key is followed by another after so many days, at the next renewal; 0: only on order, so that TLSA records stay.",
+    ),
+    key("acme.profile", "The kind of certificate to ask for, when the authority has several."),
+    key("acme.external-key-id", "The account that the authority wants named, when it does (external account binding)."),
+    key("acme.external-key-file", "File that holds the MAC key of that account, in Base64."),
+    key("acme.authorities", "PEM file with the authority behind the directory's own certificate; none: the system's."),
+    key("acme.publish-tlsa", "Publish the TLSA records of the keys through [dns-update]."),
     key("limits.connections", "Connections at once, all listeners together."),
     key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),
     key("limits.message-size", "Largest message taken in, in octets."),
@@ -255,6 +285,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("smtp.lmtp-clients", "Networks that may speak LMTP, beside this machine: [\"192.0.2.0/24\"]."),
     key("dns.servers", "Name servers that resolve for us: [\"192.0.2.53\", \"127.0.0.1:5353\"]; none: the system's."),
     key("dns.system", "Without servers, ask those of /etc/resolv.conf; false: nobody, and only routes lead out."),
+    key("dns-update.server", "The name server that takes updates of your zones (RFC 2136): \"192.0.2.53\"."),
+    key("dns-update.key-file", "File that holds the key shared with it (TSIG), as tsig-keygen writes it."),
+    key("dns-update.zone", "The zone that is changed; none: found by its SOA record."),
+    key("dns-update.settle-seconds", "Until all servers of the zone have a change."),
     key("outbound.enabled", "Send what the queue holds; false: it waits."),
     key("outbound.port", "Where other servers take mail."),
     key("outbound.concurrency", "Messages on their way at a time."),
@@ -304,9 +338,11 @@ impl Default for Settings {
             blobs: BlobSettings::default(),
             listener: standard_listeners(),
             certificate: Vec::new(),
+            acme: AcmeSettings::default(),
             limits: LimitSettings::default(),
             smtp: SmtpSettings::default(),
             dns: DnsSettings::default(),
+            dns_update: DnsUpdateSettings::default(),
             outbound: OutboundSettings::default(),
             signing: SigningSettings::default(),
             imap: ImapSettings::default(),
@@ -561,6 +597,14 @@ mod tests {
         let mut full = Settings::default();
         full.database.url = Some(String::new());
         full.certificate = vec![CertificateSettings { chain: "a".into(), key: "b".into() }];
+        full.acme.contact = Some(String::new());
+        full.acme.profile = Some(String::new());
+        full.acme.external_key_id = Some(String::new());
+        full.acme.external_key_file = Some("e".into());
+        full.acme.authorities = Some("f".into());
+        full.dns_update.server = Some(String::new());
+        full.dns_update.key_file = Some("g".into());
+        full.dns_update.zone = Some(String::new());
         full.outbound.helo_name = Some(String::new());
         full.outbound.authorities = Some("d".into());
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];

@@ -8,15 +8,16 @@
 //! - [`transcript`]: `C:`/`S:` files replayed against a session in process, or against a server over TCP.
 //! - [`process`]: the program as users run it, with ports of its own, killed when the test ends.
 //! - [`clock`]: time that moves when the test says so.
-//! - [`dns_server`]: a real name server that knows what the test says and nothing else.
+//! - [`dns_server`]: a real name server that knows what the test says and nothing else; [`unbound`]: a resolver that validates.
 //! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
-//! - [`certificates`]: an authority of the test's own.
+//! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
 
 pub mod certificates;
 pub mod clock;
 pub mod dns_server;
 mod janitor;
+pub mod pebble;
 pub mod ports;
 pub mod postfix;
 pub mod postgres;
@@ -26,9 +27,11 @@ pub mod run;
 pub mod sink;
 pub mod stores;
 pub mod transcript;
+pub mod unbound;
 
 pub use clock::Clock;
-pub use dns_server::DnsServer;
+pub use dns_server::{DnsServer, Zone};
+pub use pebble::Pebble;
 pub use ports::{PortOffset, SharedPort};
 pub use postfix::Postfix;
 pub use process::Process;
@@ -36,6 +39,7 @@ pub use remote::Remote;
 pub use run::{Ran, eventually, in_time, run, run_in};
 pub use sink::Sink;
 pub use stores::{TestStore, each_store, stores};
+pub use unbound::Unbound;
 
 use std::future::Future;
 

@@ -4,13 +4,17 @@
 //! to the running server through the [`socket`], or performs it itself when none is running.
 
 mod answer;
+pub(crate) mod certificate;
 mod operation;
 mod perform;
 pub(crate) mod restore;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod time;
+pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
-pub(crate) use operation::{ListWish, Operation, Order, RouteWish, Selection};
+pub(crate) use operation::{
+    CertificateOrder, DkimOrder, ListWish, Operation, Order, PolicyOrder, RouteWish, Seen, Selection,
+};
 pub(crate) use perform::perform;

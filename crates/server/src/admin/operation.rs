@@ -1,6 +1,9 @@
 //! The operations of administration: one closed set, for the command line, its socket and later the HTTP API.
 
+use postroad_trust::keys::Found;
 use serde::{Deserialize, Serialize};
+
+use crate::settings::SigningSettings;
 
 /// Something to do with a server's domains, accounts and mail. Passwords come in clear over the local
 /// socket of the data folder only, which nobody but the server's own user may open.
@@ -43,6 +46,9 @@ pub(crate) enum Operation {
     MailboxDelete { address: String, name: String },
     MailboxDeleted { address: String, mailbox: Option<String> },
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
+    Certificate { order: CertificateOrder },
+    Dkim { order: DkimOrder },
+    Policy { order: PolicyOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
 
@@ -55,6 +61,30 @@ pub(crate) struct ListWish {
     pub(crate) limit: u32,
     /// An id.
     pub(crate) after: Option<String>,
+}
+
+/// What is asked or ordered about mail that cannot be verified. Kinds are those of [`postroad_trust::policy::TrustedKind`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PolicyOrder {
+    Show {
+        domain: Option<String>,
+    },
+    /// `key=value`.
+    Set {
+        domain: String,
+        choices: Vec<String>,
+    },
+    Trusted,
+    Trust {
+        kind: String,
+        name: String,
+        note: String,
+    },
+    Distrust {
+        kind: String,
+        name: String,
+    },
 }
 
 /// What is ordered about queued messages.
@@ -89,4 +119,110 @@ pub(crate) struct RouteWish {
     pub(crate) ca: Option<String>,
     /// User and password.
     pub(crate) login: Option<(String, String)>,
+}
+
+/// What is asked or ordered about certificates.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CertificateOrder {
+    List,
+    Show {
+        which: String,
+    },
+    Order {
+        names: Vec<String>,
+    },
+    Renew {
+        which: Option<String>,
+        new_key: bool,
+    },
+    /// `chain` is PEM, `key` a private key in DER.
+    Import {
+        chain: String,
+        key: Vec<u8>,
+        line: Option<String>,
+    },
+    /// `reason` is a word of RFC 5280 §5.3.1.
+    Revoke {
+        which: String,
+        reason: String,
+    },
+}
+
+/// What is asked or ordered about signing keys.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DkimOrder {
+    List {
+        domain: Option<String>,
+    },
+    Show {
+        domain: String,
+        selector: Option<String>,
+    },
+    Rotate {
+        domain: String,
+    },
+    Activate {
+        domain: String,
+        selector: String,
+    },
+    Retire {
+        domain: String,
+        selector: String,
+        leaked: bool,
+    },
+    /// `pem` is a private key.
+    Import {
+        domain: String,
+        selector: String,
+        pem: String,
+    },
+    Export {
+        domain: String,
+        selector: String,
+    },
+    /// What whoever asks the DNS has to look for.
+    Wanted {
+        domain: Option<String>,
+    },
+    /// What they found.
+    Seen {
+        seen: Vec<Seen>,
+        signing: SigningSettings,
+    },
+}
+
+/// What the DNS has for one key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) domain: String,
+    pub(crate) selector: String,
+    /// As [`Found`] has it: a word, and what is to be said of it.
+    found: String,
+    text: Option<String>,
+}
+
+impl Seen {
+    pub(crate) fn new(domain: String, selector: String, found: Found) -> Seen {
+        let (found, text) = match found {
+            Found::Unasked => ("unasked", None),
+            Found::Good => ("good", None),
+            Found::Missing => ("missing", None),
+            Found::Differs(text) => ("differs", Some(text)),
+            Found::Failed(text) => ("failed", Some(text)),
+        };
+        Seen { domain, selector, found: found.into(), text }
+    }
+
+    pub(crate) fn found(&self) -> Found {
+        let text = self.text.clone().unwrap_or_default();
+        match self.found.as_str() {
+            "good" => Found::Good,
+            "missing" => Found::Missing,
+            "differs" => Found::Differs(text),
+            "failed" => Found::Failed(text),
+            _ => Found::Unasked,
+        }
+    }
 }

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use postroad_net::{CertificateFiles, Certificates};
 use postroad_store::{Store, Timestamp};
 
 use super::administer::show;
 use super::backup::many;
+use crate::admin::certificate::{self, Grade};
 use crate::admin::{self, Answer, Operation, socket};
 use crate::cli::{Output, Place};
 use crate::place;
+use crate::serve::certificates::load;
 use crate::serve::outbound::Names;
-use crate::serve::self_made_files;
 use crate::settings::{CleartextAuth, Settings};
 
 /// A certificate with fewer days left is a warning.
@@ -108,25 +108,36 @@ fn database(settings: &Settings, report: &mut Report) {
         other => report.bad("counters", other.text().trim_end(), ""),
     }
     queue(&store, report);
+    kept_certificates(settings, &store, report);
     store.close();
 }
 
-fn certificates(settings: &Settings, report: &mut Report) {
-    let mut files: Vec<CertificateFiles> = settings
-        .certificate
-        .iter()
-        .map(|pair| CertificateFiles { chain: pair.chain.clone(), key: pair.key.clone() })
-        .collect();
-    if files.is_empty() {
-        match self_made_files(settings) {
-            Ok(made) => files.push(made),
-            Err(error) => report.bad("certificate", format!("{error:#}"), "make the data folder writable"),
-        }
+/// Certificates that the database holds, and those that are wanted.
+fn kept_certificates(settings: &Settings, store: &Store, report: &mut Report) {
+    if settings.acme.terms_agreed
+        && let Err(error) = crate::serve::certificates::acme(settings)
+    {
+        report.bad("certificate", format!("{error:#}"), "correct [acme] in the settings");
     }
-    let loaded = match Certificates::load(files) {
+    match certificate::states(store, Timestamp::now()) {
+        Ok(states) => {
+            for state in states {
+                match state.grade {
+                    Grade::Good => report.good("certificate", state.fact),
+                    Grade::Note => report.note("certificate", state.fact, state.next_step),
+                    Grade::Bad => report.bad("certificate", state.fact, state.next_step),
+                }
+            }
+        }
+        Err(error) => report.bad("certificate", error.to_string(), "see the server's log"),
+    }
+}
+
+fn certificates(settings: &Settings, report: &mut Report) {
+    let loaded = match load(settings) {
         Ok(loaded) => loaded,
         Err(error) => {
-            report.bad("certificate", error.to_string(), "correct [[certificate]] in the settings");
+            report.bad("certificate", format!("{error:#}"), "correct [[certificate]] in the settings");
             return;
         }
     };
@@ -138,7 +149,7 @@ fn certificates(settings: &Settings, report: &mut Report) {
             report.note(
                 "certificate",
                 format!("{fact}, of our own making"),
-                "clients warn; put a real one into [[certificate]]",
+                "for a trial, and until there is a real one: acme.terms-agreed = true gets it, or put one into [[certificate]]",
             );
         } else if facts.days_left < DAYS_LEFT_MIN {
             report.note("certificate", fact, "renew it soon");

@@ -3,7 +3,9 @@
 mod administer;
 mod backup;
 mod carry;
+mod certificate;
 mod check;
+mod dkim;
 mod progress;
 mod quickstart;
 mod restore;
@@ -29,6 +31,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Forward { action, place, output } => administer::forward(action, &place, output),
         Command::Queue { action, place, output } => administer::queue(action, &place, output),
         Command::Route { action, place, output } => administer::route(action, &place, output),
+        Command::Certificate { action, place, output } => certificate::command(action, &place, output),
+        Command::Dkim { action, place, output } => dkim::command(action, &place, output),
+        Command::Trusted { action, place, output } => administer::trusted(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use postroad_login::{Clock, Logins};
-use postroad_mta::{ForeignFrom, FullMailbox, Inbound, Stories};
+use postroad_mta::{Checker, ForeignFrom, FullMailbox, Inbound, Signing, Stories};
 use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
 use postroad_smtp::{ClearAuth, Role};
 use postroad_store::Store;
@@ -24,6 +24,12 @@ pub(super) struct Parts {
     site: Arc<postroad_web::Site>,
 }
 
+/// Whether others are believed, and why they believe us.
+pub(super) struct Trust {
+    pub(super) checker: Checker,
+    pub(super) signing: Signing,
+}
+
 impl Parts {
     pub(super) fn new(
         settings: &Settings,
@@ -31,13 +37,15 @@ impl Parts {
         logins: Logins,
         clock: Clock,
         stories: Stories,
+        trust: Trust,
         site: postroad_web::Site,
     ) -> Result<Parts> {
         let lmtp_clients = networks("smtp.lmtp-clients", &settings.smtp.lmtp_clients)?;
         let policy = mta(settings, lmtp_clients);
+        let inbound = Inbound::new(store.clone(), policy, logins.clone(), clock, stories);
         Ok(Parts {
             settings: settings.clone(),
-            inbound: Arc::new(Inbound::new(store.clone(), policy, logins.clone(), clock, stories)),
+            inbound: Arc::new(inbound.checking(trust.checker).signing(trust.signing)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),

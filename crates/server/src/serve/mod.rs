@@ -4,19 +4,21 @@
 //! serves, then `ready`. Order of the stop: no new connections, sessions end after their running job, then the
 //! store is closed.
 
+pub(crate) mod certificates;
 mod chores;
 mod listeners;
 mod logging;
 pub(crate) mod outbound;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use postroad_login::{Clock, Logins};
+use postroad_mta::{Checker, Signers, Signing, Srs};
 use postroad_net::{
-    BanSettings, Bans, CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
-    ready as notify_ready, self_made, stopping as notify_stopping, watchdog,
+    BanSettings, Bans, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
+    ready as notify_ready, stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
 use postroad_web::{About, Recorder, ServiceLine, Site};
@@ -26,6 +28,7 @@ use tokio::task::JoinSet;
 use crate::admin::socket;
 use crate::place::Lock;
 use crate::settings::{ListenerSettings, Service, Settings, TlsMode};
+use crate::signing::{self, Tended};
 use crate::{place, print};
 
 /// Passwords verified at once, also on a machine with one core: one slow login must not hold up all others.
@@ -47,9 +50,11 @@ pub(crate) fn run(settings: &Settings, _lock: Lock, ready: impl FnOnce() + Send)
 
 async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) -> Result<()> {
     let stop = Stop::new();
-    let certificates = certificates(settings)?;
+    let clock: Clock = Arc::new(Timestamp::now);
+    let certificates = certificates::load(settings)?;
     let bans = Arc::new(Bans::new(BanSettings::default()));
-    let door = door(settings, &certificates, Arc::clone(&bans), stop.clone())?;
+    let tls = certificates::tls(&certificates, store, &clock)?;
+    let door = door(settings, tls, Arc::clone(&bans), stop.clone());
     let mut inherited = Inherited::from_environment();
     let mut bound = Vec::new();
     for listener in &settings.listener {
@@ -62,17 +67,31 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let mut running = JoinSet::new();
     let (stories, scribe) = postroad_mta::scribe(store.clone());
     let site = site(settings, store)?;
-    let clock: Clock = Arc::new(Timestamp::now);
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(bans), at_once)?;
-    let parts = listeners::Parts::new(settings, store, logins, Arc::clone(&clock), stories, site)?;
+    let names = outbound::Names::of(settings)?;
+    let checker = names.asked().map_or_else(Checker::none, Checker::asking);
+    let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
+    let signing = Signing::new(Arc::new(Signers::new(store.clone(), Arc::clone(&clock))), Arc::clone(&srs));
+    let trust = listeners::Trust { checker, signing: signing.clone() };
+    let parts = listeners::Parts::new(settings, store, logins, Arc::clone(&clock), stories, trust, site)?;
+    let tended = Tended {
+        store: store.clone(),
+        dns: names.dns(),
+        policy: settings.signing.policy(names.asked().is_some()),
+        hostname: settings.hostname.clone(),
+        srs,
+        clock: Arc::clone(&clock),
+    };
+    running.spawn(signing::run(tended, stop.clone()));
+    certificates::start(&mut running, settings, &certificates, store, names.dns(), Arc::clone(&clock), &stop).await?;
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone());
     }
     // What is left of the parts lives in the listeners' tasks, so that the scribe ends with the last of them.
     drop(parts);
     running.spawn(scribe.run());
-    outbound::start(&mut running, settings, store, clock, &stop)?;
+    outbound::start(&mut running, settings, names, store, signing, clock, &stop)?;
     running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));
     {
@@ -131,28 +150,7 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
     Ok(Site::new(store.clone(), recorder, about))
 }
 
-fn certificates(settings: &Settings) -> Result<Arc<Certificates>> {
-    let mut files: Vec<CertificateFiles> = settings
-        .certificate
-        .iter()
-        .map(|pair| CertificateFiles { chain: pair.chain.clone(), key: pair.key.clone() })
-        .collect();
-    if files.is_empty() {
-        files.push(self_made_files(settings)?);
-    }
-    Ok(Certificates::load(files)?)
-}
-
-/// The certificate that the server makes for itself until there is a real one.
-pub(crate) fn self_made_files(settings: &Settings) -> Result<CertificateFiles> {
-    let mut names = vec![settings.hostname.clone()];
-    if settings.hostname != "localhost" {
-        names.push("localhost".into());
-    }
-    Ok(self_made(&settings.data.join("tls"), &names, SystemTime::now())?)
-}
-
-fn door(settings: &Settings, certificates: &Arc<Certificates>, bans: Arc<Bans>, stop: Stop) -> Result<Door> {
+fn door(settings: &Settings, tls: Tls, bans: Arc<Bans>, stop: Stop) -> Door {
     let limits = LimitSettings {
         total: settings.limits.connections,
         per_listener: settings.limits.connections,
@@ -160,9 +158,8 @@ fn door(settings: &Settings, certificates: &Arc<Certificates>, bans: Arc<Bans>, 
         exempt: Vec::new(),
     };
     let times = Times { grace: Duration::from_secs(settings.limits.stop_seconds), ..Times::default() };
-    let tls = Tls::new(Arc::clone(certificates))?;
     let seed = u64::try_from(Timestamp::now().0).unwrap_or_default();
-    Ok(Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed))
+    Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed)
 }
 
 /// On SIGHUP the certificate files are looked at now: whoever renews them need not wait.

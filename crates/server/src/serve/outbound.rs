@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use postroad_dns::{Dns, Resolver, Unset};
 use postroad_login::Clock;
+use postroad_mta::Signing;
 use postroad_mta::outbound::{Ourselves, Outbound, Schedule, Settings as Sending};
 use postroad_net::Stop;
 use postroad_queue::Terms;
@@ -67,7 +68,15 @@ impl Names {
         }
     }
 
-    fn dns(&self) -> Arc<dyn Dns> {
+    /// The resolver, if there is one.
+    pub(crate) fn asked(&self) -> Option<Arc<dyn Dns>> {
+        match self {
+            Names::Asked(resolver, _) => Some(Arc::clone(resolver) as Arc<dyn Dns>),
+            Names::Nobody(_) => None,
+        }
+    }
+
+    pub(crate) fn dns(&self) -> Arc<dyn Dns> {
         match self {
             Names::Asked(resolver, _) => Arc::clone(resolver) as Arc<dyn Dns>,
             Names::Nobody(why) => Arc::new(Unset::new(why.clone())),
@@ -86,7 +95,7 @@ fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
         .collect()
 }
 
-fn server(text: &str) -> Option<SocketAddr> {
+pub(super) fn server(text: &str) -> Option<SocketAddr> {
     let text = text.replace("localhost", "127.0.0.1");
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let address = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
@@ -97,7 +106,9 @@ fn server(text: &str) -> Option<SocketAddr> {
 pub(super) fn start(
     running: &mut JoinSet<()>,
     settings: &Settings,
+    names: Names,
     store: &Store,
+    signing: Signing,
     clock: Clock,
     stop: &Stop,
 ) -> Result<()> {
@@ -105,11 +116,11 @@ pub(super) fn start(
         tracing::warn!("mail for others waits in the queue: outbound.enabled is false in the settings");
         return Ok(());
     }
-    let names = Names::of(settings)?;
     let node = node(&settings.data, &settings.hostname)?;
     let seed = getrandom::u64().map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
     let outbound = Outbound::new(store.clone(), sending(settings), names.dns(), ourselves(settings), clock, node, seed)
-        .context("TLS for sending cannot be set up")?;
+        .context("TLS for sending cannot be set up")?
+        .signing(signing);
     running.spawn(outbound.run(stop.clone()));
     let stop = stop.clone();
     running.spawn(async move {
@@ -171,7 +182,7 @@ fn ourselves(settings: &Settings) -> Ourselves {
 }
 
 /// This server's name among those that share a queue: made once, and kept as long as the data folder.
-fn node(data: &Path, hostname: &str) -> Result<String> {
+pub(super) fn node(data: &Path, hostname: &str) -> Result<String> {
     let path = data.join(NODE_FILE);
     if let Ok(name) = std::fs::read_to_string(&path)
         && !name.trim().is_empty()

@@ -4,11 +4,13 @@ use std::time::SystemTime;
 
 use postroad_net::{CertificateFacts, Kept};
 use postroad_store::Timestamp;
-use postroad_trust::certificates::{NewCertificate, Origin};
-use rustls::pki_types::CertificateDer;
+use postroad_trust::certificates::{NewCertificate, NewKey, Origin};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
+
+use super::keys::import_key;
 
 /// A chain with its key (PKCS#8), looked at: the key belongs to it, and it is for names. Errors: what is wrong, in words.
 pub fn parse(chain: &str, key: &[u8], origin: Origin, directory: &str) -> Result<NewCertificate, String> {
@@ -33,6 +35,19 @@ pub fn parse(chain: &str, key: &[u8], origin: Origin, directory: &str) -> Result
         not_before: timestamp(not_before),
         not_after: timestamp(not_after),
     })
+}
+
+/// What the first certificate of a chain says.
+pub fn facts(chain: &str) -> Option<CertificateFacts> {
+    CertificateFacts::of(&leaf(chain)?, SystemTime::UNIX_EPOCH)
+}
+
+/// A chain (PEM) with its key (PKCS#8, PKCS#1 or SEC1 in DER) that somebody brings. Errors: what is wrong, in words.
+pub fn import(chain: &str, key: &[u8]) -> Result<(NewKey, NewCertificate), String> {
+    let key = PrivateKeyDer::try_from(key).map_err(|error| format!("the key cannot be used: {error}"))?;
+    let key = import_key(&key)?;
+    let new = parse(chain, key.pkcs8.expose(), Origin::Imported, "")?;
+    Ok((key, new))
 }
 
 /// The certificate itself, in DER.

@@ -30,7 +30,7 @@ use postroad_net::Stop;
 use postroad_store::{Locks, Store, Timestamp};
 use postroad_trust::certificates::{self, Certificate, CertificateState, Line, Origin, Secret, Wish};
 
-pub use chain::parse;
+pub use chain::{facts, import, parse};
 pub use dane::{Tlsa, tlsa};
 pub use keys::{Algorithm, import_key, make_key};
 pub use names::{Wanted, wanted};

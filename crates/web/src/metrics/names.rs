@@ -64,6 +64,13 @@ pub const NAMES: &[Name] = &[
     counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
     counter("postroad_logins_failed_total", "Logins that failed, by service."),
     counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
+    // Mail from others is looked at (mta).
+    counter("postroad_checks_total", "Messages from others that were looked at, by method and result."),
+    counter(
+        "postroad_checks_actions_total",
+        "What became of them, by action (delivered, junk, deferred, refused) and cause: the word of the policy.",
+    ),
+    histogram("postroad_checks_seconds", "Time that messages waited at their end for what was asked about them."),
     // Queue (web, at the time of asking).
     gauge("postroad_queue_messages", "Messages in the queue with recipients that wait."),
     gauge("postroad_queue_recipients", "Recipients that wait."),

@@ -3,9 +3,12 @@
 mod account;
 mod alias;
 mod app_password;
+mod certificate;
+mod dkim;
 mod domain;
 mod forward;
 mod mailbox;
+mod policy;
 mod queue;
 mod queue_text;
 mod route;
@@ -65,6 +68,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::MailboxRestore { address, mailbox, numbers, into } => {
             undelete::restore(&desk, &address, &mailbox, numbers.as_deref(), into.as_deref())
         }
+        Operation::Certificate { order } => certificate::perform(&desk, order),
+        Operation::Dkim { order } => dkim::perform(&desk, order),
+        Operation::Policy { order } => policy::perform(&desk, order),
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
     };
     outcome.unwrap_or_else(|refusal| Answer::Refused { text: refusal.0 })
