@@ -116,6 +116,8 @@ impl Dispatch {
         let mut news = self.store.hub().subscribe(queue::NEWS);
         let halt = self.bench.halt.clone();
         while !stop.is_stopped() && !halt.is_pulled() {
+            // Also when something else ended the wait at the same moment.
+            self.more |= news.has_changed().unwrap_or(false);
             news.borrow_and_update();
             let wake = self.fill().await;
             self.wait(&mut news, wake, stop).await;
