@@ -46,6 +46,8 @@ pub enum RouteTls {
     Verified,
     /// TLS from the first byte, the certificate verified.
     Implicit,
+    /// STARTTLS, the certificate as the host's TLSA records say (RFC 7672); without such records, not at all.
+    Dane,
 }
 
 impl fmt::Debug for RouteLogin {
@@ -63,8 +65,14 @@ impl fmt::Debug for Route {
 
 impl RouteTls {
     /// All, from the least protection to the most.
-    pub const ALL: [RouteTls; 5] =
-        [RouteTls::None, RouteTls::Opportunistic, RouteTls::Required, RouteTls::Verified, RouteTls::Implicit];
+    pub const ALL: [RouteTls; 6] = [
+        RouteTls::None,
+        RouteTls::Opportunistic,
+        RouteTls::Required,
+        RouteTls::Verified,
+        RouteTls::Implicit,
+        RouteTls::Dane,
+    ];
 
     /// As it is stored and typed.
     pub fn name(self) -> &'static str {
@@ -74,6 +82,7 @@ impl RouteTls {
             RouteTls::Required => "required",
             RouteTls::Verified => "verified",
             RouteTls::Implicit => "implicit",
+            RouteTls::Dane => "dane",
         }
     }
 

@@ -3,11 +3,11 @@
 //! 1. The next host is tried when one cannot be reached, does not want to talk, or lacks what the message needs; never
 //!    because it refused a recipient, and never when it may have taken the message already.
 //! 2. A recipient that one host has answered for is not offered to the next.
-//! 3. TLS that fails costs another connection in clear only where nothing better was asked for.
+//! 3. TLS that fails costs another connection in clear only where no policy asks for better (`security`, `open`).
 //! 4. A host that is known not to work is passed over, and one whose connections are all taken is waited for; neither is
 //!    an attempt, and nobody is charged one where nothing else was tried.
 //!
-//! Standards: RFC 5321 §4.5.4.1 and §5.1, RFC 7435 (falling back), RFC 8689 (REQUIRETLS).
+//! Standards: RFC 5321 §4.5.4.1 and §5.1, RFC 8689 (REQUIRETLS).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,23 +15,29 @@ use std::time::Duration;
 
 use postroad_dns::Dns;
 use postroad_queue::{Job, Route};
+use postroad_smtp::Address;
 use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
 use postroad_store::Store;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use crate::sign::Signing;
 
 use super::Settings;
 use super::connect::{Refusals, connect};
-use super::connection::{Connection, Peer, Sent, Unopened};
+use super::connection::{Connection, Peer, Sent};
 use super::envelope::{self, Less, Wish};
 use super::gates::{Entry, Gates, Outlook, PutOff, Slot};
 use super::halt::Halt;
 use super::hosts::{Host, Ourselves, Search};
 use super::pool::{self, Key, Pool};
-use super::route::{self, Protection};
+use super::security::results::Results;
+use super::security::{Guard, Refusal, Terms};
 use super::settle::{Attempt, Verdict, Words};
 use super::source::{NotConverted, Source};
 use super::tls::Tls;
+use super::open::at_host;
 use super::words;
 
 /// What attempts share.
@@ -43,6 +49,9 @@ pub(crate) struct Carrier {
     pub(crate) gates: Arc<Gates>,
     pub(crate) settings: Settings,
     pub(crate) ourselves: Ourselves,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) results: Results,
+    pub(crate) signing: Signing,
 }
 
 /// What came of an attempt.
@@ -54,6 +63,8 @@ pub(crate) struct Tried {
     /// By number of the recipient; who is not named was not come to.
     pub(crate) verdicts: Vec<(i64, Verdict)>,
     pub(crate) reach: Reach,
+    /// What is to be told of policies.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Whether the destination can be spoken with.
@@ -72,11 +83,13 @@ pub(crate) enum Reach {
 }
 
 /// Where the message of an attempt stands.
-struct Trip<'a> {
+pub(super) struct Trip<'a> {
     job: &'a Job,
-    halt: &'a Halt,
-    way: Way,
+    pub(super) halt: &'a Halt,
+    pub(super) way: Way,
     source: Source,
+    /// The sender that it leaves with, where that is not its own.
+    sender: Option<Address>,
     /// Indexes of the recipients that nobody has answered for.
     pending: Vec<usize>,
     verdicts: Vec<(i64, Verdict)>,
@@ -94,14 +107,23 @@ struct Trip<'a> {
     stalled: bool,
     /// The message cannot be read: no host can help.
     unreadable: bool,
+    /// A host was left out because of a policy.
+    refused: bool,
+    pub(super) notes: Vec<String>,
 }
 
-/// How its hosts are spoken with.
-struct Way {
+/// Where its hosts are.
+pub(super) struct Way {
     port: u16,
-    protection: Protection,
-    route: Option<Arc<Route>>,
-    tls: Tls,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) tls: Tls,
+}
+
+/// A host, and how it is spoken with.
+pub(super) struct Target {
+    pub(super) host: Host,
+    pub(super) terms: Terms,
+    key: Key,
 }
 
 /// Whether a connection did all it could.
@@ -126,7 +148,7 @@ enum Berth {
 impl Carrier {
     /// Takes the job to its destination. It ends soon after the brake is pulled.
     pub(crate) async fn attempt(&self, job: &Job, route: Option<Arc<Route>>, halt: &Halt, random: u64) -> Tried {
-        let way = match self.way(job, route) {
+        let way = match self.way(route) {
             Ok(way) => way,
             Err(why) => return everybody(job, Verdict::Deferred(why), Reach::Unknown),
         };
@@ -144,9 +166,13 @@ impl Carrier {
         };
         // A host that does all as slowly as it may, recipient by recipient, would hold a place for days.
         let halt = &halt.until(Instant::now() + time_for(job.message.size));
-        let source = match Source::open(&self.store, job.message.blob, job.via.as_deref()).await {
-            Ok(source) => source,
+        let (source, sender) = match self.signing.open(&self.store, job).await {
+            Ok(opened) => opened,
             Err(error) => return everybody(job, Verdict::Deferred(unreadable(&error)), Reach::Unknown),
+        };
+        let planned = tokio::select! {
+            () = halt.pulled() => return everybody(job, Verdict::NotTried, Reach::Unknown),
+            planned = self.plan(job, &way, hosts, source.needs_no_tls()) => planned,
         };
         let mut trip = Trip {
             job,
@@ -163,9 +189,15 @@ impl Carrier {
             reached: false,
             stalled: false,
             unreadable: false,
+            refused: false,
+            notes: sender.iter().map(leaves_from).chain(planned.notes).collect(),
+            sender,
         };
-        for host in self.ready_first(hosts, &trip.way, random) {
-            self.visit(&host, &mut trip).await;
+        for (host, refusal) in planned.refused {
+            self.leave_out(&host, refusal, &mut trip);
+        }
+        for target in self.ready_first(planned.targets, &trip.way, random) {
+            self.visit(&target, &mut trip).await;
             if trip.put_off.is_some() || trip.is_over() {
                 break;
             }
@@ -173,18 +205,57 @@ impl Carrier {
         trip.end()
     }
 
-    fn way(&self, job: &Job, route: Option<Arc<Route>>) -> Result<Way, Words> {
-        let mut protection = route.as_deref().map_or(Protection::Opportunistic, route::protection);
-        if job.message.requiretls && !protection.verify() {
-            // RFC 8689 §4.2.1: a certificate that is verified, or it does not travel.
-            protection = Protection::Verified;
-        }
+    fn way(&self, route: Option<Arc<Route>>) -> Result<Way, Words> {
         let port = route.as_deref().map_or(self.settings.port, |route| route.port);
         let tls = match route.as_deref().and_then(|route| route.ca.as_deref()) {
             Some(ca) => self.tls.trusting(ca).map_err(|why| Words::ours((4, 7, 5), why, "reading the route"))?,
             None => self.tls.clone(),
         };
-        Ok(Way { port, protection, route, tls })
+        Ok(Way { port, route, tls })
+    }
+
+    /// How each host has to be spoken with, all looked up at once.
+    async fn plan(&self, job: &Job, way: &Way, hosts: Vec<Host>, relaxed: bool) -> Planned {
+        let (route, requiretls) = (way.route.clone(), job.message.requiretls);
+        let mut rules = self.guard.rules(&job.domain, way.port, route, requiretls, relaxed).await;
+        let mut planned = Planned { notes: std::mem::take(&mut rules.notes), ..Planned::default() };
+        for (policy, failure) in &rules.faults {
+            self.results.failed(policy, failure.clone());
+        }
+        let rules = Arc::new(rules);
+        let mut asked = JoinSet::new();
+        for (index, host) in hosts.into_iter().enumerate() {
+            let (guard, rules) = (Arc::clone(&self.guard), Arc::clone(&rules));
+            asked.spawn(async move {
+                let terms = guard.terms(&rules, &host).await;
+                (index, host, terms)
+            });
+        }
+        let mut answers = asked.join_all().await;
+        answers.sort_by_key(|(index, ..)| *index);
+        for (_, host, terms) in answers {
+            match terms {
+                Ok(terms) => {
+                    let key = key(&host, &terms, way);
+                    planned.targets.push(Target { host, terms, key });
+                }
+                Err(refusal) => planned.refused.push((host, *refusal)),
+            }
+        }
+        planned
+    }
+
+    /// A host that must not be spoken with.
+    fn leave_out(&self, host: &Host, refusal: Refusal, trip: &mut Trip<'_>) {
+        let Refusal { verdict, because, count } = refusal;
+        if let Some((policy, failure)) = count {
+            self.results.failed(&policy, failure);
+        }
+        metrics::counter!("postroad_outbound_refused_by_policy_total").increment(1);
+        trip.attempt =
+            Attempt { host: Some(host.name.clone()), policy: Some(because), ..Attempt::default() };
+        trip.refused = true;
+        trip.note(verdict);
     }
 
     async fn hosts(&self, job: &Job, way: &Way, random: u64) -> Result<Vec<Host>, Verdict> {
@@ -203,43 +274,35 @@ impl Carrier {
 
     /// Among those that are liked the same, a host that there is a connection to comes first, and one that has just
     /// failed last.
-    fn ready_first(&self, mut hosts: Vec<Host>, way: &Way, random: u64) -> Vec<Host> {
+    fn ready_first(&self, mut targets: Vec<Target>, way: &Way, random: u64) -> Vec<Target> {
         // RFC 5321 §5.1: equals share the load; the one that was chosen first must not get all that follows.
         let stays = !random.is_multiple_of(STAYS);
-        hosts.sort_by_cached_key(|host| {
+        targets.sort_by_cached_key(|Target { host, key, .. }| {
             let addresses = pool::at(&host.addresses, way.port);
-            let is_kept = stays && self.pool.has(&self.key(host, way), &addresses);
+            let is_kept = stays && self.pool.has(key, &addresses);
             let outlook = if is_kept { Outlook::Open } else { self.gates.outlook(&addresses) };
             (host.preference, outlook, !is_kept)
         });
-        hosts
-    }
-
-    fn key(&self, host: &Host, way: &Way) -> Key {
-        let login = way.route.as_deref().and_then(|route| route.login.as_ref());
-        Key {
-            verified: way.protection.verify().then(|| host.name.clone()),
-            protection: way.protection,
-            user: login.map(|login| login.user.clone()),
-            authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
-        }
+        targets
     }
 
     /// Tries one host, at all of its addresses.
-    async fn visit(&self, host: &Host, trip: &mut Trip<'_>) {
-        let key = self.key(host, &trip.way);
+    async fn visit(&self, target: &Target, trip: &mut Trip<'_>) {
+        let Target { host, terms, key } = target;
+        trip.notes.extend(terms.notes.iter().cloned());
+        let policy = terms.policy_met();
         let mut left = pool::at(&host.addresses, trip.way.port);
         while !left.is_empty() && !trip.is_over() {
             let before = trip.taken();
-            let slots = match self.berth(&key, &left, trip).await {
-                Berth::Kept(connection) => match self.carry(*connection, true, host, &key, trip).await {
+            let slots = match self.berth(key, &left, trip).await {
+                Berth::Kept(connection) => match self.carry(*connection, true, target, trip).await {
                     Carried::Enough if trip.taken() == before => return,
                     // It took some and no more on this connection: the rest goes on another.
                     Carried::Enough | Carried::Stale => continue,
                 },
                 Berth::New(slots) => slots,
                 Berth::Down(why) => {
-                    trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
+                    trip.attempt = Attempt { host: Some(host.name.clone()), policy: policy.clone(), ..Attempt::default() };
                     return trip.trouble(Words::ours((4, 4, 1), why, "looking for a host that works"));
                 }
                 Berth::PutOff(PutOff(wait)) => {
@@ -249,19 +312,19 @@ impl Carrier {
                 Berth::Halted => return,
             };
             trip.tried = true;
-            trip.attempt = Attempt { host: Some(host.name.clone()), address: None, tls: None };
+            trip.attempt = Attempt { host: Some(host.name.clone()), policy: policy.clone(), ..Attempt::default() };
             let Some((socket, mut slot)) = self.connect(host, slots, trip).await else { return };
             let address = slot.at();
             trip.attempt.address = Some(address);
             // Until there is a session, and in the story of one that failed.
-            trip.attempt.tls = trip.way.protection.is_needed().then(|| "TLS not established".to_owned());
+            trip.attempt.tls = terms.protection.is_needed().then(|| "TLS not established".to_owned());
             left.retain(|other| *other != address);
-            let peer = Peer { host: host.name.clone(), address, verify: trip.way.protection.verify() };
-            match self.open(socket, peer, &mut slot, trip).await {
+            let peer = Peer { host: host.name.clone(), address, trust: terms.protection.trust() };
+            match self.open(socket, peer, terms, &mut slot, trip).await {
                 Ok(mut connection) => {
                     slot.greeted();
                     connection.slot = Some(slot);
-                    self.carry(connection, false, host, &key, trip).await;
+                    self.carry(connection, false, target, trip).await;
                     if trip.taken() == before {
                         return;
                     }
@@ -340,76 +403,23 @@ impl Carrier {
         tokio::spawn(async move { connection.quit(&halt).await });
     }
 
-    /// Begins a session; in clear when TLS fails and clear text will do. The error comes with the TLS that there was.
-    async fn open(
-        &self,
-        socket: TcpStream,
-        peer: Peer,
-        slot: &mut Slot,
-        trip: &Trip<'_>,
-    ) -> Result<Connection, (Verdict, Option<String>)> {
-        let (protection, routed) = (trip.way.protection, trip.way.route.is_some());
-        let settings = self.session(&trip.way, protection);
-        let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
-        let why = match opened {
-            Ok(connection) => return Ok(connection),
-            // Whatever goes wrong from STARTTLS on, a host that cannot do better is as good as one that offers no TLS.
-            Err(Unopened::Session(failure, _)) if failure.phase == Phase::StartTls && protection.may_fall_back() => {
-                failure.to_string()
-            }
-            Err(Unopened::Session(failure, tls)) => {
-                blame(slot, &failure, &peer.host);
-                return Err((refused(&failure, routed), tls));
-            }
-            Err(Unopened::Handshake(why)) => why,
-        };
-        metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
-        let failed = |why: String| (Verdict::Deferred(Words::ours((4, 7, 5), why, Phase::StartTls.name())), None);
-        if !protection.may_fall_back() || trip.halt.is_pulled() {
-            return Err(failed(why));
-        }
-        tracing::info!(host = peer.host, address = %peer.address, why, "TLS failed, so mail goes there in clear");
-        let (sources, within, mut refusals) =
-            (&self.settings.sources, self.settings.connect_within, Refusals::default());
-        let again = connect(&[peer.address], sources, within, &mut refusals).await;
-        let (socket, _) = again.ok_or_else(|| failed(format!("{why}; and then: {refusals}")))?;
-        let host = peer.host.clone();
-        let settings = self.session(&trip.way, Protection::None);
-        match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
-            Ok(connection) => Ok(connection),
-            Err(Unopened::Session(failure, tls)) => {
-                blame(slot, &failure, &host);
-                Err((refused(&failure, routed), tls))
-            }
-            Err(Unopened::Handshake(why)) => Err(failed(why)),
-        }
-    }
-
-    fn session(&self, way: &Way, protection: Protection) -> client::Settings {
-        client::Settings {
-            tls: protection.wish(),
-            login: way.route.as_deref().and_then(route::login),
-            patience: self.settings.patience,
-            ..client::Settings::new(self.settings.hostname.clone())
-        }
-    }
-
     /// Gives a connection what it can carry of the message, and keeps it when it is still good.
     async fn carry(
         &self,
         mut connection: Connection,
         kept: bool,
-        host: &Host,
-        key: &Key,
+        target: &Target,
         trip: &mut Trip<'_>,
     ) -> Carried {
+        let Target { host, terms, key } = target;
         trip.tried = true;
         if !kept {
             trip.reached = true;
         }
         // Another name may have led to it when it was made.
         let address = connection.peer.address;
-        trip.attempt = Attempt { host: Some(host.name.clone()), address: Some(address), tls: connection.tls() };
+        let (tls, policy) = (connection.tls(), terms.policy_met());
+        trip.attempt = Attempt { host: Some(host.name.clone()), address: Some(address), tls, policy };
         trip.source.restore();
         let mut wish = Wish::of(trip.job, &trip.source);
         let mut transactions = 0;
@@ -417,14 +427,14 @@ impl Carrier {
             let limit = connection.capabilities().limits.rcpt_max;
             let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
             let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
-            let transaction = match envelope::transaction(trip.job, &chunk, wish, trip.source.size()) {
+            let transaction = match envelope::transaction(trip.job, trip.sender.as_ref(), &chunk, wish, trip.source.size()) {
                 Ok(transaction) => transaction,
                 Err((index, words)) => {
                     trip.answer(index, Verdict::Failed(words));
                     continue;
                 }
             };
-            if trip.job.message.requiretls && !(connection.peer.verify && connection.is_encrypted()) {
+            if trip.job.message.requiretls && !connection.is_authenticated() {
                 trip.note(Verdict::Failed(words::unsuited(Unsuited::RequireTls)));
                 break;
             }
@@ -594,6 +604,8 @@ impl Trip<'_> {
             (verdict, _) if self.reached && !stalled => (verdict, Reach::Reached),
             // Who has just failed and who has no time: the second may take it soon.
             (_, Some(wait)) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait)),
+            // Nothing is wrong with the hosts, and a policy concerns each message by itself.
+            (verdict, _) if !self.tried && self.refused => (verdict, Reach::Unknown),
             (Verdict::Deferred(words), _) if !self.tried => {
                 let reach = Reach::Spared(words.text.clone());
                 (Verdict::Spared(words), reach)
@@ -613,16 +625,27 @@ impl Trip<'_> {
         // The attempt is with the host of the last verdict; what others said is told beside it.
         let attempt = self.answered.last().map_or(self.attempt, |(_, attempt)| attempt.clone());
         self.answered.retain(|(_, other)| *other != attempt);
-        Tried { attempt, elsewhere: self.answered, verdicts: self.verdicts, reach }
+        Tried { attempt, elsewhere: self.answered, verdicts: self.verdicts, reach, notes: self.notes }
     }
 }
 
-/// A failure that says something about the host, and not only about this message.
-fn blame(slot: &mut Slot, failure: &client::Failure, host: &str) {
-    let at_once = matches!(failure.phase, Phase::Greeting | Phase::Hello);
-    let is_for_good = failure.reply().is_some_and(|reply| reply.is_permanent());
-    if at_once && !is_for_good && failure.trouble != Trouble::Abandoned {
-        slot.failed(&at_host(failure, host));
+/// What was found out about the hosts of a job.
+#[derive(Default)]
+struct Planned {
+    targets: Vec<Target>,
+    /// Hosts that must not be spoken with.
+    refused: Vec<(Host, Refusal)>,
+    notes: Vec<String>,
+}
+
+/// What makes a connection good for this host and these terms.
+fn key(host: &Host, terms: &Terms, way: &Way) -> Key {
+    let login = way.route.as_deref().and_then(|route| route.login.as_ref());
+    Key {
+        verified: terms.protection.authenticates().then(|| host.name.clone()),
+        protection: terms.protection.clone(),
+        user: login.map(|login| login.user.clone()),
+        authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
     }
 }
 
@@ -639,24 +662,14 @@ fn silence(fate: &Fate) -> Option<&client::Failure> {
     }
 }
 
-/// For those who did not try: what happened to somebody else, and where.
-fn at_host(failure: &client::Failure, host: &str) -> String {
-    format!("{host}: {}", words::failure(failure).line())
-}
-
-/// A session that did not come to carry mail. RFC 5321 §3.1: a host that greets with 5xx takes no mail; behind a route
-/// that is for its administrator to put right, and the mail waits.
-fn refused(failure: &client::Failure, routed: bool) -> Verdict {
-    let words = words::failure(failure);
-    match failure.reply() {
-        Some(reply) if reply.is_permanent() && !routed && failure.phase == Phase::Greeting => Verdict::Failed(words),
-        Some(_) | None => Verdict::Deferred(words),
-    }
+/// What the story says of a rewritten sender.
+fn leaves_from(sender: &Address) -> String {
+    format!("it leaves from {sender}, since it is forwarded: SPF of its own sender would fail")
 }
 
 fn everybody(job: &Job, verdict: Verdict, reach: Reach) -> Tried {
     let verdicts = job.recipients.iter().map(|due| (due.number, verdict.clone())).collect();
-    Tried { attempt: Attempt::default(), elsewhere: Vec::new(), verdicts, reach }
+    Tried { attempt: Attempt::default(), elsewhere: Vec::new(), verdicts, reach, notes: Vec::new() }
 }
 
 fn unreadable(error: &postroad_store::Error) -> Words {

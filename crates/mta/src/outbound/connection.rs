@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::gates::Slot;
 use super::halt::Halt;
 use super::source::Source;
-use super::tls::Tls;
+use super::tls::{Assurance, Broken, Secured, Tls, Trust};
 use super::wire::Wire;
 
 /// What is read at once: replies are short.
@@ -38,6 +38,8 @@ pub(crate) struct Connection<S = TcpStream> {
     wire: Option<Wire<S>>,
     client: Client,
     pub(crate) peer: Peer,
+    /// What the handshake has shown of who it is.
+    pub(crate) assurance: Assurance,
     /// Transactions so far.
     pub(crate) transactions: u32,
     pub(crate) opened: Instant,
@@ -54,8 +56,8 @@ pub(crate) struct Peer {
     /// The host's name, as it was looked up.
     pub(crate) host: String,
     pub(crate) address: SocketAddr,
-    /// Whether the certificate, if there is one, is verified for this name.
-    pub(crate) verify: bool,
+    /// Whose word is taken for who it is.
+    pub(crate) trust: Trust,
 }
 
 /// Why a connection carries nothing.
@@ -63,8 +65,8 @@ pub(crate) struct Peer {
 pub(crate) enum Unopened {
     /// The session says why, and what TLS there was.
     Session(Failure, Option<String>),
-    /// TLS could not be agreed on; what was said.
-    Handshake(String),
+    /// TLS could not be agreed on.
+    Handshake(Broken),
 }
 
 /// What came of giving a connection a message.
@@ -84,7 +86,7 @@ enum Stop {
     Ready,
     Done(Report),
     Closed(Option<Failure>),
-    Handshake(String),
+    Handshake(Broken),
     Unreadable(postroad_store::Error),
 }
 
@@ -117,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             wire: Some(Wire::Plain(socket)),
             client: Client::new(settings),
             peer,
+            assurance: Assurance::Unchecked,
             transactions: 0,
             opened: Instant::now(),
             heard: (0, Instant::now()),
@@ -125,11 +128,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         match connection.drive(Some(tls), None, halt).await {
             Stop::Ready => Ok(connection),
-            Stop::Handshake(why) => Err(Unopened::Handshake(why)),
+            Stop::Handshake(broken) => Err(Unopened::Handshake(broken)),
             Stop::Closed(Some(failure)) => Err(Unopened::Session(failure, connection.tls())),
             // The session was asked for nothing that ends otherwise.
             Stop::Closed(None) | Stop::Done(_) | Stop::Unreadable(_) => {
-                Err(Unopened::Handshake("The session ended without a reason".into()))
+                Err(Unopened::Handshake(Broken::other("The session ended without a reason".into())))
             }
         }
     }
@@ -167,12 +170,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// `TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified`; `None` in clear.
     pub(crate) fn tls(&self) -> Option<String> {
         let TlsFacts { version, cipher, .. } = self.client.tls()?;
-        let certificate = if self.peer.verify { "verified" } else { "not checked" };
-        Some(format!("{version} {cipher}, certificate {certificate}"))
+        Some(format!("{version} {cipher}, {}", self.assurance))
+    }
+
+    /// Whether the host offered STARTTLS and then refused it.
+    pub(crate) fn starttls_refused(&self) -> bool {
+        self.client.starttls_refused()
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
         self.client.tls().is_some()
+    }
+
+    /// Whether it is encrypted, and known with whom.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.is_encrypted() && self.assurance.is_good()
     }
 
     /// Whether a connection that was kept is still silent, as it should be: the host has neither closed it nor said that
@@ -192,9 +204,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Step::Done(report) => return Stop::Done(report),
                 Step::Read => self.read(halt).await,
                 Step::StartTls => {
-                    if let Err(why) = self.shake_hands(tls, halt).await {
+                    if let Err(broken) = self.shake_hands(tls, halt).await {
                         self.wire = None;
-                        return Stop::Handshake(why);
+                        return Stop::Handshake(broken);
                     }
                 }
                 Step::NeedBody => {
@@ -330,25 +342,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.client.closed();
     }
 
-    async fn shake_hands(&mut self, tls: Option<&Tls>, halt: &Halt) -> Result<(), String> {
+    async fn shake_hands(&mut self, tls: Option<&Tls>, halt: &Halt) -> Result<(), Broken> {
+        let other = |why: &str| Err(Broken::other(why.to_owned()));
         if !self.flush(halt).await {
-            return Err("The connection was lost before the handshake".into());
+            return other("The connection was lost before the handshake");
         }
         let (Some(tls), Some(Wire::Plain(socket))) = (tls, self.wire.take()) else {
-            return Err("TLS within TLS".into());
+            return other("TLS within TLS");
         };
         let patience = self.client.patience();
-        let handshake = tls.secure(socket, &self.peer.host, self.peer.verify);
+        let handshake = tls.secure(socket, &self.peer.host, &self.peer.trust);
         let shaken = tokio::select! {
-            () = halt.pulled() => return Err("Sending was given up".into()),
+            () = halt.pulled() => return other("Sending was given up"),
             shaken = timeout(patience, handshake) => shaken,
         };
         match shaken {
-            Err(_) => Err("The TLS handshake took too long".into()),
-            Ok(Err(error)) => Err(format!("The TLS handshake failed: {error}")),
-            Ok(Ok((stream, facts))) => {
+            Err(_) => other("The TLS handshake took too long"),
+            Ok(Err(broken)) => {
+                Err(Broken { why: format!("The TLS handshake failed: {}", broken.why), kind: broken.kind })
+            }
+            Ok(Ok(Secured { stream, facts, assurance })) => {
                 self.wire = Some(Wire::Tls(Box::new(stream)));
                 self.heard.1 = Instant::now();
+                self.assurance = assurance;
                 self.client.secured(facts);
                 Ok(())
             }

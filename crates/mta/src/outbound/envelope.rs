@@ -60,8 +60,14 @@ pub(crate) enum Less {
     Nothing,
 }
 
-/// The envelope for some of the recipients. The error names a recipient that is none.
-pub(crate) fn transaction(job: &Job, chunk: &[usize], wish: Wish, size: u64) -> Result<Transaction, (usize, Words)> {
+/// The envelope for some of the recipients; `rewritten` is the sender in place of its own. The error names a recipient that is none.
+pub(crate) fn transaction(
+    job: &Job,
+    rewritten: Option<&Address>,
+    chunk: &[usize],
+    wish: Wish,
+    size: u64,
+) -> Result<Transaction, (usize, Words)> {
     let mut recipients = Vec::with_capacity(chunk.len());
     for index in chunk {
         let due = &job.recipients[*index];
@@ -75,9 +81,10 @@ pub(crate) fn transaction(job: &Job, chunk: &[usize], wish: Wish, size: u64) -> 
             valid_since: due.valid_since.as_deref().and_then(ValidSince::parse),
         });
     }
-    let sender = match job.message.sender.as_str() {
-        "" => None,
-        text => Some(text.parse::<Address>().map_err(|error| {
+    let sender = match (job.message.sender.as_str(), rewritten) {
+        ("", _) => None,
+        (_, Some(rewritten)) => Some(rewritten.clone()),
+        (text, None) => Some(text.parse::<Address>().map_err(|error| {
             let first = chunk.first().copied().unwrap_or(0);
             (first, Words::ours((5, 1, 7), format!("The sender {text} is no address: {error}"), "writing the envelope"))
         })?),

@@ -10,7 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use postroad_dns::{Dns, Error, Mx};
+use postroad_dns::{Answer, Dns, Error, Mx};
 use tokio::task::JoinSet;
 
 use super::settle::{Verdict, Words};
@@ -29,6 +29,20 @@ pub(crate) struct Host {
     pub(crate) preference: u16,
     /// Where it is, in the order in which they are tried; at least one.
     pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) vouched: Vouched,
+}
+
+/// What is certain of a host's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Vouched {
+    /// It is the domain itself, or a route's or the sender's own word, or DNSSEC vouches for the MX record.
+    pub(crate) named: bool,
+    /// DNSSEC vouches for the MX record, or that there is none; or a route names it.
+    pub(crate) chosen: bool,
+    /// DNSSEC vouches for its addresses, and each alias on the way to them.
+    pub(crate) placed: bool,
+    /// Whose the addresses are, behind aliases.
+    pub(crate) canonical: String,
 }
 
 /// How hosts are looked for.
@@ -90,12 +104,13 @@ impl Search<'_> {
         if let Some(literal) = domain.strip_prefix('[') {
             return self.literal(literal.trim_end_matches(']'));
         }
-        let exchangers = match self.dns.mx(domain).await {
-            Ok(answer) => exchangers(answer.records, domain)?,
+        let (exchangers, named, security) = match self.dns.mx(domain).await {
+            Ok(answer) => (exchangers(answer.records, domain)?, answer.security.is_secure(), answer.security),
             // RFC 5321 §5.1: without an MX the domain is its own, with preference 0.
-            Err(Error::NoData(_)) => vec![Mx { preference: 0, exchange: domain.to_owned() }],
+            Err(Error::NoData(security)) => (vec![Mx { preference: 0, exchange: domain.to_owned() }], true, security),
             Err(error) => return Err(no_domain(domain, &error)),
         };
+        let vouched = Vouched { named, chosen: security.is_secure(), ..Vouched::default() };
         let exchangers = ordered(exchangers, self.random);
         let looked_up = self.look_up(&exchangers).await;
         let mut found = Found::default();
@@ -105,7 +120,11 @@ impl Search<'_> {
                 continue;
             }
             match addresses {
-                Ok(addresses) => self.take(&mut found, mx, addresses),
+                Ok(answer) => {
+                    let placed = answer.security.is_secure();
+                    let vouched = Vouched { placed, canonical: answer.name, ..vouched.clone() };
+                    self.take(&mut found, mx, answer.records, vouched);
+                }
                 Err(error) => found.errors.push((mx.exchange, error)),
             }
         }
@@ -115,10 +134,10 @@ impl Search<'_> {
     /// The host that a route names: its own addresses, whatever they are.
     pub(crate) async fn fixed(&self, host: &str) -> Result<Vec<Host>, Verdict> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = match parse_literal(bare) {
-            Some(address) => vec![address],
+        let (addresses, placed, canonical) = match parse_literal(bare) {
+            Some(address) => (vec![address], false, bare.to_owned()),
             None => match self.dns.addresses(host).await {
-                Ok(answer) => answer.records,
+                Ok(answer) => (answer.records, answer.security.is_secure(), answer.name),
                 Err(error) if error.is_temporary() => return Err(not_now(host, &error)),
                 // The administrator's mistake is put right by them: the mail waits.
                 Err(error) => {
@@ -130,7 +149,8 @@ impl Search<'_> {
             let text = format!("The route's host {host} is this server itself");
             return Err(Verdict::Deferred(ours((4, 4, 6), text)));
         }
-        Ok(vec![Host { name: host.to_owned(), preference: 0, addresses: in_turn(addresses, self.random) }])
+        let vouched = Vouched { named: true, chosen: true, placed, canonical };
+        Ok(vec![Host { name: host.to_owned(), preference: 0, addresses: in_turn(addresses, self.random), vouched }])
     }
 
     /// RFC 5321 §4.1.3: the sender wrote where to.
@@ -140,12 +160,12 @@ impl Search<'_> {
         };
         let mut found = Found::default();
         let mx = Mx { preference: 0, exchange: format!("[{text}]") };
-        self.take(&mut found, mx, vec![address]);
+        self.take(&mut found, mx, vec![address], Vouched { named: true, ..Vouched::default() });
         found.verdict(&format!("[{text}]"))
     }
 
     /// All at once: a slow name server must not be waited for host by host.
-    async fn look_up(&self, exchangers: &[Mx]) -> Vec<Result<Vec<IpAddr>, Error>> {
+    async fn look_up(&self, exchangers: &[Mx]) -> Vec<Result<Answer<IpAddr>, Error>> {
         let mut asked = JoinSet::new();
         for (index, mx) in exchangers.iter().enumerate() {
             let (dns, name) = (Arc::clone(self.dns), mx.exchange.clone());
@@ -153,7 +173,7 @@ impl Search<'_> {
                 // RFC 5321 §5.1 wants a name; some write an address, which is what it is meant to be.
                 let answer = match parse_literal(&name) {
                     Some(_) => Err(Error::BadName(name)),
-                    None => dns.addresses(&name).await.map(|answer| answer.records),
+                    None => dns.addresses(&name).await,
                 };
                 (index, answer)
             });
@@ -168,7 +188,7 @@ impl Search<'_> {
     }
 
     /// Puts a host with what is good of its addresses to the others.
-    fn take(&self, found: &mut Found, mx: Mx, addresses: Vec<IpAddr>) {
+    fn take(&self, found: &mut Found, mx: Mx, addresses: Vec<IpAddr>, vouched: Vouched) {
         let at = |address: &IpAddr| SocketAddr::new(*address, self.port);
         if self.ourselves.are_called(&mx.exchange) || addresses.iter().any(|address| self.ourselves.are_at(at(address)))
         {
@@ -184,6 +204,7 @@ impl Search<'_> {
                 name: mx.exchange,
                 preference: mx.preference,
                 addresses: in_turn(good, self.random),
+                vouched,
             }),
         }
     }
@@ -306,7 +327,7 @@ fn behind(address: IpAddr) -> IpAddr {
 }
 
 /// Whether mail for others can be at this address at all.
-fn is_a_place(address: IpAddr, allow_loopback: bool) -> bool {
+pub(crate) fn is_a_place(address: IpAddr, allow_loopback: bool) -> bool {
     if behind(address) != address.to_canonical() && !is_a_place(behind(address), false) {
         return false;
     }

@@ -1,14 +1,15 @@
 //! Mail going out: what the queue hands out is taken to the next host, and what came of it is recorded.
 //!
-//! [`Outbound`] claims jobs (`dispatch`), finds the hosts of a destination (`hosts`), reaches one of them (`connect`, `tls`,
-//! `pool`, `gates`), drives a session without sockets over the connection (`connection`, over [`postroad_smtp::client`]) and
+//! [`Outbound`] claims jobs (`dispatch`), finds the hosts of a destination (`hosts`) and how they have to be spoken with
+//! (`security`), reaches one of them (`connect`, `open`, `tls`, `pool`, `gates`), drives a session without sockets over the connection (`connection`, over [`postroad_smtp::client`]) and
 //! settles what was said (`settle`: one transaction with the queue's rows, notices and the story).
 //!
 //! What is never here: SMTP's grammar, SQL, an address that neither the DNS nor a route named. No lock is held across
 //! an await; no attempt outlives the lease under which it was claimed.
 //!
 //! Standards: RFC 5321 (§4.5.4 and §5), RFC 7505 (null MX), RFC 3207 and RFC 7435 (STARTTLS, opportunistic), RFC
-//! 3461 to 3464 (notices), RFC 6531 (SMTPUTF8), RFC 6152 and 3030 (bodies), RFC 8689 (REQUIRETLS).
+//! 3461 to 3464 (notices), RFC 6531 (SMTPUTF8), RFC 6152 and 3030 (bodies), RFC 7672 (DANE), RFC 8461 (MTA-STS), RFC 8689
+//! (REQUIRETLS), RFC 8460 (what TLS reports are made of).
 
 mod attempt;
 mod connect;
@@ -19,9 +20,11 @@ mod gates;
 mod halt;
 mod hosts;
 mod lease;
+mod open;
 mod pool;
 mod route;
 mod schedule;
+mod security;
 mod settle;
 mod source;
 mod tls;
@@ -47,14 +50,21 @@ use tokio::time::{sleep, timeout};
 
 pub use hosts::Ourselves;
 pub use schedule::Schedule;
+pub use security::{Floor, Follow};
 
+use crate::sign::Signing;
 use attempt::Carrier;
 use dispatch::{Dispatch, moment};
 use gates::Gates;
 use halt::Brake;
 use lease::Lease;
 use pool::Pool;
+use security::Guard;
+use security::fetch::Fetcher;
+use security::results::Results;
+use security::sts::Sts;
 use settle::Settler;
+pub(crate) use source::Source;
 use work::Bench;
 
 /// How mail is sent. [`Settings::new`] fills in what is good for most.
@@ -86,6 +96,10 @@ pub struct Settings {
     pub patience: Patience,
     /// Certificates (PEM) of the authorities that vouch for hosts; without a file the system's.
     pub authorities: Option<PathBuf>,
+    /// Which policies of others are followed.
+    pub follow: Follow,
+    /// Where the policies of other domains are fetched: 443, but in tests.
+    pub mta_sts_port: u16,
     /// When things are tried again and the sender is told.
     pub schedule: Schedule,
     /// For how long other servers that share the queue believe that this one lives after they last heard of it.
@@ -111,6 +125,8 @@ impl Settings {
             connect_within: attempt::CONNECT_WITHIN,
             patience: Patience::default(),
             authorities: None,
+            follow: Follow::default(),
+            mta_sts_port: 443,
             schedule: Schedule::default(),
             lease: queue::LEASE,
             grace: Duration::from_secs(15),
@@ -123,6 +139,8 @@ pub struct Outbound {
     store: Store,
     settings: Settings,
     carrier: Arc<Carrier>,
+    sts: Arc<Sts>,
+    results: Results,
     clock: Clock,
     seed: Arc<AtomicU64>,
     /// The node's name, stable for a data folder.
@@ -147,17 +165,33 @@ impl Outbound {
         node: impl Into<String>,
         seed: u64,
     ) -> Result<Outbound, rustls::Error> {
+        let tls = tls::Tls::new(settings.authorities.as_deref())?;
+        let fetcher = Fetcher {
+            dns: Arc::clone(&dns),
+            tls: tls.clone(),
+            port: settings.mta_sts_port,
+            allow_loopback: settings.allow_loopback,
+            sources: settings.sources.clone(),
+        };
+        let sts = Arc::new(Sts::new(store.clone(), Arc::clone(&dns), fetcher, Arc::clone(&clock)));
+        let guard = Guard { dns: Arc::clone(&dns), sts: Arc::clone(&sts), follow: settings.follow };
+        let results = Results::new(Arc::clone(&clock));
         let carrier = Carrier {
             store: store.clone(),
             dns,
-            tls: tls::Tls::new(settings.authorities.as_deref())?,
+            guard: Arc::new(guard),
+            results: results.clone(),
+            tls,
             pool: Pool::new(settings.idle, settings.messages_per_connection),
             gates: Gates::new(settings.connections_per_host),
             settings: settings.clone(),
             ourselves,
+            signing: Signing::default(),
         };
         Ok(Outbound {
             store,
+            sts,
+            results,
             settings,
             carrier: Arc::new(carrier),
             clock,
@@ -166,11 +200,28 @@ impl Outbound {
         })
     }
 
+    /// The same, signing what it writes and converts, and rewriting the senders of what is forwarded.
+    #[must_use]
+    pub fn signing(mut self, signing: Signing) -> Outbound {
+        if let Some(carrier) = Arc::get_mut(&mut self.carrier) {
+            carrier.signing = signing;
+        }
+        self
+    }
+
     /// Sends until the stop. Attempts that run then may end; what has not begun goes back to the queue.
     pub async fn run(self, stop: Stop) {
-        while !stop.is_stopped() {
-            self.live(&stop).await;
-        }
+        tokio::join!(
+            async {
+                while !stop.is_stopped() {
+                    self.live(&stop).await;
+                }
+            },
+            self.sts.keep(&stop),
+            self.results.keep(&self.store, &stop),
+        );
+        // What the last attempts have shown.
+        self.results.flush(&self.store).await;
         // All at once: each may take its time to say good-bye.
         let (brake, mut leaving) = (Brake::new(), JoinSet::new());
         for connection in self.carrier.pool.close() {
@@ -194,6 +245,7 @@ impl Outbound {
                 clock: Arc::clone(&self.clock),
                 schedule: self.settings.schedule,
                 stop: stop.clone(),
+                signing: self.carrier.signing.clone(),
             },
             clock: Arc::clone(&self.clock),
             lease: Arc::clone(&lease),

@@ -2,8 +2,9 @@
 //!
 //! Invariants:
 //! 1. A connection is either here or with one attempt.
-//! 2. It is used again only for the same address and port, whatever name led there, with the same protection and login; where
-//!    a certificate has convinced, only for the name that it was verified for.
+//! 2. It is used again only for the same address and port, whatever name led there, with the same protection (the TLSA
+//!    records included) and login; where a certificate has convinced, only for the name that it was verified for. What was
+//!    good enough for one policy is never taken for another.
 //! 3. Nothing stays longer than the idle time; there are never more than [`KEPT_MAX`].
 //! 4. A connection that nobody can use makes room for one that is wanted at the same host.
 

@@ -22,6 +22,7 @@ use postroad_store::{Locks, Store, Timestamp, WriteTx, trace};
 use super::schedule::Schedule;
 use crate::delivery::Undone;
 use crate::notice::{self, Notice, Original, Report};
+use crate::sign::Signing;
 use crate::story::{Story, printable};
 use plan::Plan;
 
@@ -37,6 +38,7 @@ pub(crate) struct Settler {
     pub(crate) schedule: Schedule,
     /// When the server stops, what cannot be recorded is given up before long.
     pub(crate) stop: Stop,
+    pub(crate) signing: Signing,
 }
 
 /// An attempt that is over. Jobs to be expired and jobs whose delay is to be told ([`queue::Purpose`]) come here as
@@ -49,6 +51,8 @@ pub(crate) struct Settling {
     pub(crate) elsewhere: Vec<(i64, Attempt)>,
     /// By [`queue::Due::number`]. Recipients of the job that are not named here count as [`Verdict::NotTried`].
     pub(crate) verdicts: Vec<(i64, Verdict)>,
+    /// What is to be told of the policies of others, once.
+    pub(crate) notes: Vec<String>,
     /// What was learned of the destination as a whole: written in the same transaction.
     pub(crate) destination: Destination,
     /// For the jitter of the next try: any value, all bits alike.
@@ -66,6 +70,8 @@ pub(crate) struct Attempt {
     pub(crate) address: Option<std::net::SocketAddr>,
     /// `TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified`; `None` in clear.
     pub(crate) tls: Option<String>,
+    /// What the connection had to be like, where that was not left to opportunity: `DANE (3 1 1)`.
+    pub(crate) policy: Option<String>,
 }
 
 /// What one recipient's mail came to.
@@ -185,7 +191,7 @@ impl Settler {
             original,
             told: plan.told.clone(),
         };
-        Ok(notice::prepare(&self.store, report).await?)
+        Ok(notice::prepare(&self.store, &self.signing, report).await?)
     }
 }
 

@@ -4,11 +4,17 @@
 //! only the last server on the way writes one), and mail that one of our addresses forwards has that address in
 //! a Delivered-To line above everything else, by which loops are found.
 
+use std::sync::Arc;
+
 use postroad_message::downgrade::{Downgrader, Plan, Survey, Unconvertible};
 use postroad_store::{BlobId, Store};
 
+use crate::sign::{Anew, Replaced, Signers};
+
 /// So much is read at once: inline messages in one look.
 const PIECE: u64 = 128 * 1024;
+/// RFC 8689 §5.
+const TLS_REQUIRED: &[u8] = b"tls-required:";
 /// A Return-Path that is longer is not one of ours.
 const RETURN_PATH_MAX: usize = 1024;
 
@@ -26,6 +32,8 @@ pub(crate) struct Source {
     /// Where the next piece begins; `None` before the first.
     at: Option<u64>,
     conversion: Option<Conversion>,
+    /// Who signs what was converted.
+    signers: Option<Arc<Signers>>,
 }
 
 /// The message as lines of seven bits.
@@ -35,6 +43,10 @@ struct Conversion {
     size: u64,
     /// Under way; `None` before the first piece and after the last.
     converter: Option<Downgrader>,
+    /// The header with signatures that hold, in place of the converted one.
+    replaced: Option<Replaced>,
+    /// Octets of the converted header that are still to be left out.
+    skip: u64,
 }
 
 /// Why a message cannot be converted.
@@ -59,7 +71,22 @@ impl Source {
         let first_end = first.len() as u64;
         first.drain(..return_path(&first));
         let head = via.map(|address| format!("Delivered-To: {address}\r\n").into_bytes()).unwrap_or_default();
-        Ok(Source { store: store.clone(), blob, head, first, first_end, stored, at: None, conversion: None })
+        Ok(Source {
+            store: store.clone(),
+            blob,
+            head,
+            first,
+            first_end,
+            stored,
+            at: None,
+            conversion: None,
+            signers: None,
+        })
+    }
+
+    /// The same, signed anew when it has to be converted.
+    pub(crate) fn signed_by(self, signers: Option<Arc<Signers>>) -> Source {
+        Source { signers, ..self }
     }
 
     /// The bytes that leave.
@@ -79,6 +106,27 @@ impl Source {
         }
     }
 
+    /// Whether its sender would rather have it delivered than protected: `TLS-Required: No`, once (RFC 8689 §5). A field
+    /// that is beyond the first piece is not looked for.
+    pub(crate) fn needs_no_tls(&self) -> bool {
+        let end = self.first.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(self.first.len());
+        let (mut found, mut says_no, mut inside) = (0, false, false);
+        for line in self.first[..end].split(|octet| *octet == b'\n') {
+            if matches!(line.first(), Some(b' ' | b'\t')) {
+                // A value that goes on is not `No`.
+                says_no &= !inside || line.trim_ascii().is_empty();
+                continue;
+            }
+            inside = line.get(..TLS_REQUIRED.len()).is_some_and(|name| name.eq_ignore_ascii_case(TLS_REQUIRED));
+            if inside {
+                found += 1;
+                let value = line[TLS_REQUIRED.len()..].trim_ascii();
+                says_no = value.eq_ignore_ascii_case(b"no");
+            }
+        }
+        found == 1 && says_no
+    }
+
     /// From now on the message leaves as lines of seven bits, for a host that takes no others. Reads it twice: what it
     /// needs, and how long it becomes.
     pub(crate) async fn convert(&mut self) -> Result<(), NotConverted> {
@@ -92,15 +140,25 @@ impl Source {
         }
         let plan = survey.finish().map_err(NotConverted::Unfit)?;
         let (mut converter, mut out, mut size) = (plan.converter(), Vec::new(), 0);
+        let mut anew = Anew::new();
         self.at = None;
         while let Some(piece) = self.piece().await? {
             converter.feed(&piece, &mut out);
+            anew.feed(&out);
             size += out.len() as u64;
             out.clear();
         }
         converter.finish(&mut out);
+        anew.feed(&out);
         size += out.len() as u64;
-        self.conversion = Some(Conversion { plan, size, converter: None });
+        let replaced = match &self.signers {
+            Some(signers) => anew.finish(signers).await?,
+            None => None,
+        };
+        if let Some(replaced) = &replaced {
+            size = size - replaced.old + replaced.new.len() as u64;
+        }
+        self.conversion = Some(Conversion { plan, size, converter: None, replaced, skip: 0 });
         Ok(())
     }
 
@@ -114,25 +172,36 @@ impl Source {
         self.at = None;
         if let Some(conversion) = &mut self.conversion {
             conversion.converter = Some(conversion.plan.converter());
+            conversion.skip = 0;
         }
     }
 
     /// The next piece; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, postroad_store::Error> {
         loop {
+            let is_first = self.at.is_none();
             let piece = self.piece().await?;
             let Some(conversion) = &mut self.conversion else { return Ok(piece) };
             let mut out = Vec::new();
+            if let Some(replaced) = conversion.replaced.as_ref().filter(|_| is_first) {
+                conversion.skip = replaced.old;
+                out.extend_from_slice(&replaced.new);
+            }
+            let before = out.len();
             match (piece, conversion.converter.take()) {
                 (_, None) => return Ok(None),
                 (Some(piece), Some(mut converter)) => {
                     converter.feed(&piece, &mut out);
                     conversion.converter = Some(converter);
+                    conversion.leave_out(&mut out, before);
                     if out.is_empty() {
                         continue;
                     }
                 }
-                (None, Some(converter)) => converter.finish(&mut out),
+                (None, Some(converter)) => {
+                    converter.finish(&mut out);
+                    conversion.leave_out(&mut out, before);
+                }
             }
             return Ok(Some(out));
         }
@@ -154,6 +223,15 @@ impl Source {
         }
         self.at = Some(at + piece.len() as u64);
         Ok(Some(piece))
+    }
+}
+
+impl Conversion {
+    /// Takes what is left of the converted header out of what came behind `from`.
+    fn leave_out(&mut self, out: &mut Vec<u8>, from: usize) {
+        let many = usize::try_from(self.skip).unwrap_or(usize::MAX).min(out.len() - from);
+        out.drain(from..from + many);
+        self.skip -= many as u64;
     }
 }
 

@@ -39,6 +39,7 @@ impl Bench {
                 elsewhere: Vec::new(),
                 verdicts: Vec::new(),
                 reach: Reach::Unknown,
+                notes: Vec::new(),
             },
         };
         let now = (self.clock)();
@@ -49,6 +50,7 @@ impl Bench {
             attempt: tried.attempt,
             elsewhere: tried.elsewhere,
             verdicts: tried.verdicts,
+            notes: tried.notes,
             random,
             lease_ends: self.lease.held().ends,
             job: job.clone(),
@@ -82,6 +84,7 @@ impl Bench {
                     elsewhere: Vec::new(),
                     verdicts: job.recipients.iter().map(verdict).collect(),
                     reach: Reach::Unknown,
+                    notes: Vec::new(),
                 }
             }
         }

@@ -176,4 +176,5 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
 }
 
 /// The tables that sending needs.
-pub(crate) const MIGRATIONS: &[&[postroad_store::Migration]] = &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS];
+pub(crate) const MIGRATIONS: &[&[postroad_store::Migration]] = 
+    &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS];

@@ -49,7 +49,7 @@ fn settings() -> Settings {
 }
 
 fn peer() -> Peer {
-    Peer { host: "h".into(), address: SocketAddr::from(([192, 0, 2, 1], 25)), verify: false }
+    Peer { host: "h".into(), address: SocketAddr::from(([192, 0, 2, 1], 25)), trust: Trust::Anybody }
 }
 
 fn tls() -> Tls {
@@ -65,7 +65,7 @@ async fn attempt(test: &TestStore, answers: usize, reads_on: bool, halt: &Halt) 
     let began = Instant::now();
     let said = match Connection::open(ours, peer(), settings(), &tls(), halt).await {
         Err(Unopened::Session(failure, _)) => format!("not opened: {failure}"),
-        Err(Unopened::Handshake(why)) => why,
+        Err(Unopened::Handshake(broken)) => broken.why,
         Ok(mut connection) => match connection.send(to("bob@there.test"), &mut source, halt).await {
             Sent::Report(report) => match &report.recipients[0] {
                 Fate::Unsent(failure) => format!("unsent: {failure}"),

@@ -50,8 +50,11 @@ impl Plan {
                 None => events.push((attempt, event.into_iter().collect())),
             }
         }
-        for (attempt, events) in events {
+        for (number, (attempt, events)) in events.into_iter().enumerate() {
             plan.events.push(opening(settling, attempt));
+            if number == 0 {
+                plan.events.extend(settling.notes.iter().map(|note| ("policy", note.clone())));
+            }
             plan.events.extend(events);
         }
         plan
@@ -84,7 +87,7 @@ impl Settling {
 /// The first event of those at a host.
 fn opening(settling: &Settling, attempt: &Attempt) -> (&'static str, String) {
     let job = &settling.job;
-    let Attempt { host, address, tls } = attempt;
+    let Attempt { host, address, tls, policy } = attempt;
     let what = format!("{} for {}", job.message.id, job.domain);
     match job.purpose {
         Purpose::Expire => return ("expired", format!("{what}: it was tried for as long as mail is tried")),
@@ -103,7 +106,8 @@ fn opening(settling: &Settling, attempt: &Attempt) -> (&'static str, String) {
         (None, Some(_)) => ", in clear".to_owned(),
         (None, None) => String::new(),
     };
-    ("attempt", format!("{what}: {with}{how}"))
+    let policy = policy.as_ref().map(|policy| format!("; by {policy}")).unwrap_or_default();
+    ("attempt", format!("{what}: {with}{how}{policy}"))
 }
 
 /// Who a notice speaks of: behind an address of ours, that address as the sender wrote it.

@@ -82,6 +82,7 @@ impl Office {
             clock: Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
             schedule: Schedule::default(),
             stop: Stop::new(),
+            signing: crate::sign::Signing::default(),
         }
     }
 
@@ -147,7 +148,9 @@ impl Office {
                 host: Some("mx.far.test".to_owned()),
                 address: Some("192.0.2.1:25".parse().expect("an address")),
                 tls: Some("TLSv1.3 TLS_AES_256_GCM_SHA384".to_owned()),
+                policy: None,
             },
+            notes: Vec::new(),
             verdicts: numbers.zip(verdicts.iter().cloned()).collect(),
             destination,
             random: 0,
@@ -557,6 +560,7 @@ fn a_commit_without_an_answer_is_looked_up() {
             elsewhere: Vec::new(),
             job,
             attempt: Attempt::default(),
+            notes: Vec::new(),
             verdicts: vec![(0, later())],
             destination: Destination::AsBefore,
             random: 0,

@@ -92,6 +92,7 @@ fn tls_words(tls: RouteTls) -> &'static str {
         RouteTls::Required => "with TLS, whatever the certificate",
         RouteTls::Verified => "with TLS, the certificate verified",
         RouteTls::Implicit => "with TLS from the start, the certificate verified",
+        RouteTls::Dane => "with TLS, the certificate as TLSA records say (DANE)",
     }
 }
 

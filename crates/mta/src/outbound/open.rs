@@ -1,0 +1,225 @@
+//! From a socket to a session: greeting, TLS as the terms want it, and what of that is counted for reports.
+//!
+//! 1. Clear text takes the place of TLS only where the terms say that it will do.
+//! 2. Each socket counts once, when it is known whether the session is as its policy wants it.
+//!
+//! Standards: RFC 7435 (falling back), RFC 7672 and RFC 8461 (not falling back), RFC 8460 (counting).
+
+use postroad_smtp::client::{self, Phase, Trouble};
+use postroad_trust::tls_results::{Failure, FailureKind, PolicyKind};
+use tokio::net::TcpStream;
+
+use super::attempt::{Carrier, Trip, Way};
+use super::connect::{Refusals, connect};
+use super::connection::{Connection, Peer, Unopened};
+use super::gates::Slot;
+use super::route::{self, Protection};
+use super::security::{Terms, reason};
+use super::settle::{Verdict, Words};
+use super::tls::{Assurance, Broken, Trust};
+use super::words;
+
+/// Why a host carries nothing, with the TLS that there was.
+type Unusable = (Verdict, Option<String>);
+
+impl Carrier {
+    /// Begins a session; in clear when TLS fails and clear text will do.
+    pub(super) async fn open(
+        &self,
+        socket: TcpStream,
+        peer: Peer,
+        terms: &Terms,
+        slot: &mut Slot,
+        trip: &mut Trip<'_>,
+    ) -> Result<Connection, Unusable> {
+        let (protection, routed) = (&terms.protection, trip.way.route.is_some());
+        let seen = Seen {
+            terms,
+            peer: &peer,
+            local: socket.local_addr().map(|local| local.ip().to_canonical().to_string()).unwrap_or_default(),
+        };
+        let settings = self.session(&trip.way, protection);
+        let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
+        let why = match opened {
+            Ok(connection) => {
+                self.count(&seen, seen.shortfall(&connection), trip);
+                return Ok(connection);
+            }
+            // Whatever goes wrong from STARTTLS on, a host that cannot do better is as good as one that offers no TLS.
+            Err(Unopened::Session(failure, tls)) => {
+                let fault = seen.fault(&failure);
+                let is_about_tls = fault.is_some();
+                if let Some(fault) = fault {
+                    self.count(&seen, Some(fault), trip);
+                }
+                if failure.phase != Phase::StartTls || !protection.may_fall_back() {
+                    // One domain's policy must not keep the mail of others from a host.
+                    if !is_about_tls || terms.policy.is_none() {
+                        blame(slot, &failure, &peer.host);
+                    }
+                    let verdict = refused(&failure, routed);
+                    return Err((if is_about_tls { explained(verdict, terms) } else { verdict }, tls));
+                }
+                failure.to_string()
+            }
+            Err(Unopened::Handshake(broken)) => {
+                self.count(&seen, Some(broken.clone()), trip);
+                broken.why
+            }
+        };
+        metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
+        let failed = |why: String| {
+            let words = Words::ours((4, 7, 5), why, Phase::StartTls.name());
+            (explained(Verdict::Deferred(words), terms), None)
+        };
+        if !protection.may_fall_back() || trip.halt.is_pulled() {
+            return Err(failed(why));
+        }
+        self.open_in_clear(peer, why, slot, trip).await.map_err(|unusable| match unusable {
+            Ok(why) => failed(why),
+            Err(unusable) => unusable,
+        })
+    }
+
+    /// Once more, without TLS. The error: what to say of TLS, or what is wrong beside it.
+    async fn open_in_clear(
+        &self,
+        peer: Peer,
+        why: String,
+        slot: &mut Slot,
+        trip: &Trip<'_>,
+    ) -> Result<Connection, Result<String, Unusable>> {
+        tracing::info!(host = peer.host, address = %peer.address, why, "TLS failed, so mail goes there in clear");
+        let (sources, within, mut refusals) =
+            (&self.settings.sources, self.settings.connect_within, Refusals::default());
+        let again = connect(&[peer.address], sources, within, &mut refusals).await;
+        let (socket, _) = again.ok_or_else(|| Ok(format!("{why}; and then: {refusals}")))?;
+        let host = peer.host.clone();
+        let peer = Peer { trust: Trust::Anybody, ..peer };
+        let settings = self.session(&trip.way, &Protection::None);
+        match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
+            Ok(connection) => Ok(connection),
+            Err(Unopened::Session(failure, tls)) => {
+                blame(slot, &failure, &host);
+                Err(Err((refused(&failure, trip.way.route.is_some()), tls)))
+            }
+            Err(Unopened::Handshake(broken)) => Err(Ok(broken.why)),
+        }
+    }
+
+    fn session(&self, way: &Way, protection: &Protection) -> client::Settings {
+        client::Settings {
+            tls: protection.wish(),
+            login: way.route.as_deref().and_then(route::login),
+            patience: self.settings.patience,
+            ..client::Settings::new(self.settings.hostname.clone())
+        }
+    }
+
+    /// Counts a session, by what it lacks of what its policy wants.
+    fn count(&self, seen: &Seen<'_>, lacks: Option<Broken>, trip: &mut Trip<'_>) {
+        let Seen { terms, peer, local } = seen;
+        let outcome = if lacks.is_some() { "failed" } else { "good" };
+        metrics::counter!("postroad_outbound_sessions_total", "policy" => terms.kind(), "outcome" => outcome)
+            .increment(1);
+        let Some(policy) = &terms.policy else { return };
+        let Some(lacks) = lacks else { return self.results.succeeded(policy) };
+        if terms.protection == Protection::Watched {
+            trip.notes.push(format!(
+                "{}: {}; the MTA-STS policy is in testing: it is delivered and reported",
+                peer.host, lacks.why
+            ));
+        }
+        let failure = Failure {
+            kind: lacks.kind,
+            sending_address: local.clone(),
+            host: peer.host.clone(),
+            host_address: peer.address.ip().to_canonical().to_string(),
+            reason: reason(&lacks.why),
+        };
+        self.results.failed(policy, failure);
+    }
+}
+
+/// A socket to a host, for counting.
+struct Seen<'a> {
+    terms: &'a Terms,
+    peer: &'a Peer,
+    /// Our end of it.
+    local: String,
+}
+
+impl Seen<'_> {
+    /// What a session lacks that goes on.
+    fn shortfall(&self, connection: &Connection) -> Option<Broken> {
+        if !connection.is_encrypted() {
+            let why = match connection.starttls_refused() {
+                true => "it offers STARTTLS and refuses it",
+                false => "it does not offer STARTTLS",
+            };
+            return Some(Broken { why: why.into(), kind: FailureKind::StarttlsNotSupported });
+        }
+        if let Assurance::Doubtful(broken) = &connection.assurance {
+            return Some(broken.clone());
+        }
+        self.terms.lacks.clone()
+    }
+
+    /// What a session that failed lacks, where that is about TLS.
+    fn fault(&self, failure: &client::Failure) -> Option<Broken> {
+        let kind = match (failure.phase, &failure.trouble) {
+            (_, Trouble::Abandoned) => return None,
+            (_, Trouble::NoTls) => FailureKind::StarttlsNotSupported,
+            (Phase::StartTls, Trouble::Refused(_)) => FailureKind::StarttlsNotSupported,
+            (Phase::StartTls, _) => FailureKind::ValidationFailure,
+            _ => return None,
+        };
+        Some(Broken { why: failure.to_string(), kind })
+    }
+}
+
+/// The words of a verdict with the policy that demands what failed, and what can be done.
+fn explained(verdict: Verdict, terms: &Terms) -> Verdict {
+    let Some(policy) = &terms.policy else { return verdict };
+    let next = match policy.kind {
+        PolicyKind::Tlsa => {
+            "Either somebody is between us, or its TLSA records and its certificate were not renewed together, which is \
+             for its administrator to put right; until then mail waits"
+        }
+        PolicyKind::Sts => {
+            "Either somebody is between us, or its certificate is not what its domain's policy promises, which is for its \
+             administrator to put right; until then mail waits"
+        }
+        PolicyKind::NoPolicyFound => "This server was told to send with TLS only",
+    };
+    let more = |words: Words| Words { text: format!("{}. {} demands it. {next}", words.text, terms.because), ..words };
+    match verdict {
+        Verdict::Deferred(words) => Verdict::Deferred(more(words)),
+        Verdict::Failed(words) => Verdict::Failed(more(words)),
+        Verdict::Relayed { .. } | Verdict::Spared(_) | Verdict::NotTried => verdict,
+    }
+}
+
+/// A failure that says something about the host, and not only about this message.
+fn blame(slot: &mut Slot, failure: &client::Failure, host: &str) {
+    let at_once = matches!(failure.phase, Phase::Greeting | Phase::Hello);
+    let is_for_good = failure.reply().is_some_and(|reply| reply.is_permanent());
+    if at_once && !is_for_good && failure.trouble != Trouble::Abandoned {
+        slot.failed(&at_host(failure, host));
+    }
+}
+
+/// For those who did not try: what happened to somebody else, and where.
+pub(super) fn at_host(failure: &client::Failure, host: &str) -> String {
+    format!("{host}: {}", words::failure(failure).line())
+}
+
+/// A session that did not come to carry mail. RFC 5321 §3.1: a host that greets with 5xx takes no mail; behind a route
+/// that is for its administrator to put right, and the mail waits.
+fn refused(failure: &client::Failure, routed: bool) -> Verdict {
+    let words = words::failure(failure);
+    match failure.reply() {
+        Some(reply) if reply.is_permanent() && !routed && failure.phase == Phase::Greeting => Verdict::Failed(words),
+        Some(_) | None => Verdict::Deferred(words),
+    }
+}
