@@ -12,6 +12,7 @@
 //! (REQUIRETLS), RFC 8460 (what TLS reports are made of).
 
 mod attempt;
+pub mod classify;
 mod connect;
 mod connection;
 mod dispatch;

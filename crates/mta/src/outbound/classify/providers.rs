@@ -77,7 +77,7 @@ static PROVIDERS: [Provider; 4] = [
     },
     Provider {
         hosts: &["outlook.com", "hotmail.com", "office365.com", "live.com", "msn.com"],
-        marks: &["aka.ms/", "go.microsoft.com/fwlink", "smtpsvc", "resolver.", "storedrv."],
+        marks: &["aka.ms/", "go.microsoft.com/fwlink", "resolver.adr", "resolver.rst", "storedrv."],
         words: &[
             ("as(201806281)", Category::UnknownUser, None),
             ("resolver.adr.", Category::UnknownUser, None),
@@ -130,7 +130,11 @@ static PROVIDERS: [Provider; 4] = [
     Provider {
         hosts: &["icloud.com", "apple.com"],
         marks: &["support.apple.com", "[hm0", "[cs01]"],
-        words: &[("over quota", Category::MailboxFull, None), ("[cs01]", Category::Content, None), ("[hm0", Category::Policy, None)],
+        words: &[
+            ("over quota", Category::MailboxFull, None),
+            ("[cs01]", Category::Content, None),
+            ("[hm0", Category::Policy, None),
+        ],
         codes: &[],
         source: "Apple: postmaster information for iCloud Mail",
     },

@@ -146,16 +146,12 @@ static WORDS: [(&str, Category, &str); 108] = [
 /// What each category is told as.
 fn usual(category: Category) -> Text {
     let (what, next, remedy) = match category {
-        Category::UnknownUser => (
-            "There is no such address.",
-            "Look for a typing error in it, and send the message again.",
-            "",
-        ),
-        Category::MailboxFull => (
-            "The mailbox is full.",
-            "Reach them in another way, or try again when they have made room.",
-            "",
-        ),
+        Category::UnknownUser => {
+            ("There is no such address.", "Look for a typing error in it, and send the message again.", "")
+        }
+        Category::MailboxFull => {
+            ("The mailbox is full.", "Reach them in another way, or try again when they have made room.", "")
+        }
         Category::MailboxDisabled => ("The mailbox is out of use.", "Reach them in another way.", ""),
         Category::BadDestination => (
             "Mail cannot be sent to what stands behind the @.",
@@ -189,16 +185,12 @@ fn usual(category: Category) -> Text {
             "Send it to fewer people at a time, or later.",
             "Let fewer connections go there (`outbound.per-host`).",
         ),
-        Category::Greylist => (
-            "Their server asks everybody to come back a little later.",
-            "There is nothing that you need to do.",
-            "",
-        ),
-        Category::Size => (
-            "The message is too large for them.",
-            "Send it without its attachments, or in several parts.",
-            "",
-        ),
+        Category::Greylist => {
+            ("Their server asks everybody to come back a little later.", "There is nothing that you need to do.", "")
+        }
+        Category::Size => {
+            ("The message is too large for them.", "Send it without its attachments, or in several parts.", "")
+        }
         Category::Content => (
             "Their server does not like what is in the message.",
             "Send it as plain text, without links and attachments.",
