@@ -7,6 +7,7 @@ mod place;
 mod print;
 mod serve;
 mod settings;
+mod signing;
 mod worlds;
 
 use std::process::ExitCode;

@@ -6,8 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
-use crate::admin::{self, Answer, ListWish, Operation, Order, RouteWish, Selection, socket};
-use crate::cli::{Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place, Queue, QueueWhich, Route};
+use crate::admin::{self, Answer, ListWish, Operation, Order, PolicyOrder, RouteWish, Selection, socket};
+use crate::cli::{
+    Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place, Policy, Queue, QueueWhich, Route, Trusted,
+    TrustedKind,
+};
+use crate::settings::Settings;
 use crate::{place, print};
 
 pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitCode> {
@@ -17,9 +21,29 @@ pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitC
         Domain::Remove { name } => Operation::DomainRemove { name },
         Domain::Alias { alias, domain } => Operation::DomainAlias { alias, domain },
         Domain::Unalias { alias } => Operation::DomainUnalias { alias },
+        Domain::Policy { action } => Operation::Policy {
+            order: match action {
+                Policy::Show { domain } => PolicyOrder::Show { domain },
+                Policy::Set { domain, choices } => PolicyOrder::Set { domain, choices },
+            },
+        },
         Domain::CatchAll { name, target } => Operation::DomainCatchAll { name, target },
     };
     act(operation, at, output)
+}
+
+pub(super) fn trusted(action: Trusted, at: &Place, output: Output) -> Result<ExitCode> {
+    let kind = |kind| match kind {
+        TrustedKind::ArcSealer => "arc-sealer".to_owned(),
+        TrustedKind::Forwarder => "forwarder".to_owned(),
+        TrustedKind::List => "list".to_owned(),
+    };
+    let order = match action {
+        Trusted::List => PolicyOrder::Trusted,
+        Trusted::Add { kind: one, name, note } => PolicyOrder::Trust { kind: kind(one), name, note },
+        Trusted::Remove { kind: one, name } => PolicyOrder::Distrust { kind: kind(one), name },
+    };
+    act(Operation::Policy { order }, at, output)
 }
 
 pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<ExitCode> {
@@ -149,18 +173,22 @@ pub(super) fn trace(key: &str, since: &str, limit: u32, at: &Place, output: Outp
 }
 
 /// Performs an operation where it belongs and prints the answer.
-fn act(operation: Operation, at: &Place, output: Output) -> Result<ExitCode> {
+pub(super) fn act(operation: Operation, at: &Place, output: Output) -> Result<ExitCode> {
     let settings = place::settings(at)?;
-    let answer = match socket::ask(&settings.data, &operation)? {
+    Ok(show(&ask(operation, &settings)?, output))
+}
+
+/// Performs an operation where it belongs.
+pub(super) fn ask(operation: Operation, settings: &Settings) -> Result<Answer> {
+    Ok(match socket::ask(&settings.data, &operation)? {
         Some(answer) => answer,
         None => {
-            let store = place::open_store(&settings)?;
+            let store = place::open_store(settings)?;
             let answer = admin::perform(&store, operation, Timestamp::now());
             store.close();
             answer
         }
-    };
-    Ok(show(&answer, output))
+    })
 }
 
 /// Prints an answer; a refusal goes to standard error unless JSON was asked for.

@@ -20,7 +20,7 @@ use super::administer::choose_password;
 use crate::cli::Quickstart;
 use crate::serve::outbound::Names;
 use crate::settings::{CleartextAuth, STANDARD, Service, Settings, TlsMode, listeners};
-use crate::{place, print, serve};
+use crate::{place, print, serve, signing};
 
 /// The domain of a trial (RFC 6761 §6.2: never a real one).
 const TRIAL_DOMAIN: &str = "example.test";
@@ -45,7 +45,11 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
 
     let made = {
         let store = place::open_store(&settings)?;
-        let made = people(options, &store);
+        let made = people(options, &store).and_then(|mut made| {
+            signing::ensure_blocking(&store, &settings.hostname, Timestamp::now())?;
+            made.keys = signing::records_blocking(&store, made.domain.as_str())?;
+            Ok(made)
+        });
         store.close();
         made?
     };
@@ -64,6 +68,8 @@ struct People {
     accounts: Vec<Address>,
     password: Option<String>,
     more: u32,
+    /// The records of its signing keys.
+    keys: Vec<(String, String)>,
 }
 
 fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
@@ -194,7 +200,13 @@ fn people(options: &Quickstart, store: &Store) -> Result<People> {
     let mut there = there.into_iter();
     missing.retain(|_| !there.next().unwrap_or(false));
     if missing.is_empty() {
-        return Ok(People { domain, accounts, password: options.password.clone(), more: options.accounts });
+        return Ok(People {
+            domain,
+            accounts,
+            password: options.password.clone(),
+            more: options.accounts,
+            keys: Vec::new(),
+        });
     }
 
     let password = match &options.password {
@@ -206,7 +218,7 @@ fn people(options: &Quickstart, store: &Store) -> Result<People> {
     for chunk in missing.chunks(ACCOUNTS_PER_WRITE) {
         make_accounts(store, &by, chunk, &hash)?;
     }
-    Ok(People { domain, accounts, password: Some(password), more: options.accounts })
+    Ok(People { domain, accounts, password: Some(password), more: options.accounts, keys: Vec::new() })
 }
 
 fn make_domain(store: &Store, by: &By, domain: &Domain) -> Result<()> {
@@ -273,20 +285,22 @@ fn greeting(options: &Quickstart, settings: &Settings, people: &People) -> Strin
             data = settings.data.display(),
         );
     } else {
-        text += &records(settings, &people.domain);
+        text += &records(settings, &people.domain, &people.keys);
     }
     text
 }
 
 /// The DNS records of a domain whose mail comes here.
-fn records(settings: &Settings, domain: &Domain) -> String {
+fn records(settings: &Settings, domain: &Domain, keys: &[(String, String)]) -> String {
     let host = &settings.hostname;
+    let keys: String = keys.iter().map(|(name, text)| format!("  {name}.  TXT  \"{text}\"\n")).collect();
     format!(
         "\n\nPublish these records (ADDRESS is this machine's public address):\n\n  \
          {host}.  A    ADDRESS\n  \
          {domain}.  MX   10 {host}.\n  \
          {domain}.  TXT  \"v=spf1 mx -all\"\n  \
-         _dmarc.{domain}.  TXT  \"v=DMARC1; p=none; rua=mailto:postmaster@{domain}\"\n  \
+         _dmarc.{domain}.  TXT  \"v=DMARC1; p=none; rua=mailto:postmaster@{domain}\"\n\
+         {keys}  \
          _submissions._tcp.{domain}.  SRV  0 1 {submissions} {host}.\n  \
          _imaps._tcp.{domain}.  SRV  0 1 {imaps} {host}.\n  \
          _pop3s._tcp.{domain}.  SRV  10 1 {pop3s} {host}.\n\n\
