@@ -154,7 +154,7 @@ impl Check {
         for domain in &input.from_domains {
             match to_ascii(domain).filter(|domain| !domain.starts_with('[')) {
                 Some(domain) if authors.contains(&domain) => {}
-                // RFC 9989 §11.5: whoever asks about all of them can be made to ask without end.
+                // RFC 9989 §10.5: whoever asks about all of them can be made to ask without end.
                 Some(_) if authors.len() == MAX_AUTHORS => {
                     odd.get_or_insert_with(|| format!("there are more than {MAX_AUTHORS} author domains"));
                 }
@@ -256,7 +256,7 @@ impl Check {
         if let Some(odd) = &self.odd {
             verdicts.push(verdict::without_record(Result::PermError, "", odd.clone()));
         }
-        // RFC 9989 §11.5: of several authors the one that fares worst.
+        // RFC 9989 §10.5: of several authors the one that fares worst.
         let worst = verdicts.into_iter().reduce(|one, other| if verdict::is_worse(&other, &one) { other } else { one });
         worst.unwrap_or_else(|| verdict::without_record(Result::None, "", "there is no author's domain".to_owned()))
     }
@@ -299,7 +299,7 @@ impl Check {
                 self.known.insert(name, Entry::of(answer));
             }
             Asked::Existence(name) => {
-                // RFC 9989 §3.2.13: as RFC 8020 has it, whatever type was asked for.
+                // RFC 9989 §3.2: as RFC 8020 has it, whatever type was asked for.
                 let exists = match answer {
                     Err(Failure::NoSuchName) => Ok(false),
                     Ok(_) | Err(Failure::NoData | Failure::BadName) => Ok(true),
@@ -311,7 +311,7 @@ impl Check {
     }
 }
 
-/// Author domains that are asked about; RFC 9989 §11.5 leaves the number to us.
+/// Author domains that are asked about; RFC 9989 §10.5 leaves the number to us.
 const MAX_AUTHORS: usize = 8;
 
 /// Domains of signatures that are looked at.

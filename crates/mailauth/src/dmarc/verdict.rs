@@ -79,7 +79,7 @@ struct Vouch {
     unsure: Option<String>,
 }
 
-/// Who vouches for the author. RFC 9989 §4.4, §5.3.3.
+/// Who vouches for the author. RFC 9989 §4.4, §5.3.4.
 fn vouch(check: &Check, author: &str, organization: &std::result::Result<String, String>, record: &Record) -> Vouch {
     let mut vouch = Vouch { aligned: Vec::new(), unsure: None };
     let spf = check.spf.iter().map(|identifier| (identifier, record.spf_alignment, "SPF"));
@@ -89,7 +89,7 @@ fn vouch(check: &Check, author: &str, organization: &std::result::Result<String,
         match (is_aligned(check, author, organization, domain, alignment), outcome) {
             (Ok(true), Outcome::Pass) if kind == "SPF" => vouch.aligned.push(Aligned::Spf(domain.clone())),
             (Ok(true), Outcome::Pass) => vouch.aligned.push(Aligned::Dkim(domain.clone())),
-            // RFC 9989 §5.3.5: a policy is not applied where it may only be that the DNS is down.
+            // RFC 9989 §5.3.6: a policy is not applied where it may only be that the DNS is down.
             (Ok(true), Outcome::TempError) => {
                 vouch.unsure.get_or_insert_with(|| format!("{kind} of {domain} could not be finished"));
             }
