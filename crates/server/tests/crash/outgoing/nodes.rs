@@ -36,8 +36,14 @@ fn two_nodes_never_send_the_same_twice_while_both_live() {
     let (tell, events) = channel();
 
     // Both live: exactly once, and both do it.
-    for thread in clients(&mut random, "both", &nodes, &promises, &tell) {
-        thread.join().expect("a client does not panic").expect("both servers live");
+    for round in 0..ROUNDS {
+        for thread in clients(&mut random, &format!("both{round}"), &nodes, &promises, &tell) {
+            thread.join().expect("a client does not panic").expect("both servers live");
+        }
+        // On a busy machine one of them may have been quicker every time.
+        if nodes.iter().all(has_sent) {
+            break;
+        }
     }
     let usual =
         promises.open().values().flat_map(|promise| promise.recipients.clone()).filter(|to| !is_refused(to)).count();
@@ -80,6 +86,9 @@ fn two_nodes_never_send_the_same_twice_while_both_live() {
     assert!(again >= STALLED, "what was taken and not answered is sent again");
     postgres::drop_database(&url);
 }
+
+/// So often mail is handed in until both nodes have sent some of it.
+const ROUNDS: usize = 5;
 
 /// A server with a short lease.
 fn node(options: &[&str]) -> Process {
