@@ -6,12 +6,19 @@
 //! Standards: RFC 1034 and 1035, RFC 2308 (no name, no data), RFC 3596 (AAAA), RFC 4033 to 4035 (DNSSEC), RFC 6698 (TLSA),
 //! RFC 6891 (EDNS), RFC 7505 (null MX), RFC 8659 (CAA), RFC 9520 (failures are kept too).
 
+mod ability;
+mod cache;
+mod chain;
 mod error;
+mod exchange;
 mod fixed;
+mod read;
 pub mod records;
 mod resolver;
+mod settings;
 mod unset;
 pub mod update;
+mod validate;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +28,8 @@ use std::time::Duration;
 pub use error::Error;
 pub use fixed::Fixed;
 pub use records::{Caa, Mx, Soa, Srv, Tlsa};
-pub use resolver::{Dnssec, Resolver, Settings};
+pub use resolver::Resolver;
+pub use settings::{Dnssec, Settings};
 pub use unset::Unset;
 
 /// Asks for records. Names are host names in ASCII or Unicode, with or without the final dot; they are always

@@ -1,96 +1,90 @@
-//! The resolver for real names: asks the configured servers, keeps answers for their time.
+//! The resolver for real names: asks the configured servers, follows aliases, says what DNSSEC says, keeps outcomes.
+//!
+//! It is a stub: the servers resolve. What DNSSEC says comes from our own validation or from a server whose AD bit is
+//! believed ([`Dnssec`]). A server that is dead or cannot answer is [`Error::Temporary`], never a denial.
 
-use std::io;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::net::NetError;
+use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::op::{DnsResponse, Edns, Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{TokioResolver, system_conf};
+use hickory_resolver::system_conf;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::ability::{Ability, Shown};
+use crate::cache::{Cache, Found, Limits, Outcome};
+use crate::chain::Chain;
+use crate::exchange::Servers;
+use crate::read::{self, ALIASES_MAX, Read, Says, host, read};
+use crate::settings::{Dnssec, Settings};
+use crate::validate::{Checked, Validator};
 use crate::{Answer, Caa, Dns, Error, Mx, Reply, Security, Soa, Srv, Tlsa};
 
-/// Whose word is taken for what DNSSEC says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Dnssec {
-    /// [`Dnssec::TrustAd`] when every server is on this machine, else [`Dnssec::Validate`] for what decides where mail goes,
-    /// unless the servers give no DNSSEC.
-    #[default]
-    Auto,
-    /// We check all signatures ourselves.
-    Validate,
-    /// The servers validate, and the way to them is safe: their AD bit is believed. RFC 4035 §3.2.3.
-    TrustAd,
-    /// Nobody looks.
-    Off,
+/// Asks name servers that resolve for us (stub resolver).
+pub struct Resolver {
+    servers: Arc<Servers>,
+    validator: Validator,
+    settings: Settings,
+    cache: Cache,
+    places: Semaphore,
+    /// Whether the servers give what validation needs.
+    validates: Ability,
+    /// Whether the servers validate.
+    vouches: Ability,
 }
 
-/// Limits of a resolver.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Whose word is taken for what DNSSEC says.
-    pub dnssec: Dnssec,
-    /// A file with the root's keys (`. IN DNSKEY …`, a master file); none: those that IANA publishes.
-    pub trust_anchor: Option<PathBuf>,
-    /// For each packet sent.
-    pub timeout: Duration,
-    /// How often a question is asked before giving up.
-    pub attempts: usize,
-    /// For a whole question, aliases and waiting for a place included.
-    pub deadline: Duration,
-    /// Answers kept.
-    pub cached_answers: u64,
-    /// Questions on their way at a time; more wait.
-    pub questions: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            dnssec: Dnssec::Auto,
-            trust_anchor: None,
-            timeout: Duration::from_secs(5),
-            attempts: 2,
-            deadline: Duration::from_secs(20),
-            cached_answers: 16_384,
-            questions: 256,
-        }
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-/// Asks name servers that resolve for us (stub resolver).
-#[derive(Debug)]
-pub struct Resolver {
-    inner: TokioResolver,
-    settings: Settings,
-    places: Semaphore,
+/// Who says what DNSSEC says of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judge {
+    Nobody,
+    /// The name servers, by their AD bit.
+    Servers,
+    Ourselves,
 }
 
 impl Resolver {
     /// Asks the servers of `/etc/resolv.conf`.
     pub fn system(settings: Settings) -> Result<Resolver, Error> {
-        let (config, options) = system_conf::read_system_conf()
+        let (config, _) = system_conf::read_system_conf()
             .map_err(|error| Error::Temporary(format!("/etc/resolv.conf cannot be used: {error}")))?;
-        Resolver::build(config.name_servers, options, settings)
+        let servers: Vec<SocketAddr> =
+            config.name_servers().iter().map(|server| SocketAddr::new(server.ip, DNS_PORT)).collect();
+        Resolver::with(&servers, settings)
     }
 
     /// Asks these servers.
     pub fn with(servers: &[SocketAddr], settings: Settings) -> Result<Resolver, Error> {
-        let servers = servers.iter().map(|server| {
-            let mut config = NameServerConfig::udp_and_tcp(server.ip());
-            for connection in &mut config.connections {
-                connection.port = server.port();
-            }
-            config
-        });
-        Resolver::build(servers.collect(), ResolverOpts::default(), settings)
+        if servers.is_empty() {
+            return Err(Error::Temporary("no name server is configured".into()));
+        }
+        let anchors = match &settings.trust_anchor {
+            None => TrustAnchors::default(),
+            Some(path) => TrustAnchors::from_file(path).map_err(|error| {
+                Error::Temporary(format!("the trust anchor {} cannot be used: {error}", path.display()))
+            })?,
+        };
+        let servers = Arc::new(Servers::new(servers, settings.timeout, settings.attempts));
+        let limits = Limits { outcomes: settings.cached_answers, octets: settings.cached_octets };
+        Ok(Resolver {
+            validator: Validator::new(Chain::of(Arc::clone(&servers)), anchors),
+            servers,
+            cache: Cache::new(limits),
+            places: Semaphore::new(settings.questions.max(1)),
+            settings,
+            validates: Ability::default(),
+            vouches: Ability::default(),
+        })
     }
 
     /// Asks this one server, with the usual limits.
@@ -98,32 +92,26 @@ impl Resolver {
         Resolver::with(&[server], Settings::default())
     }
 
-    fn build(servers: Vec<NameServerConfig>, mut options: ResolverOpts, settings: Settings) -> Result<Resolver, Error> {
-        if servers.is_empty() {
-            return Err(Error::Temporary("no name server is configured".into()));
-        }
-        options.timeout = settings.timeout;
-        options.attempts = settings.attempts;
-        options.cache_size = settings.cached_answers;
-        // TXT and DNSSEC answers are often larger than the 512 bytes of plain UDP.
-        options.edns0 = true;
-        let config = ResolverConfig::from_name_servers(servers);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = options;
-        let inner = builder.build().map_err(|error| Error::Temporary(error.to_string()))?;
-        let places = Semaphore::new(settings.questions);
-        Ok(Resolver { inner, settings, places })
-    }
-
     /// Whether the servers answer at all, within a few seconds.
     pub async fn answers(&self) -> Result<(), Error> {
         // The root's servers: a name that exists wherever there is a DNS.
-        let asked = timeout(CHECK, self.ask(Ok(Name::root()), RecordType::NS, |_| Some(()))).await;
-        match asked {
-            // "No" is an answer too.
-            Ok(Ok(_) | Err(Error::NoData(_) | Error::NoSuchName(_))) => Ok(()),
-            Ok(Err(error)) => Err(error),
+        match timeout(CHECK, self.plain(&Name::root(), RecordType::NS, Ask::Plainly)).await {
+            Ok(Ok(response)) => match read(&response, &Name::root(), RecordType::NS).says {
+                // "No" is an answer too.
+                Says::Records(_) | Says::Alias | Says::NoSuchName | Says::NoData => Ok(()),
+                Says::Nothing(why) => Err(Error::Temporary(why)),
+            },
+            Ok(Err(error)) => Err(lost(&error, &Name::root(), RecordType::NS)),
             Err(_) => Err(Error::Temporary(format!("no answer within {} s", CHECK.as_secs()))),
+        }
+    }
+
+    /// Whether answers about where mail goes can be secure: without that there is no DANE.
+    pub async fn has_dnssec(&self) -> bool {
+        match self.judge(RecordType::TLSA).await {
+            Judge::Nobody => false,
+            Judge::Ourselves => self.do_they_sign().await,
+            Judge::Servers => self.do_they_vouch().await,
         }
     }
 
@@ -134,31 +122,172 @@ impl Resolver {
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Result<Answer<T>, Error> {
         let name = name?;
-        let asked = timeout(self.settings.deadline, async {
-            // Never closed.
-            let _place = self.places.acquire().await;
-            self.inner.lookup(name.clone(), kind).await
+        let question = (name.to_ascii().to_ascii_lowercase(), kind);
+        let outcome = self.cache.outcome(&question, async {
+            let asked = timeout(self.settings.deadline, async {
+                // Never closed.
+                let _place = self.places.acquire().await;
+                self.resolve(&name, kind).await
+            });
+            let outcome = asked.await.unwrap_or_else(|_| {
+                Outcome::failed(Error::Temporary(format!("no answer in time, asked for {name} {kind}")))
+            });
+            if let Err(error) = &outcome.found
+                && error.is_temporary()
+            {
+                tracing::debug!(%error, "look-up failed");
+            }
+            outcome
         });
-        let found = match asked.await {
-            Ok(Ok(lookup)) => answer(&lookup, pick),
-            Ok(Err(error)) => Err(failure(&error, &name, kind)),
-            Err(_) => Err(Error::Temporary(format!("no answer in time, asked for {name} {kind}"))),
-        };
-        if let Err(error) = &found
-            && error.is_temporary()
-        {
-            tracing::debug!(%error, "look-up failed");
+        let found = outcome.await.found?;
+        let records: Vec<T> = found.records.iter().filter_map(pick).collect();
+        match records.is_empty() {
+            true => Err(Error::NoData(found.security)),
+            false => Ok(Answer {
+                records,
+                ttl: found.until.saturating_duration_since(Instant::now()),
+                security: found.security,
+                name: found.name.clone(),
+            }),
         }
-        found
     }
+
+    /// Asks, and asks again for what aliases lead to.
+    async fn resolve(&self, name: &Name, kind: RecordType) -> Outcome {
+        let judge = self.judge(kind).await;
+        let (mut at, mut security, mut ttl) = (name.clone(), None, Duration::MAX);
+        let (mut octets, mut aliases) = (0, 0);
+        while aliases <= ALIASES_MAX {
+            let (response, here) = match self.step(&at, kind, judge).await {
+                Ok(answered) => answered,
+                Err(error) => return Outcome::failed(error),
+            };
+            let security_so_far = security.map_or(here, |before: Security| before.weaker(here));
+            security = Some(security_so_far);
+            let Read { name: found, says, ttl: here, aliases: followed } = read(&response, &at, kind);
+            ttl = ttl.min(here);
+            octets += response.as_buffer().len();
+            aliases += followed;
+            let found = match says {
+                Says::Alias => {
+                    at = found;
+                    continue;
+                }
+                Says::Records(records) => {
+                    let until = Instant::now() + ttl;
+                    Ok(Arc::new(Found { records, name: host(&found), security: security_so_far, until }))
+                }
+                Says::NoSuchName => Err(Error::NoSuchName(security_so_far)),
+                Says::NoData => Err(Error::NoData(security_so_far)),
+                Says::Nothing(why) => Err(Error::Temporary(format!("{why}, asked for {at} {kind}"))),
+            };
+            return Outcome { found, ttl, octets };
+        }
+        Outcome::failed(Error::Temporary(format!("too many aliases, asked for {name} {kind}")))
+    }
+
+    /// One question, with what DNSSEC says of the answer.
+    async fn step(&self, name: &Name, kind: RecordType, judge: Judge) -> Result<(DnsResponse, Security), Error> {
+        let lost = |error: NetError| lost(&error, name, kind);
+        match judge {
+            Judge::Nobody => Ok((self.plain(name, kind, Ask::Plainly).await.map_err(lost)?, Security::Unchecked)),
+            Judge::Servers => self.vouched(name, kind).await,
+            Judge::Ourselves => self.validator.ask(name, kind).await.map_err(|checked| match checked {
+                Checked::Failed(error) => error,
+                Checked::Lost(error) => lost(error),
+            }),
+        }
+    }
+
+    async fn vouched(&self, name: &Name, kind: RecordType) -> Result<(DnsResponse, Security), Error> {
+        let lost = |error: NetError| lost(&error, name, kind);
+        let response = self.plain(name, kind, Ask::WhetherItIsSecure).await.map_err(lost)?;
+        if response.response_code == ResponseCode::ServFail {
+            // RFC 4035 §5.5: that is also how a resolver says that an answer is bogus. Without checking it would give it.
+            let unchecked = self.plain(name, kind, Ask::WithoutChecking).await;
+            let is_there =
+                unchecked.is_ok_and(|one| matches!(one.response_code, ResponseCode::NoError | ResponseCode::NXDomain));
+            return match is_there {
+                true => Err(Error::Bogus(format!("the name server's validation of {name} {kind} fails"))),
+                false => Ok((response, Security::Unchecked)),
+            };
+        }
+        let security = match response.authentic_data {
+            true => {
+                self.vouches.is_proven();
+                Security::Secure
+            }
+            false if self.do_they_vouch().await => Security::Insecure,
+            false => Security::Unchecked,
+        };
+        Ok((response, security))
+    }
+
+    async fn plain(&self, name: &Name, kind: RecordType, ask: Ask) -> Result<DnsResponse, NetError> {
+        let mut question = Message::query();
+        question.add_query(Query::query(name.clone(), kind));
+        question.metadata.recursion_desired = true;
+        // RFC 6840 §5.7: so says who asks that the bit will be understood.
+        question.metadata.authentic_data = ask == Ask::WhetherItIsSecure;
+        question.metadata.checking_disabled = ask == Ask::WithoutChecking;
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD);
+        question.edns = Some(edns);
+        self.servers.ask(&question).await
+    }
+
+    async fn judge(&self, kind: RecordType) -> Judge {
+        let decides =
+            matches!(kind, RecordType::MX | RecordType::A | RecordType::AAAA | RecordType::CNAME | RecordType::TLSA);
+        match self.settings.dnssec {
+            Dnssec::Off => Judge::Nobody,
+            Dnssec::TrustAd => Judge::Servers,
+            Dnssec::Validate => Judge::Ourselves,
+            Dnssec::Auto if self.servers.are_local() => Judge::Servers,
+            Dnssec::Auto if decides && self.do_they_sign().await => Judge::Ourselves,
+            Dnssec::Auto => Judge::Nobody,
+        }
+    }
+
+    /// Whether the servers hand on what signatures need: the root is signed.
+    async fn do_they_sign(&self) -> bool {
+        let find = async {
+            match self.validator.ask(&Name::root(), RecordType::SOA).await {
+                Ok((_, Security::Secure)) => Shown::Yes,
+                Ok((_, Security::Insecure | Security::Unchecked)) => Shown::No("the root is not signed there".into()),
+                Err(Checked::Failed(error)) => Shown::No(error.to_string()),
+                Err(Checked::Lost(_)) => Shown::Nothing,
+            }
+        };
+        self.validates.is_there(find, "the name servers give no DNSSEC: nothing is verified by DANE").await
+    }
+
+    /// Whether the servers validate: the root is signed.
+    async fn do_they_vouch(&self) -> bool {
+        let find = async {
+            match self.plain(&Name::root(), RecordType::SOA, Ask::WhetherItIsSecure).await {
+                Ok(response) if response.authentic_data => Shown::Yes,
+                Ok(_) => Shown::No("their answers about the root are without the AD bit".into()),
+                Err(_) => Shown::Nothing,
+            }
+        };
+        self.vouches
+            .is_there(find, "the name servers on this machine do not validate: nothing is verified by DANE")
+            .await
+    }
+}
+
+/// What is asked beside the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Plainly,
+    WhetherItIsSecure,
+    WithoutChecking,
 }
 
 impl Dns for Resolver {
     fn mx<'a>(&'a self, name: &'a str) -> Reply<'a, Mx> {
-        Box::pin(self.ask(parse(name), RecordType::MX, |data| match data {
-            RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: host(&mx.exchange) }),
-            _ => None,
-        }))
+        Box::pin(self.ask(parse(name), RecordType::MX, read::mx))
     }
 
     fn ipv4<'a>(&'a self, name: &'a str) -> Reply<'a, Ipv4Addr> {
@@ -191,31 +320,38 @@ impl Dns for Resolver {
     }
 
     fn tlsa<'a>(&'a self, name: &'a str) -> Reply<'a, Tlsa> {
-        Box::pin(self.ask(parse(name), RecordType::TLSA, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::TLSA, read::tlsa))
     }
 
     fn srv<'a>(&'a self, name: &'a str) -> Reply<'a, Srv> {
-        Box::pin(self.ask(parse(name), RecordType::SRV, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::SRV, read::srv))
     }
 
     fn caa<'a>(&'a self, name: &'a str) -> Reply<'a, Caa> {
-        Box::pin(self.ask(parse(name), RecordType::CAA, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::CAA, read::caa))
     }
 
     fn ns<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
-        Box::pin(self.ask(parse(name), RecordType::NS, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::NS, |data| match data {
+            RData::NS(name) => Some(host(&name.0)),
+            _ => None,
+        }))
     }
 
     fn cname<'a>(&'a self, name: &'a str) -> Reply<'a, String> {
-        Box::pin(self.ask(parse(name), RecordType::CNAME, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::CNAME, |data| match data {
+            RData::CNAME(name) => Some(host(&name.0)),
+            _ => None,
+        }))
     }
 
     fn soa<'a>(&'a self, name: &'a str) -> Reply<'a, Soa> {
-        Box::pin(self.ask(parse(name), RecordType::SOA, |_| None))
+        Box::pin(self.ask(parse(name), RecordType::SOA, read::soa))
     }
 }
 
-fn parse(text: &str) -> Result<Name, Error> {
+/// A name as it is asked for.
+pub(crate) fn parse(text: &str) -> Result<Name, Error> {
     let bad = || Error::BadName(text.to_owned());
     // ASCII is taken as it is: `_dmarc` is a name although no host may be called so.
     let parsed = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) };
@@ -227,40 +363,19 @@ fn parse(text: &str) -> Result<Name, Error> {
     Ok(name)
 }
 
-fn host(name: &Name) -> String {
-    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
-}
-
-fn answer<T>(lookup: &Lookup, pick: impl Fn(&RData) -> Option<T>) -> Result<Answer<T>, Error> {
-    // Aliases are among the answers too; the type tells them from what was asked for.
-    let records: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).take(MAX_RECORDS).collect();
-    if records.is_empty() {
-        return Err(Error::NoData(Security::Unchecked));
-    }
-    let ttl = lookup.valid_until().saturating_duration_since(Instant::now());
-    Ok(Answer { records, ttl, security: Security::Unchecked, name: String::new() })
-}
-
-fn failure(error: &NetError, name: &Name, kind: RecordType) -> Error {
-    let temporary = |what: &dyn std::fmt::Display| Error::Temporary(format!("{what}, asked for {name} {kind}"));
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Error::NoSuchName(Security::Unchecked),
-            ResponseCode::NoError => Error::NoData(Security::Unchecked),
-            code => temporary(&format_args!("the name server says {code}")),
-        },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Error::NoSuchName(Security::Unchecked),
-        NetError::Dns(DnsError::ResponseCode(code)) => temporary(&format_args!("the name server says {code}")),
-        NetError::Dns(DnsError::DnssecBogus) => Error::Bogus(format!("DNSSEC of {name} {kind}")),
-        NetError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            temporary(&"the name server refuses connections")
+fn lost(error: &NetError, name: &Name, kind: RecordType) -> Error {
+    let why = match error {
+        NetError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "the name server refuses connections".to_owned()
         }
-        other => temporary(other),
-    }
+        NetError::Timeout | NetError::NoConnections => "no answer in time".to_owned(),
+        other => other.to_string(),
+    };
+    Error::Temporary(format!("{why}, asked for {name} {kind}"))
 }
-
-/// More records of one type than this are not looked at.
-const MAX_RECORDS: usize = 200;
 
 /// How long [`Resolver::answers`] takes at most.
 const CHECK: Duration = Duration::from_secs(5);
+/// What we take in one datagram: fits every network unbroken (the size that was agreed on DNS flag day 2020).
+const UDP_PAYLOAD: u16 = 1232;
+const DNS_PORT: u16 = 53;

@@ -1,9 +1,11 @@
 //! A real name server for tests: knotd from Debian's package `knot`, on a free loopback port.
 //!
-//! It serves one zone, the root: what the test says is there, every other name does not exist. Names of whole
-//! zones can be broken, which look-ups see as SERVFAIL. Standards: RFC 1035 (master files), RFC 2308.
+//! It serves one zone, the root, or several with and without signatures ([`Zone`]): what the test says is there, every
+//! other name does not exist. Names of whole zones can be broken, which look-ups see as SERVFAIL. Standards: RFC 1035
+//! (master files), RFC 2308, RFC 4035 (signed zones), RFC 2136 (updates, with [`UPDATE_KEY`]).
 
-use std::fmt::Write as _;
+mod zone;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::janitor::Janitor;
 use crate::process::Process;
 use crate::run::{eventually, run};
 
+pub use zone::Zone;
+
 /// A running name server. It ends when the value is dropped or the process ends.
 #[derive(Debug)]
 pub struct DnsServer {
@@ -19,6 +23,8 @@ pub struct DnsServer {
     address: SocketAddr,
     folder: PathBuf,
     _janitor: Janitor,
+    zones: Vec<Zone>,
+    trust_anchor: Option<PathBuf>,
     serial: u32,
 }
 
@@ -34,23 +40,57 @@ impl DnsServer {
 
     /// The same; for names in `broken` (`broken.test`), and below them, it answers SERVFAIL.
     pub fn start_with_broken(records: &str, broken: &[&str]) -> DnsServer {
+        DnsServer::start_zones(vec![Zone::unsigned("", records)], broken)
+    }
+
+    /// Serves these zones; one of them must be the root (`""`), and each that lies below another is delegated by it.
+    ///
+    /// # Panics
+    /// When knotd is not installed or refuses the records.
+    pub fn serve(zones: Vec<Zone>) -> DnsServer {
+        DnsServer::start_zones(zones, &[])
+    }
+
+    fn start_zones(zones: Vec<Zone>, broken: &[&str]) -> DnsServer {
         assert!(Path::new(KNOTD).exists(), "{HOW_TO_INSTALL}");
         let folder = tempfile::Builder::new().prefix("postroad-dns-").tempdir().expect("a folder").keep();
         let janitor = Janitor::of(&folder);
-        std::fs::write(folder.join("root.zone"), zone(records, 1)).expect("the folder can be written");
-        // Another process can take the port between our look and knotd's bind: then try the next.
-        for _ in 0..PORT_ATTEMPTS {
-            let address = free_port();
-            let file = folder.join("knot.conf");
-            std::fs::write(&file, settings(&folder, address, broken)).expect("the folder can be written");
-            let mut process = Process::spawn(KNOTD, &["-c", &file.display().to_string()]);
-            if answers(address, &mut process) {
-                return DnsServer { process, address, folder, _janitor: janitor, serial: 1 };
-            }
-            let printed = process.printed();
-            assert!(printed.contains("cannot bind"), "knotd does not serve these records:\n{printed}");
+        let settings = folder.join("knot.conf");
+        let write = |address: SocketAddr, zones: &str| {
+            std::fs::write(&settings, server_settings(&folder, address) + zones).expect("the folder can be written");
+        };
+        for inner in ["database", "signed"] {
+            std::fs::create_dir(folder.join(inner)).expect("the folder can be written");
         }
-        panic!("knotd found no free port in {PORT_ATTEMPTS} attempts");
+        write((HOST, 53).into(), &zone::settings(&zones, broken));
+        let trust_anchor = zone::make_keys(&settings, &zones).map(|key| {
+            let file = folder.join("trust-anchor");
+            std::fs::write(&file, key).expect("the folder can be written");
+            file
+        });
+        for zone in &zones {
+            let text = zone::master_file(&settings, zone, &zones, 1);
+            std::fs::write(folder.join(zone.file()), text).expect("the folder can be written");
+        }
+        let to_tamper = zone::names_to_tamper(&zones);
+        if !to_tamper.is_empty() {
+            let (_, mut process) = start_knotd(&settings, |address| write(address, &zone::signing_settings(&zones)));
+            for name in &to_tamper {
+                knotc(&settings, &["zone-flush", name, "+outdir", &folder.join("signed").display().to_string()]);
+            }
+            process.kill();
+            zone::tampered(&zones, &folder);
+        }
+        let (address, process) = start_knotd(&settings, |address| write(address, &zone::settings(&zones, broken)));
+        DnsServer { process, address, folder, _janitor: janitor, zones, trust_anchor, serial: 1 }
+    }
+
+    /// The file with the root's key, which validators must trust.
+    ///
+    /// # Panics
+    /// When the root is not signed.
+    pub fn trust_anchor(&self) -> &Path {
+        self.trust_anchor.as_deref().expect("the root is signed")
     }
 
     /// Where it listens, over UDP and TCP.
@@ -58,13 +98,22 @@ impl DnsServer {
         self.address
     }
 
-    /// Serves other records from now on.
+    /// Serves other records from now on, in the root zone.
     pub fn replace(&mut self, records: &str) {
-        self.serial += 1;
-        let zone = zone(records, self.serial);
-        std::fs::write(self.folder.join("root.zone"), zone).expect("the folder can be written");
-        let settings = self.folder.join("knot.conf").display().to_string();
-        run("/usr/sbin/knotc", &["-c", &settings, "-b", "zone-reload", "."], b"").good();
+        self.replace_in("", records);
+    }
+
+    /// Serves other records of one of its zones from now on.
+    pub fn replace_in(&mut self, name: &str, records: &str) {
+        // The server counts on by itself when it signs.
+        self.serial += SERIAL_STEP;
+        let settings = self.folder.join("knot.conf");
+        let zone = self.zones.iter_mut().find(|zone| zone.name() == name).expect("a zone of this server");
+        zone.replace(records);
+        let zone = zone.clone();
+        let text = zone::master_file(&settings, &zone, &self.zones, self.serial);
+        std::fs::write(self.folder.join(zone.file()), text).expect("the folder can be written");
+        knotc(&settings, &["zone-reload", &format!("{name}.")]);
     }
 
     /// Ends it: nobody answers there any more.
@@ -79,29 +128,49 @@ impl DnsServer {
     }
 }
 
-/// The master file of the root zone.
-fn zone(records: &str, serial: u32) -> String {
-    format!("$ORIGIN .\n$TTL 0\n. SOA ns. hostmaster. {serial} 60 60 3600 0\n. NS ns.\nns. A 127.0.0.1\n{records}\n")
+/// Starts it on a free port, for which `write` writes the settings.
+fn start_knotd(settings: &Path, write: impl Fn(SocketAddr)) -> (SocketAddr, Process) {
+    // Another process can take the port between our look and knotd's bind: then try the next.
+    for _ in 0..PORT_ATTEMPTS {
+        let address = free_port();
+        write(address);
+        let mut process = Process::spawn(KNOTD, &["-c", &settings.display().to_string()]);
+        if answers(address, &mut process) {
+            return (address, process);
+        }
+        let printed = process.printed();
+        assert!(printed.contains("cannot bind"), "knotd does not serve these records:\n{printed}");
+    }
+    panic!("knotd found no free port in {PORT_ATTEMPTS} attempts");
 }
 
-fn settings(folder: &Path, address: SocketAddr, broken: &[&str]) -> String {
+fn knotc(settings: &Path, arguments: &[&str]) {
+    let settings = settings.display().to_string();
+    run("/usr/sbin/knotc", &[&["-c", &settings, "-b"], arguments].concat(), b"").good();
+}
+
+fn server_settings(folder: &Path, address: SocketAddr) -> String {
     let folder = folder.display();
-    let mut text = format!(
+    let policy = |name: &str, nsec3: &str| {
+        format!(
+            "  - id: {name}\n    manual: on\n    algorithm: ecdsap256sha256\n    nsec3: {nsec3}\n    nsec3-iterations: 0\n"
+        )
+    };
+    format!(
         "server:\n    listen: {}@{}\n    rundir: \"{folder}\"\n    udp-workers: 1\n    tcp-workers: 1\n    \
          background-workers: 1\n\
          log:\n  - target: stdout\n    any: info\n\
          database:\n    storage: \"{folder}/database\"\n\
+         key:\n  - id: {UPDATE_KEY_NAME}\n    algorithm: hmac-sha256\n    secret: {UPDATE_SECRET}\n\
+         acl:\n  - id: update\n    key: {UPDATE_KEY_NAME}\n    action: update\n\
+         policy:\n{}{}\
          template:\n  - id: default\n    storage: \"{folder}\"\n    zonefile-load: whole\n    \
-         journal-content: none\n    zonefile-sync: -1\n    semantic-checks: off\n\
-         zone:\n  - domain: .\n    file: root.zone\n",
+         journal-content: none\n    zonefile-sync: -1\n    semantic-checks: off\n",
         address.ip(),
-        address.port()
-    );
-    for name in broken {
-        // A zone without its file is known and cannot be answered from.
-        let _ = write!(text, "  - domain: {name}.\n    file: missing.zone\n");
-    }
-    text
+        address.port(),
+        policy("nsec", "off"),
+        policy("nsec3", "on"),
+    )
 }
 
 /// Not 127.0.0.1: connections that leave from there may have any port, so that one could be taken while the server is
@@ -109,7 +178,7 @@ fn settings(folder: &Path, address: SocketAddr, broken: &[&str]) -> String {
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 53, 1);
 
 /// A port that is free for UDP and TCP.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind((HOST, 0)).expect("loopback has a free port");
         let address = tcp.local_addr().expect("it is bound");
@@ -140,6 +209,12 @@ const QUESTION: &[u8] = &[0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1];
 
 const KNOTD: &str = "/usr/sbin/knotd";
 const PORT_ATTEMPTS: u32 = 5;
+const SERIAL_STEP: u32 = 1_000;
+
+/// The key for updates of zones that are updatable, as `nsupdate -y` has it.
+pub const UPDATE_KEY: &str = "hmac-sha256:updater:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+const UPDATE_KEY_NAME: &str = "updater";
+const UPDATE_SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// What to run when knotd is missing.
 pub const HOW_TO_INSTALL: &str =

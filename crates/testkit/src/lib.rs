@@ -9,6 +9,7 @@
 //! - [`process`]: the program as users run it, with ports of its own, killed when the test ends.
 //! - [`clock`]: time that moves when the test says so.
 //! - [`dns_server`]: a real name server that knows what the test says and nothing else; [`unbound`]: a resolver that validates.
+//! - [`dns_wire`]: a name server of ours, for what no real one would load or do.
 //! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
@@ -16,8 +17,10 @@
 pub mod certificates;
 pub mod clock;
 pub mod dns_server;
+pub mod dns_wire;
 mod janitor;
 pub mod pebble;
+pub mod policy_host;
 pub mod ports;
 pub mod postfix;
 pub mod postgres;
@@ -31,7 +34,9 @@ pub mod unbound;
 
 pub use clock::Clock;
 pub use dns_server::{DnsServer, Zone};
+pub use dns_wire::{DnsWire, WireZone};
 pub use pebble::Pebble;
+pub use policy_host::PolicyHost;
 pub use ports::{PortOffset, SharedPort};
 pub use postfix::Postfix;
 pub use process::Process;
