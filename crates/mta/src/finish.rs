@@ -138,6 +138,8 @@ impl Inbound {
                     serial: None,
                     stranger: role == Role::Relay && delivery.login.is_none(),
                     utf8: delivery.sender.smtputf8,
+                    deliver_by: delivery.wanted.deliver_by.map(|by| by.at),
+                    hold_asked: None,
                     original: delivery.original.clone(),
                     told: told(role, &delivery.recipients, &failures),
                 };

@@ -49,6 +49,10 @@ pub(crate) struct Report {
     pub(crate) stranger: bool,
     /// The message was sent with SMTPUTF8: its sender reads UTF-8 (RFC 6533).
     pub(crate) utf8: bool,
+    /// By when it was to be delivered (RFC 2852 §5).
+    pub(crate) deliver_by: Option<Timestamp>,
+    /// For how long its sender wanted it to be held (RFC 4865 §5).
+    pub(crate) hold_asked: Option<String>,
     /// What is repeated of it.
     pub(crate) original: Original,
     pub(crate) told: Vec<Told>,
@@ -72,7 +76,8 @@ pub(crate) enum Fate {
     /// Tried for as long as mail is tried; why it failed last.
     Expired(Why),
     /// Not yet; it is tried until then.
-    Delayed { why: Why, until: Timestamp },
+    /// `in_time`: it was to be there by now, and its sender wanted to hear if it was not (RFC 2852).
+    Delayed { why: Why, until: Timestamp, in_time: bool },
     /// In a mailbox here.
     Delivered,
     /// At the next host, which does not report.

@@ -16,6 +16,12 @@ pub(super) fn fields(report: &Report, utf8: bool) -> String {
     }
     add("Reporting-MTA", &format!("dns; {}", report.hostname));
     add("Arrival-Date", &date(report.arrived));
+    if let Some(by) = report.deliver_by {
+        add("Deliver-By-Date", &date(by));
+    }
+    if let Some(hold) = &report.hold_asked {
+        add("Future-Release-Request", hold);
+    }
     if let Some(trace) = report.trace {
         add("X-Postroad-Trace", &trace.to_string());
     }
@@ -37,6 +43,8 @@ fn recipient(fields: &mut String, told: &Told, utf8: bool) {
         Fate::Failed(why) => ("failed", Enhanced(5, why.words.enhanced.1, why.words.enhanced.2), Some(why)),
         // RFC 3464 §2.3.3 lets a failure have a 4: it was temporary until time was over.
         Fate::Expired(why) => ("failed", Enhanced(4, 4, 7), Some(why)),
+        // RFC 2852 §4.1.4: it is late, whatever the reason.
+        Fate::Delayed { why, in_time: true, .. } => ("delayed", Enhanced(4, 4, 7), Some(why)),
         Fate::Delayed { why, .. } => ("delayed", Enhanced(4, why.words.enhanced.1, why.words.enhanced.2), Some(why)),
         Fate::Delivered => ("delivered", Enhanced(2, 1, 5), None),
         Fate::Relayed(why) => ("relayed", Enhanced(2, 1, 9), Some(why)),

@@ -5,6 +5,7 @@ use postroad_smtp::Enhanced;
 use postroad_store::Timestamp;
 
 use super::{Fate, Report, Told, Why};
+use crate::outbound::classify::{Category, Class, classify};
 
 /// The subject. It ends with the message's own, so that the two stand together in a list; not to strangers, who could
 /// have us write it to others.
@@ -122,18 +123,22 @@ fn section(kind: Kind, told: &[&Told]) -> String {
 fn story(told: &Told) -> String {
     match &told.fate {
         Fate::Failed(why) => {
-            let advice = wrapped(advice(why.words.enhanced), "    ");
+            let advice = wrapped(&advised(why), "    ");
             // What this server would tell another host is not written for people.
             let ours = why.host.is_none() && why.words.code.is_some() && !advice.is_empty();
             if ours { advice } else { format!("{advice}{}", quoted(why)) }
         }
         Fate::Expired(why) => {
             let next = "It was tried for days without success. Reach them in another way, or send the message again \
-                        later. What happened at the last attempt:";
-            format!("{}{}", wrapped(next, "    "), quoted(why))
+                        later.";
+            let what = told_by(why).map(|class| format!(" {}", class.what)).unwrap_or_default();
+            let text = format!("{next}{what} What happened at the last attempt:");
+            format!("{}{}", wrapped(&text, "    "), quoted(why))
         }
-        Fate::Delayed { why, until } => {
-            format!("{}{}", wrapped(&format!("It is tried until {}.", date(*until)), "    "), quoted(why))
+        Fate::Delayed { why, until, in_time } => {
+            let late = if *in_time { "The time by which you wanted it to be delivered is over. " } else { "" };
+            let what = told_by(why).map(|class| format!(" {}", class.what)).unwrap_or_default();
+            format!("{}{}", wrapped(&format!("{late}It is tried until {}.{what}", date(*until)), "    "), quoted(why))
         }
         Fate::Relayed(why) => why
             .host
@@ -157,6 +162,40 @@ fn quoted(why: &Why) -> String {
     }
 }
 
+/// What happened and what to do next: as the host's words mean it, else by the code.
+fn advised(why: &Why) -> String {
+    match told_by(why) {
+        Some(class) => format!("{} {}", class.what, class.next),
+        None => advice(why.words.enhanced).to_owned(),
+    }
+}
+
+/// What a host's words mean, where that says more than its code. The form of a message has many codes, each with a way out.
+fn told_by(why: &Why) -> Option<Class> {
+    let (Some(host), Some(code)) = (&why.host, why.words.code) else { return None };
+    let enhanced = why.words.coded.then_some(why.words.enhanced);
+    let class = classify(Some(code), enhanced, &why.words.text, Some(host));
+    match class.category {
+        Category::Form | Category::Temporary | Category::Unreachable | Category::Other => None,
+        Category::UnknownUser
+        | Category::MailboxFull
+        | Category::MailboxDisabled
+        | Category::BadDestination
+        | Category::BadSender
+        | Category::Reputation
+        | Category::Authentication
+        | Category::ReverseDns
+        | Category::Rate
+        | Category::Greylist
+        | Category::Size
+        | Category::Content
+        | Category::Relay
+        | Category::Loop
+        | Category::Tls
+        | Category::Policy => Some(class),
+    }
+}
+
 /// What to do next, by the code of RFC 3463. Nothing where the words themselves are all there is.
 fn advice(code: Enhanced) -> &'static str {
     match (code.1, code.2) {
@@ -170,6 +209,15 @@ fn advice(code: Enhanced) -> &'static str {
         (2, 1) => "The mailbox is out of use. Reach them in another way.",
         (2, 2) => "The mailbox is full. Reach them in another way, or try again when they have made room.",
         (2, 3) | (3, 4) => "The message is too large for them. Send it without its attachments, or in several parts.",
+        (3, 3) => {
+            "You wanted it to be delivered by a time or to come back, and their server does not promise that. Send it again \
+             without that wish."
+        }
+        (4, 7) => "The time by which you wanted it to be delivered is over. Send it again if it still matters.",
+        (7, 17..=19) => {
+            "You wanted it to reach only who had the address at a time, and that cannot be made sure of. Reach them in \
+             another way."
+        }
         (3, 5) => "A server on the way is not set up rightly. Show this notice to your administrator.",
         (4, 6) => {
             "The message went in circles, because a forward leads back to where it came from. Whoever set up the \

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_dns::Dns;
+use postroad_login::Clock;
 use postroad_queue::{Job, Route};
 use postroad_smtp::Address;
 use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
@@ -31,13 +32,14 @@ use super::envelope::{self, Less, Wish};
 use super::gates::{Entry, Gates, Outlook, PutOff, Slot};
 use super::halt::Halt;
 use super::hosts::{Host, Ourselves, Search};
+use super::open::at_host;
 use super::pool::{self, Key, Pool};
 use super::security::results::Results;
 use super::security::{Guard, Refusal, Terms};
 use super::settle::{Attempt, Verdict, Words};
 use super::source::{NotConverted, Source};
 use super::tls::Tls;
-use super::open::at_host;
+use super::wishes;
 use super::words;
 
 /// What attempts share.
@@ -49,6 +51,7 @@ pub(crate) struct Carrier {
     pub(crate) gates: Arc<Gates>,
     pub(crate) settings: Settings,
     pub(crate) ourselves: Ourselves,
+    pub(crate) clock: Clock,
     pub(crate) guard: Arc<Guard>,
     pub(crate) results: Results,
     pub(crate) signing: Signing,
@@ -252,8 +255,7 @@ impl Carrier {
             self.results.failed(&policy, failure);
         }
         metrics::counter!("postroad_outbound_refused_by_policy_total").increment(1);
-        trip.attempt =
-            Attempt { host: Some(host.name.clone()), policy: Some(because), ..Attempt::default() };
+        trip.attempt = Attempt { host: Some(host.name.clone()), policy: Some(because), ..Attempt::default() };
         trip.refused = true;
         trip.note(verdict);
     }
@@ -302,7 +304,8 @@ impl Carrier {
                 },
                 Berth::New(slots) => slots,
                 Berth::Down(why) => {
-                    trip.attempt = Attempt { host: Some(host.name.clone()), policy: policy.clone(), ..Attempt::default() };
+                    trip.attempt =
+                        Attempt { host: Some(host.name.clone()), policy: policy.clone(), ..Attempt::default() };
                     return trip.trouble(Words::ours((4, 4, 1), why, "looking for a host that works"));
                 }
                 Berth::PutOff(PutOff(wait)) => {
@@ -404,13 +407,7 @@ impl Carrier {
     }
 
     /// Gives a connection what it can carry of the message, and keeps it when it is still good.
-    async fn carry(
-        &self,
-        mut connection: Connection,
-        kept: bool,
-        target: &Target,
-        trip: &mut Trip<'_>,
-    ) -> Carried {
+    async fn carry(&self, mut connection: Connection, kept: bool, target: &Target, trip: &mut Trip<'_>) -> Carried {
         let Target { host, terms, key } = target;
         trip.tried = true;
         if !kept {
@@ -421,14 +418,16 @@ impl Carrier {
         let (tls, policy) = (connection.tls(), terms.policy_met());
         trip.attempt = Attempt { host: Some(host.name.clone()), address: Some(address), tls, policy };
         trip.source.restore();
+        trip.source.put_before(&wishes::tunnelled(trip.job, connection.capabilities()));
         let mut wish = Wish::of(trip.job, &trip.source);
         let mut transactions = 0;
         while !trip.pending.is_empty() {
             let limit = connection.capabilities().limits.rcpt_max;
             let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
             let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
-            let transaction = match envelope::transaction(trip.job, trip.sender.as_ref(), &chunk, wish, trip.source.size()) {
-                Ok(transaction) => transaction,
+            let (remote, sender) = (connection.capabilities(), trip.sender.as_ref());
+            let transaction = match envelope::transaction(trip.job, sender, &chunk, wish, trip.source.size(), remote) {
+                Ok(transaction) => wishes::put(transaction, &trip.job.message, (self.clock)()),
                 Err((index, words)) => {
                     trip.answer(index, Verdict::Failed(words));
                     continue;
@@ -466,7 +465,7 @@ impl Carrier {
                 },
             };
             transactions += 1;
-            let dsn = connection.capabilities().dsn;
+            let (dsn, in_time) = (connection.capabilities().dsn, connection.capabilities().deliver_by.is_some());
             let silent = report.recipients.iter().find_map(silence);
             if let Some(slot) = &mut connection.slot {
                 match silent {
@@ -475,7 +474,7 @@ impl Carrier {
                 }
             }
             let before = trip.last.clone();
-            let broken = trip.take(&chunk, report.recipients, dsn);
+            let broken = trip.take(&chunk, report.recipients, dsn, in_time);
             if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
                 // A host that closes what it kept open, or has had enough of it, does so at the first command.
                 trip.last = before;
@@ -540,11 +539,13 @@ impl Trip<'_> {
 
     /// Takes a transaction's fates. True when it failed as a whole, because the connection ended before the host could
     /// have taken anything.
-    fn take(&mut self, chunk: &[usize], fates: Vec<Fate>, dsn: bool) -> bool {
+    fn take(&mut self, chunk: &[usize], fates: Vec<Fate>, dsn: bool, in_time: bool) -> bool {
         let mut unsent = 0;
         for (index, fate) in chunk.iter().copied().zip(fates) {
             match fate {
-                Fate::Accepted(said) => self.answer(index, Verdict::Relayed { words: words::said(&said), dsn }),
+                Fate::Accepted(said) => {
+                    self.answer(index, Verdict::Relayed { words: words::said(&said), dsn, in_time });
+                }
                 Fate::Refused(said) => self.answer(index, Verdict::Failed(words::said(&said))),
                 // RFC 5321 §3.8: it goes away; the next host may stay.
                 Fate::Deferred(said) if said.reply.code() == 421 => {
@@ -667,7 +668,7 @@ fn leaves_from(sender: &Address) -> String {
     format!("it leaves from {sender}, since it is forwarded: SPF of its own sender would fail")
 }
 
-fn everybody(job: &Job, verdict: Verdict, reach: Reach) -> Tried {
+pub(super) fn everybody(job: &Job, verdict: Verdict, reach: Reach) -> Tried {
     let verdicts = job.recipients.iter().map(|due| (due.number, verdict.clone())).collect();
     Tried { attempt: Attempt::default(), elsewhere: Vec::new(), verdicts, reach, notes: Vec::new() }
 }

@@ -2,11 +2,12 @@
 
 use postroad_queue as queue;
 use postroad_queue::Job;
-use postroad_smtp::client::{Transaction, Unsuited};
+use postroad_smtp::client::{Capabilities, Transaction, Unsuited};
 use postroad_smtp::{Address, BodyType, ForwardPath, Notify, Orcpt, RcptTo, Ret, ValidSince};
 
 use super::settle::Words;
 use super::source::Source;
+use super::wishes;
 
 /// What a message needs of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +68,14 @@ pub(crate) fn transaction(
     chunk: &[usize],
     wish: Wish,
     size: u64,
+    remote: &Capabilities,
 ) -> Result<Transaction, (usize, Words)> {
     let mut recipients = Vec::with_capacity(chunk.len());
     for index in chunk {
         let due = &job.recipients[*index];
+        if let Some(words) = wishes::needs_valid_since(due, remote) {
+            return Err((*index, words));
+        }
         let address: Address = due.address.parse().map_err(|error| {
             (*index, Words::ours((5, 1, 3), format!("{} is no address: {error}", due.address), "writing the envelope"))
         })?;

@@ -30,6 +30,7 @@ mod settle;
 mod source;
 mod tls;
 mod wire;
+mod wishes;
 mod words;
 mod work;
 
@@ -187,6 +188,7 @@ impl Outbound {
             gates: Gates::new(settings.connections_per_host),
             settings: settings.clone(),
             ourselves,
+            clock: Arc::clone(&clock),
             signing: Signing::default(),
         };
         Ok(Outbound {

@@ -79,7 +79,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Verdict {
     /// The next host took it. `dsn`: it was given NOTIFY and tells the sender itself from now on; else who asked for
     /// success is told "relayed" (RFC 3461 §5.2.2).
-    Relayed { words: Words, dsn: bool },
+    /// `in_time`: it does the same about the time by which it is to be delivered (RFC 2852).
+    Relayed { words: Words, dsn: bool, in_time: bool },
     /// For good.
     Failed(Words),
     /// For now.
@@ -132,6 +133,7 @@ impl Settler {
         let settled = kept.until_recorded(&self.clock, || self.stop.is_stopped(), tokio::time::sleep, attempt).await?;
         if matches!(settled, Settled::Recorded { .. }) {
             log(&settling.job, &plan.tried);
+            plan.count();
         }
         Ok(settled)
     }
@@ -162,6 +164,8 @@ impl Settler {
             && size <= notice::MAX_WHOLE
             && message.body != queue::Body::BinaryMime
             && plan.fails
+            // RFC 8689 §5: what may travel over verified TLS only does not come back in clear.
+            && !message.requiretls
             && !stranger;
         let original = self.store.read(move |tx| -> Result<Original, Error> {
             Ok(match whole {
@@ -188,6 +192,8 @@ impl Settler {
             serial: Some(now.0),
             stranger,
             utf8: message.smtputf8,
+            deliver_by: message.deliver_by.map(|by| by.at),
+            hold_asked: message.hold_asked.clone(),
             original,
             told: plan.told.clone(),
         };

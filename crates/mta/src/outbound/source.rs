@@ -24,6 +24,8 @@ pub(crate) struct Source {
     blob: BlobId,
     /// Put before everything.
     head: Vec<u8>,
+    /// Of these, what goes to all hosts.
+    head_for_all: usize,
     /// Of the stored bytes, what was read when it was opened, without the line that stays here.
     first: Vec<u8>,
     /// Where `first` ends in the stored bytes.
@@ -74,6 +76,7 @@ impl Source {
         Ok(Source {
             store: store.clone(),
             blob,
+            head_for_all: head.len(),
             head,
             first,
             first_end,
@@ -87,6 +90,12 @@ impl Source {
     /// The same, signed anew when it has to be converted.
     pub(crate) fn signed_by(self, signers: Option<Arc<Signers>>) -> Source {
         Source { signers, ..self }
+    }
+
+    /// Puts fields before everything, in place of those that another host was given. Not once it is converted.
+    pub(crate) fn put_before(&mut self, fields: &[u8]) {
+        self.head.truncate(self.head_for_all);
+        self.head.extend_from_slice(fields);
     }
 
     /// The bytes that leave.

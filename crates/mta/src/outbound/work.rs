@@ -8,11 +8,12 @@ use postroad_queue as queue;
 use postroad_queue::{Job, Outcome, Purpose, Route};
 use postroad_store::{Locks, Timestamp};
 
-use super::attempt::{Carrier, Reach, Tried};
+use super::attempt::{self, Carrier, Reach, Tried};
 use super::halt::Halt;
 use super::lease::Lease;
 use super::schedule;
 use super::settle::{Attempt, Destination, Settled, Settler, Settling, Verdict, Words};
+use super::wishes;
 
 /// What all jobs of a life share.
 pub(crate) struct Bench {
@@ -32,7 +33,10 @@ impl Bench {
     /// Does one job. `random` is any value, all bits alike. Says whether its destination was reached.
     pub(crate) async fn work(self: Arc<Bench>, job: Job, route: Option<Arc<Route>>, random: u64) -> bool {
         let tried = match job.purpose {
-            Purpose::Send => self.attempt(&job, route, random).await,
+            Purpose::Send => match wishes::too_late(&job.message, (self.clock)()) {
+                Some(words) => attempt::everybody(&job, Verdict::Failed(words), Reach::Unknown),
+                None => self.attempt(&job, route, random).await,
+            },
             // Nothing is tried; settling tells the sender.
             Purpose::Expire | Purpose::TellDelay => Tried {
                 attempt: Attempt::default(),

@@ -83,6 +83,9 @@ pub const NAMES: &[Name] = &[
     ),
     histogram("postroad_outbound_queue_seconds", "Time from a message's coming to a recipient's end, by outcome."),
     gauge("postroad_outbound_connections_open", "Connections to other servers that are open now."),
+    counter("postroad_outbound_refusals_total", "Recipients refused by other servers, by category."),
+    counter("postroad_smtp_claims_total", "Clients that a neighbour spoke for (XCLIENT), by role."),
+    counter("postroad_smtp_etrn_total", "Times that a node asked for what waits for it (ETRN)."),
     counter("postroad_outbound_tls_failures_total", "TLS handshakes with other servers that failed."),
     // Store.
     histogram("postroad_store_batch_jobs", "Writes that shared one COMMIT."),

@@ -1,12 +1,14 @@
 //! What verdicts mean, without a database: the rows, what is told, what the story says.
 
-use postroad_queue::{Due, Outcome, Purpose, Tried};
+use postroad_queue::{Due, Notify, Outcome, Purpose, Tried};
 use postroad_smtp::Enhanced;
 use postroad_store::Timestamp;
 
 use super::{Attempt, Settling, Verdict, Words};
 use crate::notice::{Fate, Told, Why};
+use crate::outbound::classify::{self, Category, Class};
 use crate::outbound::schedule::{self, Schedule};
+use crate::outbound::wishes;
 use postroad_message::date::{Date, DateTime};
 
 /// What is written.
@@ -19,6 +21,8 @@ pub(super) struct Plan {
     pub(super) fails: bool,
     /// Kind and sentence. The first is about the attempt as a whole and tells it from others.
     pub(super) events: Vec<(&'static str, String)>,
+    /// What the refusals mean, each with how many recipients it was said of.
+    pub(super) meanings: Vec<(Class, u64)>,
 }
 
 impl Plan {
@@ -33,7 +37,7 @@ impl Plan {
             let became = match (settling.job.purpose, verdict) {
                 (Purpose::Expire, _) => one.expired(one.recalled()),
                 (Purpose::TellDelay, _) => one.waits(),
-                (Purpose::Send, Verdict::Relayed { words, dsn }) => one.relayed(words, *dsn),
+                (Purpose::Send, Verdict::Relayed { words, dsn, in_time }) => one.relayed(words, *dsn, *in_time),
                 (Purpose::Send, Verdict::Failed(words)) => one.failed(words),
                 (Purpose::Send, Verdict::Deferred(words) | Verdict::Spared(words))
                     if now >= settling.job.message.expires =>
@@ -44,6 +48,10 @@ impl Plan {
                 (Purpose::Send, Verdict::Spared(words)) => one.spared(words),
                 (Purpose::Send, Verdict::NotTried) => one.untouched(),
             };
+            if let (Purpose::Send, Verdict::Failed(words) | Verdict::Deferred(words)) = (settling.job.purpose, verdict)
+            {
+                plan.mean(one.class(words));
+            }
             let event = plan.add(settling, due, became);
             match events.iter_mut().find(|(other, _)| *other == attempt) {
                 Some((_, events)) => events.extend(event),
@@ -57,7 +65,26 @@ impl Plan {
             }
             plan.events.extend(events);
         }
+        let meanings: Vec<String> = plan.meanings.iter().filter_map(|(class, _)| meaning(class)).collect();
+        plan.events.extend(meanings.into_iter().map(|meaning| ("meaning", meaning)));
         plan
+    }
+
+    fn mean(&mut self, class: Class) {
+        let room = self.meanings.len() < MEANINGS_MAX;
+        match self.meanings.iter_mut().find(|(known, _)| *known == class) {
+            Some((_, count)) => *count += 1,
+            None if room => self.meanings.push((class, 1)),
+            None => {}
+        }
+    }
+
+    /// For the metrics.
+    pub(super) fn count(&self) {
+        for (class, count) in &self.meanings {
+            metrics::counter!("postroad_outbound_refusals_total", "category" => class.category.name())
+                .increment(*count);
+        }
     }
 
     fn add(&mut self, settling: &Settling, due: &Due, became: Became) -> Option<(&'static str, String)> {
@@ -110,6 +137,15 @@ fn opening(settling: &Settling, attempt: &Attempt) -> (&'static str, String) {
     ("attempt", format!("{what}: {with}{how}{policy}"))
 }
 
+/// What a refusal means, for the administrator who reads the story; nothing where the words themselves are all there is.
+fn meaning(class: &Class) -> Option<String> {
+    if matches!(class.category, Category::Temporary | Category::Unreachable | Category::Other) {
+        return None;
+    }
+    let words = [class.what, class.remedy].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    Some(format!("{}: {words} Known from {}.", class.category.name(), class.source))
+}
+
 /// Who a notice speaks of: behind an address of ours, that address as the sender wrote it.
 fn name_of(settling: &Settling, due: &Due) -> String {
     let Some(via) = &settling.job.via else { return due.address.clone() };
@@ -136,8 +172,13 @@ struct Became {
 }
 
 impl One<'_> {
-    fn relayed(&self, words: &Words, dsn: bool) -> Became {
-        let fate = (self.due.notify.success && !dsn).then(|| Fate::Relayed(self.why(words)));
+    /// RFC 3461 §5.2.2: whoever wants to hear of success hears that the next host does not tell. RFC 2852 §4.1.4: so does
+    /// whoever set a time, where the next host does not keep it, and who wants to trace it, where it does.
+    fn relayed(&self, words: &Words, dsn: bool, in_time: bool) -> Became {
+        let by = self.settling.job.message.deliver_by;
+        let is_timed = by.is_some_and(|by| if in_time { by.trace } else { !by.returns });
+        let wanted = (self.due.notify.success && !dsn) || (is_timed && self.due.notify != Notify::NEVER);
+        let fate = wanted.then(|| Fate::Relayed(self.why(words)));
         self.ended(if dsn { Outcome::Delivered } else { Outcome::Relayed }, "sent", words, fate)
     }
 
@@ -154,7 +195,15 @@ impl One<'_> {
 
     fn expired(&self, why: Why) -> Became {
         let event = format!("{}: given up; last: {}", self.due.address, why.words.line());
-        let fate = self.due.notify.failure.then_some(Fate::Expired(why));
+        // RFC 2852 §4.1.4: it goes back because its time is over, and with that status.
+        let late = wishes::too_late(&self.settling.job.message, self.now);
+        let fate = self.due.notify.failure.then(|| match late {
+            Some(words) => {
+                let text = format!("{}; last: {}", words.text, why.words.line());
+                Fate::Failed(Why { words: Words { text, ..words }, ..why })
+            }
+            None => Fate::Expired(why),
+        });
         Became { outcome: Outcome::Failed, reply: None, fate, event: Some(("failed", event)) }
     }
 
@@ -163,6 +212,8 @@ impl One<'_> {
         let random = self.settling.random ^ scattered(self.settling.job.message.id.0);
         let next = schedule::next(attempts, schedule::is_greylisting(words), self.now, random);
         let until = next.min(self.settling.job.message.expires);
+        // Who wants to hear when it is late hears then.
+        let until = self.told_at().map_or(until, |at| until.min(at));
         let event = format!("{}: {} ({}); next try {}", self.due.address, words.line(), words.after, date(until));
         let fate = self.is_late().then(|| self.delay(self.why(words)));
         let reply = Some(self.reply(words));
@@ -185,12 +236,25 @@ impl One<'_> {
         Became { outcome: Outcome::Unattempted, reply: None, fate, event: Some(("waits", event)) }
     }
 
+    fn class(&self, words: &Words) -> Class {
+        let enhanced = (words.coded || words.code.is_none()).then_some(words.enhanced);
+        classify::classify(words.code, enhanced, &words.text, self.attempt.host.as_deref())
+    }
+
     fn untouched(&self) -> Became {
         Became { outcome: Outcome::Unattempted, reply: None, fate: None, event: None }
     }
 
     fn delay(&self, why: Why) -> Fate {
-        Fate::Delayed { why, until: self.settling.job.message.expires }
+        let message = &self.settling.job.message;
+        let in_time = message.deliver_by.is_some_and(|by| !by.returns && self.now >= by.at);
+        Fate::Delayed { why, until: message.expires, in_time }
+    }
+
+    /// When the sender is to hear that it is late, if that lies ahead (RFC 2852 §4.1.4).
+    fn told_at(&self) -> Option<Timestamp> {
+        let by = self.settling.job.message.deliver_by.filter(|by| !by.returns && by.at > self.now)?;
+        (self.due.notify.delay && !self.due.delay_told).then_some(by.at)
     }
 
     /// Whether it is time to tell of the delay: since it was to be sent first, which is not when it came in for what was
@@ -199,7 +263,9 @@ impl One<'_> {
         let message = &self.settling.job.message;
         let since = Timestamp(message.expires.0 - i64::try_from(self.schedule.lifetime.as_micros()).unwrap_or(0))
             .max(message.created);
-        self.due.notify.delay && !self.due.delay_told && self.now >= since.plus(self.schedule.delay_notice)
+        let is_over = message.deliver_by.is_some_and(|by| !by.returns && self.now >= by.at);
+        let is_long = self.now >= since.plus(self.schedule.delay_notice);
+        self.due.notify.delay && !self.due.delay_told && (is_long || is_over)
     }
 
     fn why(&self, words: &Words) -> Why {
@@ -275,6 +341,9 @@ fn without(text: &str, address: &str, name: &str) -> String {
     out.push_str(&text[at..]);
     out
 }
+
+/// Different refusals that are told of one attempt.
+const MEANINGS_MAX: usize = 20;
 
 /// The messages of one attempt have one random value; each gets bits of its own.
 fn scattered(id: i64) -> u64 {

@@ -2,6 +2,7 @@
 
 mod strangers;
 mod verdicts;
+mod wishes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -214,7 +215,14 @@ impl Office {
 
 fn to(address: &str) -> Recipient {
     let domain = address.rsplit_once('@').expect("an address").1.to_owned();
-    Recipient { address: address.to_owned(), domain, notify: Notify::default(), orcpt: None, via: None, valid_since: None }
+    Recipient {
+        address: address.to_owned(),
+        domain,
+        notify: Notify::default(),
+        orcpt: None,
+        via: None,
+        valid_since: None,
+    }
 }
 
 fn said(code: u16, text: &str) -> Words {
@@ -234,7 +242,7 @@ fn later() -> Verdict {
 }
 
 fn taken(dsn: bool) -> Verdict {
-    Verdict::Relayed { words: said(250, "2.0.0 Ok: queued as 1"), dsn }
+    Verdict::Relayed { words: said(250, "2.0.0 Ok: queued as 1"), dsn, in_time: false }
 }
 
 /// What a program reads out of a notice: the types of its parts, and the recipients' fields in short.
@@ -342,7 +350,8 @@ fn the_story_names_the_host_its_words_and_the_next_try() {
     );
     let deferred = "deferred: eve@far.test: 451 4.3.0 Try later (RCPT TO); next try 2026-09-21 14:1";
     assert!(story[3].starts_with(deferred), "{story:?}");
-    assert_eq!(story[4..], ["notice: the sender is told: alice@example.test: INBOX as uid 1"]);
+    assert!(story[4].starts_with("meaning: unknown-user: There is no such address."), "{story:?}");
+    assert_eq!(story[5..], ["notice: the sender is told: alice@example.test: INBOX as uid 1"]);
     for key in ["bob@far.test", "carl@far.test", "alice@example.test"] {
         let found = office.store.read_blocking(move |tx| trace::find(tx, key, Timestamp(0), 9)).expect("a look");
         assert_eq!(found, [TRACE], "{key}");
@@ -406,7 +415,7 @@ fn what_is_lost_is_not_recorded_and_what_was_recorded_is_not_told_twice() {
         assert_eq!(office.settle(&job, &[unknown()], Destination::Up), Settled::Recorded { message_ended: true });
         assert_eq!(office.settle(&job, &[unknown()], Destination::Up), Settled::Lost);
         assert_eq!(office.notices().len(), 1);
-        assert_eq!(office.story().len(), 3);
+        assert_eq!(office.story().len(), 4);
     });
 }
 
