@@ -71,6 +71,11 @@ pub const NAMES: &[Name] = &[
         "What became of them, by action (delivered, junk, deferred, refused) and cause: the word of the policy.",
     ),
     histogram("postroad_checks_seconds", "Time that messages waited at their end for what was asked about them."),
+    // What leaves is signed (mta, server).
+    counter("postroad_signatures_total", "DKIM signatures made, by algorithm."),
+    counter("postroad_seals_total", "Forwarded messages that were sealed (ARC)."),
+    counter("postroad_rewritten_senders_total", "Senders of forwarded mail rewritten and read back (SRS), by way."),
+    gauge("postroad_signing_keys_unverifiable", "Keys that sign and whose record in the DNS is missing or another."),
     // Queue (web, at the time of asking).
     gauge("postroad_queue_messages", "Messages in the queue with recipients that wait."),
     gauge("postroad_queue_recipients", "Recipients that wait."),
