@@ -177,8 +177,24 @@ pub(crate) struct OutboundSettings {
     pub(crate) source_addresses: Vec<IpAddr>,
     pub(crate) helo_name: Option<String>,
     pub(crate) authorities: Option<PathBuf>,
+    pub(crate) tls: OutboundTls,
+    pub(crate) dane: bool,
+    pub(crate) mta_sts: bool,
+    pub(crate) mta_sts_port: u16,
     pub(crate) allow_loopback: bool,
     pub(crate) rewrite_senders: bool,
+}
+
+/// How hosts are spoken with of which no policy is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OutboundTls {
+    /// With TLS where it is offered.
+    Opportunistic,
+    /// With TLS, whatever the certificate.
+    Required,
+    /// With TLS and a certificate that is verified.
+    Verified,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -270,7 +286,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("acme.profile", "The kind of certificate to ask for, when the authority has several."),
     key("acme.external-key-id", "The account that the authority wants named, when it does (external account binding)."),
     key("acme.external-key-file", "File that holds the MAC key of that account, in Base64."),
-    key("acme.authorities", "PEM file with the authority behind the directory's own certificate; none: the system's."),
+    key("acme.authorities", "PEM file with the one authority behind the directory's own certificate; none: the system's."),
     key("acme.publish-tlsa", "Publish the TLSA records of the keys through [dns-update]."),
     key("limits.connections", "Connections at once, all listeners together."),
     key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),
@@ -313,6 +329,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("outbound.source-addresses", "Addresses of this machine to send from, one of each family."),
     key("outbound.helo-name", "The name given to other servers; without it the host name."),
     key("outbound.authorities", "PEM file with the authorities that vouch for other servers; none: the system's."),
+    key(
+        "outbound.tls",
+        "Other servers without a policy: \"opportunistic\" (TLS where it is offered), \"required\" or \"verified\".",
+    ),
+    key("outbound.dane", "Follow TLSA records of other servers (DANE); needs DNSSEC, see dns.dnssec."),
+    key("outbound.mta-sts", "Follow MTA-STS policies of other domains."),
+    key("outbound.mta-sts-port", "Where these policies are fetched: 443, but for a trial."),
     key("outbound.allow-loopback", "Also send where DNS leads to this machine itself: for a trial."),
     key(
         "outbound.rewrite-senders",
@@ -415,6 +438,10 @@ impl Default for OutboundSettings {
             source_addresses: Vec::new(),
             helo_name: None,
             authorities: None,
+            tls: OutboundTls::Opportunistic,
+            dane: true,
+            mta_sts: true,
+            mta_sts_port: 443,
             allow_loopback: false,
             rewrite_senders: true,
         }

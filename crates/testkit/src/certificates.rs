@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::SupportedCipherSuite;
 use rustls::crypto::aws_lc_rs;
+use rustls::crypto::hash::HashAlgorithm;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
 
 /// Who signs certificates; whoever trusts it trusts them.
 pub struct Authority {
@@ -67,6 +70,23 @@ impl Pair {
         std::fs::write(file, format!("{}{}", self.key, self.chain)).expect("the folder can be written");
     }
 
+    /// The SHA-256 of the certificate's key (SubjectPublicKeyInfo): what a TLSA record `3 1 1` has.
+    pub fn key_digest(&self) -> Vec<u8> {
+        let leaf = self.ders().remove(0);
+        let parsed = ParsedCertificate::try_from(&leaf).expect("our own certificate");
+        sha256(&parsed.subject_public_key_info())
+    }
+
+    /// The SHA-256 of who signed it: what a TLSA record `2 0 1` has.
+    pub fn authority_digest(&self) -> Vec<u8> {
+        sha256(&self.ders()[1])
+    }
+
+    fn ders(&self) -> Vec<CertificateDer<'static>> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
+        chain.expect("our own PEM")
+    }
+
     /// What a TLS server needs to be this.
     pub(crate) fn server(&self) -> Arc<rustls::ServerConfig> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
@@ -79,6 +99,17 @@ impl Pair {
             .expect("the key is the certificate's");
         Arc::new(config)
     }
+}
+
+fn sha256(octets: &[u8]) -> Vec<u8> {
+    let provider = aws_lc_rs::default_provider();
+    let suite = provider.cipher_suites.iter().find_map(|suite| match suite {
+        SupportedCipherSuite::Tls13(suite) if suite.common.hash_provider.algorithm() == HashAlgorithm::SHA256 => {
+            Some(suite.common.hash_provider)
+        }
+        _ => None,
+    });
+    suite.expect("every provider has SHA-256").hash(octets).as_ref().to_vec()
 }
 
 impl std::fmt::Debug for Pair {

@@ -261,7 +261,8 @@ fn about(wrong: &CertificateError, host: &str) -> Broken {
             let mismatch = other.0.downcast_ref::<Mismatch>().unwrap_or(&Mismatch::Unmet);
             (mismatch.to_string(), mismatch.kind())
         }
-        CertificateError::UnknownIssuer => (
+        // An authority may be called like one that is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             format!("its certificate is from nobody whom this server trusts; {NAME_IT}"),
             FailureKind::CertificateNotTrusted,
         ),

@@ -1,6 +1,7 @@
 //! Sending, branch by branch: worlds of DNS and remote servers, and what becomes of the mail in them.
 
 mod course;
+mod policies;
 mod protected;
 mod shared;
 mod world;

@@ -19,7 +19,7 @@ pub(crate) const MESSAGE: &str =
 
 /// Ended with its connections when it is dropped.
 pub(crate) struct World {
-    pub(crate) test: TestStore,
+    pub(crate) test: Arc<TestStore>,
     pub(crate) port: SharedPort,
     runtime: tokio::runtime::Runtime,
     running: Option<tokio::task::JoinHandle<()>>,
@@ -29,7 +29,7 @@ pub(crate) struct World {
 impl World {
     /// Sends what is in the queue. `zone` makes the DNS, given the port on which all remote servers listen.
     pub(crate) fn new(
-        test: TestStore,
+        test: impl Into<Arc<TestStore>>,
         zone: impl FnOnce(&SharedPort) -> Fixed,
         change: impl FnOnce(&mut Settings),
     ) -> World {
@@ -39,11 +39,12 @@ impl World {
     }
 
     pub(crate) fn with(
-        test: TestStore,
+        test: impl Into<Arc<TestStore>>,
         port: SharedPort,
         dns: Arc<dyn Dns>,
         change: impl FnOnce(&mut Settings),
     ) -> World {
+        let test = test.into();
         let mut settings = Settings::new("us.test");
         settings.port = port.number();
         settings.allow_loopback = true;
@@ -176,5 +177,5 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
 }
 
 /// The tables that sending needs.
-pub(crate) const MIGRATIONS: &[&[postroad_store::Migration]] = 
+pub(crate) const MIGRATIONS: &[&[postroad_store::Migration]] =
     &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS];

@@ -10,13 +10,13 @@ use anyhow::{Context, Result, anyhow};
 use postroad_dns::{Dns, Resolver, Unset};
 use postroad_login::Clock;
 use postroad_mta::Signing;
-use postroad_mta::outbound::{Ourselves, Outbound, Schedule, Settings as Sending};
+use postroad_mta::outbound::{Floor, Follow, Ourselves, Outbound, Schedule, Settings as Sending};
 use postroad_net::Stop;
 use postroad_queue::Terms;
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{OutboundSettings, Service, Settings};
+use crate::settings::{OutboundSettings, OutboundTls, Service, Settings};
 
 /// Where the name of this server among those that share a queue is kept, in the data folder.
 const NODE_FILE: &str = "node";
@@ -157,6 +157,16 @@ fn sending(settings: &Settings) -> Sending {
         },
         lease: Duration::from_secs(outbound.lease_seconds).max(LEASE_MIN),
         authorities: outbound.authorities.clone(),
+        follow: Follow {
+            dane: outbound.dane,
+            mta_sts: outbound.mta_sts,
+            floor: match outbound.tls {
+                OutboundTls::Opportunistic => Floor::Opportunistic,
+                OutboundTls::Required => Floor::Required,
+                OutboundTls::Verified => Floor::Verified,
+            },
+        },
+        mta_sts_port: outbound.mta_sts_port,
         grace: Duration::from_secs(settings.limits.stop_seconds),
         ..usual
     }
