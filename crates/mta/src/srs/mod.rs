@@ -6,7 +6,7 @@
 //! names us already.
 //!
 //! Never an open relay: what leads back was signed with a secret of this installation, is good for three weeks, leads to
-//! one address, and takes mail with the null sender alone. `docs/decisions/019-rewritten-senders.md` says why.
+//! one address, and takes mail with the null sender alone. `docs/decisions/020-rewritten-senders.md` says why.
 
 mod inbound;
 mod words;
@@ -66,7 +66,11 @@ impl Srs {
             return Ok(None);
         }
         let Some(key) = self.keys(now, FRESH).await?.into_iter().next() else { return Ok(None) };
-        Ok(match words::forward(&sender, via, &key, day(now)) {
+        let rewritten = words::forward(&sender, via, &key, day(now));
+        if rewritten != Forward::No {
+            metrics::counter!("postroad_rewritten_senders_total", "way" => "out").increment(1);
+        }
+        Ok(match rewritten {
             Forward::As(address) => Some(address),
             Forward::Kept { address, token } => {
                 let text = sender.to_string();

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use postroad_store::{Store, Timestamp};
+use postroad_trust::keys::{self, State};
 
 use super::administer::show;
 use super::backup::many;
@@ -16,6 +17,7 @@ use crate::place;
 use crate::serve::certificates::load;
 use crate::serve::outbound::Names;
 use crate::settings::{CleartextAuth, Settings};
+use crate::signing;
 
 /// A certificate with fewer days left is a warning.
 const DAYS_LEFT_MIN: i64 = 14;
@@ -107,6 +109,7 @@ fn database(settings: &Settings, report: &mut Report) {
         }
         other => report.bad("counters", other.text().trim_end(), ""),
     }
+    signing_keys(&store, report);
     queue(&store, report);
     kept_certificates(settings, &store, report);
     store.close();
@@ -197,6 +200,30 @@ fn outbound(settings: &Settings, report: &mut Report) {
             why,
             "mail for others waits in the queue; mail within this server and by routes needs none",
         ),
+    }
+}
+
+/// Whether what is signed can be verified, as the DNS was last seen.
+fn signing_keys(store: &Store, report: &mut Report) {
+    let keys = match store.read_blocking(|tx| keys::list(tx, None)) {
+        Ok(keys) => keys,
+        Err(error) => return report.bad("signing", error.to_string(), error.next_step()),
+    };
+    let active = keys.iter().filter(|key| key.state == State::Active);
+    let good = active.clone().filter(|key| !key.is_alarming()).count();
+    if good > 0 {
+        report.good("signing", format!("{} in use", many(good as u64, "key")));
+    }
+    for key in active.filter(|key| key.is_alarming()) {
+        let fact = format!("mail is signed with {}, in the DNS: {}", key.name(), signing::found_words(&key.found));
+        report.bad("signing", fact, format!("publish what `postroad dkim show {}` prints", key.domain));
+    }
+    let mut waiting: Vec<&str> =
+        keys.iter().filter(|key| key.state == State::Made).map(|key| key.domain.as_str()).collect();
+    waiting.dedup();
+    for domain in waiting {
+        let next = format!("publish them: postroad dkim show {domain}");
+        report.note("signing", format!("keys of {domain} wait for their records"), next);
     }
 }
 

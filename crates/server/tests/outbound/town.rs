@@ -100,6 +100,11 @@ impl Town {
         dns.0.replace(&all);
     }
 
+    /// The name server that it asks.
+    pub(crate) fn name_server(&self) -> SocketAddr {
+        self.dns.lock().unwrap_or_else(PoisonError::into_inner).0.address()
+    }
+
     /// The port that remote servers share.
     pub(crate) fn outbound_port(&self) -> u16 {
         self.port.number()
