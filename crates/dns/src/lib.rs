@@ -19,6 +19,8 @@ mod settings;
 mod unset;
 pub mod update;
 mod validate;
+mod write;
+mod zone;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -31,6 +33,7 @@ pub use records::{Caa, Mx, Soa, Srv, Tlsa};
 pub use resolver::Resolver;
 pub use settings::{Dnssec, Settings};
 pub use unset::Unset;
+pub use zone::zone_of;
 
 /// Asks for records. Names are host names in ASCII or Unicode, with or without the final dot; they are always
 /// complete: no search list is applied. Object-safe, so that callers hold an `Arc<dyn Dns>`.

@@ -353,8 +353,14 @@ impl Dns for Resolver {
 /// A name as it is asked for.
 pub(crate) fn parse(text: &str) -> Result<Name, Error> {
     let bad = || Error::BadName(text.to_owned());
-    // ASCII is taken as it is: `_dmarc` is a name although no host may be called so.
-    let parsed = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) };
+    // ASCII is taken as it is, whatever its octets: `_dmarc` is a name although no host may be called so, and policies
+    // make names of what senders wrote. Nothing is an escape.
+    let labels = || text.strip_suffix('.').unwrap_or(text).split('.').map(str::as_bytes);
+    let parsed = match text.is_ascii() {
+        true if labels().any(<[u8]>::is_empty) => return Err(bad()),
+        true => Name::from_labels(labels()),
+        false => Name::from_utf8(text),
+    };
     let mut name = parsed.map_err(|_| bad())?;
     if name.num_labels() == 0 {
         return Err(bad());
