@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::{Acceptor, ClientHello};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -76,11 +77,14 @@ fn answering(name: &str, digest: &[u8; 32]) -> Result<ServerConfig, String> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(words)?;
     let certificate = params.self_signed(&key).map_err(words)?;
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let key = aws_lc_rs::sign::any_ecdsa_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into());
+    // Not looked at by rustls, to whom the critical extension of RFC 8737 is a stranger.
+    let certified = CertifiedKey::new(vec![certificate.der().clone()], key.map_err(|error| error.to_string())?);
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![ACME_TLS.to_vec()];
     config.send_tls13_tickets = 0;
     Ok(config)

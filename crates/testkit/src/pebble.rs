@@ -17,6 +17,7 @@ pub struct Pebble {
     directory: String,
     management: SocketAddr,
     folder: PathBuf,
+    authority: Authority,
     _janitor: Janitor,
 }
 
@@ -68,7 +69,7 @@ impl Pebble {
             });
             if listens {
                 let directory = format!("https://localhost:{}/dir", acme.port());
-                return Pebble { process, directory, management, folder, _janitor: janitor };
+                return Pebble { process, directory, management, folder, authority, _janitor: janitor };
             }
             let printed = process.printed();
             assert!(printed.contains("address already in use"), "pebble does not start:\n{printed}");
@@ -84,6 +85,11 @@ impl Pebble {
     /// PEM: who vouches for the directory's own certificate.
     pub fn root(&self) -> PathBuf {
         self.folder.join("root.pem")
+    }
+
+    /// The same as a value, to vouch for others too.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// What it has said so far.

@@ -1,0 +1,87 @@
+//! The ways in which an authority looks, and what comes of it.
+
+use postroad_testkit::pebble::Habits;
+use postroad_trust::certificates::{Origin, Secret};
+use postroad_web::acme::{Algorithm, Challenge, Settings, Wanted};
+
+use crate::world::{HOST, World, each, go, in_use, line, only_host, shown, sqlite, wait_until_shown};
+
+#[test]
+fn over_http_and_over_tls_on_each_database() {
+    each(|test| {
+        for way in [Challenge::Http, Challenge::Alpn] {
+            go(async {
+                let mut world = World::new();
+                let server = world.server(&test.store);
+                let wanted = Wanted { more: vec![format!("{way:?}.example.test")], ..only_host() };
+                let keeper = world.keeper(&test.store, world.settings(&[way]), wanted, "one");
+                let round = keeper.round().await.expect("a round");
+                assert_eq!(round.issued, [HOST], "{way:?}: {round:?}\n{}", world.pebble.printed());
+                let current = in_use(&test.store, HOST).expect("a certificate");
+                assert!(current.names.contains(&format!("{way:?}.example.test").to_ascii_lowercase()), "{current:?}");
+                assert_eq!(current.origin, Origin::Acme);
+                wait_until_shown(world.tls, HOST, &current.serial);
+                // Nothing is left of it but the certificate.
+                let line = line(&server.store, HOST);
+                assert_eq!((line.order, line.held, line.problem.as_str()), (None, None, ""));
+                let again = keeper.round().await.expect("a round");
+                assert!(again.issued.is_empty() && again.failed.is_empty(), "{again:?}");
+                assert!(again.next.is_some_and(|next| next < current.not_after), "{again:?}");
+            });
+        }
+    });
+}
+
+/// An ordinary client never meets what authorities see: neither by its protocols nor by its name.
+#[test]
+fn no_client_is_talked_into_an_answer() {
+    go(async {
+        let mut world = World::new();
+        let test = sqlite();
+        let server = world.server(&test.store);
+        let keeper = world.keeper(&test.store, world.settings(&[Challenge::Alpn]), only_host(), "one");
+        keeper.round().await.expect("a round");
+        let current = in_use(&server.store, HOST).expect("a certificate");
+        wait_until_shown(world.tls, HOST, &current.serial);
+        let asked = |alpn: &str| {
+            let line =
+                format!("openssl s_client -connect {} -servername {HOST} -alpn {alpn} </dev/null 2>&1", world.tls);
+            postroad_testkit::run("/bin/sh", &["-c", &line], b"").out
+        };
+        let both = asked("acme-tls/1,http/1.1");
+        assert!(both.contains("ALPN protocol: http/1.1"), "{both}");
+        let authority = asked("acme-tls/1");
+        assert!(!authority.contains("BEGIN CERTIFICATE"), "nobody was told to look: {authority}");
+        assert!(shown(world.tls, HOST).is_some(), "others are served as before");
+    });
+}
+
+#[test]
+fn with_an_rsa_key_and_with_an_account_of_the_authority() {
+    let external = ("kid-1".to_owned(), "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W".to_owned());
+    go(async {
+        let mut world = World::with("*.example.test. A 127.0.0.1\n", |habits: &mut Habits| {
+            habits.external = Some(external.clone());
+        });
+        let test = sqlite();
+        let _server = world.server(&test.store);
+        let usual = Settings { algorithm: Algorithm::Rsa2048, ..world.settings(&[Challenge::Http]) };
+        let refused = world.keeper(&test.store, usual.clone(), only_host(), "one").round().await.expect("a round");
+        assert_eq!(refused.failed.len(), 1);
+        let line = line(&test.store, HOST);
+        assert!(line.next_step.contains("acme.external-key-id"), "{line:?}");
+
+        // Base64 of RFC 4648 §5, by hand: 64 signs are 48 octets.
+        let signs = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let value = |sign: u8| signs.iter().position(|one| *one == sign).expect("a sign") as u32;
+        let quads =
+            external.1.as_bytes().chunks(4).map(|quad| quad.iter().fold(0, |all, sign| all << 6 | value(*sign)));
+        let key: Vec<u8> = quads.flat_map(|bits| bits.to_be_bytes()[1..].to_vec()).collect();
+        let known = Settings { external: Some((external.0.clone(), Secret::new(key))), ..usual };
+        world.moved.on(crate::world::DAY);
+        let round = world.keeper(&test.store, known, only_host(), "one").round().await.expect("a round");
+        assert_eq!(round.issued, [HOST], "{round:?}\n{}", world.pebble.printed());
+        let keys = test.store.read_blocking(|tx| postroad_trust::certificates::keys(tx, None)).expect("keys");
+        assert!(keys.iter().all(|key| key.algorithm == "rsa-2048"), "{keys:?}");
+    });
+}
