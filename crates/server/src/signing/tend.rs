@@ -169,3 +169,97 @@ const WHOLE_ROUND: u32 = 15;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Domains looked at between two questions what is due.
 const AT_ONCE: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use postroad_dns::Fixed;
+    use postroad_mail::{Actor, By, Domain, Error, domains};
+    use postroad_trust::keys::State;
+
+    const START: i64 = 1_795_305_600_000_000;
+    const HOUR: i64 = 60 * 60 * 1_000_000;
+    const DAY: i64 = 24 * HOUR;
+
+    struct World {
+        clock: Arc<AtomicI64>,
+        tended: Tended,
+    }
+
+    impl World {
+        fn new() -> World {
+            let store = Store::open(postroad_store::Settings::memory()).expect("a store");
+            let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_trust::MIGRATIONS].concat();
+            store.migrate(&tables).expect("tables");
+            let made = store.write_blocking(Locks::none(), |tx| {
+                let by = By::new(Timestamp(START), Actor::Admin);
+                domains::create(tx, &by, &Domain::parse("example.test").map_err(Error::AddressInvalid)?)
+            });
+            made.expect("a domain");
+            let time = Arc::new(AtomicI64::new(START));
+            let clock: Clock = {
+                let time = Arc::clone(&time);
+                Arc::new(move || Timestamp(time.load(Ordering::SeqCst)))
+            };
+            let tended = Tended {
+                srs: Arc::new(Srs::new(store.clone(), true, Arc::clone(&clock))),
+                store,
+                dns: Arc::new(Fixed::new()),
+                policy: Policy::default(),
+                hostname: "mx.example.test".into(),
+                clock,
+            };
+            World { clock: time, tended }
+        }
+
+        /// What runs once the time has come, and what the keys are then.
+        async fn after(&self, micros: i64) -> Vec<(String, State)> {
+            self.clock.fetch_add(micros, Ordering::SeqCst);
+            let now = (self.tended.clock)();
+            whole(&self.tended, now).await;
+            round(&self.tended, now, &Stop::new()).await.expect("a round");
+            self.keys().into_iter().map(|key| (key.selector, key.state)).collect()
+        }
+
+        fn keys(&self) -> Vec<Key> {
+            self.tended.store.read_blocking(|tx| keys::list(tx, None)).expect("they can be read")
+        }
+
+        /// The DNS has the records of all keys from now on.
+        fn publish(&mut self) {
+            let known = self.keys();
+            let dns = known.iter().fold(Fixed::new(), |dns, key| dns.with_txt(&key.name(), key.record.clone()));
+            self.tended.dns = Arc::new(dns);
+        }
+    }
+
+    fn states(keys: &[(String, State)]) -> Vec<&'static str> {
+        keys.iter().map(|(_, state)| state.name()).collect()
+    }
+
+    #[tokio::test]
+    async fn keys_are_made_seen_followed_and_forgotten_by_themselves() {
+        let mut world = World::new();
+        assert_eq!(
+            states(&world.after(0).await),
+            ["made", "made"],
+            "no key of the host's own name: a domain is above it"
+        );
+        assert_eq!(states(&world.after(HOUR).await), ["made", "made"]);
+        world.publish();
+        assert_eq!(states(&world.after(HOUR).await), ["active", "active"]);
+        let old = world.after(181 * DAY).await;
+        assert_eq!(states(&old), ["active", "active", "made", "made"]);
+        assert_eq!(world.after(DAY).await, old, "none beside those that wait");
+        world.publish();
+        assert_eq!(states(&world.after(HOUR).await), ["active", "active", "published", "published"]);
+        assert_eq!(states(&world.after(HOUR).await), ["retired", "retired", "active", "active"]);
+        assert_eq!(states(&world.after(14 * DAY).await), ["gone", "gone", "active", "active"]);
+        world.tended.dns = Arc::new(Fixed::new());
+        world.after(HOUR).await;
+        let alarming = world.tended.store.read_blocking(keys::alarming).expect("they can be read");
+        assert_eq!(alarming.len(), 2, "what signs is gone from the DNS");
+    }
+}

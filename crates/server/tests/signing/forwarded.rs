@@ -10,7 +10,10 @@ use crate::verdict;
 
 /// A stranger brings a message; each command must be taken.
 pub(crate) fn arrive(town: &Town, sender: &str, to: &str, text: &str) {
-    let mut talk = stranger(town);
+    bring(stranger(town), sender, to, text);
+}
+
+fn bring(mut talk: Talk, sender: &str, to: &str, text: &str) {
     for command in [format!("MAIL FROM:<{sender}> BODY=8BITMIME"), format!("RCPT TO:<{to}>")] {
         let answer = talk.ask(&command);
         assert!(answer.starts_with("250"), "{command}: {answer}");
@@ -22,7 +25,10 @@ pub(crate) fn arrive(town: &Town, sender: &str, to: &str, text: &str) {
 }
 
 fn stranger(town: &Town) -> Talk {
-    let mut talk = Talk::with(town.at(25));
+    greeted(Talk::with(town.at(25)))
+}
+
+fn greeted(mut talk: Talk) -> Talk {
     assert!(talk.reply().starts_with("220"));
     assert!(talk.ask("EHLO mx.there.test").starts_with("250"));
     talk
@@ -166,4 +172,43 @@ fn it_can_be_switched_off() {
     let remote = Remote::start(at, Manner::default());
     arrive(&town, "alice@there.test", &to, &message("alice@there.test", &to, "plain"));
     assert_eq!(address(&remote.wait_for(1).remove(0).mail), "alice@there.test");
+}
+
+/// What was found when the message came is sealed, and a chain that holds goes on; one that does not is said to be broken.
+#[test]
+fn a_chain_goes_on() {
+    let service = "service = \"smtp\"\n";
+    let town = Town::with_settings(&[(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n"))]);
+    let (first, second, at) = (town.account(), town.account(), town.host());
+    let domain = town.domain_at(at);
+    published(&town, "example.test");
+    town.records("there.test. TXT \"v=spf1 ip4:192.0.2.25 -all\"\n");
+    for account in [&first, &second] {
+        town.cli(&["forward", "set", account, &format!("dave@{domain}")]);
+    }
+    let remote = Remote::start(at, Manner::default());
+    let come = |address: &str, sender: &str, to: &str, text: &str| {
+        let mut talk = Talk::with(town.at(25));
+        talk.say(format!("PROXY TCP4 {address} 127.0.0.1 40000 25\r\n").as_bytes());
+        bring(greeted(talk), sender, to, text);
+    };
+    come("192.0.2.25", "alice@there.test", &first, &message("alice@there.test", &first, "chained"));
+    let once = remote.wait_for(1).remove(0);
+    let chain = verdict::arc(town.name_server(), &once.bytes);
+    assert!(chain.starts_with("pass 1 "), "{chain}: {}", once.text());
+    let results = once.field("ARC-Authentication-Results").unwrap_or_default();
+    assert!(results.contains("i=1;") && results.contains("spf=pass"), "{results}");
+
+    let sender = address(&once.mail);
+    come("203.0.113.40", &sender, &second, &once.text());
+    let twice = remote.wait_for(2).remove(1);
+    let chain = verdict::arc(town.name_server(), &twice.bytes);
+    assert!(chain.starts_with("pass 2 "), "{chain}: {}", twice.text());
+    assert!(twice.text().contains("cv=pass"), "{}", twice.text());
+
+    let changed = once.text().replace("First line", "Another line");
+    come("203.0.113.40", &sender, &second, &changed);
+    let broken = remote.wait_for(3).remove(2);
+    let seal = broken.field("ARC-Seal").unwrap_or_default();
+    assert!(seal.contains("i=2;") && seal.contains("cv=fail"), "{seal}");
 }
