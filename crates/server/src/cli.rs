@@ -1,5 +1,6 @@
 //! The command line: names, options and their help. What the commands do stands in `commands/`.
 
+mod authcheck;
 mod carry;
 mod certificate;
 mod dkim;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use authcheck::{Authcheck, AuthcheckMessage};
 pub(crate) use carry::{
     BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
 };
@@ -131,6 +133,15 @@ pub(crate) enum Command {
     Dkim {
         #[command(subcommand)]
         action: Dkim,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Look at mail as a receiver does: SPF, DKIM, DMARC, ARC.
+    Authcheck {
+        #[command(subcommand)]
+        what: Authcheck,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

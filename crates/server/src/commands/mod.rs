@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod administer;
+mod authcheck;
 mod backup;
 mod carry;
 mod certificate;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::Certificate { action, place, output } => certificate::command(action, &place, output),
         Command::Dkim { action, place, output } => dkim::command(action, &place, output),
+        Command::Authcheck { what, place, output } => authcheck::command(&what, &place, output),
         Command::Trusted { action, place, output } => administer::trusted(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
