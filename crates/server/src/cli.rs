@@ -4,6 +4,7 @@ mod authcheck;
 mod carry;
 mod certificate;
 mod dkim;
+mod mta_sts;
 mod policy;
 mod sending;
 
@@ -17,6 +18,7 @@ pub(crate) use carry::{
 };
 pub(crate) use certificate::Certificate;
 pub(crate) use dkim::Dkim;
+pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use sending::{Queue, QueueWhich, Route};
 
@@ -142,6 +144,15 @@ pub(crate) enum Command {
     Authcheck {
         #[command(subcommand)]
         what: Authcheck,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What our domains ask of those who send to them (MTA-STS), and what others ask of us.
+    MtaSts {
+        #[command(subcommand)]
+        action: MtaSts,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

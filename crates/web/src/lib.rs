@@ -14,6 +14,7 @@ pub mod metrics;
 mod page;
 mod serve;
 mod site;
+mod sts;
 
 pub use metrics::Recorder;
 pub use serve::serve;

@@ -96,6 +96,7 @@ mod tests {
                 security: "TLS".into(),
             }],
             insiders: Vec::new(),
+            https: None,
         };
         let (inside, outside) = (front(&about, true), front(&about, false));
         for shown in ["mail.&lt;example&gt;.test", "IMAP", "993", "TLS"] {

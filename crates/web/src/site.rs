@@ -15,7 +15,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::health::Health;
-use crate::{Recorder, clear, gather, page};
+use crate::{Recorder, clear, gather, page, sts};
 
 /// What the pages say of the server.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,7 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .route("/.well-known/acme-challenge/{token}", get(clear::acme_challenge))
+        .route(postroad_trust::sts::PATH, get(sts::policy))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), clear::redirect))

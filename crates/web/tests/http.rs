@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postroad_mail::{Actor, By, Domain, domains};
 use postroad_net::{Door, Inherited, LimitSettings, Limits, Listener, Stop, Times, bind};
-use postroad_store::{BlobPlace, Database, Settings, Store};
+use postroad_store::{BlobPlace, Database, Locks, Settings, Store, Timestamp};
+use postroad_trust::sts::{self, Mode, Own};
 use postroad_web::{About, Recorder, ServiceLine, Site, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,6 +31,7 @@ fn start_with(https: Option<u16>) -> Server {
     let settings = Settings { blobs: BlobPlace::Inline, ..Settings::new(Database::Memory, BlobPlace::Inline) };
     let store = Store::open(settings).expect("a store");
     store.migrate(postroad_store::MIGRATIONS).expect("its tables");
+    store.migrate(postroad_mail::MIGRATIONS).expect("the tables of mail");
     store.migrate(postroad_queue::MIGRATIONS).expect("the queue's tables");
     store.migrate(postroad_trust::MIGRATIONS).expect("the tables of what others believe");
     let recorder = Recorder::new();
@@ -221,4 +224,44 @@ async fn a_stop_ends_kept_connections() {
     let mut rest = Vec::new();
     socket.read_to_end(&mut rest).await.expect("closed");
     tokio::time::timeout(Duration::from_secs(10), server.task).await.expect("in time").expect("no panic");
+}
+
+#[tokio::test]
+async fn our_domains_say_what_their_mail_needs() {
+    let server = start();
+    let made = server.store.write(Locks::none(), |tx| {
+        let by = By::new(Timestamp(1), Actor::Admin);
+        let domain = |name: &str| Domain::parse(name).expect("a domain");
+        for name in ["here.test", "strict.test"] {
+            domains::create(tx, &by, &domain(name))?;
+        }
+        domains::add_alias(tx, &by, &domain("also.test"), &domain("strict.test"))?;
+        let max_age = Duration::from_secs(604_800);
+        let own = Own { mode: Mode::Enforce, max_age, mx: vec!["mx1.test".into(), "*.mx.test".into()] };
+        sts::set_own(tx, "strict.test", &own)?;
+        Ok::<_, postroad_mail::Error>(())
+    });
+    made.await.expect("made");
+    let usual = "version: STSv1\r\nmode: testing\r\nmx: mail.example.test\r\nmax_age: 86400\r\n";
+    let strict = "version: STSv1\r\nmode: enforce\r\nmx: mx1.test\r\nmx: *.mx.test\r\nmax_age: 604800\r\n";
+    for (host, expected) in [
+        ("mta-sts.here.test", Some(usual)),
+        ("MTA-STS.Here.test:443", Some(usual)),
+        ("mta-sts.strict.test", Some(strict)),
+        ("mta-sts.also.test", Some(strict)),
+        ("here.test", None),
+        ("mta-sts.elsewhere.test", None),
+        ("mta-sts.", None),
+        ("mta-sts.a b", None),
+    ] {
+        let request = format!("GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let (code, head, body) = ask(&server, STRANGER, &request).await;
+        match expected {
+            Some(policy) => {
+                assert_eq!((code, body.as_str()), (200, policy), "{host}");
+                assert!(head.contains("content-type: text/plain\r\n"), "{head}");
+            }
+            None => assert!(code == 404 || code == 400, "{host}: {code}"),
+        }
+    }
 }

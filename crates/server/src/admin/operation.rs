@@ -48,6 +48,7 @@ pub(crate) enum Operation {
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
     Certificate { order: CertificateOrder },
     Dkim { order: DkimOrder },
+    MtaSts { order: MtaStsOrder },
     Policy { order: PolicyOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
@@ -147,6 +148,17 @@ pub(crate) enum CertificateOrder {
         which: String,
         reason: String,
     },
+}
+
+/// What is asked or ordered about MTA-STS; `hostname` is this server's.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MtaStsOrder {
+    Show { domain: Option<String>, hostname: String },
+    Set { domain: String, mode: String, days: u32, mx: Vec<String>, hostname: String },
+    Reset { domain: String },
+    Others,
+    Forget { domain: String },
 }
 
 /// What is asked or ordered about signing keys.

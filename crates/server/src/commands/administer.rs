@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
-use crate::admin::{self, Answer, ListWish, Operation, Order, PolicyOrder, RouteWish, Selection, socket};
+use crate::admin::{self, Answer, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection, socket};
 use crate::cli::{
-    Account, Alias, AppPassword, Domain, Forward, Mailbox, Output, Place, Policy, Queue, QueueWhich, Route, Trusted,
-    TrustedKind,
+    Account, Alias, AppPassword, Domain, Forward, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy, Queue,
+    QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -30,6 +30,25 @@ pub(super) fn domain(action: Domain, at: &Place, output: Output) -> Result<ExitC
         Domain::CatchAll { name, target } => Operation::DomainCatchAll { name, target },
     };
     act(operation, at, output)
+}
+
+pub(super) fn mta_sts(action: MtaSts, at: &Place, output: Output) -> Result<ExitCode> {
+    let hostname = || Ok::<_, anyhow::Error>(place::settings(at)?.hostname);
+    let order = match action {
+        MtaSts::Show { domain } => MtaStsOrder::Show { domain, hostname: hostname()? },
+        MtaSts::Set { domain, mode, days, mx } => {
+            let mode = match mode {
+                MtaStsMode::Enforce => "enforce",
+                MtaStsMode::Testing => "testing",
+                MtaStsMode::None => "none",
+            };
+            MtaStsOrder::Set { domain, mode: mode.to_owned(), days, mx, hostname: hostname()? }
+        }
+        MtaSts::Reset { domain } => MtaStsOrder::Reset { domain },
+        MtaSts::Others => MtaStsOrder::Others,
+        MtaSts::Forget { domain } => MtaStsOrder::Forget { domain },
+    };
+    act(Operation::MtaSts { order }, at, output)
 }
 
 pub(super) fn trusted(action: Trusted, at: &Place, output: Output) -> Result<ExitCode> {

@@ -35,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Certificate { action, place, output } => certificate::command(action, &place, output),
         Command::Dkim { action, place, output } => dkim::command(action, &place, output),
         Command::Authcheck { what, place, output } => authcheck::command(&what, &place, output),
+        Command::MtaSts { action, place, output } => administer::mta_sts(action, &place, output),
         Command::Trusted { action, place, output } => administer::trusted(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),

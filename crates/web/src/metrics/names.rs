@@ -92,6 +92,16 @@ pub const NAMES: &[Name] = &[
     counter("postroad_smtp_claims_total", "Clients that a neighbour spoke for (XCLIENT), by role."),
     counter("postroad_smtp_etrn_total", "Times that a node asked for what waits for it (ETRN)."),
     counter("postroad_outbound_tls_failures_total", "TLS handshakes with other servers that failed."),
+    counter(
+        "postroad_outbound_sessions_total",
+        "Sessions with other servers, by policy (dane, sts, sts-testing, none, route) and outcome (good, failed).",
+    ),
+    counter(
+        "postroad_outbound_refused_by_policy_total",
+        "Hosts that mail was kept from before a connection, by DANE or MTA-STS.",
+    ),
+    counter("postroad_sts_fetches_total", "MTA-STS policies of other domains that were fetched, by outcome."),
+    counter("postroad_tls_results_dropped_total", "Sessions that TLS reports will not tell of, since too many waited."),
     // Store.
     histogram("postroad_store_batch_jobs", "Writes that shared one COMMIT."),
     histogram("postroad_store_commit_seconds", "Time that a COMMIT took."),

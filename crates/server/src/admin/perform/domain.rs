@@ -2,7 +2,7 @@
 
 use postroad_mail::{Domain, domains};
 use postroad_trust::keys::{self, Algorithm, NewKey};
-use postroad_trust::policy;
+use postroad_trust::{policy, sts};
 
 use super::{Desk, Outcome, Refusal, about, address, domain_name};
 use crate::admin::Answer;
@@ -46,6 +46,7 @@ pub(super) fn remove(desk: &Desk<'_>, name: &str) -> Outcome {
         let aliases = domains::list(tx)?.into_iter().find(|row| row.name == domain).map(|row| row.aliases);
         domains::delete(tx, by, &domain)?;
         policy::forget(tx, domain.as_str())?;
+        sts::unset_own(tx, domain.as_str())?;
         for gone in aliases.into_iter().flatten().chain([domain]) {
             keys::erase_domain(tx, gone.as_str())?;
         }

@@ -8,6 +8,7 @@ mod dkim;
 mod domain;
 mod forward;
 mod mailbox;
+mod mta_sts;
 mod policy;
 mod queue;
 mod queue_text;
@@ -70,6 +71,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         }
         Operation::Certificate { order } => certificate::perform(&desk, order),
         Operation::Dkim { order } => dkim::perform(&desk, order),
+        Operation::MtaSts { order } => mta_sts::perform(&desk, order),
         Operation::Policy { order } => policy::perform(&desk, order),
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
     };
