@@ -78,8 +78,13 @@ fn time(seconds: u32) -> Duration {
     Duration::from_secs(if seconds > i32::MAX as u32 { 0 } else { seconds.into() })
 }
 
-/// A name as our callers see it.
+/// A name as our callers see it, and as they can ask for it again: without escapes where it needs none.
 pub(crate) fn host(name: &Name) -> String {
+    let is_plain = |octet: &u8| octet.is_ascii_graphic() && !b".\\".contains(octet);
+    if name.iter().all(|label| label.iter().all(is_plain)) {
+        let labels: Vec<String> = name.iter().map(|label| label.iter().copied().map(char::from).collect()).collect();
+        return labels.join(".").to_ascii_lowercase();
+    }
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
