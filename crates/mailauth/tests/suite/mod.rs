@@ -163,7 +163,8 @@ impl Case {
     }
 }
 
-/// The name at which the names of an address stand, in lower case.
+/// The name at which the names of an address stand, in lower case. For whoever answers from memory.
+#[allow(dead_code)]
 pub(crate) fn reverse(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => {
