@@ -48,7 +48,7 @@ impl Inbound {
         }
         let mut ours = String::from_utf8(fields).unwrap_or_default();
         ours.push_str(checked.as_ref().map_or("", |checked| &checked.results));
-        let prefix = self.prefix(session, &ours);
+        let prefix = self.prefix(session, &ours, checked.as_ref().and_then(|checked| checked.client.as_deref()));
         let original = match may_be_told(session) {
             true => Original::header(intake.header()),
             false => Original::default(),
@@ -167,10 +167,11 @@ impl Inbound {
     }
 
     /// Return-Path first (RFC 5321 §4.4), then fields of ours, then our Received line.
-    fn prefix(&self, session: &Session, ours: &str) -> Vec<u8> {
+    fn prefix(&self, session: &Session, ours: &str, client: Option<&str>) -> Vec<u8> {
         let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
         let date = DateTime::utc((self.clock)().0).format();
         let mut received = session.received(&id, &date);
+        received.reverse_name = client;
         received.priority = received.priority.map(|_| session.world.wanted.priority);
         if session.role() == Role::Submission {
             if self.settings.hide_login {

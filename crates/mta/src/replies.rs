@@ -3,7 +3,7 @@
 //! Errors of `mail` and `store` become replies here and nowhere else, exhaustively.
 
 use postroad_mail::{Error, What};
-use postroad_mailauth::spf;
+use postroad_mailauth::{dmarc, spf};
 use postroad_smtp::Reply;
 use postroad_store::{Code, Receipt, TraceId};
 use postroad_trust::policy::Key;
@@ -16,6 +16,10 @@ pub(crate) fn unverified(findings: &Findings, key: Option<Key>) -> Reply {
     let spf = &findings.mail_from;
     let signed = if findings.dkim.is_empty() { "it is not signed" } else { "none of its signatures holds" };
     let author = &findings.dmarc.domain;
+    let wish = match findings.dmarc.policy {
+        dmarc::Policy::Reject => "That domain asks for such mail to be refused",
+        dmarc::Policy::Quarantine | dmarc::Policy::None => "Such mail is not taken here",
+    };
     match key {
         Some(Key::SpfFail) => Reply::new(
             550,
@@ -32,7 +36,7 @@ pub(crate) fn unverified(findings: &Findings, key: Option<Key>) -> Reply {
             (5, 7, 26),
             format!(
                 "This message says that it is from {author}, which cannot be verified: SPF is {} for {}, and {signed} \
-                 for {author}. That domain asks for such mail to be treated so (DMARC p={}). {}",
+                 for {author}. {wish} (DMARC p={}). {}",
                 spf.result,
                 if spf.domain.is_empty() { "no domain" } else { &spf.domain },
                 findings.dmarc.published,
@@ -48,7 +52,7 @@ pub(crate) fn unverified(findings: &Findings, key: Option<Key>) -> Reply {
 }
 
 fn ask(domain: &str) -> String {
-    format!("If you may write for {domain}, ask its administrator to send by its own servers.")
+    format!("If you may write for {domain}, ask its administrator by which servers.")
 }
 
 /// What would decide about the message is not known, since the DNS does not answer.

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use postroad_dns::Dns;
 use postroad_mailauth::body::Digests;
-use postroad_mailauth::{arc, dmarc};
+use postroad_mailauth::{arc, dmarc, iprev};
 use postroad_smtp::{Reply, Role};
 use postroad_trust::policy::{self, Policy};
 use tokio::time::Instant;
@@ -112,6 +112,8 @@ pub(crate) struct Checked {
     pub(crate) arc: arc::Validation,
     /// Somebody looked at it, and it will not look better later.
     pub(crate) arc_is_known: bool,
+    /// The client's name, forward-confirmed.
+    pub(crate) client: Option<String>,
     /// For who writes reports.
     pub(crate) summary: Option<Summary>,
 }
@@ -158,7 +160,13 @@ impl Inbound {
         let (Some(dns), Some(signatures)) = (self.checker.dns().cloned(), signatures) else {
             tell::nothing(session, now);
             let (results, summary) = (tell::no_results(&self.settings.hostname), None);
-            return Ok(Some(Checked { results, arc: arc::Validation::None, arc_is_known: false, summary }));
+            return Ok(Some(Checked {
+                results,
+                arc: arc::Validation::None,
+                arc_is_known: false,
+                client: None,
+                summary,
+            }));
         };
         let begun = Instant::now();
         let facts = Facts::of(session, now);
@@ -174,7 +182,9 @@ impl Inbound {
         let believed = self.believed(&policies, &findings, &facts).await?;
         let summary = self.judge(session, &findings, &facts, believed.as_ref())?;
         let results = tell::header(&self.settings.hostname, &findings, &facts);
-        Ok(Some(Checked { results, arc: findings.arc.cv, arc_is_known: !findings.arc.temporary, summary }))
+        let (arc, arc_is_known) = (findings.arc.cv, !findings.arc.temporary);
+        let client = findings.iprev.name.filter(|_| findings.iprev.result == iprev::Result::Pass);
+        Ok(Some(Checked { results, arc, arc_is_known, client, summary }))
     }
 
     /// Who speaks for a message that would be treated badly without; looked up only then.

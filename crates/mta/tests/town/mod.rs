@@ -12,7 +12,7 @@ use postroad_mail::{
     Actor, Address, By, Domain, MailboxName, Query, Service, UidSet, Want, accounts, addresses, audit, credentials,
     domains, forwards, mailboxes, view,
 };
-use postroad_mta::{Checker, Inbound, Scribe, Session, Settings, scribe, session};
+use postroad_mta::{Checker, Extensions, Inbound, Scribe, Session, Settings, scribe, session};
 use postroad_net::World;
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{ClearAuth, Role, Stage};
@@ -53,9 +53,13 @@ impl Town {
 
     /// The same, looking at what others bring.
     pub(crate) fn checked(store: &Store, checker: Checker) -> Town {
-        let mut town = Town::new(store);
-        town.inbound = town.inbound.checking(checker);
-        town
+        Town::new(store).checking(checker)
+    }
+
+    /// Looking at what others bring.
+    pub(crate) fn checking(mut self, checker: Checker) -> Town {
+        self.inbound = self.inbound.checking(checker);
+        self
     }
 
     /// What is in the store already.
@@ -68,6 +72,15 @@ impl Town {
         let (stories, scribe) = scribe(store.clone());
         let mut settings = Settings::new("mx.example.test");
         settings.login_delay = Duration::ZERO;
+        let near = || vec!["198.51.100.0/24".parse().expect("a network")];
+        settings.extensions = Extensions {
+            xclient: near(),
+            xforward: near(),
+            etrn: near(),
+            priority: near(),
+            solicitations_refused: postroad_smtp::Solicitation::parse("net.example:ADV"),
+            ..Extensions::default()
+        };
         change(&mut settings);
         let time = clock.clone();
         let now: postroad_login::Clock = Arc::new(move || Timestamp(time.now_us()));
@@ -250,6 +263,8 @@ impl Town {
                 let story = stories.first().ok_or("there is no such story")?;
                 transcript::same_text(block, &story.join("\n"))?;
             }
+            // Stories without a delivery are written.
+            ("told", [], None) => self.runtime.block_on(self.scribe.catch_up()),
             ("queue", [], block) => {
                 let queued = self
                     .store
@@ -262,7 +277,11 @@ impl Town {
                             usual if usual == postroad_queue::Notify::default() => String::new(),
                             other => format!(" NOTIFY {other:?}"),
                         };
-                        lines.push_str(&format!("<{}> to <{}>{notify}\n", message.message.sender, recipient.address));
+                        let wishes = wishes(&message.message, Timestamp(self.clock.now_us()));
+                        lines.push_str(&format!(
+                            "<{}> to <{}>{notify}{wishes}\n",
+                            message.message.sender, recipient.address
+                        ));
                     }
                 }
                 transcript::same_text(block.unwrap_or_default(), &lines)?;
@@ -307,6 +326,30 @@ impl transcript::Stage<Session> for Town {
     fn directive(&mut self, directive: &Directive) -> Result<(), String> {
         self.make(directive)
     }
+}
+
+/// What a queued message is to be had by, as seconds from now.
+fn wishes(message: &postroad_queue::Message, now: Timestamp) -> String {
+    let seconds = |at: Timestamp| (at.0 - now.0) / 1_000_000;
+    let mut words = String::new();
+    if let Some(until) = message.hold_until {
+        let asked = message.hold_asked.as_deref().unwrap_or("-");
+        words.push_str(&format!(" HELD {} ({asked})", seconds(until)));
+    }
+    if let Some(by) = message.deliver_by {
+        let what = if by.returns { "or back" } else { "or told" };
+        words.push_str(&format!(" BY {} {what}", seconds(by.at)));
+    }
+    if message.priority != 0 {
+        words.push_str(&format!(" PRIORITY {}", message.priority));
+    }
+    if let Some(classes) = &message.solicitation {
+        words.push_str(&format!(" SOLICIT {classes}"));
+    }
+    if message.requiretls {
+        words.push_str(" REQUIRETLS");
+    }
+    words
 }
 
 pub(crate) fn address(text: &str) -> Address {
