@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{MIGRATIONS, NOW, Post, ask, to};
 use postroad_queue::{
-    Ask, Error, Filter, Job, LEASE, Node, Outcome, Purpose, QueueId, State, Tried, Which, cancel, hold, release, retry,
+    Ask, DeliverBy, Error, Filter, Job, LEASE, Node, Outcome, Purpose, QueueId, State, Tried, Which, cancel, hold,
+    release, retry,
 };
 use postroad_store::Timestamp;
 use postroad_testkit::each_store;
@@ -97,9 +98,14 @@ impl<'a> World<'a> {
         let domains: Vec<&'static str> = (0..count).map(|_| DOMAINS[self.below(4)]).collect();
         let hold_until = (self.below(5) == 0).then(|| self.now.plus(Duration::from_secs(1800)));
         let to = domains.iter().enumerate().map(|(place, domain)| to(&format!("u{place}@{domain}"))).collect();
+        let priority = [0, 0, 0, 9, -9, 3][self.below(6)];
+        let by = DeliverBy { at: self.now.plus(Duration::from_secs(7_200)), returns: self.below(2) == 0, trace: false };
+        let deliver_by = (self.below(6) == 0).then_some(by);
         let id = self.post.put_with(self.now, to, |message| {
             message.sender = sender.to_owned();
             message.hold_until = hold_until;
+            message.priority = priority;
+            message.deliver_by = deliver_by;
         });
         self.senders.insert(id, sender);
         self.put += count as u64;
