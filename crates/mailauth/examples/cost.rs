@@ -23,16 +23,22 @@ fn main() {
         let rsa = SigningKey::rsa().expect("a key");
         let ed25519 = SigningKey::ed25519().expect("a key");
         let digest = hash(&body);
-        report("hash the body, relaxed", || drop(black_box(hash(&body))));
-        report("sign, RSA-2048, without body", || drop(black_box(sign(&rsa, &header, &digest))));
-        report("sign, Ed25519, without body", || drop(black_box(sign(&ed25519, &header, &digest))));
+        report("hash the body, relaxed", || {
+            black_box(hash(&body));
+        });
+        report("sign, RSA-2048, without body", || {
+            black_box(sign(&rsa, &header, &digest));
+        });
+        report("sign, Ed25519, without body", || {
+            black_box(sign(&ed25519, &header, &digest));
+        });
         for (name, key) in [("RSA-2048", &rsa), ("Ed25519", &ed25519)] {
             let signed = sign(key, &header, &digest) + &header;
             let record = key.record().into_bytes();
             report(&format!("verify, {name}, with body"), || verify(&signed, &body, &record));
             report(&format!("read the header, {name}"), || {
                 let mut hashers = Hashers::new();
-                drop(black_box(dkim::Verifier::new(signed.as_bytes(), NOW, &Limits::default(), &mut hashers)));
+                black_box(dkim::Verifier::new(signed.as_bytes(), NOW, &Limits::default(), &mut hashers));
             });
         }
     }

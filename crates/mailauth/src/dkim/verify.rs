@@ -183,14 +183,8 @@ fn facts(tags: &Tags<'_>, outcome: &mut Outcome) {
         .get("i")
         .map(|i| String::from_utf8_lossy(&unquoted(i)).chars().filter(|c| !c.is_control()).collect())
         .unwrap_or_default();
-    outcome.b = tags
-        .get("b")
-        .map(|b| without_white_space(b))
-        .unwrap_or_default()
-        .iter()
-        .take(B)
-        .map(|&b| char::from(b))
-        .collect();
+    outcome.b =
+        tags.get("b").map(without_white_space).unwrap_or_default().iter().take(B).map(|&b| char::from(b)).collect();
 }
 
 /// RFC 6376 §3.5, `i=`: the domain is that of `d=` or below it.

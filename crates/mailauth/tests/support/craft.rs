@@ -9,29 +9,29 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// A key of the tests.
-pub struct Craft {
+pub(crate) struct Craft {
     pair: Ed25519KeyPair,
 }
 
 impl Craft {
-    pub fn new() -> Craft {
+    pub(crate) fn new() -> Craft {
         Craft { pair: Ed25519KeyPair::generate().expect("a key") }
     }
 
-    pub fn record(&self) -> String {
+    pub(crate) fn record(&self) -> String {
         format!("v=DKIM1; k=ed25519; p={}", self.public())
     }
 
-    pub fn public(&self) -> String {
+    pub(crate) fn public(&self) -> String {
         STANDARD.encode(self.pair.public_key().as_ref())
     }
 
     /// The message with a signature in front. `tags` has `{bh}` and `{b}` where these go; `c=`, `l=` and `h=` in it are honoured.
-    pub fn sign(&self, tags: &str, message: &str) -> Vec<u8> {
+    pub(crate) fn sign(&self, tags: &str, message: &str) -> Vec<u8> {
         self.sign_as("DKIM-Signature", tags, message)
     }
 
-    pub fn sign_as(&self, field: &str, tags: &str, message: &str) -> Vec<u8> {
+    pub(crate) fn sign_as(&self, field: &str, tags: &str, message: &str) -> Vec<u8> {
         let message = message.replace("\r\n", "\n").replace('\n', "\r\n");
         let (header, body) = message.split_once("\r\n\r\n").unwrap_or((&message, ""));
         let (header_form, body_form) = match tag(tags, "c") {
@@ -91,7 +91,7 @@ fn canonical_field(field: &str, form: &str) -> String {
 }
 
 /// As RFC 6376 §3.4.3 and §3.4.4 say it, line by line.
-pub fn canonical_body(body: &str, form: &str) -> String {
+pub(crate) fn canonical_body(body: &str, form: &str) -> String {
     let mut lines: Vec<String> = body.replace("\r\n", "\n").split('\n').map(str::to_owned).collect();
     if form == "relaxed" {
         for line in &mut lines {

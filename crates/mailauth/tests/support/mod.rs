@@ -8,19 +8,19 @@ use postroad_mailauth::body::{Canonicalization, Digest, Hashers};
 use postroad_mailauth::{Failure, Machine, Question, Records, Step, arc, dkim};
 
 /// A time at which nothing in the tests is from the future or expired, unless it is to be.
-pub const NOW: i64 = 1_790_000_000;
+pub(crate) const NOW: i64 = 1_790_000_000;
 
 /// TXT records by name; every question is noted.
 #[derive(Debug, Default, Clone)]
-pub struct Zone {
+pub(crate) struct Zone {
     records: HashMap<String, Result<Vec<Vec<u8>>, Failure>>,
-    pub asked: Vec<String>,
-    pub steps: usize,
+    pub(crate) asked: Vec<String>,
+    pub(crate) steps: usize,
     now: Option<i64>,
 }
 
 impl Zone {
-    pub fn with(mut self, name: &str, text: &str) -> Zone {
+    pub(crate) fn with(mut self, name: &str, text: &str) -> Zone {
         let entry = self.records.entry(name.to_owned()).or_insert_with(|| Ok(Vec::new()));
         if let Ok(records) = entry {
             records.push(text.as_bytes().to_vec());
@@ -29,18 +29,18 @@ impl Zone {
     }
 
     /// With the clock of this machine, for signatures of programs that have no other.
-    pub fn today(mut self) -> Zone {
+    pub(crate) fn today(mut self) -> Zone {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         self.now = Some(since.as_secs() as i64);
         self
     }
 
-    pub fn failing(mut self, name: &str, failure: Failure) -> Zone {
+    pub(crate) fn failing(mut self, name: &str, failure: Failure) -> Zone {
         self.records.insert(name.to_owned(), Err(failure));
         self
     }
 
-    pub fn run<M: Machine>(&mut self, mut machine: M) -> M::Verdict {
+    pub(crate) fn run<M: Machine>(&mut self, mut machine: M) -> M::Verdict {
         loop {
             match machine.step() {
                 Step::Done(verdict) => return verdict,
@@ -61,11 +61,11 @@ impl Zone {
         }
     }
 
-    pub fn dkim(&mut self, message: &[u8]) -> Vec<dkim::Outcome> {
+    pub(crate) fn dkim(&mut self, message: &[u8]) -> Vec<dkim::Outcome> {
         self.dkim_within(message, &dkim::Limits::default())
     }
 
-    pub fn dkim_within(&mut self, message: &[u8], limits: &dkim::Limits) -> Vec<dkim::Outcome> {
+    pub(crate) fn dkim_within(&mut self, message: &[u8], limits: &dkim::Limits) -> Vec<dkim::Outcome> {
         let (header, body) = split(message);
         let mut hashers = Hashers::new();
         let verifier = dkim::Verifier::new(header, self.now.unwrap_or(NOW), limits, &mut hashers);
@@ -73,7 +73,7 @@ impl Zone {
         self.run(verifier.finish(&hashers.finish()))
     }
 
-    pub fn arc(&mut self, message: &[u8]) -> arc::Verdict {
+    pub(crate) fn arc(&mut self, message: &[u8]) -> arc::Verdict {
         let (header, body) = split(message);
         let mut hashers = Hashers::new();
         let verifier = arc::Verifier::new(header, self.now.unwrap_or(NOW), &dkim::Limits::default(), &mut hashers);
@@ -83,14 +83,14 @@ impl Zone {
 }
 
 /// Header with its blank line, and body.
-pub fn split(message: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(message: &[u8]) -> (&[u8], &[u8]) {
     let mut finder = postroad_message::header::EndFinder::new();
     let at = finder.feed(message).unwrap_or(message.len());
     message.split_at(at)
 }
 
 /// The hash that signing needs.
-pub fn relaxed(body: &[u8]) -> Digest {
+pub(crate) fn relaxed(body: &[u8]) -> Digest {
     let mut hashers = Hashers::new();
     assert!(hashers.want(Canonicalization::Relaxed, None));
     hashers.update(body);
@@ -98,6 +98,6 @@ pub fn relaxed(body: &[u8]) -> Digest {
 }
 
 /// With the line ends of the wire.
-pub fn crlf(text: &str) -> Vec<u8> {
+pub(crate) fn crlf(text: &str) -> Vec<u8> {
     text.replace("\r\n", "\n").replace('\n', "\r\n").into_bytes()
 }
