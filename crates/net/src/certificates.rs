@@ -173,6 +173,13 @@ impl Certificates {
         table.all.iter().filter_map(|certificate| CertificateFacts::of(certificate.cert.first()?, now)).collect()
     }
 
+    /// The chain that a client who asks for this name is shown, in DER, the certificate first; `None`: none is for it.
+    pub fn chain_of(&self, name: &str) -> Option<Vec<Vec<u8>>> {
+        let table = self.table.load();
+        let found = table.by_name.get(&name.trim_end_matches('.').to_ascii_lowercase())?.first()?;
+        Some(found.cert.iter().map(|der| der.to_vec()).collect())
+    }
+
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let table = self.table.load();
         let found = name.and_then(|name| {

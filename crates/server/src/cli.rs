@@ -4,6 +4,7 @@ mod authcheck;
 mod carry;
 mod certificate;
 mod dkim;
+mod dns;
 mod mta_sts;
 mod policy;
 mod sending;
@@ -12,12 +13,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use authcheck::{Authcheck, AuthcheckMessage};
+pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use carry::{
     BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
 };
 pub(crate) use certificate::Certificate;
 pub(crate) use dkim::Dkim;
+pub(crate) use dns::Dns;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use sending::{Queue, QueueWhich, Route};
@@ -126,6 +128,17 @@ pub(crate) enum Command {
     Certificate {
         #[command(subcommand)]
         action: Certificate,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The DNS records that a domain needs: as a table, as a zone file, or sent to its name server.
+    ///
+    /// Exit code 0: done; 3: published, but for what differs and was left, or is not in a zone of that server.
+    Dns {
+        #[command(flatten)]
+        options: Dns,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -271,6 +284,13 @@ pub(crate) struct Quickstart {
     /// Where other servers take mail, kept in the settings; 25 when nothing is said.
     #[arg(long, value_name = "N")]
     pub(crate) outbound_port: Option<u16>,
+    /// You agree to the terms of the certificate authority (Let's Encrypt, unless --acme-directory names another): it is
+    /// asked for certificates, and for new ones in time.
+    #[arg(long)]
+    pub(crate) agree_terms: bool,
+    /// The certificate authority's ACME directory, kept in the settings.
+    #[arg(long, value_name = "URL", requires = "agree_terms")]
+    pub(crate) acme_directory: Option<String>,
     /// Also make accounts u0001@, u0002@ … with the same password.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) accounts: u32,

@@ -24,7 +24,7 @@ mod line;
 
 use postroad_store::{AccountId, ModSeq, WriteTx, new_id};
 
-pub use account::{Account, account, keep_account};
+pub use account::{Account, account, forget_account, keep_account};
 pub use challenge::{Answer, Challenge, alpn_answer, answer, forget_answers, http_answer};
 pub use kept::{
     Certificate, CertificateState, NewCertificate, Origin, certificates, in_use, keep_window, revoke, revoked,

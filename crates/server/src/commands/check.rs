@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use postroad_net::Certificates;
 use postroad_store::{Store, Timestamp};
 use postroad_trust::keys::{self, State};
 
@@ -14,7 +15,7 @@ use crate::admin::certificate::{self, Grade};
 use crate::admin::{self, Answer, Operation, socket};
 use crate::cli::{Output, Place};
 use crate::place;
-use crate::serve::certificates::load;
+use crate::serve::certificates::{self, load};
 use crate::serve::outbound::Names;
 use crate::settings::{CleartextAuth, Settings};
 use crate::signing;
@@ -64,7 +65,7 @@ pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
         report.note("server", "is not running", "start it with `postroad serve` or `postroad quickstart`");
     }
     database(&settings, &mut report);
-    certificates(&settings, &mut report);
+    shown_certificates(&settings, &mut report);
     if is_running {
         listeners(&settings, &mut report);
     }
@@ -134,9 +135,36 @@ fn kept_certificates(settings: &Settings, store: &Store, report: &mut Report) {
         }
         Err(error) => report.bad("certificate", error.to_string(), "see the server's log"),
     }
+    let shown = certificates::shown(settings, store);
+    match shown.and_then(|shown| tlsa_records(settings, &shown)) {
+        Ok(Some(true)) => report.good("TLSA", format!("the records for {} name its certificate", settings.hostname)),
+        Ok(Some(false)) => report.bad(
+            "TLSA",
+            format!(
+                "the records for {} do not name its certificate: senders that go by DANE cannot deliver",
+                settings.hostname
+            ),
+            "publish the records that `postroad certificate show` names, or remove them",
+        ),
+        Ok(None) => {}
+        Err(error) => report.note("TLSA", format!("{error:#}"), "it is not known whether the records are right"),
+    }
 }
 
-fn certificates(settings: &Settings, report: &mut Report) {
+/// Whether the TLSA records of the host name its certificate; `None`: there are no records, or nobody to ask.
+fn tlsa_records(settings: &Settings, shown: &Certificates) -> Result<Option<bool>> {
+    let Some(dns) = Names::of(settings)?.asked() else { return Ok(None) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let records = match runtime.block_on(dns.tlsa(&format!("_25._tcp.{}", settings.hostname))) {
+        Ok(answer) => answer.records,
+        Err(error) if error.is_denial() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let chain = shown.chain_of(&settings.hostname).unwrap_or_default();
+    Ok(Some(records.iter().any(|record| postroad_web::acme::tlsa_matches(record, &chain))))
+}
+
+fn shown_certificates(settings: &Settings, report: &mut Report) {
     let loaded = match load(settings) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -191,10 +219,20 @@ fn outbound(settings: &Settings, report: &mut Report) {
     let asked = Names::of(settings).map_err(|error| error.to_string()).and_then(|names| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        runtime.block_on(names.answers()).map(str::to_owned)
+        runtime.block_on(async { Ok((names.answers().await?.to_owned(), names.has_dnssec().await)) })
     });
     match asked {
-        Ok(servers) => report.good("DNS", format!("answers: {servers}")),
+        Ok((servers, has_dnssec)) => {
+            report.good("DNS", format!("answers: {servers}"));
+            match has_dnssec {
+                true => report.good("DNSSEC", "answers are verified: DANE is followed".to_owned()),
+                false => report.note(
+                    "DNSSEC",
+                    "no answers are verified: DANE is not followed",
+                    "run a validating resolver on this machine, such as unbound, and name it in dns.servers",
+                ),
+            }
+        }
         Err(why) => report.note(
             "DNS",
             why,

@@ -17,7 +17,10 @@ use postroad_mail::{Actor, Address, By, Domain, Error, domains};
 use postroad_store::{Locks, Store, Timestamp};
 
 use super::administer::choose_password;
+use super::dns;
+use crate::admin::{self, Operation};
 use crate::cli::Quickstart;
+use crate::serve::certificates;
 use crate::serve::outbound::Names;
 use crate::settings::{CleartextAuth, STANDARD, Service, Settings, TlsMode, listeners};
 use crate::{place, print, serve, signing};
@@ -47,7 +50,9 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
         let store = place::open_store(&settings)?;
         let made = people(options, &store).and_then(|mut made| {
             signing::ensure_blocking(&store, &settings.hostname, Timestamp::now())?;
-            made.keys = signing::records_blocking(&store, made.domain.as_str())?;
+            if options.domain.is_some() {
+                made.records = records(&store, &settings, made.domain.as_str())?;
+            }
             Ok(made)
         });
         store.close();
@@ -68,14 +73,15 @@ struct People {
     accounts: Vec<Address>,
     password: Option<String>,
     more: u32,
-    /// The records of its signing keys.
-    keys: Vec<(String, String)>,
+    /// The DNS records that it needs, as `postroad dns` prints them.
+    records: String,
 }
 
 fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
     let mut settings = Settings { data: data.to_path_buf(), ..Settings::default() };
     settings.database.url = options.database.clone();
     outward(options, &mut settings);
+    authority(options, &mut settings);
     match &options.domain {
         None => {
             let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -116,7 +122,21 @@ fn known_settings(options: &Quickstart, data: &Path, file: &Path) -> Result<Sett
         settings.database.url = options.database.clone();
     }
     outward(options, &mut settings);
+    authority(options, &mut settings);
     Ok(settings)
+}
+
+/// Whom certificates come from, as far as the options say.
+fn authority(options: &Quickstart, settings: &mut Settings) {
+    if options.agree_terms {
+        settings.acme.terms_agreed = true;
+        if let (None, Some(domain)) = (&settings.acme.contact, &options.domain) {
+            settings.acme.contact = Some(format!("postmaster@{domain}"));
+        }
+    }
+    if let Some(directory) = &options.acme_directory {
+        settings.acme.directory = directory.clone();
+    }
 }
 
 /// How mail leaves, as far as the options say.
@@ -205,7 +225,7 @@ fn people(options: &Quickstart, store: &Store) -> Result<People> {
             accounts,
             password: options.password.clone(),
             more: options.accounts,
-            keys: Vec::new(),
+            records: String::new(),
         });
     }
 
@@ -218,7 +238,7 @@ fn people(options: &Quickstart, store: &Store) -> Result<People> {
     for chunk in missing.chunks(ACCOUNTS_PER_WRITE) {
         make_accounts(store, &by, chunk, &hash)?;
     }
-    Ok(People { domain, accounts, password: Some(password), more: options.accounts, keys: Vec::new() })
+    Ok(People { domain, accounts, password: Some(password), more: options.accounts, records: String::new() })
 }
 
 fn make_domain(store: &Store, by: &By, domain: &Domain) -> Result<()> {
@@ -285,33 +305,41 @@ fn greeting(options: &Quickstart, settings: &Settings, people: &People) -> Strin
             data = settings.data.display(),
         );
     } else {
-        text += &records(settings, &people.domain, &people.keys);
+        text += &publish(settings, &people.domain, &people.records);
     }
     text
 }
 
-/// The DNS records of a domain whose mail comes here.
-fn records(settings: &Settings, domain: &Domain, keys: &[(String, String)]) -> String {
+/// What `postroad dns` prints for a domain.
+fn records(store: &Store, settings: &Settings, domain: &str) -> Result<String> {
+    if settings.certificate.is_empty() {
+        // Its key stands in a record.
+        certificates::self_made_files(settings)?;
+    }
+    let facts = Operation::DnsFacts { domain: domain.to_owned(), hostname: dns::host(settings) };
+    dns::told(settings, &admin::perform(store, facts, Timestamp::now()))
+}
+
+/// What to do so that mail comes here.
+fn publish(settings: &Settings, domain: &Domain, records: &str) -> String {
     let host = &settings.hostname;
-    let keys: String = keys.iter().map(|(name, text)| format!("  {name}.  TXT  \"{text}\"\n")).collect();
     format!(
-        "\n\nPublish these records (ADDRESS is this machine's public address):\n\n  \
-         {host}.  A    ADDRESS\n  \
-         {domain}.  MX   10 {host}.\n  \
-         {domain}.  TXT  \"v=spf1 mx -all\"\n  \
-         _dmarc.{domain}.  TXT  \"v=DMARC1; p=none; rua=mailto:postmaster@{domain}\"\n\
-         {keys}  \
-         _submissions._tcp.{domain}.  SRV  0 1 {submissions} {host}.\n  \
-         _imaps._tcp.{domain}.  SRV  0 1 {imaps} {host}.\n  \
-         _pop3s._tcp.{domain}.  SRV  10 1 {pop3s} {host}.\n\n\
-         Let whoever gave you ADDRESS name it {host} (reverse DNS, PTR): other servers look before they take mail.\n\
-         The certificate is one of our own making: put a real one into [[certificate]] of {file}.\n\
+        "\n\nPublish these records, or let `{program} dns {domain} --publish --data {data}` do it:\n\n{records}\n\
+         {certificate}\n\
          Add people with `{program} account add NAME@{domain} --data {data}`.\n\n",
         program = program(),
-        submissions = port_of(settings, "submissions"),
-        imaps = port_of(settings, "imaps"),
-        pop3s = port_of(settings, "pop3s"),
-        file = settings.data.join(place::SETTINGS_FILE).display(),
+        certificate = match settings.acme.terms_agreed {
+            true => format!(
+                "Certificates come by themselves once {host} leads here and ports 80 and 443 are open; \
+                 `{} certificate list` shows them.",
+                program()
+            ),
+            false => format!(
+                "The certificate is one of our own making: start once with --agree-terms to get real ones from Let's \
+                 Encrypt, or put one into [[certificate]] of {}.",
+                settings.data.join(place::SETTINGS_FILE).display()
+            ),
+        },
         data = settings.data.display(),
     )
 }
@@ -319,10 +347,6 @@ fn records(settings: &Settings, domain: &Domain, keys: &[(String, String)]) -> S
 /// How this program is called again: who has just built it has not installed it.
 fn program() -> String {
     std::env::current_exe().map_or_else(|_| "postroad".into(), |path| path.display().to_string())
-}
-
-fn port_of(settings: &Settings, name: &str) -> u16 {
-    settings.listener.iter().find(|listener| listener.name == name).map_or(0, |listener| listener.address.port())
 }
 
 #[cfg(test)]
@@ -348,6 +372,8 @@ mod tests {
             database: Some("postgres://h/n".into()),
             resolver: Some("127.0.0.1:5353".into()),
             outbound_port: Some(2525),
+            agree_terms: true,
+            acme_directory: Some("https://ca.example.test/directory".into()),
             accounts: 0,
         };
         let settings = first_settings(&options, folder.path()).expect("settings");
@@ -355,7 +381,15 @@ mod tests {
         write_settings(&file, &settings).expect("written");
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("there").permissions());
         assert_eq!(mode & 0o777, 0o600);
-        let again = Quickstart { port_offset: None, database: None, resolver: None, outbound_port: None, ..options };
+        let again = Quickstart {
+            port_offset: None,
+            database: None,
+            resolver: None,
+            outbound_port: None,
+            agree_terms: false,
+            acme_directory: None,
+            ..options
+        };
         assert_eq!(known_settings(&again, folder.path(), &file).expect("read"), settings);
     }
 }

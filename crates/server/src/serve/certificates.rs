@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use postroad_dns::{Dns, update};
 use postroad_login::Clock;
-use postroad_net::{CertificateFiles, Certificates, Stop, Tls, self_made};
+use postroad_net::{CertificateFiles, Certificates, Kept, Stop, Tls, self_made};
 use postroad_store::Store;
 use postroad_trust::certificates::Secret;
 use postroad_web::acme::{self, Algorithm, Answers, Keeper, Shown, Wanted, Zone};
@@ -17,11 +17,7 @@ use crate::settings::{self, KeyKind, Service, Settings, TlsMode};
 
 /// The certificates of the settings; without any the one of our own making stands in until there is a real one.
 pub(crate) fn load(settings: &Settings) -> Result<Arc<Certificates>> {
-    let files: Vec<CertificateFiles> = settings
-        .certificate
-        .iter()
-        .map(|pair| CertificateFiles { chain: pair.chain.clone(), key: pair.key.clone() })
-        .collect();
+    let files = files(settings);
     let stand_in = if files.is_empty() { Some(self_made_files(settings)?) } else { None };
     Ok(Certificates::load_with(files, stand_in)?)
 }
@@ -74,6 +70,15 @@ pub(super) async fn start(
     let keeper = Keeper::new(store.clone(), acme(settings)?, wanted, dns, clock, node);
     running.spawn(keeper.run(stop.clone()));
     Ok(())
+}
+
+/// What clients are shown: files and database together.
+pub(crate) fn shown(settings: &Settings, store: &Store) -> Result<Arc<Certificates>> {
+    let certificates = load(settings)?;
+    let there = store.read_blocking(postroad_trust::certificates::in_use)?;
+    let kept = there.into_iter().map(|(one, key)| Kept { chain: one.chain, key: key.pkcs8.expose().clone() });
+    certificates.keep(&kept.collect::<Vec<_>>());
+    Ok(certificates)
 }
 
 fn files(settings: &Settings) -> Vec<CertificateFiles> {

@@ -1,8 +1,12 @@
 //! The ways in which an authority looks, and what comes of it.
 
+use postroad_dns::update::Key;
+use postroad_dns::{Dns, Resolver};
+use postroad_testkit::Zone;
+use postroad_testkit::dns_server::UPDATE_KEY;
 use postroad_testkit::pebble::Habits;
 use postroad_trust::certificates::{Origin, Secret};
-use postroad_web::acme::{Algorithm, Challenge, Settings, Wanted};
+use postroad_web::acme::{self, Algorithm, Challenge, Settings, Wanted};
 
 use crate::world::{HOST, World, each, go, in_use, line, only_host, shown, sqlite, wait_until_shown};
 
@@ -83,5 +87,49 @@ fn with_an_rsa_key_and_with_an_account_of_the_authority() {
         assert_eq!(round.issued, [HOST], "{round:?}\n{}", world.pebble.printed());
         let keys = test.store.read_blocking(|tx| postroad_trust::certificates::keys(tx, None)).expect("keys");
         assert!(keys.iter().all(|key| key.algorithm == "rsa-2048"), "{keys:?}");
+    });
+}
+
+/// In a zone that takes updates, with TLSA records published there as well.
+#[test]
+fn in_dns_with_a_wildcard_and_tlsa_records_follow() {
+    go(async {
+        let zone = Zone::unsigned("example.test", "@ A 127.0.0.1\nmail A 127.0.0.1\n").updatable();
+        let world = World::in_zones(vec![Zone::unsigned("", ""), zone]);
+        let test = sqlite();
+        let wanted = Wanted { more: vec!["*.example.test".into()], ..only_host() };
+        let key = Key::parse(UPDATE_KEY).expect("a key");
+        let zone = acme::Zone {
+            server: world.dns.address(),
+            key: Some(key),
+            name: None,
+            settles_within: std::time::Duration::ZERO,
+        };
+        let settings =
+            Settings { zone: Some(zone), publishes_tlsa: true, ..world.settings(&[Challenge::Http, Challenge::Dns]) };
+        // The wildcard can only be looked for in DNS; nobody listens on port 80 here, so both are.
+        let settings = Settings { challenges: vec![Challenge::Dns], ..settings };
+        let keeper = world.keeper(&test.store, settings.clone(), wanted, "one");
+        let round = keeper.round().await.expect("a round");
+        assert_eq!(round.issued, [HOST], "{round:?}\n{}", world.pebble.printed());
+        let current = in_use(&test.store, HOST).expect("a certificate");
+        assert!(current.names.contains(&"*.example.test".to_owned()), "{current:?}");
+        let dns = Resolver::at(world.dns.address()).expect("a resolver");
+        dns.txt("_acme-challenge.mail.example.test").await.expect_err("it was taken out again");
+        dns.txt("_acme-challenge.example.test").await.expect_err("it was taken out again");
+
+        keeper.round().await.expect("a round");
+        let published = dns.tlsa(&format!("_25._tcp.{HOST}")).await.expect("published").records;
+        let ours = test.store.read_blocking(|tx| acme::tlsa(tx, HOST)).expect("keys");
+        assert_eq!(published.len(), 2);
+        assert!(ours.iter().all(|one| published.contains(one)), "{published:?} {ours:?}");
+        // A server that refuses is told of, and nothing else breaks.
+        let zone = settings.zone.clone().map(|zone| acme::Zone { key: None, ..zone });
+        let other = Wanted { host: "other.example.test".into(), ..Wanted::default() };
+        let unsigned = world.keeper(&test.store, Settings { zone, ..settings }, other, "one");
+        let round = unsigned.round().await.expect("a round");
+        assert_eq!(round.failed.len(), 1, "{round:?}");
+        let line = line(&test.store, "other.example.test");
+        assert!(line.problem.contains("refuses the update"), "{line:?}");
     });
 }

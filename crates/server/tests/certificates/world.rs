@@ -11,7 +11,7 @@ use postroad_net::{
 };
 use postroad_store::{Store, Timestamp};
 use postroad_testkit::pebble::Habits;
-use postroad_testkit::{DnsServer, Pebble, TestStore, eventually, run};
+use postroad_testkit::{DnsServer, Pebble, TestStore, Zone, eventually, run};
 use postroad_trust::certificates::{self, Certificate, CertificateState, Line};
 use postroad_web::acme::{Answers, Challenge, Clock, Keeper, Settings, Shown, Wanted};
 use postroad_web::{About, Recorder, Site};
@@ -54,7 +54,14 @@ impl World {
     }
 
     pub(crate) fn with(records: &str, other: impl FnOnce(&mut Habits)) -> World {
-        let dns = DnsServer::start(records);
+        World::around(DnsServer::start(records), other)
+    }
+
+    pub(crate) fn in_zones(zones: Vec<Zone>) -> World {
+        World::around(DnsServer::serve(zones), |_| {})
+    }
+
+    fn around(dns: DnsServer, other: impl FnOnce(&mut Habits)) -> World {
         let free = "127.0.0.1:0".parse().expect("an address");
         let http = bind(Listener::new("web", free), &mut Inherited::none()).expect("a socket");
         let tls = Listener { tls: TlsMode::Implicit, alpn: vec![b"http/1.1".to_vec()], ..Listener::new("https", free) };

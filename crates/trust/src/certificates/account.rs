@@ -34,6 +34,12 @@ pub fn account(tx: &ReadTx, directory: &str) -> Result<Option<Account>> {
     Ok(found)
 }
 
+/// The authority knows this account no more: the next order opens another.
+pub fn forget_account(tx: &mut WriteTx, directory: &str) -> Result<()> {
+    tx.execute("DELETE FROM acme_account WHERE directory = $1", params![directory])?;
+    Ok(())
+}
+
 /// Keeps an account, unless another node was quicker; the one that is kept, which all use.
 pub fn keep_account(tx: &mut WriteTx, new: &Account) -> Result<Account> {
     tx.execute(

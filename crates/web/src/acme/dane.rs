@@ -12,6 +12,7 @@ use postroad_store::ReadTx;
 use postroad_trust::certificates::{self, Certificate, Key, KeyRole, Line};
 
 use super::chain::{certificates as ders, public_key};
+use super::keys::sha256;
 use super::{Keeper, Zone};
 
 pub use postroad_dns::Tlsa;
@@ -54,10 +55,12 @@ impl Keeper {
             }
         };
         let seen = self.seen(line).await;
-        let is_wrong = seen.sets.iter().any(|(_, set)| !set.records.iter().any(|one| matches(one, &certificate.chain)));
+        let chain: Vec<Vec<u8>> = ders(&certificate.chain).into_iter().map(|der| der.to_vec()).collect();
+        let is_named = |set: &Answer<Tlsa>| set.records.iter().any(|one| matches(one, &chain));
+        let is_wrong = seen.sets.iter().any(|(_, set)| !is_named(set));
         metrics::gauge!("postroad_tlsa_mismatch", "line" => line.name.clone()).set(f64::from(u8::from(is_wrong)));
         for (name, set) in &seen.sets {
-            if !set.records.iter().any(|one| matches(one, &certificate.chain)) {
+            if !is_named(set) {
                 tracing::error!(
                     name,
                     "the TLSA records in DNS do not name the certificate in use: senders that go by DANE cannot deliver; \
@@ -152,17 +155,21 @@ impl Keeper {
     }
 }
 
-/// Whether a record names a certificate or one of its issuers. RFC 6698 §2.1.
-fn matches(record: &Tlsa, chain: &str) -> bool {
-    let all = ders(chain);
+/// The record 3 1 1 of a certificate (DER), for one that is not kept here; `None` when it is none.
+pub fn of_certificate(der: &[u8]) -> Option<Tlsa> {
+    Some(Tlsa { usage: 3, selector: 1, matching: 1, data: sha256(&public_key(der)?) })
+}
+
+/// Whether a record names a certificate or one of its issuers: the chain in DER, the certificate first. RFC 6698 §2.1.
+pub fn matches(record: &Tlsa, chain: &[Vec<u8>]) -> bool {
     let of_interest = match record.usage {
-        3 | 1 => all.get(..1).unwrap_or_default(),
-        2 | 0 => all.as_slice(),
+        3 | 1 => chain.get(..1).unwrap_or_default(),
+        2 | 0 => chain,
         _ => return false,
     };
     of_interest.iter().any(|der| {
         let selected = match record.selector {
-            0 => Some(der.to_vec()),
+            0 => Some(der.clone()),
             1 => public_key(der),
             _ => None,
         };
@@ -184,14 +191,13 @@ const BOTH: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acme::keys::sha256;
 
     #[test]
     fn records_name_keys_and_certificates() {
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(["a.example.test".to_owned()]).expect("a name");
         let certificate = params.self_signed(&key).expect("a certificate");
-        let chain = certificate.pem();
+        let chain = [certificate.der().to_vec()];
         let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
         let der = certificate.der().to_vec();
         for (usage, selector, matching, data, expected) in [
@@ -209,6 +215,8 @@ mod tests {
             let record = Tlsa { usage, selector, matching, data };
             assert_eq!(matches(&record, &chain), expected, "{record:?}");
         }
-        assert!(!matches(&Tlsa { usage: 3, selector: 1, matching: 1, data: vec![] }, ""));
+        assert!(!matches(&Tlsa { usage: 3, selector: 1, matching: 1, data: vec![] }, &[]));
+        assert!(of_certificate(&der).is_some_and(|record| record.data == sha256(&spki)));
+        assert!(of_certificate(b"none").is_none());
     }
 }

@@ -31,7 +31,7 @@ use postroad_store::{Locks, Store, Timestamp};
 use postroad_trust::certificates::{self, Certificate, CertificateState, Line, Origin, Secret, Wish};
 
 pub use chain::{facts, import, parse};
-pub use dane::{Tlsa, tlsa};
+pub use dane::{Tlsa, matches as tlsa_matches, of_certificate as tlsa_of, tlsa};
 pub use keys::{Algorithm, import_key, make_key};
 pub use names::{Wanted, wanted};
 pub use problem::Failure;
@@ -284,6 +284,7 @@ impl Keeper {
             "no certificate yet"
         );
         let (name, node, failure) = (line.name.clone(), self.node.clone(), failure.clone());
+        let directory = self.settings.directory.clone();
         let told = certificates::Failed {
             problem: failure.problem.clone(),
             next_step: failure.next_step.clone(),
@@ -293,6 +294,9 @@ impl Keeper {
         let written = self
             .write(move |tx| {
                 certificates::failed(tx, &name, &node, &told, now)?;
+                if failure.is_account_gone {
+                    certificates::forget_account(tx, &directory)?;
+                }
                 for (name, why) in &failure.refused {
                     certificates::refuse(tx, name, now.plus(REFUSED_FOR), why)?;
                 }

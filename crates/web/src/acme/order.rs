@@ -8,6 +8,7 @@ use instant_acme::{
 };
 use postroad_dns::records::{Data, Record};
 use postroad_dns::update::Update;
+use postroad_dns::zone_of;
 use postroad_store::Timestamp;
 use postroad_trust::certificates::{self, Answer, Certificate, Key, KeyRole, Line, Origin, Wish};
 
@@ -108,9 +109,7 @@ impl Keeper {
         let mut ordered = Vec::new();
         let mut identifiers = order.identifiers();
         while let Some(identifier) = identifiers.next().await {
-            if let Identifier::Dns(name) = identifier.ok()?.identifier {
-                ordered.push(name.clone());
-            }
+            ordered.push(identifier.ok()?.to_string());
         }
         let is_same = ordered.len() == names.len() && names.iter().all(|name| ordered.contains(name));
         if is_same {
@@ -259,14 +258,9 @@ impl Keeper {
         if let Some(name) = &zone.name {
             return name.clone();
         }
-        let mut rest = name;
-        while let Some((_, parent)) = rest.split_once('.') {
-            rest = parent;
-            if self.dns.soa(rest).await.is_ok() {
-                break;
-            }
-        }
-        rest.to_owned()
+        // Of a name server that does not say, the zone is most likely the domain above.
+        let above = || name.split_once('.').map_or(name, |(_, above)| above).to_owned();
+        zone_of(&*self.dns, name).await.unwrap_or_else(|_| above())
     }
 
     pub(super) async fn change(&self, zone: &Zone, update: &Update) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ pub struct Failure {
     pub is_order_over: bool,
     /// Names that the authority did not believe to be ours, and why.
     pub refused: Vec<(String, String)>,
+    /// The authority does not know our account any more.
+    pub is_account_gone: bool,
     /// At least so long until the next try.
     pub(crate) rest: Duration,
 }
@@ -27,6 +29,7 @@ impl Failure {
             next_step: next_step.to_owned(),
             is_order_over: false,
             refused: Vec::new(),
+            is_account_gone: false,
             rest: Duration::ZERO,
         }
     }
@@ -67,6 +70,7 @@ impl Failure {
         let words = words(problem);
         let mut failure = Failure::own(format!("{what}: {words}"), next_step(kind));
         failure.is_order_over = !matches!(kind, "badNonce" | "serverInternal" | "orderNotReady");
+        failure.is_account_gone = kind == "accountDoesNotExist";
         failure.rest = match kind {
             "rateLimited" => RATE_LIMITED,
             "rejectedIdentifier" | "caa" | "externalAccountRequired" | "userActionRequired" => HOPELESS,
@@ -89,6 +93,7 @@ impl Failure {
             next_step: next_step.to_owned(),
             is_order_over: true,
             refused: refused.into_iter().map(|(name, why, _)| (name, why)).collect(),
+            is_account_gone: false,
             rest: Duration::ZERO,
         }
     }
@@ -116,9 +121,7 @@ fn next_step(kind: &str) -> &'static str {
             "look whether the name leads to this server, and ports 80 and 443 are open from outside"
         }
         "dns" => "look whether the name servers of the domain answer",
-        "accountDoesNotExist" => {
-            "the account was closed there: `postroad certificate order --new-account` makes another"
-        }
+        "accountDoesNotExist" => "nothing: the account was closed there, and another one is opened at the next try",
         "invalidContact" | "unsupportedContact" => "correct acme.contact: an address for mail",
         "badCSR" | "badPublicKey" => "choose another acme.key, such as \"ecdsa-p256\"",
         _ => "see the authority's own words; it is tried again",

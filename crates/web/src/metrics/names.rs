@@ -47,6 +47,14 @@ const fn histogram(name: &'static str, help: &'static str) -> Name {
 
 /// All metrics, by area.
 pub const NAMES: &[Name] = &[
+    // Certificates (web).
+    gauge(
+        "postroad_certificate_expiry_seconds",
+        "Until the certificate in use runs out, by line of names; negative once it has.",
+    ),
+    counter("postroad_certificates_issued_total", "Certificates that an authority gave."),
+    counter("postroad_certificate_failures_total", "Orders for certificates that failed."),
+    gauge("postroad_tlsa_mismatch", "1 when TLSA records in DNS do not name the certificate in use, by line of names."),
     // Connections (net).
     counter("postroad_connections_total", "Connections that got a place, by listener."),
     gauge("postroad_connections_open", "Connections open now, by listener."),
