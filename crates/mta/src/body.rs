@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::checks::Signatures;
+use crate::extensions;
 use crate::header::{self, Author, Edits, Review};
 use crate::inbound::{Inbound, Session};
 use crate::settings::ForeignFrom;
@@ -125,6 +126,7 @@ impl Inbound {
         let Some(body) = session.world.body.as_mut() else { return Ok(()) };
         body.reviewed = true;
         let review = header::review(body.intake.header());
+        let asked = extensions::asked_in(body.intake.header());
         if let (Some(story), Some(id)) = (&mut session.world.story, &review.message_id) {
             story.key(id);
         }
@@ -138,8 +140,9 @@ impl Inbound {
                 story.note(now, "refused", format_args!("{name}: {}", replies::in_circles()));
             }
         }
+        self.grant_asked(session, asked).await?;
         let mut answers = None;
-        let edits = match &login {
+        let mut edits = match &login {
             None => received_edits(role, &self.settings),
             Some(login) => {
                 check_authors(&review)?;
@@ -150,6 +153,8 @@ impl Inbound {
                 submitted_edits(&review, owned, login, &id, now, &self.settings)?
             }
         };
+        // RFC 6758 §3.3: what goes on says what we made of it, or nothing.
+        edits.remove.push(extensions::PRIORITY_FIELD);
         if let Some(block) = session.world.body.as_mut().and_then(|body| body.intake.header_mut()) {
             header::edit(block, &edits);
         }

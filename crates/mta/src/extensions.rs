@@ -13,16 +13,21 @@ mod valid_since;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use postroad_mail::Resolution;
+use postroad_mail::resolve::Target;
 use postroad_net::Network;
 use postroad_queue as queue;
 use postroad_smtp::{
-    ByMode, DeliverBy, FutureRelease, Hold, MailFrom, Offer, Priority, Reply, Role, Solicitation, Soliciting,
+    Address, ByMode, DeliverBy, ForwardPath, FutureRelease, Hold, MailFrom, Offer, Priority, Reply, Role, Solicitation,
+    Soliciting,
 };
 use postroad_store::Timestamp;
 
 use crate::inbound::{Inbound, Session};
 
 pub(crate) use valid_since::{is_role, refusal, youngest};
+
+use postroad_message::header::{find, text};
 
 /// What the administrator decides about extensions. The default trusts nobody.
 #[derive(Debug, Clone)]
@@ -182,6 +187,88 @@ impl Inbound {
         Ok(words)
     }
 }
+
+/// The refusal of a recipient whose mail would not wait: only what leaves this server is held, and what is promised is kept
+/// (RFC 4865 §4).
+pub(crate) fn cannot_hold(wanted: &Wanted, resolution: &Resolution) -> Option<Reply> {
+    match (wanted.hold_until, resolution) {
+        (Some(_), Resolution::Found { accounts, .. }) if !accounts.is_empty() => {
+            let text = "Mail to mailboxes of this server cannot be held. Send it without HOLDFOR and HOLDUNTIL.";
+            Some(Reply::new(550, (5, 3, 3), text))
+        }
+        (_, _) => None,
+    }
+}
+
+/// What is asked for in header fields, where the way here did not know the parameters.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    since: Vec<(Address, i64)>,
+    priority: Option<Priority>,
+}
+
+/// Reads the fields of RFC 7293 §3.2 and RFC 6758 §3.1.
+pub(crate) fn asked_in(block: &[u8]) -> Asked {
+    let priority = find(block, PRIORITY_FIELD).and_then(|field| Priority::parse(text(field.value).trim()));
+    Asked { since: valid_since::header_wishes(block), priority }
+}
+
+impl Inbound {
+    /// Gives what is asked for in header fields. The error is the reply to the message.
+    pub(crate) async fn grant_asked(&self, session: &mut Session, asked: Asked) -> Result<(), Reply> {
+        let facts = self.facts(session);
+        // A parameter counts, and the field beside it does not (RFC 6758 §3.1).
+        let said = session.sender().is_some_and(|sender| sender.priority.is_some());
+        if let Some(wished) = asked.priority.filter(|_| !said) {
+            let given = self.priority_of(wished, &facts);
+            session.world.wanted.priority = given;
+            if let Some(story) = &mut session.world.story {
+                story.note(facts.now, "remark", format_args!("the header asks for priority {wished}: it gets {given}"));
+            }
+        }
+        if asked.since.is_empty() {
+            return Ok(());
+        }
+        let wishes = self.older_than(session, &asked.since);
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let looked = self.look(move |tx| {
+            for (targets, since, path) in wishes {
+                if let Some(reply) = refusal(since, youngest(tx, &targets)?, &path) {
+                    return Ok(Some(reply));
+                }
+            }
+            Ok(None)
+        });
+        looked.await?.map_or(Ok(()), Err)
+    }
+
+    fn priority_of(&self, wished: Priority, facts: &Facts) -> Priority {
+        self.settings.extensions.priority(wished, facts)
+    }
+
+    /// Of the recipients here that fields name, and RCPT said nothing of: where they lead, and since when they have to be
+    /// somebody's.
+    fn older_than(&self, session: &Session, asked: &[(Address, i64)]) -> Vec<(Vec<Target>, i64, ForwardPath)> {
+        let pairs = session.recipients().iter().zip(&session.world.recipients);
+        let wanted = pairs.filter(|(to, _)| to.valid_since.is_none() && !is_role(&to.path));
+        let found = wanted.filter_map(|(to, accepted)| {
+            let address = to.path.address()?;
+            let named = asked.iter().find(|(named, _)| same(named, address))?;
+            Some((accepted.targets.clone(), named.1, to.path.clone()))
+        });
+        found.collect()
+    }
+}
+
+/// Local parts are ours to compare, and we fold their case.
+fn same(one: &Address, other: &Address) -> bool {
+    one.local().to_lowercase() == other.local().to_lowercase() && one.domain_ascii() == other.domain_ascii()
+}
+
+/// RFC 6758 §3.1.
+pub(crate) const PRIORITY_FIELD: &str = "MT-Priority";
 
 /// What a neighbour claimed, for the story: never without saying who claimed it.
 pub(crate) fn claims(session: &Session) -> String {

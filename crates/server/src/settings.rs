@@ -130,6 +130,13 @@ pub(crate) struct SmtpSettings {
     pub(crate) full_mailbox: FullMailbox,
     pub(crate) foreign_from: ForeignFrom,
     pub(crate) lmtp_clients: Vec<String>,
+    pub(crate) xclient: Vec<String>,
+    pub(crate) xforward: Vec<String>,
+    pub(crate) etrn_clients: Vec<String>,
+    pub(crate) priority_clients: Vec<String>,
+    pub(crate) priority_of_logins: i64,
+    pub(crate) hold_days: u64,
+    pub(crate) solicitations_refused: Vec<String>,
 }
 
 /// What a mailbox that is full answers.
@@ -157,6 +164,26 @@ pub(crate) enum ForeignFrom {
 pub(crate) struct DnsSettings {
     pub(crate) servers: Vec<String>,
     pub(crate) system: bool,
+    pub(crate) dnssec: Dnssec,
+    pub(crate) trust_anchor: Option<PathBuf>,
+    pub(crate) timeout_seconds: u64,
+    pub(crate) attempts: usize,
+    pub(crate) cached_answers: usize,
+    pub(crate) cached_octets: usize,
+}
+
+/// Whose word is taken for what DNSSEC says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Dnssec {
+    /// The servers' when they are on this machine, else our own.
+    Auto,
+    /// Our own.
+    Validate,
+    /// The servers'.
+    TrustAd,
+    /// Nobody's.
+    Off,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -286,7 +313,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("acme.profile", "The kind of certificate to ask for, when the authority has several."),
     key("acme.external-key-id", "The account that the authority wants named, when it does (external account binding)."),
     key("acme.external-key-file", "File that holds the MAC key of that account, in Base64."),
-    key("acme.authorities", "PEM file with the one authority behind the directory's own certificate; none: the system's."),
+    key(
+        "acme.authorities",
+        "PEM file with the one authority behind the directory's own certificate; none: the system's.",
+    ),
     key("acme.publish-tlsa", "Publish the TLSA records of the keys through [dns-update]."),
     key("limits.connections", "Connections at once, all listeners together."),
     key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),
@@ -298,9 +328,34 @@ pub(crate) const KEYS: &[Key] = &[
     key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
     key("smtp.full-mailbox", "What a mailbox that is full answers: \"try-later\" or \"refuse\"."),
     key("smtp.foreign-from", "A From that the sender does not own: \"add-sender\" beside it, or \"refuse\"."),
+    key("smtp.xclient", "Networks of proxies and filters that may speak as their clients (XCLIENT)."),
+    key("smtp.xforward", "Networks that may say for whom they pass mail on (XFORWARD), for the story only."),
+    key("smtp.etrn-clients", "Networks that may ask that what waits for a domain is sent at once (ETRN)."),
+    key("smtp.priority-clients", "Networks whose priorities are taken as they are (MT-PRIORITY)."),
+    key("smtp.priority-of-logins", "The highest priority of who logs in, -9 to 9; the usual one is 0."),
+    key(
+        "smtp.hold-days",
+        "How long submitted mail may be held until it is sent (FUTURERELEASE); 0 offers no such hold.",
+    ),
+    key(
+        "smtp.solicitations-refused",
+        "Classes of solicitation that are refused (NO-SOLICITING): [\"net.example:ADV\"].",
+    ),
     key("smtp.lmtp-clients", "Networks that may speak LMTP, beside this machine: [\"192.0.2.0/24\"]."),
     key("dns.servers", "Name servers that resolve for us: [\"192.0.2.53\", \"127.0.0.1:5353\"]; none: the system's."),
     key("dns.system", "Without servers, ask those of /etc/resolv.conf; false: nobody, and only routes lead out."),
+    key(
+        "dns.dnssec",
+        "Who says what DNSSEC says: \"trust-ad\" (the servers: a validating resolver on this machine, such as unbound, is best), \"validate\" (this program), \"off\", or \"auto\": the servers when all are on this machine, else this program for what decides where mail goes. Without DNSSEC there is no DANE.",
+    ),
+    key(
+        "dns.trust-anchor",
+        "File with the root's keys (`. IN DNSKEY …`) for \"validate\"; none: those that IANA publishes.",
+    ),
+    key("dns.timeout-seconds", "How long a name server has to answer before the next one is asked."),
+    key("dns.attempts", "How often each name server is asked."),
+    key("dns.cached-answers", "Answers kept, at most for their time."),
+    key("dns.cached-octets", "Octets of answers kept."),
     key("dns-update.server", "The name server that takes updates of your zones (RFC 2136): \"192.0.2.53\"."),
     key("dns-update.key-file", "File that holds the key shared with it (TSIG), as tsig-keygen writes it."),
     key("dns-update.zone", "The zone that is changed; none: found by its SOA record."),
@@ -410,13 +465,29 @@ impl Default for SmtpSettings {
             full_mailbox: FullMailbox::TryLater,
             foreign_from: ForeignFrom::AddSender,
             lmtp_clients: Vec::new(),
+            xclient: Vec::new(),
+            xforward: Vec::new(),
+            etrn_clients: Vec::new(),
+            priority_clients: Vec::new(),
+            priority_of_logins: 4,
+            hold_days: 30,
+            solicitations_refused: Vec::new(),
         }
     }
 }
 
 impl Default for DnsSettings {
     fn default() -> Self {
-        DnsSettings { servers: Vec::new(), system: true }
+        DnsSettings {
+            servers: Vec::new(),
+            system: true,
+            dnssec: Dnssec::Auto,
+            trust_anchor: None,
+            timeout_seconds: 5,
+            attempts: 2,
+            cached_answers: 16_384,
+            cached_octets: 32 * 1024 * 1024,
+        }
     }
 }
 
@@ -629,6 +700,7 @@ mod tests {
         full.acme.external_key_id = Some(String::new());
         full.acme.external_key_file = Some("e".into());
         full.acme.authorities = Some("f".into());
+        full.dns.trust_anchor = Some("h".into());
         full.dns_update.server = Some(String::new());
         full.dns_update.key_file = Some("g".into());
         full.dns_update.zone = Some(String::new());

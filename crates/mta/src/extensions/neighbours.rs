@@ -63,7 +63,7 @@ impl Inbound {
     pub(crate) async fn start_queue(&self, etrn: &Etrn) -> Verdict {
         let domains = match etrn {
             Etrn::Queue(name) => {
-                return Verdict::Refuse(Reply::new(459, (4, 7, 0), format!("There is no queue {name} here.")));
+                return Verdict::Refuse(Reply::new(459, (4, 7, 0), format!("There is no queue #{name} here.")));
             }
             Etrn::Domain(domain) => vec![domain.clone()],
             Etrn::Below(domain) => {

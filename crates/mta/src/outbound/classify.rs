@@ -148,6 +148,21 @@ pub fn classify(code: Option<u16>, enhanced: Option<Enhanced>, text: &str, host:
     }
 }
 
+/// The same of a reply as the queue keeps it, `550 5.1.1 No such user (mx.example.org)`; `None` of what no host said.
+pub fn classify_line(line: &str) -> Option<Class> {
+    let (words, host) = match line.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) {
+        Some((words, host)) if !host.is_empty() && !host.contains(' ') => (words, Some(host)),
+        Some(_) | None => (line, None),
+    };
+    let (code, text) = words.split_once(' ')?;
+    let code = code.parse::<u16>().ok().filter(|code| (400..600).contains(code))?;
+    let enhanced = text.split(' ').next().and_then(|first| {
+        let mut parts = first.splitn(3, '.').map(|part| part.parse::<u16>().ok());
+        Some(Enhanced(u8::try_from(parts.next()??).ok()?, parts.next()??, parts.next()??))
+    });
+    Some(classify(Some(code), enhanced, text, host))
+}
+
 /// The registry of enhanced codes. What says no more than its class leaves it to the code.
 fn by_enhanced(Enhanced(class, subject, detail): Enhanced) -> Option<(Category, &'static str)> {
     let category = match (subject, detail) {

@@ -3,12 +3,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use postroad_login::{Clock, Logins};
-use postroad_mta::{Checker, ForeignFrom, FullMailbox, Inbound, Signing, Stories};
+use postroad_mta::{Checker, Extensions, ForeignFrom, FullMailbox, Inbound, Signing, Stories};
 use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
-use postroad_smtp::{ClearAuth, Role};
+use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
@@ -41,7 +42,7 @@ impl Parts {
         site: postroad_web::Site,
     ) -> Result<Parts> {
         let lmtp_clients = networks("smtp.lmtp-clients", &settings.smtp.lmtp_clients)?;
-        let policy = mta(settings, lmtp_clients);
+        let policy = mta(settings, lmtp_clients, extensions(settings)?);
         let inbound = Inbound::new(store.clone(), policy, logins.clone(), clock, stories);
         Ok(Parts {
             settings: settings.clone(),
@@ -129,9 +130,30 @@ fn smtp(settings: &Settings, role: Role, starttls: bool) -> postroad_smtp::Setti
     }
 }
 
-fn mta(settings: &Settings, lmtp_clients: Vec<Network>) -> postroad_mta::Settings {
+fn extensions(settings: &Settings) -> Result<Extensions> {
+    let smtp = &settings.smtp;
+    let refused = match smtp.solicitations_refused.as_slice() {
+        [] => None,
+        classes => Some(Solicitation::parse(&classes.join(",")).context(
+            "the setting smtp.solicitations-refused has what is no class of solicitation, such as \"net.example:ADV\"",
+        )?),
+    };
+    Ok(Extensions {
+        xclient: networks("smtp.xclient", &smtp.xclient)?,
+        xforward: networks("smtp.xforward", &smtp.xforward)?,
+        etrn: networks("smtp.etrn-clients", &smtp.etrn_clients)?,
+        priority: networks("smtp.priority-clients", &smtp.priority_clients)?,
+        priority_of_logins: Priority::new(smtp.priority_of_logins),
+        hold_max: Duration::from_secs(smtp.hold_days.saturating_mul(24 * 60 * 60)),
+        solicitations_refused: refused,
+        ..Extensions::default()
+    })
+}
+
+fn mta(settings: &Settings, lmtp_clients: Vec<Network>, extensions: Extensions) -> postroad_mta::Settings {
     postroad_mta::Settings {
         lmtp_clients,
+        extensions,
         full_mailbox: match settings.smtp.full_mailbox {
             settings::FullMailbox::TryLater => FullMailbox::TryLater,
             settings::FullMailbox::Refuse => FullMailbox::Refuse,

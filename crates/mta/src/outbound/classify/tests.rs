@@ -187,6 +187,21 @@ fn what_others_mean() {
 }
 
 #[test]
+fn the_queue_s_replies_are_understood() {
+    for (line, expect) in [
+        ("550 5.1.1 <bob@far.test>: User unknown (mx.far.test)", Some(Category::UnknownUser)),
+        ("421 4.7.28 Our system has detected (something) (gmail-smtp-in.l.google.com)", Some(Category::Rate)),
+        ("550 5.7.26 no (mx.google.com)", Some(Category::Authentication)),
+        ("451 Try later", Some(Category::Temporary)),
+        ("No connection to mx.far.test (mx.far.test)", None),
+        ("250 2.0.0 Ok (mx.far.test)", None),
+        ("", None),
+    ] {
+        assert_eq!(classify_line(line).map(|class| class.category), expect, "{line}");
+    }
+}
+
+#[test]
 fn each_class_says_what_it_is_and_where_that_is_known_from() {
     for category in Category::ALL {
         let class = texts::class(category, None, "x");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use postroad_mta::outbound::classify::{Class, classify_line};
 use postroad_queue::{Depth, Destination, Listed, ListedRecipient, Message, Route, State};
 use postroad_store::Timestamp;
 use serde_json::{Value, json};
@@ -107,6 +108,16 @@ impl Look {
             ("came in", moment(message.created, format!("{} ago", age(message.created, self.now)))),
             ("tried until", moment(message.expires, until(message.expires, self.now))),
         ];
+        facts.extend(message.hold_until.filter(|until| *until > self.now).map(|until_then| {
+            ("held until", moment(until_then, format!("{}, its sender wishes", until(until_then, self.now))))
+        }));
+        facts.extend(message.deliver_by.map(|by| {
+            let else_what = if by.returns { "else it goes back" } else { "else its sender is told" };
+            ("deliver by", moment(by.at, format!("{}, {else_what}", until(by.at, self.now))))
+        }));
+        if message.priority != 0 {
+            facts.push(("priority", message.priority.to_string()));
+        }
         facts.extend(message.envid.iter().map(|envid| ("envelope id", plain(envid))));
         facts.extend(message.trace.map(|trace| ("story", format!("postroad trace {trace}"))));
         let routes = self.routes_of(listed);
@@ -123,7 +134,24 @@ impl Look {
             let to = plain(&one.address) + &by;
             vec![to, word(one.state).to_owned(), one.attempts.to_string(), self.next_try(one), reply]
         }));
-        format!("{}\n{}{}", aligned(&facts), aligned(&rows), self.next_steps(listed))
+        format!("{}\n{}{}{}", aligned(&facts), aligned(&rows), self.meanings(listed), self.next_steps(listed))
+    }
+
+    /// What the refusals mean, each once, and what can be done.
+    fn meanings(&self, listed: &Listed) -> String {
+        let mut told: Vec<Class> = Vec::new();
+        for one in &listed.recipients {
+            let class = one.last_reply.as_deref().and_then(classify_line);
+            let class = class.filter(|class| !class.what.is_empty() && !told.contains(class));
+            told.extend(class);
+        }
+        let lines = told.iter().map(|class| {
+            let Class { what, remedy, source, .. } = class;
+            let remedy = if remedy.is_empty() { String::new() } else { format!(" {remedy}") };
+            format!("\n{}: {what}{remedy} [{source}]", class.category.name())
+        });
+        let text: String = lines.collect();
+        if text.is_empty() { text } else { format!("{text}\n") }
     }
 
     /// The routes that recipients of a message take.
@@ -185,6 +213,7 @@ impl Look {
                 "address": one.address, "domain": one.domain, "via": one.via, "state": word(one.state),
                 "next-try": self.due(one).map(|due| shown(due.max(self.now))), "tries": one.attempts,
                 "delay-told": one.delay_told, "last-reply": self.reply(one), "node": one.node,
+                "category": one.last_reply.as_deref().and_then(classify_line).map(|class| class.category.name()),
             })
         };
         let message = |listed: &Listed| {
@@ -193,6 +222,8 @@ impl Look {
                 "id": message.id.to_string(), "trace": message.trace.map(|trace| trace.to_string()),
                 "sender": message.sender, "size": message.size, "came-in": shown(message.created),
                 "tried-until": shown(message.expires), "envelope-id": message.envid, "open": listed.open,
+                "held-until": message.hold_until.filter(|until| *until > self.now).map(shown),
+                "deliver-by": message.deliver_by.map(|by| shown(by.at)), "priority": message.priority,
                 "recipients": listed.recipients.iter().map(recipient).collect::<Vec<_>>(),
             })
         };

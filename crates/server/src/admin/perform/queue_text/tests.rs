@@ -137,6 +137,8 @@ TO                                            STATE    TRIES  NEXT TRY  LAST REP
 bob@far.test                                  waiting  3      now       451 4.7.1 Greylisted (mx.far.test)
 x@dead.test (forwarded by list@example.test)  parked   0      in 29m    connection refused (mx.dead.test [192.0.2.1])
 
+greylist: Their server asks everybody to come back a little later. [Postfix: smtpd's replies]
+
 try now: postroad queue retry Q1f2
 keep it here: postroad queue hold Q1f2
 never send it: postroad queue cancel Q1f2
@@ -155,6 +157,26 @@ send it: postroad queue release Q1f3
 never send it: postroad queue cancel Q1f3
 ";
     assert_eq!(look(vec![one, held], vec![dead()]).show(), expected);
+}
+
+#[test]
+fn what_its_sender_wished_for_is_shown() {
+    let mut one = listed(1, "a@b.test", vec![recipient(0, "bob@far.test", State::Waiting, at(3_600), None)]);
+    one.message.hold_until = Some(at(3_600));
+    one.message.deliver_by = Some(postroad_queue::DeliverBy { at: at(7_200), returns: true, trace: false });
+    one.message.priority = -3;
+    let look = look(vec![one], Vec::new());
+    let shown = look.show();
+    for line in [
+        "held until   2026-11-22 10:14:57.250 (in 1h, its sender wishes)",
+        "deliver by   2026-11-22 11:14:57.250 (in 2h, else it goes back)",
+        "priority     -3",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    let data = look.data();
+    assert_eq!(data["messages"][0]["priority"], -3);
+    assert_eq!(data["messages"][0]["held-until"], "2026-11-22 10:14:57.250");
 }
 
 #[test]
