@@ -210,7 +210,7 @@ pub(crate) enum Command {
     Export(Export),
     /// Back everything up into a folder, while the server runs; what an earlier backup stored is not stored again.
     ///
-    /// The folder holds mail and password hashes: keep it as you keep those. Exit code 0: done; 3: done, but something is
+    /// The folder holds mail, password hashes and private keys: keep it as you keep those. Exit code 0: done; 3: done, but something is
     /// damaged and is named; 1: no backup was made.
     #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
     Backup {

@@ -1,8 +1,9 @@
 //! HTTP: health, metrics and a page that says what this is. Served over `net`'s listeners, so that limits, TLS and
 //! the PROXY protocol are the same as for mail.
 //!
-//! It never changes anything, never knows a mail protocol, and tells strangers no more than whether the server is
-//! well: reasons, versions and numbers are for loopback and the networks that the settings name.
+//! Its pages never change anything, know no mail protocol, and tell strangers no more than whether the server is
+//! well: reasons, versions and numbers are for loopback and the networks that the settings name. Beside them stands what gets
+//! certificates from an authority ([`acme`]), whose questions come in over HTTP.
 //!
 //! Standards: RFC 9110 and 9112 (HTTP/1.1, through hyper), the Prometheus text format 0.0.4.
 
