@@ -14,7 +14,7 @@ use crate::{CertificateFacts, CertificateFiles, Error};
 /// The certificate in `folder` for these names (host names in ASCII, addresses); made when there is none that works,
 /// when it is for other names or when it runs out soon. The key is readable by this user alone.
 pub fn self_made(folder: &Path, names: &[String], now: SystemTime) -> Result<CertificateFiles, Error> {
-    let files = CertificateFiles { chain: folder.join(CHAIN), key: folder.join(KEY) };
+    let files = CertificateFiles { chain: folder.join(SELF_MADE_CHAIN), key: folder.join(KEY) };
     if still_good(&files, names, now) {
         return Ok(files);
     }
@@ -64,7 +64,8 @@ fn write_whole(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-const CHAIN: &str = "self-made.pem";
+/// The file with the certificate, in its folder.
+pub const SELF_MADE_CHAIN: &str = "self-made.pem";
 const KEY: &str = "self-made.key.pem";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

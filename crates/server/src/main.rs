@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod commands;
+mod domain_records;
 mod place;
 mod print;
 mod serve;

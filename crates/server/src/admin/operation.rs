@@ -48,6 +48,7 @@ pub(crate) enum Operation {
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
     Certificate { order: CertificateOrder },
     Dkim { order: DkimOrder },
+    DnsFacts { domain: String, hostname: String },
     MtaSts { order: MtaStsOrder },
     Policy { order: PolicyOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },

@@ -7,6 +7,7 @@ mod carry;
 mod certificate;
 mod check;
 mod dkim;
+mod dns;
 mod progress;
 mod quickstart;
 mod restore;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::Certificate { action, place, output } => certificate::command(action, &place, output),
         Command::Dkim { action, place, output } => dkim::command(action, &place, output),
+        Command::Dns { options, place, output } => dns::command(&options, &place, output),
         Command::Authcheck { what, place, output } => authcheck::command(&what, &place, output),
         Command::MtaSts { action, place, output } => administer::mta_sts(action, &place, output),
         Command::Trusted { action, place, output } => administer::trusted(action, &place, output),

@@ -16,7 +16,7 @@ use postroad_queue::Terms;
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{OutboundSettings, OutboundTls, Service, Settings};
+use crate::settings::{Dnssec, OutboundSettings, OutboundTls, Service, Settings};
 
 /// Where the name of this server among those that share a queue is kept, in the data folder.
 const NODE_FILE: &str = "node";
@@ -28,6 +28,9 @@ const PATIENCE_PERCENT_MAX: u32 = 1_000;
 const LIFETIME_HOURS_MAX: u32 = 366 * 24;
 /// The port of name servers that are written without one.
 const DNS_PORT: u16 = 53;
+/// Longer nobody waits for one answer.
+const DNS_TIMEOUT_MAX: u64 = 60;
+const DNS_ATTEMPTS_MAX: usize = 10;
 
 /// Whom names are asked of.
 pub(crate) enum Names {
@@ -46,7 +49,7 @@ impl Names {
                 "no name server is set: name one with --resolver HOST:PORT or dns.servers".into(),
             ));
         }
-        let limits = postroad_dns::Settings::default();
+        let limits = asking(settings);
         let (resolver, words) = match servers.is_empty() {
             true => (Resolver::system(limits), "the system's name servers".to_owned()),
             false => (Resolver::with(&servers, limits), settings.dns.servers.join(", ")),
@@ -68,6 +71,14 @@ impl Names {
         }
     }
 
+    /// Whether answers about where mail goes can be secure, so that there is DANE.
+    pub(crate) async fn has_dnssec(&self) -> bool {
+        match self {
+            Names::Asked(resolver, _) => resolver.has_dnssec().await,
+            Names::Nobody(_) => false,
+        }
+    }
+
     /// The resolver, if there is one.
     pub(crate) fn asked(&self) -> Option<Arc<dyn Dns>> {
         match self {
@@ -84,6 +95,29 @@ impl Names {
     }
 }
 
+/// How names are asked for.
+fn asking(settings: &Settings) -> postroad_dns::Settings {
+    let dns = &settings.dns;
+    let usual = postroad_dns::Settings::default();
+    let timeout = Duration::from_secs(dns.timeout_seconds.clamp(1, DNS_TIMEOUT_MAX));
+    postroad_dns::Settings {
+        dnssec: match dns.dnssec {
+            Dnssec::Auto => postroad_dns::Dnssec::Auto,
+            Dnssec::Validate => postroad_dns::Dnssec::Validate,
+            Dnssec::TrustAd => postroad_dns::Dnssec::TrustAd,
+            Dnssec::Off => postroad_dns::Dnssec::Off,
+        },
+        trust_anchor: dns.trust_anchor.clone(),
+        timeout,
+        attempts: dns.attempts.clamp(1, DNS_ATTEMPTS_MAX),
+        // Each server once within the time for all, however slow the first is.
+        deadline: usual.deadline.max(timeout * 4),
+        cached_answers: dns.cached_answers,
+        cached_octets: dns.cached_octets,
+        ..usual
+    }
+}
+
 /// Name servers as the settings have them.
 fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
     texts
@@ -95,7 +129,7 @@ fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
         .collect()
 }
 
-pub(super) fn server(text: &str) -> Option<SocketAddr> {
+pub(crate) fn server(text: &str) -> Option<SocketAddr> {
     let text = text.replace("localhost", "127.0.0.1");
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let address = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
@@ -126,7 +160,10 @@ pub(super) fn start(
     running.spawn(async move {
         tokio::select! {
             answers = names.answers() => match answers {
-                Ok(servers) => tracing::info!(servers, "names can be looked up: mail for others is sent"),
+                Ok(servers) => {
+                    let dnssec = names.has_dnssec().await;
+                    tracing::info!(servers, dnssec, "names can be looked up: mail for others is sent");
+                }
                 Err(why) => tracing::warn!(why, "names cannot be looked up: mail for others waits, except where a route leads"),
             },
             () = stop.stopped() => {}

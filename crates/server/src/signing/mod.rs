@@ -7,7 +7,7 @@ mod tend;
 
 pub(crate) use look::found;
 pub(crate) use make::{make, new_key};
-pub(crate) use names::{ensure_blocking, records_blocking};
+pub(crate) use names::ensure_blocking;
 pub(crate) use tend::{Tended, run};
 
 use postroad_trust::keys::Found;

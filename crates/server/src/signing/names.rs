@@ -54,14 +54,6 @@ pub(crate) fn ensure_blocking(store: &Store, hostname: &str, now: Timestamp) -> 
     Ok(many)
 }
 
-/// Name and text of the records that a domain's keys want.
-pub(crate) fn records_blocking(store: &Store, domain: &str) -> Result<Vec<(String, String)>> {
-    let name = domain.to_owned();
-    let keys = store.read_blocking(move |tx| keys::list(tx, Some(&name)))?;
-    let wanted = keys.into_iter().filter(|key| key.state.wants_record());
-    Ok(wanted.map(|key| (key.name(), key.record)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

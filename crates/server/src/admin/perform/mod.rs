@@ -5,6 +5,7 @@ mod alias;
 mod app_password;
 mod certificate;
 mod dkim;
+mod dns;
 mod domain;
 mod forward;
 mod mailbox;
@@ -71,6 +72,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         }
         Operation::Certificate { order } => certificate::perform(&desk, order),
         Operation::Dkim { order } => dkim::perform(&desk, order),
+        Operation::DnsFacts { domain, hostname } => dns::facts(&desk, &domain, &hostname),
         Operation::MtaSts { order } => mta_sts::perform(&desk, order),
         Operation::Policy { order } => policy::perform(&desk, order),
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
