@@ -2,7 +2,6 @@
 
 use postroad_mail::{Error, domains};
 use postroad_mailauth::key::SigningKey;
-use postroad_message::date::DateTime;
 use postroad_store::{Locks, Timestamp};
 use postroad_trust::keys::{self, Algorithm, Finding, Found, Key, State, record};
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Desk, Outcome, Refusal, domain_name};
 use crate::admin::answer::aligned;
 use crate::admin::operation::{DkimOrder, Seen};
+use crate::admin::time::shown;
 use crate::admin::{Answer, zone};
 use crate::settings::SigningSettings;
 use crate::signing;
@@ -30,15 +30,15 @@ pub(super) fn perform(desk: &Desk<'_>, order: DkimOrder) -> Outcome {
 
 fn list(desk: &Desk<'_>, domain: Option<&str>) -> Outcome {
     let keys = known(desk, domain)?;
-    let shown: Vec<&Key> =
+    let listed: Vec<&Key> =
         keys.iter().filter(|key| key.state != State::Gone || desk.now < key.since.plus(SHOWN)).collect();
-    if shown.is_empty() {
+    if listed.is_empty() {
         return Ok(Answer::done("no signing key yet; each domain gets its own: `postroad domain add NAME`"));
     }
     let mut rows =
         vec![["DOMAIN", "SELECTOR", "KIND", "STATE", "SINCE", "IN DNS", "NEXT STEP"].map(str::to_owned).to_vec()];
-    rows.extend(shown.iter().map(|key| {
-        let since = DateTime::utc(key.since.0).format();
+    rows.extend(listed.iter().map(|key| {
+        let since = shown(key.since);
         let name =
             if key.is_alarming() { format!("{} (ALARM)", key.state.name()) } else { key.state.name().to_owned() };
         vec![
@@ -51,7 +51,7 @@ fn list(desk: &Desk<'_>, domain: Option<&str>) -> Outcome {
             next_step(key),
         ]
     }));
-    let data = shown.iter().map(|key| data(key)).collect();
+    let data = listed.iter().map(|key| data(key)).collect();
     Ok(Answer::Report { text: aligned(&rows), data: Value::Array(data) })
 }
 
@@ -261,7 +261,7 @@ fn next_step(key: &Key) -> String {
 }
 
 fn data(key: &Key) -> Value {
-    let at = |at: Option<Timestamp>| at.map(|at| DateTime::utc(at.0).format());
+    let at = |at: Option<Timestamp>| at.map(shown);
     json!({
         "domain": key.domain,
         "selector": key.selector,
