@@ -29,7 +29,26 @@ impl Unbound {
             "trust-anchor-file: \"{}\"\n    module-config: \"validator iterator\"",
             server.trust_anchor().display()
         );
-        Unbound::start(server, &anchor)
+        Unbound::start(server, &anchor, free_port)
+    }
+
+    /// The same at port 53 of a loopback address of its own, for programs that know no other port.
+    ///
+    /// # Panics
+    /// When unbound is not installed, or this is not root.
+    pub fn validating_at_53(server: &DnsServer) -> Unbound {
+        let anchor = format!(
+            "trust-anchor-file: \"{}\"\n    module-config: \"validator iterator\"",
+            server.trust_anchor().display()
+        );
+        let free = || loop {
+            let [a, b, ..] = some_octets();
+            let address = SocketAddr::from(([127, 200 + a % 50, b, 53], 53));
+            if UdpSocket::bind(address).is_ok() {
+                return address;
+            }
+        };
+        Unbound::start(server, &anchor, free)
     }
 
     /// Resolves by asking this name server, without looking at signatures.
@@ -37,16 +56,16 @@ impl Unbound {
     /// # Panics
     /// When unbound is not installed.
     pub fn plain(server: &DnsServer) -> Unbound {
-        Unbound::start(server, "module-config: \"iterator\"")
+        Unbound::start(server, "module-config: \"iterator\"", free_port)
     }
 
-    fn start(server: &DnsServer, more: &str) -> Unbound {
+    fn start(server: &DnsServer, more: &str, free: impl Fn() -> SocketAddr) -> Unbound {
         assert!(Path::new(UNBOUND).exists(), "{HOW_TO_INSTALL}");
         let folder = tempfile::Builder::new().prefix("postroad-unbound-").tempdir().expect("a folder").keep();
         let janitor = Janitor::of(&folder);
         let file = folder.join("unbound.conf");
         for _ in 0..PORT_ATTEMPTS {
-            let address = free_port();
+            let address = free();
             let text = settings(&folder, address, server.address(), more);
             std::fs::write(&file, text).expect("the folder can be written");
             let mut process = Process::spawn(UNBOUND, &["-d", "-d", "-c", &file.display().to_string()]);
@@ -87,6 +106,12 @@ fn settings(folder: &Path, own: SocketAddr, server: SocketAddr, more: &str) -> S
         server.ip(),
         server.port()
     )
+}
+
+/// Different at each call, and in each process.
+fn some_octets() -> [u8; 8] {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0).to_be_bytes()
 }
 
 /// Whether it answers at all: not when it ends.

@@ -6,7 +6,7 @@
 
 mod neighbours;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::certificates::Pair;
@@ -34,6 +34,8 @@ pub struct Setup<'a> {
     pub login: Option<(&'a str, &'a str)>,
     /// Where everything goes that is handed to its `sendmail`.
     pub relay_to: Option<SocketAddr>,
+    /// The resolver that it asks, at port 53, and whose word about DNSSEC it believes; none: the system's ([`can_have_a_resolver`]).
+    pub resolver: Option<IpAddr>,
     /// More lines of `main.cf`.
     pub more: &'a str,
 }
@@ -49,6 +51,11 @@ pub struct Postfix {
 /// Whether it can be run: Postfix wants to be started as root.
 pub fn can_run() -> bool {
     is_root()
+}
+
+/// Whether an instance can be given a resolver of its own: for that it sees another `/etc/resolv.conf` than the rest.
+pub fn can_have_a_resolver() -> bool {
+    can_run() && run("unshare", &["-m", "true"], b"").success
 }
 
 impl Postfix {
@@ -91,7 +98,15 @@ impl Postfix {
         let settings = owned("etc");
         let janitor = Janitor::of_daemon(&folder, &[POSTFIX, "-c", &settings, "stop"]);
         let postfix = Postfix { folder, answers, _janitor: janitor };
-        let started = run(POSTFIX, &["-c", &settings, "start"], b"");
+        let started = match setup.resolver {
+            None => run(POSTFIX, &["-c", &settings, "start"], b""),
+            Some(resolver) => {
+                let file = format!("{settings}/resolv.conf");
+                std::fs::write(&file, format!("nameserver {resolver}\noptions trust-ad\n")).expect("written");
+                let start = format!("mount --bind {file} /etc/resolv.conf && exec {POSTFIX} -c {settings} start");
+                run("unshare", &["-m", "sh", "-c", &start], b"")
+            }
+        };
         assert!(started.success, "{started:?}\n{}", postfix.log());
         for address in setup.listen.iter().chain(&setup.listen_tls) {
             eventually("Postfix", || std::net::TcpStream::connect(address).ok());
