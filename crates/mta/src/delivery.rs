@@ -15,8 +15,8 @@ use postroad_queue as queue;
 use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
 
-use crate::extensions::Wanted;
 use crate::checks::Filed;
+use crate::extensions::Wanted;
 use crate::notice::{self, Notice, Original};
 use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
@@ -31,6 +31,8 @@ pub(crate) struct Delivery {
     pub(crate) sender: MailFrom,
     /// Whose login handed it in.
     pub(crate) login: Option<AccountId>,
+    /// The sender's own domain vouches for who brought it (SPF).
+    pub(crate) vouched: bool,
     pub(crate) now: Timestamp,
     pub(crate) full: FullMailbox,
     pub(crate) terms: queue::Terms,
@@ -334,6 +336,10 @@ fn junk(tx: &mut WriteTx, by: &By, target: &Target) -> Result<(Mailbox, &'static
     match tx.attempt(|tx| mailboxes::create(tx, by, target.account, &name, Some(Role::Junk))) {
         Ok(junk) => Ok((junk, ", made anew")),
         Err(Error::Exists(_) | Error::Limit(_)) => {
+            // One of that name, whose role somebody took away.
+            if let Some(named) = mailboxes::find(tx, target.account, &name)?.filter(|found| found.selectable) {
+                return Ok((named, ""));
+            }
             let (inbox, _) = choose_mailbox(tx, &Target { detail: None, ..target.clone() })?;
             Ok((inbox, ", since there is no mailbox for junk"))
         }
@@ -410,6 +416,7 @@ pub(crate) fn queue_notice(
         size: arrival.size,
         sender: String::new(),
         account: None,
+        vouched: false,
         envid: None,
         ret: None,
         body: body_of(None, arrival),
@@ -440,6 +447,7 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
         size: arrival.size,
         sender: sender.path.as_ref().map(ToString::to_string).unwrap_or_default(),
         account: delivery.login,
+        vouched: delivery.vouched,
         envid: sender.envid.clone(),
         ret: sender.ret.map(|ret| match ret {
             Ret::Full => queue::Ret::Full,
@@ -646,6 +654,7 @@ mod tests {
             original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),
             login: None,
+            vouched: false,
             now: Timestamp(1),
             full: FullMailbox::TryLater,
             story: Story::begin(),

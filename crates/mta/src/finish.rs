@@ -105,6 +105,7 @@ impl Inbound {
         story.note(now, "received", format_args!("{} bytes, Message-ID {id}", arrival.size));
         session.world.story = Some(story.clone());
         // Not in the session's: a message that is not stored after all comes again.
+        let vouched = summary.as_ref().is_some_and(Summary::vouches_for_sender);
         if let (Some(recorder), Some(summary)) = (self.recorder(), summary) {
             story.record(recorder, summary);
         }
@@ -113,6 +114,7 @@ impl Inbound {
             original,
             sender,
             login: login(session).map(|login| login.account),
+            vouched,
             now,
             full: self.settings.full_mailbox,
             terms: self.settings.terms,
@@ -136,7 +138,7 @@ impl Inbound {
                     now: delivery.now,
                     trace: Some(delivery.story.id()),
                     serial: None,
-                    stranger: role == Role::Relay && delivery.login.is_none(),
+                    stranger: role == Role::Relay && delivery.login.is_none() && !delivery.vouched,
                     utf8: delivery.sender.smtputf8,
                     deliver_by: delivery.wanted.deliver_by.map(|by| by.at),
                     hold_asked: None,

@@ -13,6 +13,8 @@
 
 mod original;
 mod status;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use postroad_mail::resolve::{self, Target};

@@ -59,6 +59,8 @@ pub struct Outgoing {
     pub sender: String,
     /// Who handed it in, when somebody logged in.
     pub account: Option<AccountId>,
+    /// Nobody logged in, but the sender's own domain vouches for who brought it (SPF): what is told of it reaches its sender.
+    pub vouched: bool,
     /// ENVID, decoded (RFC 3461 §4.4).
     pub envid: Option<String>,
     /// RET (RFC 3461 §4.3).
@@ -238,8 +240,8 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
     tx.execute(
         "INSERT INTO queue_message (id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls,
                                     trace, created, expires, open, look_at, deliver_by, by_mode, hold_until,
-                                    hold_asked, priority, solicitation)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+                                    hold_asked, priority, solicitation, vouched)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         &[
             Param::from(id),
             Param::from(outgoing.blob),
@@ -262,6 +264,7 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
             Param::from(outgoing.hold_asked.as_deref()),
             Param::from(i64::from(outgoing.priority)),
             Param::from(outgoing.solicitation.as_deref()),
+            Param::from(outgoing.vouched),
         ],
     )?;
     let rows: Vec<[Param<'_>; 13]> = (0i64..)

@@ -112,6 +112,8 @@ pub struct Message {
     pub sender: String,
     /// Who handed it in, when somebody logged in.
     pub account: Option<AccountId>,
+    /// Nobody logged in, but the sender's own domain vouches for who brought it.
+    pub vouched: bool,
     /// ENVID, decoded.
     pub envid: Option<String>,
     /// RET.

@@ -262,6 +262,7 @@ fn read_message(row: &Row<'_>) -> postroad_store::Result<Result<Message>> {
         hold_asked: row.text_or_null(16)?,
         priority: i8::try_from(row.int(17)?.clamp(-9, 9)).unwrap_or(0),
         solicitation: row.text_or_null(18)?,
+        vouched: row.bool(19)?,
     }))
 }
 
@@ -290,9 +291,9 @@ fn checked(state: &str, recipient: ListedRecipient) -> Result<ListedRecipient> {
 
 const MESSAGE: &str =
     "id, blob, size, sender, account, envid, ret, body, smtputf8, requiretls, trace, created, expires, deliver_by, by_mode,
-     hold_until, hold_asked, priority, solicitation";
+     hold_until, hold_asked, priority, solicitation, vouched";
 /// The column behind those.
-const OPEN: usize = 19;
+const OPEN: usize = 20;
 const RECIPIENT: &str =
     "message, number, address, domain, via, notify, state, due, attempts, delay_told, last_reply, node";
 

@@ -37,7 +37,13 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "queue", version: 2, sql: V2 },
     Migration { owner: "queue", version: 3, sql: V3 },
     Migration { owner: "queue", version: 4, sql: V4 },
+    Migration { owner: "queue", version: 5, sql: V5 },
 ];
+
+/// Whether the sender's domain vouches for who brought the message.
+const V5: &str = "
+ALTER TABLE queue_message ADD COLUMN vouched BIGINT NOT NULL DEFAULT 0;
+";
 
 /// By when, not before when, how urgently, and only to whom it was meant for. What is urgent has an index of its own, by
 /// which it is seen however much else is due.

@@ -41,6 +41,14 @@ pub struct Summary {
     pub overrides: Vec<Override>,
 }
 
+impl Summary {
+    /// Whether the domain of MAIL FROM says that its mail comes from there: then what is told to the sender reaches nobody
+    /// who could have been named by a stranger.
+    pub(crate) fn vouches_for_sender(&self) -> bool {
+        self.spf.result == spf::Result::Pass && self.spf.identity == spf::Identity::MailFrom
+    }
+}
+
 /// What was done with a message. RFC 9990's `disposition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disposition {

@@ -159,7 +159,7 @@ impl Settler {
         if plan.told.is_empty() {
             return Ok(None);
         }
-        let (blob, size, stranger) = (message.blob, message.size, message.account.is_none());
+        let (blob, size, stranger) = (message.blob, message.size, message.account.is_none() && !message.vouched);
         let whole = message.ret == Some(queue::Ret::Full)
             && size <= notice::MAX_WHOLE
             && message.body != queue::Body::BinaryMime

@@ -82,6 +82,7 @@ mod tests {
             size: 1,
             sender: String::new(),
             account: None,
+            vouched: false,
             envid: None,
             ret: None,
             body: Body::SevenBit,

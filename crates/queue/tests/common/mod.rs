@@ -242,6 +242,7 @@ fn outgoing(recipients: Vec<Recipient>) -> Outgoing {
         size: 5,
         sender: "alice@example.test".to_owned(),
         account: None,
+        vouched: false,
         envid: None,
         ret: None,
         body: Body::SevenBit,

@@ -97,6 +97,7 @@ impl Office {
             size: arrival.size,
             sender: "alice@example.test".to_owned(),
             account: Some(self.alice),
+            vouched: false,
             envid: None,
             ret: None,
             body: Body::SevenBit,

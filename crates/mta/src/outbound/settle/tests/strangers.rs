@@ -25,3 +25,27 @@ fn a_stranger_is_not_told_from_every_place_that_a_group_leads_to() {
         assert_eq!(kept, 15 - expected, "the story says so");
     }
 }
+
+/// RFC 3461 §5.2.2: who asks hears of success, where their own domain says that it is they who ask.
+#[test]
+fn whom_their_own_domain_vouches_for_hears_of_success() {
+    for (vouched, notices) in [(false, 0), (true, 1)] {
+        let test = TestStore::memory(MIGRATIONS);
+        let office = Office::new(&test);
+        let all = Notify { success: true, failure: true, delay: true };
+        office.put(vec![Recipient { notify: all, ..to("bob@far.test") }], LETTER, |message| {
+            (message.account, message.sender, message.vouched) = (None, "x@away.test".to_owned(), vouched);
+            message.ret = Some(Ret::Full);
+        });
+        let job = office.claim().pop().expect("a job");
+        office.settle(&job, &[taken(false)], Destination::AsBefore);
+        let found = office.notices();
+        assert_eq!(found.len(), notices, "{vouched}");
+        for notice in found {
+            assert!(
+                notice.starts_with("queued for x@away.test\n") && notice.contains("\r\nAction: relayed\r\n"),
+                "{notice}"
+            );
+        }
+    }
+}

@@ -34,6 +34,7 @@ fn listed(id: i64, sender: &str, recipients: Vec<ListedRecipient>) -> Listed {
         size: 20 << 10,
         sender: sender.to_owned(),
         account: None,
+        vouched: false,
         envid: None,
         ret: None,
         body: Body::SevenBit,
