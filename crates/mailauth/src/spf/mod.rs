@@ -145,8 +145,8 @@ impl Check {
         let mail_from = input.mail_from.filter(|address| !address.is_empty());
         let identity = if mail_from.is_some() { Identity::MailFrom } else { Identity::Helo };
         let (local, written) = match mail_from {
-            // Without a domain there is nobody to ask: RFC 7208 §4.3.
-            Some(address) => address.rsplit_once('@').unwrap_or((address, "")),
+            // RFC 7208 §4.3: without a local part it is `postmaster`, also where only a domain is told.
+            Some(address) => address.rsplit_once('@').unwrap_or(("", address)),
             None => ("", input.helo),
         };
         let local = if local.is_empty() { "postmaster" } else { local };

@@ -7,6 +7,10 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Authcheck {
+    /// Whether a host may send for a domain (SPF): the result as the first word, then the reason.
+    ///
+    /// The result is none, neutral, pass, fail, softfail, temperror or permerror (RFC 7208 §2.6). Exit code 0: there is one, whichever.
+    Spf(AuthcheckSpf),
     /// What DKIM, DMARC and ARC say of a message in a file; a line for each result, reasons behind the colon.
     ///
     /// The file is the message as it came, with CRLF or LF. DMARC also needs what SPF says: tell where the message came from
@@ -31,4 +35,20 @@ pub(crate) struct AuthcheckMessage {
     /// The address in MAIL FROM; nothing: the null path.
     #[arg(long, value_name = "ADDRESS", requires = "ip")]
     pub(crate) mail_from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthcheckSpf {
+    /// The address of the host that sends.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: IpAddr,
+    /// The name in EHLO.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) helo: String,
+    /// The address in MAIL FROM; nothing: the null path, and the name in EHLO is looked at.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mail_from: Option<String>,
+    /// Ask this name server instead of those of the settings or of the system: 127.0.0.1:53.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) dns: Option<String>,
 }

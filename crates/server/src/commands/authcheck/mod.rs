@@ -3,26 +3,41 @@
 //! Works without a server: with `--dns` nothing else is needed. Nothing is kept or changed.
 
 mod message;
+mod spf;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use postroad_mta::checks::drive;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::cli::{Authcheck, AuthcheckMessage, Output, Place};
+use crate::cli::{Authcheck, AuthcheckMessage, AuthcheckSpf, Output, Place};
 use crate::serve::outbound::Names;
 use crate::settings::Settings;
 use crate::{place, print};
 
+/// How long the answers that SPF wants may take together. RFC 7208 §4.6.4.
+const SPF_DEADLINE: Duration = Duration::from_secs(20);
 /// How long all answers may take together.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) fn command(what: &Authcheck, at: &Place, output: Output) -> Result<ExitCode> {
     match what {
+        Authcheck::Spf(options) => of_spf(options, at, output),
         Authcheck::Message(options) => of_message(options, at, output),
     }
+}
+
+fn of_spf(options: &AuthcheckSpf, at: &Place, output: Output) -> Result<ExitCode> {
+    let (names, hostname) = names(options.dns.as_deref(), at)?;
+    let mail_from = options.mail_from.as_deref().map(bare).filter(|address| !address.is_empty());
+    let check = spf::check(options.ip, &options.helo, mail_from, &hostname, now());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let verdict = runtime.block_on(async { drive::run(check, &*names.dns(), Instant::now() + SPF_DEADLINE).await });
+    show(output, &[spf::line(&verdict)], || spf::json(&verdict));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn of_message(options: &AuthcheckMessage, at: &Place, output: Output) -> Result<ExitCode> {
