@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use postroad_dns::{Answer, Dns, Error};
@@ -13,13 +14,34 @@ use tokio::time::{Instant, timeout_at};
 
 /// Runs `check` to its verdict. Questions that are not answered by `deadline`, and all that come after, count as not
 /// answered for now; the check itself is bounded in what it asks.
-pub async fn run<M: Machine>(mut check: M, dns: &dyn Dns, deadline: Instant) -> M::Verdict {
+pub async fn run<M: Machine>(check: M, dns: &dyn Dns, deadline: Instant) -> M::Verdict {
+    run_within(check, dns, deadline, &Budget::of(usize::MAX)).await
+}
+
+/// How many questions several checks may ask together: each is bounded, but many hostile ones add up.
+#[derive(Debug)]
+pub struct Budget(AtomicUsize);
+
+impl Budget {
+    /// So many.
+    pub fn of(questions: usize) -> Budget {
+        Budget(AtomicUsize::new(questions))
+    }
+
+    /// Takes one; whether there was one.
+    fn take(&self) -> bool {
+        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+/// The same; questions beyond the budget count as not answered for now.
+pub async fn run_within<M: Machine>(mut check: M, dns: &dyn Dns, deadline: Instant, budget: &Budget) -> M::Verdict {
     loop {
         let questions = match check.step() {
             Step::Done(verdict) => return verdict,
             Step::Ask(questions) => questions,
         };
-        let asked = questions.into_iter().map(|question| asked(question, dns, deadline)).collect();
+        let asked = questions.into_iter().map(|question| asked(question, dns, deadline, budget.take())).collect();
         for answer in all(asked).await {
             check.answer(answer);
         }
@@ -29,8 +51,16 @@ pub async fn run<M: Machine>(mut check: M, dns: &dyn Dns, deadline: Instant) -> 
 type Answered = Result<Records, Failure>;
 
 /// One question, with its end.
-fn asked(question: Question, dns: &dyn Dns, deadline: Instant) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+fn asked(
+    question: Question,
+    dns: &dyn Dns,
+    deadline: Instant,
+    paid: bool,
+) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
     Box::pin(async move {
+        if !paid {
+            return Err(Failure::Temporary(SPENT.to_owned()));
+        }
         if Instant::now() >= deadline {
             return Err(Failure::Temporary(LATE.to_owned()));
         }
@@ -87,6 +117,7 @@ async fn all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) 
     done.into_iter().flatten().collect()
 }
 
+const SPENT: &str = "the message wants to know too much of the DNS";
 const LATE: &str = "the DNS does not answer in time";
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use postroad_store::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{DEADLINE, drive};
+use super::drive::{self, Budget};
+use super::{DEADLINE, QUESTIONS};
 use crate::inbound::Session;
 
 /// What is known of the connection and the envelope.
@@ -78,16 +79,16 @@ impl Early {
     /// Starts asking, with a deadline of its own.
     pub(crate) fn start(dns: Arc<dyn Dns>, facts: Facts) -> Early {
         Early(tokio::spawn(async move {
-            let (dns, deadline) = (&*dns, Instant::now() + DEADLINE);
+            let (dns, deadline, budget) = (&*dns, Instant::now() + DEADLINE, Budget::of(QUESTIONS));
             let helo = async {
                 match facts.mail_from {
-                    Some(_) => Some(drive::run(facts.spf(None), dns, deadline).await),
+                    Some(_) => Some(drive::run_within(facts.spf(None), dns, deadline, &budget).await),
                     None => None,
                 }
             };
             let (iprev, mail_from, helo) = tokio::join!(
-                drive::run(iprev::Check::new(facts.ip), dns, deadline),
-                drive::run(facts.spf(facts.mail_from.as_deref()), dns, deadline),
+                drive::run_within(iprev::Check::new(facts.ip), dns, deadline, &budget),
+                drive::run_within(facts.spf(facts.mail_from.as_deref()), dns, deadline, &budget),
                 helo,
             );
             Envelope { iprev, mail_from, helo }

@@ -5,7 +5,8 @@ use postroad_mailauth::body::Digests;
 use postroad_mailauth::{arc, dkim, dmarc, iprev, spf};
 use tokio::time::Instant;
 
-use super::drive;
+use super::QUESTIONS;
+use super::drive::{self, Budget};
 use super::early::{Early, Envelope, Facts};
 use super::signatures::{Authors, Signatures};
 
@@ -39,10 +40,11 @@ impl Findings {
     ) -> Findings {
         let Signatures { dkim, arc, authors } = signatures;
         let ignored = dkim.ignored();
+        let budget = Budget::of(QUESTIONS);
         let (envelope, dkim, arc) = tokio::join!(
             early.found(),
-            drive::run(dkim.finish(digests), dns, deadline),
-            drive::run(arc.finish(digests), dns, deadline),
+            drive::run_within(dkim.finish(digests), dns, deadline, &budget),
+            drive::run_within(arc.finish(digests), dns, deadline, &budget),
         );
         let Envelope { iprev, mail_from, helo } = envelope.unwrap_or_else(|| unknown(facts));
         let input = dmarc::Input {
@@ -50,7 +52,7 @@ impl Findings {
             spf: Some(dmarc::Identifier { domain: mail_from.domain.clone(), outcome: of_spf(mail_from.result) }),
             dkim: dkim.iter().map(identifier).collect(),
         };
-        let dmarc = drive::run(dmarc::Check::new(input), dns, deadline).await;
+        let dmarc = drive::run_within(dmarc::Check::new(input), dns, deadline, &budget).await;
         Findings { iprev, mail_from, helo, dkim, ignored, arc, dmarc, authors }
     }
 }

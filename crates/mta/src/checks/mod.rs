@@ -53,6 +53,10 @@ use early::Facts;
 /// do so for a fraction of that.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Questions to the DNS about the envelope of one message, and as many about its content. An ordinary one asks about ten; each
+/// check has limits of its own, but who writes ten signatures and two SPF records to the limit shall not use us as a hammer.
+pub const QUESTIONS: usize = 200;
+
 /// Who asks the DNS about mail from others, and who is told what was found. [`Checker::default`] looks at nothing and does
 /// not say so.
 #[derive(Clone, Default)]

@@ -155,3 +155,15 @@ async fn a_silent_dns_ends_at_the_deadline_and_is_not_asked_again() {
         assert_eq!(answer, Err(Failure::Temporary(LATE.to_owned())));
     }
 }
+
+#[tokio::test]
+async fn several_checks_share_what_they_may_ask() {
+    let dns = Fixed::new().with_txt("a.test", "text");
+    let question = || Question::Txt("a.test".into());
+    let budget = Budget::of(3);
+    let first = run_within(Asks::new(&[&[question(), question()]]), &dns, soon(), &budget).await;
+    assert!(first.iter().all(Result::is_ok));
+    let second = run_within(Asks::new(&[&[question(), question()], &[question()]]), &dns, soon(), &budget).await;
+    assert_eq!(second.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(second[2], Err(Failure::Temporary(SPENT.to_owned())));
+}
