@@ -6,6 +6,7 @@
 //! subjects of all new messages are read: each must be there exactly once.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -41,6 +42,9 @@ pub(crate) struct Plan {
     from: String,
     connections: usize,
     size: usize,
+    /// Instead of made ones.
+    message: Option<Vec<u8>>,
+    proxy: Option<IpAddr>,
     end: End,
     per_connection: u64,
     patience: Duration,
@@ -96,6 +100,11 @@ pub(crate) fn plan(options: &crate::Deliver) -> Result<Plan> {
         from: options.from.clone(),
         connections: options.connections,
         size: options.size,
+        message: match &options.message {
+            Some(file) => Some(std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?),
+            None => None,
+        },
+        proxy: options.proxy,
         end,
         per_connection: options.per_connection,
         patience: Duration::try_from_secs_f64(options.patience).context("--patience")?,
@@ -117,6 +126,7 @@ struct Shared {
 struct Terms {
     place: String,
     dialect: Dialect,
+    proxy: Option<IpAddr>,
     from: String,
     most: u64,
     per_connection: u64,
@@ -139,10 +149,13 @@ pub(crate) async fn run(plan: &Plan, pace: Pace) -> Result<DeliverReport> {
     };
     let mut connections = Vec::with_capacity(plan.connections);
     for _ in 0..plan.connections {
-        connections.push(Smtp::connect(&plan.place, plan.dialect).await?);
+        connections.push(Smtp::connect(&plan.place, plan.dialect, plan.proxy).await?);
     }
     let run = run_name();
-    let maker = Maker::new(&run, &plan.from, plan.size);
+    let maker = match &plan.message {
+        Some(message) => Maker::of(&run, &plan.from, message),
+        None => Maker::new(&run, &plan.from, plan.size),
+    };
     pace.ready().await?;
 
     let meter = OwnMeter::start();
@@ -205,6 +218,7 @@ fn share(plan: &Plan, maker: Maker, began: Instant) -> Shared {
     let terms = Terms {
         place: plan.place.clone(),
         dialect: plan.dialect,
+        proxy: plan.proxy,
         from: plan.from.clone(),
         most,
         per_connection: plan.per_connection,
@@ -223,7 +237,7 @@ async fn hand_in(shared: Arc<Shared>, first: Smtp) -> Done {
     while Instant::now() < shared.until && failures < FAILURES_IN_A_ROW {
         let mut smtp = match connection.take() {
             Some(smtp) => smtp,
-            None => match Smtp::connect(&shared.terms.place, shared.terms.dialect).await {
+            None => match Smtp::connect(&shared.terms.place, shared.terms.dialect, shared.terms.proxy).await {
                 Ok(smtp) => smtp,
                 Err(error) => {
                     done.first_refusal.get_or_insert_with(|| format!("{error:#}"));
@@ -374,6 +388,8 @@ mod tests {
             from: "sender@elsewhere.test".into(),
             connections: 1,
             size: 1000,
+            message: None,
+            proxy: None,
             end: End::Messages(messages),
             per_connection: 4,
             patience: Duration::ZERO,

@@ -21,6 +21,7 @@ mod smtp;
 mod users;
 mod wire;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -106,6 +107,13 @@ struct Deliver {
     /// Octets of each message.
     #[arg(long, default_value_t = 10_000)]
     size: usize,
+    /// Hand in this message instead of made ones: header and body, perhaps signed. To, Subject and Message-ID are put before it, and
+    /// must be neither in it nor signed.
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// Say by the PROXY protocol that the client has this address.
+    #[arg(long, value_name = "ADDRESS")]
+    proxy: Option<IpAddr>,
     /// Hand messages in for so long.
     #[arg(long, default_value_t = 5.0, conflicts_with = "messages")]
     seconds: f64,

@@ -26,6 +26,8 @@ const WORDS: &[&str] = &[
 pub(crate) struct Maker {
     run: String,
     from: String,
+    /// What stands there has its own author and date.
+    given: bool,
     /// Content fields of the header, the empty line, the body, the final dot.
     bodies: Vec<Vec<u8>>,
 }
@@ -35,18 +37,33 @@ impl Maker {
     pub(crate) fn new(run: &str, from: &str, size: usize) -> Maker {
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ size as u64);
         let bodies = (0..BODIES).map(|_| body(&mut random, size.saturating_sub(HEADER))).collect();
-        Maker { run: run.into(), from: from.into(), bodies }
+        Maker { run: run.into(), from: from.into(), given: false, bodies }
+    }
+
+    /// Messages that are all this one; lines may end in LF or CRLF.
+    pub(crate) fn of(run: &str, from: &str, message: &[u8]) -> Maker {
+        let mut body = Vec::with_capacity(message.len() + 1024);
+        for line in message.split_inclusive(|octet| *octet == b'\n') {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if text.starts_with(b".") {
+                body.push(b'.');
+            }
+            body.extend_from_slice(text);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b".\r\n");
+        Maker { run: run.into(), from: from.into(), given: true, bodies: vec![body] }
     }
 
     /// Writes message `number` as it goes over the wire, with the final dot.
     pub(crate) fn write(&self, number: u64, to: &str, out: &mut Vec<u8>) {
-        let Maker { run, from, bodies } = self;
-        let which = usize::try_from(number % BODIES as u64).unwrap_or(0);
+        let Maker { run, from, given, bodies } = self;
+        let which = usize::try_from(number % bodies.len() as u64).unwrap_or(0);
         out.clear();
-        let header = format!(
-            "From: Load <{from}>\r\nTo: <{to}>\r\nSubject: {run} {number}\r\nDate: {DATE}\r\n\
-             Message-ID: <{run}.{number}@elsewhere.test>\r\n"
-        );
+        let author = if *given { String::new() } else { format!("From: Load <{from}>\r\nDate: {DATE}\r\n") };
+        let header =
+            format!("{author}To: <{to}>\r\nSubject: {run} {number}\r\nMessage-ID: <{run}.{number}@elsewhere.test>\r\n");
         out.extend_from_slice(header.as_bytes());
         out.extend_from_slice(&bodies[which]);
     }
@@ -133,6 +150,17 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_given_message_stays_as_it_is() {
+        let maker = Maker::of("run-7", "a@b", b"DKIM-Signature: x\nFrom: c@d\n\n.dot\r\nend");
+        let mut out = Vec::new();
+        maker.write(3, "u@example.test", &mut out);
+        let text = String::from_utf8(out).expect("ASCII");
+        let expect = "To: <u@example.test>\r\nSubject: run-7 3\r\nMessage-ID: <run-7.3@elsewhere.test>\r\n\
+                      DKIM-Signature: x\r\nFrom: c@d\r\n\r\n..dot\r\nend\r\n.\r\n";
+        assert_eq!(text, expect);
+    }
 
     #[test]
     fn messages_have_their_size_and_no_line_that_begins_with_a_dot() {

@@ -2,6 +2,7 @@
 //!
 //! It uses PIPELINING (RFC 2920) where the server has it, one recipient per message, and never TLS.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -49,9 +50,13 @@ pub(crate) enum Handed {
 }
 
 impl Smtp {
-    /// Connects and says EHLO or LHLO.
-    pub(crate) async fn connect(place: &str, dialect: Dialect) -> Result<Smtp> {
-        let wire = Wire::connect_with(place, BUFFER).await?;
+    /// Connects and says EHLO or LHLO; first, by the PROXY protocol, who the client is.
+    pub(crate) async fn connect(place: &str, dialect: Dialect, proxy: Option<IpAddr>) -> Result<Smtp> {
+        let mut wire = Wire::connect_with(place, BUFFER).await?;
+        if let Some(client) = proxy {
+            let (family, us) = if client.is_ipv4() { ("TCP4", "127.0.0.1") } else { ("TCP6", "::1") };
+            wire.write(format!("PROXY {family} {client} {us} 40000 25\r\n").as_bytes()).await?;
+        }
         let mut smtp = Smtp { wire, pipelining: false, out: Vec::new() };
         let greeting = smtp.reply().await?;
         if !greeting.is_good() {

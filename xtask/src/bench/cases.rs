@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::load::{Load, Run};
+use super::names::{CLIENT, SENDER};
 use super::options::{Options, READERS, RECIPIENTS};
 use super::rival::{PASSWORD, Rival, users};
 use super::usage::Used;
@@ -21,6 +22,8 @@ const WARM: usize = 100;
 /// What the reading cases read: so many messages per mailbox, of so many octets.
 const READ_MESSAGES: u32 = 200;
 const READ_SIZE: u32 = 10_000;
+/// Connections that bring mail to be verified.
+const VERIFYING: usize = 20;
 /// Connections that read.
 const READING: [usize; 2] = [1, READERS as usize];
 
@@ -35,6 +38,8 @@ pub(super) enum Case {
     Retr { connections: usize },
     /// IMAP connections sit in IDLE.
     Idle { connections: usize },
+    /// The same signed message comes in, from a host that is verified or from this machine, which is not. Postroad alone.
+    Verify { checked: bool },
 }
 
 impl Case {
@@ -44,6 +49,8 @@ impl Case {
             Case::Fetch { connections } => format!("fetch {connections}"),
             Case::Retr { connections } => format!("retr {connections}"),
             Case::Idle { connections } => format!("idle {connections}"),
+            Case::Verify { checked: true } => "verify on".to_string(),
+            Case::Verify { checked: false } => "verify off".to_string(),
         }
     }
 }
@@ -96,7 +103,7 @@ impl Measured {
     pub(super) fn trouble(&self) -> Option<String> {
         let number = |pointer: &str| self.found(pointer).unwrap_or(0.0);
         match self.case {
-            Case::Deliver { .. } => {
+            Case::Deliver { .. } | Case::Verify { .. } => {
                 let (missing, repeated) = (number("/missing"), number("/repeated"));
                 if self.found("/seconds_visible").is_none() {
                     return Some("not all accepted messages became visible in time".into());
@@ -117,7 +124,7 @@ impl Measured {
         let number = |pointer: &str| self.found(pointer).unwrap_or(f64::NAN);
         let cpu = self.used.zip(self.messages()).map_or(f64::NAN, |(used, messages)| used.cpu_seconds / messages * 1e3);
         match self.case {
-            Case::Deliver { .. } => {
+            Case::Deliver { .. } | Case::Verify { .. } => {
                 format!(
                     "{:>8.0} visible/s {:>8.0} accepted/s  {cpu:>6.2} CPU s per 1,000",
                     number("/visible_per_second"),
@@ -151,6 +158,9 @@ pub(super) fn all(options: &Options) -> Vec<Case> {
     if options.wants("idle") {
         cases.push(Case::Idle { connections: options.idle });
     }
+    if options.wants("verify") {
+        cases.extend([false, true].map(|checked| Case::Verify { checked }));
+    }
     cases
 }
 
@@ -177,12 +187,14 @@ pub(super) fn measure(case: &Case, round: u32, options: &Options, load: &Load, r
     }
     // What one server left to be written must not burden the next.
     drop(Command::new("sync").status());
-    let run = load.start(&arguments(case, options, rival))?;
+    let run = load.start(&arguments(case, options, rival)?)?;
     let mut measured =
         Measured { round, server: rival.name, case: case.clone(), report: Value::Null, used: None, memory: None };
     match case {
         Case::Idle { .. } => weigh(run, rival, &mut measured)?,
-        Case::Deliver { .. } | Case::Fetch { .. } | Case::Retr { .. } => burden(run, rival, &mut measured)?,
+        Case::Deliver { .. } | Case::Fetch { .. } | Case::Retr { .. } | Case::Verify { .. } => {
+            burden(run, rival, &mut measured)?
+        }
     }
     Ok(measured)
 }
@@ -212,7 +224,7 @@ fn weigh(mut run: Run, rival: &Rival, measured: &mut Measured) -> Result<()> {
     Ok(())
 }
 
-fn arguments(case: &Case, options: &Options, rival: &Rival) -> Vec<String> {
+fn arguments(case: &Case, options: &Options, rival: &Rival) -> Result<Vec<String>> {
     let seconds = options.seconds.to_string();
     let (kind, who, connections, more) = match case {
         Case::Deliver { connections, size } => (
@@ -238,11 +250,25 @@ fn arguments(case: &Case, options: &Options, rival: &Rival) -> Vec<String> {
             connections,
             vec![("--imap", place(rival.imap)), ("--warm", WARM.to_string())],
         ),
+        Case::Verify { checked } => {
+            let verifies = rival.verifies.as_ref().context("this server verifies nothing")?;
+            let mut more = vec![
+                ("--imap", place(rival.imap)),
+                ("--message", verifies.message.display().to_string()),
+                ("--from", SENDER.to_string()),
+                ("--seconds", seconds),
+            ];
+            match checked {
+                true => more.extend([("--smtp", place(verifies.proxied)), ("--proxy", CLIENT.to_string())]),
+                false => more.push(("--smtp", place(rival.smtp))),
+            }
+            ("deliver", users(1, RECIPIENTS), &VERIFYING, more)
+        }
     };
     let mut all = vec![kind.to_string(), "--connections".into(), connections.to_string()];
     all.extend(accounts(&who));
     all.extend(more.into_iter().flat_map(|(name, value)| [name.to_string(), value]));
-    all
+    Ok(all)
 }
 
 fn accounts(who: &str) -> [String; 4] {

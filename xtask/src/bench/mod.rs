@@ -12,6 +12,7 @@ mod cases;
 mod folder;
 mod load;
 mod machine;
+mod names;
 mod options;
 mod ours;
 mod results;
@@ -48,9 +49,10 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let folder = Folder::make(options.folder.as_deref())?;
     let load = Load::new(programs.join("postroad-load"));
     crate::say(&format!("== the servers start in {}", folder.path().display()));
+    let names = options.wants("verify").then(|| names::start(&folder)).transpose()?;
     let mut rivals = [
         theirs::start(&folder, options.accounts())?,
-        ours::start(&folder, &programs.join("postroad"), options.accounts())?,
+        ours::start(&folder, &programs.join("postroad"), options.accounts(), names.as_ref())?,
     ];
     std::thread::sleep(SETTLE);
 
@@ -90,7 +92,8 @@ fn race(options: &Options, load: &Load, rivals: &mut [Rival], results: &mut Resu
                 results.failures.push(format!("round {round} was cut short before {}: no time", case.name()));
                 break 'rounds;
             }
-            for rival in &mut *rivals {
+            let skipped = |rival: &Rival| matches!(case, Case::Verify { .. }) && rival.verifies.is_none();
+            for rival in rivals.iter_mut().filter(|rival| !skipped(rival)) {
                 let name = rival.name;
                 let mut trouble = |what: String| {
                     let what = format!("round {round}, {} on {name}: {what}", case.name());

@@ -11,7 +11,7 @@ usage: cargo xtask bench [options]
   --quick               one short round with messages of 10 KB: a look, not a result
   --rounds N            rounds of all cases (3)
   --seconds S           how long each case hands mail in or reads (4)
-  --only A,B            of deliver, fetch, retr, idle
+  --only A,B            of deliver, fetch, retr, idle, verify
   --connections A,B     connections that deliver (1,20,100)
   --sizes A,B           octets of a message; 10k is 10000 (1k,10k,100k)
   --idle N              idle IMAP connections (1000)
@@ -64,7 +64,7 @@ impl Default for Options {
     }
 }
 
-const KINDS: &[&str] = &["deliver", "fetch", "retr", "idle"];
+const KINDS: &[&str] = &["deliver", "fetch", "retr", "idle", "verify"];
 
 impl Options {
     /// Nothing when help was asked for.

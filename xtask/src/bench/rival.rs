@@ -35,10 +35,20 @@ pub(super) struct Rival {
     pub(super) smtp: u16,
     pub(super) imap: u16,
     pub(super) pop3: u16,
+    /// How it is brought mail that it verifies.
+    pub(super) verifies: Option<Verifies>,
     pub(super) processes: Processes,
     pub(super) folder: PathBuf,
     /// The program that keeps the mail and answers over IMAP.
     pub(super) keeper: Keeper,
+}
+
+/// Mail for a server that verifies it.
+#[derive(Debug)]
+pub(super) struct Verifies {
+    /// A port where the client's address comes by the PROXY protocol.
+    pub(super) proxied: u16,
+    pub(super) message: PathBuf,
 }
 
 /// A program that can be started again.

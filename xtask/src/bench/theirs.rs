@@ -94,6 +94,7 @@ pub(super) fn start(folder: &Folder, accounts: u32) -> Result<Rival> {
     let master = std::fs::read_to_string(own.join("queue/pid/master.pid"))?;
     processes.add_root(master.trim().parse().context("the process id of Postfix's master")?);
     Ok(Rival {
+        verifies: None,
         name: NAME,
         versions: vec![
             format!("postfix {}", version_of("postfix")?),
