@@ -30,7 +30,7 @@ pub(crate) struct AuthcheckMessage {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<IpAddr>,
     /// The name in EHLO.
-    #[arg(long, value_name = "NAME", requires = "ip", default_value = "")]
+    #[arg(long, value_name = "NAME", requires = "ip", default_value = "", hide_default_value = true)]
     pub(crate) helo: String,
     /// The address in MAIL FROM; nothing: the null path.
     #[arg(long, value_name = "ADDRESS", requires = "ip")]
