@@ -359,6 +359,40 @@ mod tests {
     }
 
     #[test]
+    fn files_win_and_the_stand_in_is_the_last_resort() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = |name: &str| made(&folder.path().join(name), &[name, "shared.example"]);
+        let kept = |name: &str| {
+            let files = made(name);
+            let chain = fs::read_to_string(&files.chain).expect("readable");
+            let key = PrivateKeyDer::from_pem_file(&files.key).expect("a key").secret_der().to_vec();
+            Kept { chain, key }
+        };
+        let certificates = Certificates::load_with(Vec::new(), Some(made("stand-in"))).expect("it loads");
+        assert_eq!(name_shown(&certificates, None), "stand-in");
+        assert!(certificates.keep(&[kept("host"), kept("other")]).is_empty());
+        for (asked, shown) in [(None, "host"), (Some("other"), "other"), (Some("stand-in"), "stand-in")] {
+            assert_eq!(name_shown(&certificates, asked), shown, "{asked:?}");
+        }
+        // Those that are kept no more are shown no more; one that is broken harms no other.
+        let broken = Kept { key: kept("host").key, ..kept("other") };
+        let wrong = certificates.keep(&[broken.clone(), kept("third")]);
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].0 == 0 && wrong[0].1.to_string().contains("does not belong"), "{wrong:?}");
+        assert_eq!(name_shown(&certificates, None), "third");
+        assert_eq!(name_shown(&certificates, Some("other")), "third");
+        assert_eq!(certificates.chain_of("THIRD.").map(|chain| chain.len()), Some(1));
+        assert_eq!(certificates.chain_of("other"), None);
+        assert!(!format!("{broken:?}").contains("key:"), "keys do not show");
+
+        let certificates = Certificates::load_with(vec![made("file")], None).expect("it loads");
+        certificates.keep(&[kept("host")]);
+        for (asked, shown) in [(None, "file"), (Some("shared.example"), "file"), (Some("host"), "host")] {
+            assert_eq!(name_shown(&certificates, asked), shown, "{asked:?}");
+        }
+    }
+
+    #[test]
     fn changed_files_are_taken_and_broken_ones_are_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let (live, next) = (folder.path().join("live"), folder.path().join("next"));
