@@ -239,13 +239,10 @@ impl Inbound {
             }
             Together::Defer => Err(replies::cannot_verify(findings)),
             Together::Take(filed) => {
+                let passed = findings.dmarc.result == dmarc::Result::Pass;
+                let usual = if passed { Disposition::Pass } else { Disposition::None };
                 let junk = filed.contains(&Filed::Junk);
-                let disposition = match findings.dmarc.result {
-                    dmarc::Result::Pass if !junk => Disposition::Pass,
-                    _ if junk => Disposition::Quarantine,
-                    _ => Disposition::None,
-                };
-                let summary = summary(disposition);
+                let summary = summary(if junk { Disposition::Quarantine } else { usual });
                 for (accepted, filed) in
                     session.world.recipients.iter_mut().filter(|accepted| !accepted.in_circles).zip(filed)
                 {
