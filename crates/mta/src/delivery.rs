@@ -121,10 +121,13 @@ impl From<queue::Error> for Undone {
 pub(crate) fn plan(
     recipients: &[RcptTo],
     accepted: &[Accepted],
+    held: bool,
 ) -> (Vec<Parcel>, Vec<queue::Recipient>, Vec<Recipient>) {
     let (mut parcels, mut outgoing, mut planned) = (Vec::<Parcel>::new(), Outbox::default(), Vec::new());
     let mut known: HashMap<(AccountId, Option<String>), usize> = HashMap::new();
     for (recipient, accepted) in recipients.iter().zip(accepted) {
+        let waits = held.then(|| waiting(recipient, accepted)).flatten();
+        let accepted = waits.as_ref().unwrap_or(accepted);
         let mut plan = Recipient {
             address: recipient.path.to_string(),
             original: original(recipient, false),
@@ -154,6 +157,15 @@ pub(crate) fn plan(
         planned.push(plan);
     }
     (parcels, outgoing.recipients, planned)
+}
+
+/// RFC 4865 §4: what is for mailboxes here waits like all else, under the name that the sender used.
+fn waiting(recipient: &RcptTo, accepted: &Accepted) -> Option<Accepted> {
+    let name = accepted.name.as_ref().filter(|_| !accepted.in_circles)?;
+    let domain = name.domain().as_str().to_owned();
+    let address = recipient.path.address().map_or_else(|| name.to_string(), ToString::to_string);
+    let itself = Elsewhere { address, domain, via: None };
+    Some(Accepted { targets: Vec::new(), remote: vec![itself], ..accepted.clone() })
 }
 
 /// What goes elsewhere, each address once.
@@ -545,7 +557,7 @@ mod tests {
             ),
             accepted(vec![target(1, Some("lists"))], vec![]),
         ];
-        let (parcels, outgoing, planned) = plan(&recipients, &leads);
+        let (parcels, outgoing, planned) = plan(&recipients, &leads, false);
         assert_eq!(parcels.len(), 3, "one for each account and detail");
         assert_eq!(outgoing.len(), 1);
         assert_eq!(outgoing[0].orcpt.as_deref(), Some("rfc822;list@x.test"));
@@ -604,7 +616,7 @@ mod tests {
         ];
         for (recipients, expect) in cases {
             let (rcpts, accepted): (Vec<_>, Vec<_>) = recipients.iter().cloned().unzip();
-            let (_, outgoing, _) = plan(&rcpts, &accepted);
+            let (_, outgoing, _) = plan(&rcpts, &accepted, false);
             let lines: Vec<String> = outgoing
                 .iter()
                 .map(|queued| {

@@ -13,7 +13,6 @@ mod valid_since;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use postroad_mail::Resolution;
 use postroad_mail::resolve::Target;
 use postroad_net::Network;
 use postroad_queue as queue;
@@ -185,18 +184,6 @@ impl Inbound {
             story.note(facts.now, "remark", reply);
         }
         Ok(words)
-    }
-}
-
-/// The refusal of a recipient whose mail would not wait: only what leaves this server is held, and what is promised is kept
-/// (RFC 4865 §4).
-pub(crate) fn cannot_hold(wanted: &Wanted, resolution: &Resolution) -> Option<Reply> {
-    match (wanted.hold_until, resolution) {
-        (Some(_), Resolution::Found { accounts, .. }) if !accounts.is_empty() => {
-            let text = "Mail to mailboxes of this server cannot be held. Send it without HOLDFOR and HOLDUNTIL.";
-            Some(Reply::new(550, (5, 3, 3), text))
-        }
-        (_, _) => None,
     }
 }
 

@@ -93,7 +93,8 @@ impl Inbound {
         original: Original,
         summary: Option<Summary>,
     ) -> Result<Arc<Delivery>, Reply> {
-        let (parcels, outgoing, recipients) = delivery::plan(session.recipients(), &session.world.recipients);
+        let (parcels, outgoing, recipients) =
+            delivery::plan(session.recipients(), &session.world.recipients, session.world.wanted.hold_until.is_some());
         let (Some(sender), Some(mut story)) = (session.sender().cloned(), session.world.story.clone()) else {
             return Err(Reply::new(503, (5, 5, 1), "MAIL first"));
         };

@@ -241,9 +241,6 @@ impl Inbound {
         if forged && let Some(story) = &mut session.world.story {
             story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
         }
-        if let Some(reply) = extensions::cannot_hold(&session.world.wanted, &resolution) {
-            return Err(rcpt::Refused { reply, unknown: false });
-        }
         if let Some(reply) = since.and_then(|since| extensions::refusal(since.since, made, &to.path)) {
             return Err(rcpt::Refused { reply, unknown: false });
         }

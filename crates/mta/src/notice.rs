@@ -295,4 +295,4 @@ fn may_be_whole(report: &Report) -> bool {
 }
 
 /// Where a notice goes at most, when the sender's mail is forwarded.
-const MAX_ELSEWHERE: usize = 20;
+pub(crate) const MAX_ELSEWHERE: usize = 20;

@@ -19,6 +19,7 @@ mod dispatch;
 mod envelope;
 mod gates;
 mod halt;
+mod held;
 mod hosts;
 mod lease;
 mod open;

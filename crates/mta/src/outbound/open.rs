@@ -196,7 +196,7 @@ fn explained(verdict: Verdict, terms: &Terms) -> Verdict {
     match verdict {
         Verdict::Deferred(words) => Verdict::Deferred(more(words)),
         Verdict::Failed(words) => Verdict::Failed(more(words)),
-        Verdict::Relayed { .. } | Verdict::Spared(_) | Verdict::NotTried => verdict,
+        Verdict::Relayed { .. } | Verdict::Spared(_) | Verdict::Here { .. } | Verdict::NotTried => verdict,
     }
 }
 

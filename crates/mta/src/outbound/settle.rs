@@ -11,6 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_login::Clock;
@@ -19,6 +20,7 @@ use postroad_net::Stop;
 use postroad_queue as queue;
 use postroad_store::{Locks, Store, Timestamp, WriteTx, trace};
 
+use super::held::Here;
 use super::schedule::Schedule;
 use crate::delivery::Undone;
 use crate::notice::{self, Notice, Original, Report};
@@ -53,6 +55,8 @@ pub(crate) struct Settling {
     pub(crate) verdicts: Vec<(i64, Verdict)>,
     /// What is to be told of the policies of others, once.
     pub(crate) notes: Vec<String>,
+    /// What is filed here in the same transaction.
+    pub(crate) here: Option<Arc<Here>>,
     /// What was learned of the destination as a whole: written in the same transaction.
     pub(crate) destination: Destination,
     /// For the jitter of the next try: any value, all bits alike.
@@ -87,6 +91,8 @@ pub(crate) enum Verdict {
     Deferred(Words),
     /// It was not tried, because its hosts have just failed for others: what they said. No attempt counted.
     Spared(Words),
+    /// It was held until now and is filed here ([`super::held`]). `told`: who wants to hear of success hears now.
+    Here { told: bool },
     /// It was not come to: back to its place, no attempt counted.
     NotTried,
 }
@@ -141,13 +147,15 @@ impl Settler {
     async fn try_once(&self, settling: &Settling, plan: &Plan, how: How, now: Timestamp) -> Result<Settled, Stopped> {
         let notice = if how.bare { None } else { self.notice(settling, plan, now).await? };
         let (job, destination, plan) = (settling.job.clone(), settling.destination.clone(), plan.clone());
-        let locks = Locks::accounts(notice.iter().filter_map(Notice::account))
+        let here = settling.here.clone();
+        let accounts = here.iter().flat_map(|here| here.accounts());
+        let locks = Locks::accounts(notice.iter().filter_map(Notice::account).chain(accounts))
             .and(Locks::named(&format!("settle {} {}", job.message.id, job.domain)));
         let written = self.store.write(locks, move |tx| {
             if how.uncertain && is_there(tx, &job, &plan, now)? {
                 return Err(Stopped::Lost);
             }
-            write(tx, &job, &plan, &destination, notice.as_ref(), now)
+            write(tx, &job, &plan, &destination, Parts { notice: notice.as_ref(), here: here.as_deref() }, now)
         });
         Ok(written.await?.value)
     }
@@ -263,15 +271,22 @@ impl Kept {
     }
 }
 
+/// What is put into mailboxes with it.
+struct Parts<'a> {
+    notice: Option<&'a Notice>,
+    here: Option<&'a Here>,
+}
+
 /// The transaction.
 fn write(
     tx: &mut WriteTx,
     job: &queue::Job,
     plan: &Plan,
     destination: &Destination,
-    notice: Option<&Notice>,
+    parts: Parts<'_>,
     now: Timestamp,
 ) -> Result<Settled, Stopped> {
+    let Parts { notice, here } = parts;
     let recorded = queue::record(tx, job, &plan.tried, now)?;
     match destination {
         Destination::AsBefore => {}
@@ -293,6 +308,9 @@ fn write(
     }
     for (kind, detail) in &plan.events {
         story.note(now, kind, detail);
+    }
+    if let Some(here) = here {
+        here.file(tx, &By::new(now, Actor::Delivery), job, &mut story)?;
     }
     if notice.is_some_and(|notice| is_told_enough(tx, job, notice)) {
         story.note(

@@ -10,6 +10,7 @@ use postroad_store::{Locks, Timestamp};
 
 use super::attempt::{self, Carrier, Reach, Tried};
 use super::halt::Halt;
+use super::held;
 use super::lease::Lease;
 use super::schedule;
 use super::settle::{Attempt, Destination, Settled, Settler, Settling, Verdict, Words};
@@ -32,10 +33,22 @@ const SPARED_MAX: u32 = 4;
 impl Bench {
     /// Does one job. `random` is any value, all bits alike. Says whether its destination was reached.
     pub(crate) async fn work(self: Arc<Bench>, job: Job, route: Option<Arc<Route>>, random: u64) -> bool {
+        let (late, mut here) = (wishes::too_late(&job.message, (self.clock)()), None);
         let tried = match job.purpose {
-            Purpose::Send => match wishes::too_late(&job.message, (self.clock)()) {
+            Purpose::Send => match late {
                 Some(words) => attempt::everybody(&job, Verdict::Failed(words), Reach::Unknown),
-                None => self.attempt(&job, route, random).await,
+                None => match held::look(&self.carrier.store, &job).await {
+                    Ok(None) => self.attempt(&job, route, random).await,
+                    Ok(Some(found)) => {
+                        here = found.here.map(Arc::new);
+                        Tried { verdicts: found.verdicts, ..attempt::everybody(&job, Verdict::NotTried, Reach::Unknown) }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, message = %job.message.id, "held mail cannot be filed yet");
+                        let words = Words::ours((4, 3, 0), "It cannot be filed at the moment", "filing it");
+                        attempt::everybody(&job, Verdict::Deferred(words), Reach::Unknown)
+                    }
+                },
             },
             // Nothing is tried; settling tells the sender.
             Purpose::Expire | Purpose::TellDelay => Tried {
@@ -55,6 +68,7 @@ impl Bench {
             elsewhere: tried.elsewhere,
             verdicts: tried.verdicts,
             notes: tried.notes,
+            here,
             random,
             lease_ends: self.lease.held().ends,
             job: job.clone(),
@@ -155,6 +169,7 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
     for (_, verdict) in &tried.verdicts {
         let outcome = match verdict {
             Verdict::Relayed { .. } => "relayed",
+            Verdict::Here { .. } => "filed",
             Verdict::Failed(_) => "failed",
             Verdict::Deferred(_) | Verdict::Spared(_) => "deferred",
             Verdict::NotTried => continue,

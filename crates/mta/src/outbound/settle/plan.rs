@@ -46,6 +46,7 @@ impl Plan {
                 }
                 (Purpose::Send, Verdict::Deferred(words)) => one.deferred(words),
                 (Purpose::Send, Verdict::Spared(words)) => one.spared(words),
+                (Purpose::Send, Verdict::Here { told }) => one.filed(*told),
                 (Purpose::Send, Verdict::NotTried) => one.untouched(),
             };
             if let (Purpose::Send, Verdict::Failed(words) | Verdict::Deferred(words)) = (settling.job.purpose, verdict)
@@ -234,6 +235,12 @@ impl One<'_> {
         let wanted = self.due.notify.delay && !self.due.delay_told;
         let fate = wanted.then(|| self.delay(why));
         Became { outcome: Outcome::Unattempted, reply: None, fate, event: Some(("waits", event)) }
+    }
+
+    fn filed(&self, told: bool) -> Became {
+        let fate = (told && self.due.notify.success).then_some(Fate::Delivered);
+        let event = ("released", format!("{}: its time has come, and it is here", self.due.address));
+        Became { outcome: Outcome::Delivered, reply: None, fate, event: Some(event) }
     }
 
     fn class(&self, words: &Words) -> Class {

@@ -1,5 +1,6 @@
 //! Tables of what was said, what was asked for and who asked -> rows of the queue, and notices as a reader finds them.
 
+mod held;
 mod strangers;
 mod verdicts;
 mod wishes;
@@ -153,6 +154,7 @@ impl Office {
                 policy: None,
             },
             notes: Vec::new(),
+            here: None,
             verdicts: numbers.zip(verdicts.iter().cloned()).collect(),
             destination,
             random: 0,
@@ -571,6 +573,7 @@ fn a_commit_without_an_answer_is_looked_up() {
             job,
             attempt: Attempt::default(),
             notes: Vec::new(),
+            here: None,
             verdicts: vec![(0, later())],
             destination: Destination::AsBefore,
             random: 0,
