@@ -50,6 +50,11 @@ impl PolicyHost {
         PolicyHost { address, shared, acceptor: Some(acceptor) }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Serves this file from now on.
     pub fn serve(&self, file: &str) {
         self.shared.state().answer = answer("200 OK", "text/plain", file);

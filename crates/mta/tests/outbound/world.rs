@@ -86,7 +86,9 @@ impl World {
             if events.iter().filter(|event| is_outcome(&event.kind)).count() < outcomes {
                 return None;
             }
-            let lines = events.iter().map(|event| format!("{}: {}", event.kind, event.detail));
+            // What refusals mean is told by tests of its own.
+            let told = events.iter().filter(|event| event.kind != "meaning");
+            let lines = told.map(|event| format!("{}: {}", event.kind, event.detail));
             let port = format!(":{}", self.port.number());
             let without_time = |line: String| line.split("; next try ").next().unwrap_or_default().to_owned();
             Some(

@@ -88,8 +88,8 @@ pub(crate) struct RouteAdd {
     #[arg(long, value_name = "N")]
     pub(crate) port: Option<u16>,
     /// Protection: none; opportunistic (STARTTLS when offered); required (STARTTLS, any certificate); verified (STARTTLS,
-    /// the certificate verified); implicit (TLS from the start, verified).
-    #[arg(long, value_parser = ["none", "opportunistic", "required", "verified", "implicit"], default_value = "opportunistic")]
+    /// the certificate verified); implicit (TLS from the start, verified); dane (STARTTLS, the certificate as the host's TLSA records say).
+    #[arg(long, value_parser = ["none", "opportunistic", "required", "verified", "implicit", "dane"], default_value = "opportunistic")]
     pub(crate) tls: String,
     /// Certificates (PEM) to verify with, in place of the system's.
     #[arg(long, value_name = "FILE")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use postroad_mail::{Error, retention};
 use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
+use postroad_trust::tls_results::{self, Day};
 
 use crate::settings::RetentionSettings;
 
@@ -18,6 +19,8 @@ const TRACE_BATCH: u32 = 5_000;
 const BLOB_PARTS_PER_ROUND: u32 = 100;
 /// A blob without references waits so long: a reader may still stream it.
 const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
+/// How TLS sessions went is of use until the reports about it are sent and asked about.
+const TLS_RESULT_DAYS: i64 = 60;
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Runs rounds until the stop.
@@ -50,6 +53,9 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
             store.write(Locks::none(), move |tx| trace::sweep(tx, before, TRACE_BATCH).map_err(Error::from)).await?;
         forgotten = swept.value;
     }
+    let before = Day(Day::of(now).0 - TLS_RESULT_DAYS);
+    let swept = store.write(Locks::none(), move |tx| tls_results::sweep(tx, before).map_err(Error::from));
+    swept.await?;
     for _ in 0..BLOB_PARTS_PER_ROUND {
         let sweeper = store.clone();
         let swept = tokio::task::spawn_blocking(move || sweeper.sweep_blobs(now, BLOB_GRACE)).await;
@@ -86,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn a_round_leaves_nothing_for_lack_of_time() {
         let store = Store::open(postroad_store::Settings::memory()).expect("a store");
-        let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS].concat();
+        let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_trust::MIGRATIONS].concat();
         store.migrate(&tables).expect("tables");
         let made = store.write(Locks::none(), |tx| {
             let by = By::new(Timestamp(1), Actor::Admin);
