@@ -47,7 +47,7 @@ impl Plan {
     pub(crate) fn ask(&self, hashers: &mut Hashers) {
         match self {
             Plan::Nothing | Plan::NoKey(_) => {}
-            // Ours comes last; where others want too much, they are not looked at, and ours is one that all want.
+            // Most signatures want the same. Where a message wants too many others, it goes without a seal.
             Plan::Sign(_) | Plan::Seal(_) => {
                 hashers.want(Canonicalization::Relaxed, None);
             }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! 1. A key that signs (`active`) was seen in the DNS, or an administrator or the lack of any resolver decided that it
-//!    signs unseen. `docs/decisions/018-first-signatures.md` says why.
+//!    signs unseen. `docs/decisions/019-first-signatures.md` says why.
 //! 2. Of one domain and algorithm at most one key is `active`: the moment one becomes so, the other is `retired`.
 //! 3. The private half of a key that is `gone` is erased in the same statement.
 //! 4. A selector is never given twice in a domain while its row exists, and it says the day it was made.

@@ -148,4 +148,20 @@ mod tests {
         }
         assert!(!is_selector(&"a.".repeat(80)));
     }
+
+    /// Whatever is published: a verdict, in words that can be shown.
+    #[test]
+    fn fuzz_compare() {
+        const PIECES: [&str; 10] = ["v=DKIM1", ";", " ", "p=", "MIIB", "k=rsa", "h=sha256", "=", "s=*", "\u{7}"];
+        bolero::check!().with_type::<Vec<u8>>().with_iterations(2_000).for_each(|bytes| {
+            let pieced: String = bytes.iter().map(|byte| PIECES[usize::from(*byte) % PIECES.len()]).collect();
+            for record in [bytes.clone(), pieced.into_bytes()] {
+                match compare("v=DKIM1; k=rsa; p=MIIBMIIB", &[record]) {
+                    Found::Differs(why) => assert!(why.len() < 100 && !why.contains(char::is_control), "{why}"),
+                    Found::Good => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    }
 }
