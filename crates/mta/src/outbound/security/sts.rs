@@ -264,3 +264,7 @@ fn outcome(fetched: &Result<sts::Policy, Broken>) -> &'static str {
         Err(broken) => broken.kind.name(),
     }
 }
+
+#[cfg(test)]
+#[path = "sts_tests.rs"]
+mod tests;
