@@ -52,6 +52,12 @@ fn relaxed_field(out: &mut Vec<u8>, raw: &[u8]) {
     }
 }
 
+/// Whether a line without its end stands in relaxed form already, and is not empty.
+fn is_relaxed(line: &[u8]) -> bool {
+    let is_single = |at: usize| line[at] == b' ' && !matches!(line.get(at + 1), None | Some(b' ' | b'\t'));
+    !line.is_empty() && memchr::memchr2_iter(b' ', b'\t', line).all(is_single)
+}
+
 fn trimmed_end(mut bytes: &[u8]) -> &[u8] {
     while let Some((b' ' | b'\t', rest)) = bytes.split_last() {
         bytes = rest;
@@ -64,7 +70,7 @@ fn without_line_end(raw: &[u8]) -> &[u8] {
     raw.strip_suffix(b"\r").unwrap_or(raw)
 }
 
-/// Takes what is ready, in pieces of some [`READY`] octets.
+/// Takes what is ready, in pieces that are worth a call.
 pub(crate) trait Sink {
     fn take(&mut self, canonical: &[u8]);
 }
@@ -83,15 +89,28 @@ pub(crate) struct Body<S> {
     white: bool,
     /// Something other than line ends has come.
     text: bool,
+    /// The last octet was a line feed, or nothing has come.
+    at_line_start: bool,
 }
 
 /// Octets gathered for the sink.
 const READY: usize = 16 << 10;
+/// Octets that go to the sink as they are.
+const WHOLE: usize = 2 << 10;
 
 impl<S: Sink> Body<S> {
     pub(crate) fn new(canonicalization: Canonicalization, sink: S) -> Body<S> {
         let out = Vec::with_capacity(READY);
-        Body { canonicalization, sink, out, line_ends: 0, held_cr: false, white: false, text: false }
+        Body {
+            canonicalization,
+            sink,
+            out,
+            line_ends: 0,
+            held_cr: false,
+            white: false,
+            text: false,
+            at_line_start: true,
+        }
     }
 
     pub(crate) fn sink_mut(&mut self) -> &mut S {
@@ -100,7 +119,19 @@ impl<S: Sink> Body<S> {
 
     /// The next octets.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while let Some(at) = memchr::memchr(b'\n', bytes) {
+        loop {
+            if self.at_line_start {
+                let run = self.canonical_lines(bytes);
+                if run > 0 {
+                    // Their last line end counts only if something follows, as any other.
+                    self.push(&bytes[..run - 2]);
+                    self.line_ends = 1;
+                    bytes = &bytes[run..];
+                }
+            }
+            let Some(at) = memchr::memchr(b'\n', bytes) else {
+                break;
+            };
             let line = &bytes[..at];
             bytes = &bytes[at + 1..];
             if line.is_empty() {
@@ -112,13 +143,35 @@ impl<S: Sink> Body<S> {
             }
             self.white = false;
             self.line_ends += 1;
+            self.at_line_start = true;
         }
         if !bytes.is_empty() {
+            self.at_line_start = false;
             self.release_cr();
             let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
             self.held_cr = text.len() < bytes.len();
             self.text(text);
         }
+    }
+
+    /// Octets of the lines at the start that are in canonical form already and not empty, their line ends included: most of most
+    /// bodies, which need not be copied.
+    fn canonical_lines(&self, bytes: &[u8]) -> usize {
+        let mut run = 0;
+        while let Some(at) = memchr::memchr(b'\n', &bytes[run..]) {
+            let Some((b'\r', line)) = bytes[run..run + at].split_last() else {
+                break;
+            };
+            let is_canonical = match self.canonicalization {
+                Canonicalization::Simple => !line.is_empty(),
+                Canonicalization::Relaxed => is_relaxed(line),
+            };
+            if !is_canonical {
+                break;
+            }
+            run += at + 1;
+        }
+        run
     }
 
     /// The end of the body.
@@ -183,7 +236,9 @@ impl<S: Sink> Body<S> {
             self.sink.take(&self.out);
             self.out.clear();
         }
-        if bytes.len() > READY {
+        if bytes.len() >= WHOLE {
+            self.sink.take(&self.out);
+            self.out.clear();
             self.sink.take(bytes);
         } else {
             self.out.extend_from_slice(bytes);
@@ -248,6 +303,10 @@ mod tests {
         body.feed(&vec![b'\n'; 1 << 20]);
         body.feed(b"a");
         assert!(body.finish().0 <= READY);
+        // What is in canonical form comes in the pieces in which it was fed.
+        let mut body = Body::new(Canonicalization::Relaxed, Longest(0));
+        body.feed(&b"some text\r\n".repeat(1_000));
+        assert_eq!(body.finish().0, 11_000 - 2);
     }
 
     #[test]
