@@ -19,7 +19,7 @@ pub(crate) use carry::{
 };
 pub(crate) use certificate::Certificate;
 pub(crate) use dkim::Dkim;
-pub(crate) use dns::Dns;
+pub(crate) use dns::DnsRecords;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use sending::{Queue, QueueWhich, Route};
@@ -138,7 +138,7 @@ pub(crate) enum Command {
     /// Exit code 0: done; 3: published, but for what differs and was left, or is not in a zone of that server.
     Dns {
         #[command(flatten)]
-        options: Dns,
+        options: DnsRecords,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub(crate) struct Dns {
+pub(crate) struct DnsRecords {
     /// A domain of this server.
     pub(crate) domain: String,
     /// Print lines of a zone file instead of a table.

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::administer::ask;
 use crate::admin::{Answer, Operation};
-use crate::cli::{Dns, Output, Place};
+use crate::cli::{DnsRecords, Output, Place};
 use crate::domain_records::{Facts, Purpose, Wanted, wanted};
 use crate::settings::Settings;
 use crate::{place, print};
 
-pub(super) fn command(options: &Dns, at: &Place, output: Output) -> Result<ExitCode> {
+pub(super) fn command(options: &DnsRecords, at: &Place, output: Output) -> Result<ExitCode> {
     let settings = place::settings(at)?;
     let known = ask(Operation::DnsFacts { domain: options.domain.clone(), hostname: host(&settings) }, &settings)?;
     let Answer::Report { data, .. } = &known else { return Ok(super::administer::show(&known, output)) };
@@ -80,20 +80,16 @@ fn table(facts: &Facts, list: &[Wanted]) -> String {
     rows.extend(list.iter().map(|Wanted { purpose, record }| {
         row(*purpose, &record.name, &record.data.kind().to_string(), &value(&record.data))
     }));
-    let text = Answer::table(&["NEED", "NAME", "TYPE", "VALUE", "WHAT IT DOES"], Vec::new(), "");
     let mut notes = notes(facts);
     notes.push("In a form for records, enter a text without its quotes, in one piece.".into());
     let notes: String = notes.into_iter().map(|note| format!("{note}\n")).collect();
-    match text {
-        Answer::Table { columns, empty, .. } => {
-            format!("{}\n{notes}", Answer::Table { columns, rows, empty }.text())
-        }
-        other => other.text(),
-    }
+    // The longest comes last, so that the others line up.
+    let heads = ["NEED", "WHAT IT DOES", "NAME", "TYPE", "VALUE"];
+    format!("{}\n{notes}", Answer::table(&heads, rows, "").text())
 }
 
 fn row(purpose: Purpose, name: &str, kind: &str, value: &str) -> Vec<String> {
-    [purpose.need().name(), name, kind, value, purpose.about()].map(str::to_owned).to_vec()
+    [purpose.need().name(), purpose.about(), name, kind, value].map(str::to_owned).to_vec()
 }
 
 /// A text in one piece, as forms want it.

@@ -14,12 +14,12 @@ use postroad_dns::{Answer as Found, Dns as _, Dnssec, Error, Resolver, zone_of};
 use serde_json::{Value, json};
 
 use super::facts;
-use crate::cli::{Dns, Output};
+use crate::cli::{DnsRecords, Output};
 use crate::domain_records::Wanted;
 use crate::print;
 use crate::settings::Settings;
 
-pub(super) fn command(options: &Dns, settings: &Settings, list: &[Wanted], output: Output) -> Result<ExitCode> {
+pub(super) fn command(options: &DnsRecords, settings: &Settings, list: &[Wanted], output: Output) -> Result<ExitCode> {
     let server = server(options, settings)?;
     let key = key(options, settings)?;
     let asking = postroad_dns::Settings { dnssec: Dnssec::Off, ..postroad_dns::Settings::default() };
@@ -40,7 +40,7 @@ pub(super) fn command(options: &Dns, settings: &Settings, list: &[Wanted], outpu
     }
 }
 
-fn server(options: &Dns, settings: &Settings) -> Result<SocketAddr> {
+fn server(options: &DnsRecords, settings: &Settings) -> Result<SocketAddr> {
     match options.server.as_ref().or(settings.dns_update.server.as_ref()) {
         Some(text) => facts::server(text),
         None => bail!(
@@ -49,7 +49,7 @@ fn server(options: &Dns, settings: &Settings) -> Result<SocketAddr> {
     }
 }
 
-fn key(options: &Dns, settings: &Settings) -> Result<Option<Key>> {
+fn key(options: &DnsRecords, settings: &Settings) -> Result<Option<Key>> {
     // The settings' key is for the settings' server.
     let of_settings = settings.dns_update.key_file.as_ref().filter(|_| options.server.is_none());
     let Some(file) = options.key.as_ref().or(of_settings) else { return Ok(None) };
