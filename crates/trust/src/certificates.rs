@@ -24,13 +24,13 @@ mod line;
 
 use postroad_store::{AccountId, ModSeq, WriteTx, new_id};
 
-pub use account::{Account, account, forget_account, keep_account};
+pub use account::{Account, account, forget_account, keep_account, keep_contact};
 pub use challenge::{Answer, Challenge, alpn_answer, answer, forget_answers, http_answer};
 pub use kept::{
     Certificate, CertificateState, NewCertificate, Origin, certificates, in_use, keep_window, revoke, revoked,
     to_revoke, use_certificate,
 };
-pub use key::{Key, KeyRole, NewKey, add_key, keys, promote, seen_in_dns};
+pub use key::{Key, KeyRole, NewKey, add_key, drop_next, keys, promote, seen_in_dns};
 pub use line::{
     Failed, Line, Refused, Wish, failed, forget_line, hold, hurry, issued, left, line, lines, ordered, refuse, refused,
     take, want,

@@ -87,6 +87,15 @@ fn a_server_gets_its_certificate_shows_it_and_brings_others() {
     let wrong = cli(&process, &["certificate", "import", &chain, &key]);
     assert!(!wrong.success && wrong.err.contains("does not belong"), "{wrong:?}");
 
+    // A backup has them, with their keys.
+    let backups = folder.path().join("backups").display().to_string();
+    cli(&process, &["backup", &backups]).good();
+    let elsewhere = folder.path().join("elsewhere").display().to_string();
+    run(PROGRAM, &["restore", &backups, "--data", &elsewhere], b"").good();
+    let said = run(PROGRAM, &["certificate", "show", HOST, "--json", "--data", &elsewhere], b"").good();
+    let restored: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((&restored["serial"], &restored["tlsa"]), (&brought["serial"], &brought["tlsa"]));
+
     // No key is ever said.
     let printed = process.printed();
     assert!(!printed.contains("PRIVATE KEY") && !printed.contains("key_pkcs8"), "{printed}");

@@ -2,11 +2,12 @@
 
 use postroad_dns::update::Key;
 use postroad_dns::{Dns, Resolver};
+use postroad_store::Locks;
 use postroad_testkit::Zone;
 use postroad_testkit::dns_server::UPDATE_KEY;
 use postroad_testkit::pebble::Habits;
-use postroad_trust::certificates::{Origin, Secret};
-use postroad_web::acme::{self, Algorithm, Challenge, Settings, Wanted};
+use postroad_trust::certificates::{self, Origin, Secret, Wish};
+use postroad_web::acme::{self, Algorithm, Challenge, LOCK, Settings, Wanted};
 
 use crate::world::{HOST, World, each, go, in_use, line, only_host, shown, sqlite, wait_until_shown};
 
@@ -82,11 +83,29 @@ fn with_an_rsa_key_and_with_an_account_of_the_authority() {
             external.1.as_bytes().chunks(4).map(|quad| quad.iter().fold(0, |all, sign| all << 6 | value(*sign)));
         let key: Vec<u8> = quads.flat_map(|bits| bits.to_be_bytes()[1..].to_vec()).collect();
         let known = Settings { external: Some((external.0.clone(), Secret::new(key))), ..usual };
+        let first = known.clone();
         world.moved.on(crate::world::DAY);
-        let round = world.keeper(&test.store, known, only_host(), "one").round().await.expect("a round");
+        let round = world.keeper(&test.store, first, only_host(), "one").round().await.expect("a round");
         assert_eq!(round.issued, [HOST], "{round:?}\n{}", world.pebble.printed());
-        let keys = test.store.read_blocking(|tx| postroad_trust::certificates::keys(tx, None)).expect("keys");
-        assert!(keys.iter().all(|key| key.algorithm == "rsa-2048"), "{keys:?}");
+        let kinds = || {
+            let keys = test.store.read_blocking(|tx| postroad_trust::certificates::keys(tx, None)).expect("keys");
+            keys.into_iter().map(|key| key.algorithm).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(), ["rsa-2048", "rsa-2048"]);
+
+        // Another kind of key is wanted, and somebody else is written to.
+        let other =
+            Settings { algorithm: Algorithm::EcdsaP256, contact: vec!["mailto:it@example.test".into()], ..known };
+        let keeper = world.keeper(&test.store, other, only_host(), "one");
+        keeper.round().await.expect("a round");
+        assert_eq!(kinds(), ["rsa-2048", "ecdsa-p256"]);
+        let hurry = |tx: &mut postroad_store::WriteTx| certificates::hurry(tx, HOST, Wish::NewKey);
+        test.store.write_blocking(Locks::named(LOCK), hurry).expect("wished for");
+        assert_eq!(keeper.round().await.expect("a round").issued, [HOST], "{}", world.pebble.printed());
+        assert_eq!(kinds()[0], "ecdsa-p256");
+        let directory = world.pebble.directory().to_owned();
+        let account = test.store.read_blocking(move |tx| certificates::account(tx, &directory)).expect("the tables");
+        assert_eq!(account.expect("one").contact, "mailto:it@example.test");
     });
 }
 

@@ -34,6 +34,12 @@ pub fn account(tx: &ReadTx, directory: &str) -> Result<Option<Account>> {
     Ok(found)
 }
 
+/// The authority writes to somebody else from now on.
+pub fn keep_contact(tx: &mut WriteTx, directory: &str, contact: &str) -> Result<()> {
+    tx.execute("UPDATE acme_account SET contact = $2 WHERE directory = $1", params![directory, contact])?;
+    Ok(())
+}
+
 /// The authority knows this account no more: the next order opens another.
 pub fn forget_account(tx: &mut WriteTx, directory: &str) -> Result<()> {
     tx.execute("DELETE FROM acme_account WHERE directory = $1", params![directory])?;

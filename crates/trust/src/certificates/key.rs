@@ -117,6 +117,12 @@ pub(super) fn insert(tx: &mut WriteTx, line: &str, role: KeyRole, new: &NewKey, 
     Ok(id)
 }
 
+/// A next key that nobody has seen is of use no more: the next look makes another.
+pub fn drop_next(tx: &mut WriteTx, key: i64) -> Result<()> {
+    tx.execute("DELETE FROM certificate_key WHERE id = $1 AND role = 'next' AND seen IS NULL", params![key])?;
+    Ok(())
+}
+
 /// What is seen of a key's TLSA record: since `seen` (`None`: it is not there), good to use from `ready`.
 pub fn seen_in_dns(tx: &mut WriteTx, key: i64, seen: Option<Timestamp>, ready: Option<Timestamp>) -> Result<()> {
     tx.execute(

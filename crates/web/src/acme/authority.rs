@@ -19,10 +19,14 @@ impl Keeper {
     pub(super) async fn account(&self) -> Result<Account, Failure> {
         let directory = self.settings.directory.clone();
         let kept = self.store.read(move |tx| certificates::account(tx, &directory)).await.map_err(database)?;
-        if let Some(kept) = kept {
-            return self.known_account(kept.credentials.expose()).await;
-        }
         let contact: Vec<&str> = self.settings.contact.iter().map(String::as_str).collect();
+        if let Some(kept) = kept {
+            let account = self.known_account(kept.credentials.expose()).await?;
+            if kept.contact != self.settings.contact.join(" ") {
+                self.tell_contact(&account, &contact).await;
+            }
+            return Ok(account);
+        }
         let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let external =
             self.settings.external.as_ref().map(|(id, key)| ExternalAccountKey::new(id.clone(), key.expose()));
@@ -52,6 +56,22 @@ impl Keeper {
         })?;
         let known = self.client()?.from_credentials(credentials);
         within(known).await.map_err(|error| Failure::of("asking the directory", error))
+    }
+
+    /// RFC 8555 §7.3.2. What the authority does not take is no reason to be without certificates.
+    async fn tell_contact(&self, account: &Account, contact: &[&str]) {
+        match within(account.update_contacts(contact)).await {
+            Ok(()) => {
+                let (directory, contact) = (self.settings.directory.clone(), contact.join(" "));
+                let kept = self.write(move |tx| certificates::keep_contact(tx, &directory, &contact)).await;
+                if let Err(error) = kept {
+                    tracing::debug!(%error, "the authority's new contact is told again");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the authority does not take acme.contact; it writes to who was named before")
+            }
+        }
     }
 
     fn client(&self) -> Result<instant_acme::AccountBuilder, Failure> {

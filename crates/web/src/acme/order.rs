@@ -336,8 +336,16 @@ impl Keeper {
             let of = line.to_owned();
             self.store.read(move |tx| certificates::keys(tx, Some(&of)))
         };
-        let there = read().await.map_err(database)?;
+        let mut there = read().await.map_err(database)?;
         let mut is_complete = true;
+        // Another kind of key is wanted now: a next one that nobody has seen gives way.
+        let is_unwanted = |key: &Key| {
+            key.role == KeyRole::Next && key.seen.is_none() && key.algorithm != self.settings.algorithm.name()
+        };
+        if let Some(place) = there.iter().position(is_unwanted) {
+            let id = there.remove(place).id;
+            self.write(move |tx| certificates::drop_next(tx, id)).await.map_err(database)?;
+        }
         for role in [KeyRole::Current, KeyRole::Next] {
             if there.iter().any(|key| key.role == role) {
                 continue;

@@ -178,6 +178,9 @@ fn wanted(desk: &Desk<'_>, texts: &[String]) -> Outcome {
             names.push(name);
         }
     }
+    if names.len() > NAMES_MAX {
+        return Err(Refusal(format!("a certificate is for {NAMES_MAX} names at most: order several")));
+    }
     let line = names.first().cloned().unwrap_or_default().trim_start_matches("*.").to_owned();
     let told = names.join(" ");
     let shown = line.clone();
@@ -245,6 +248,9 @@ fn revoke(desk: &Desk<'_>, which: &str, reason: &str) -> Outcome {
         found.serial
     )))
 }
+
+/// More names no authority puts into one certificate.
+const NAMES_MAX: usize = 100;
 
 /// RFC 5280 §5.3.1.
 const REASONS: &[(&str, u32)] = &[
