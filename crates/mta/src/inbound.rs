@@ -45,7 +45,7 @@ impl Inbound {
             clock,
             bodies,
             stories,
-            checker: Checker::none(),
+            checker: Checker::default(),
             signing: Signing::default(),
         }
     }
