@@ -400,7 +400,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Mail that is forwarded leaves with a sender in our own domain (SRS), so that SPF passes at the next server.",
     ),
     key("signing.rotate-days", "A signing key is followed by another after so many days; 0: never by itself."),
-    key("signing.retired-days", "The record of a key that signs no more is wanted for so many days, or for as long as mail may be under way."),
+    key(
+        "signing.retired-days",
+        "The record of a key that signs no more is wanted for so many days, or for as long as mail may be under way.",
+    ),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),

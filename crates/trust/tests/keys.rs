@@ -257,3 +257,19 @@ fn secrets_of_rewritten_senders_are_followed_and_forgotten() {
         assert_eq!((kept("one"), kept("two").as_deref()), (None, Some("a@b.test")));
     }
 }
+
+#[test]
+fn nothing_that_is_shown_has_a_private_half() {
+    let test = TestStore::memory(&[postroad_trust::MIGRATIONS]);
+    let new = NewKey { algorithm: Algorithm::Rsa, pkcs8: b"mine alone".to_vec(), record: "v=DKIM1; p=AAAA".into() };
+    let shown = format!("{new:?}");
+    put(&test.store, vec![new], START);
+    let secret =
+        test.store.read_blocking(|tx| keys::secret(tx, DOMAIN, "r20261122")).expect("read").expect("it is there");
+    assert_eq!(secret.pkcs8, b"mine alone");
+    let secrets = postroad_trust::srs::Secrets(vec![*b"mine alone mine alone mine alone"]);
+    for shown in [shown, format!("{secret:?}"), format!("{:?}", all(&test.store)), format!("{secrets:?}")] {
+        // As text, and as Rust writes octets.
+        assert!(!shown.contains("mine") && !shown.contains("109, 105"), "{shown}");
+    }
+}

@@ -58,7 +58,7 @@ fn check(domain: Option<String>, dns: Option<String>, at: &Place, output: Output
         bad |= found != Found::Good;
         seen.push(Seen::new(key.domain, key.selector, found));
     }
-    let order = DkimOrder::Seen { seen, signing: settings.signing.clone() };
+    let order = DkimOrder::Seen { seen, signing: settings.signing() };
     ask(Operation::Dkim { order }, &settings)?;
     let code = act(Operation::Dkim { order: DkimOrder::List { domain } }, at, output)?;
     Ok(if bad { ExitCode::FAILURE } else { code })

@@ -78,7 +78,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let tended = Tended {
         store: store.clone(),
         dns: names.dns(),
-        policy: settings.signing.policy(names.asked().is_some()),
+        policy: settings.signing().policy(names.asked().is_some()),
         hostname: settings.hostname.clone(),
         srs,
         clock: Arc::clone(&clock),

@@ -8,7 +8,7 @@ mod tend;
 pub(crate) use look::found;
 pub(crate) use make::{make, new_key};
 pub(crate) use names::ensure_blocking;
-pub(crate) use tend::{Tended, run};
+pub(crate) use tend::{Tended, run, tell};
 
 use postroad_trust::keys::Found;
 

@@ -25,7 +25,7 @@ fn names(domains: &[DomainRow], hostname: &str) -> Vec<String> {
 
 /// Makes the keys that are lacking. Answers how many domains got some. Blocks for some tenths of a second for each.
 pub(crate) fn ensure_blocking(store: &Store, hostname: &str, now: Timestamp) -> Result<usize> {
-    let rows = store.read_blocking(|tx| domains::list(tx))?;
+    let rows = store.read_blocking(domains::list)?;
     let names = names(&rows, hostname);
     let lacking = store.read_blocking(move |tx| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

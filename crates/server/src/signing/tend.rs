@@ -134,7 +134,8 @@ async fn renew(
     Ok(())
 }
 
-fn tell(event: &Event) {
+/// Says in the log what came of a look.
+pub(crate) fn tell(event: &Event) {
     let name = |key: &Key| key.name();
     match event {
         Event::Published(key) => tracing::info!(record = name(key), "the record of a signing key is in the DNS"),

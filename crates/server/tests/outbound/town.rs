@@ -100,7 +100,8 @@ impl Town {
         dns.0.replace(&all);
     }
 
-    /// The name server that it asks.
+    /// The name server that it asks. For the tests of signing, which share this file.
+    #[allow(dead_code)]
     pub(crate) fn name_server(&self) -> SocketAddr {
         self.dns.lock().unwrap_or_else(PoisonError::into_inner).0.address()
     }

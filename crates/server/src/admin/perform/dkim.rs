@@ -193,15 +193,15 @@ fn saw(desk: &Desk<'_>, seen: Vec<Seen>, settings: &SigningSettings) -> Outcome 
     domains.dedup();
     for domain in domains {
         let seen: Vec<Seen> = seen.iter().filter(|seen| seen.domain == domain).cloned().collect();
-        desk.write(Locks::named(&keys::lock(&domain)), move |tx| {
+        let events = desk.write(Locks::named(&keys::lock(&domain)), move |tx| {
             let mut findings = Vec::new();
             for seen in seen {
                 let Some(key) = keys::find(tx, &seen.domain, &seen.selector)? else { continue };
                 findings.push(Finding { key: key.id, found: seen.found() });
             }
-            keys::record_look(tx, &domain, &findings, &policy, now)?;
-            Ok(())
+            Ok(keys::record_look(tx, &domain, &findings, &policy, now)?)
         })?;
+        events.iter().for_each(signing::tell);
     }
     Ok(Answer::done("written down"))
 }
