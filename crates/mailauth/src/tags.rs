@@ -10,6 +10,8 @@
 
 use std::ops::Range;
 
+use crate::domain::to_ascii;
+
 /// A list of tags, in the order of the text.
 #[derive(Debug)]
 pub(crate) struct Tags<'a> {
@@ -119,22 +121,11 @@ pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-/// A domain or a selector as it is asked for: lower case, A-labels, no final dot. `None` if it can be no name.
+/// A domain or a selector as it is asked for: lower case, A-labels (RFC 8616 §5), no final dot. `None` if it can be no host's name.
 pub(crate) fn name(value: &[u8]) -> Option<String> {
-    if value.len() > NAME_BYTES {
-        return None;
-    }
-    let text = std::str::from_utf8(value).ok()?;
-    let name = if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        // RFC 8616 §5: d= and s= may have U-labels.
-        idna::domain_to_ascii(text).ok()?
-    };
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    (name.len() <= 253 && name.split('.').all(is_label)).then_some(name)
+    let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= NAME_BYTES)?;
+    let is_hosts = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    to_ascii(text).filter(|name| name.bytes().all(is_hosts))
 }
 
 /// Octets of a domain before it is turned into A-labels.

@@ -60,7 +60,7 @@ pub struct Set {
 pub struct Verdict {
     /// The chain as a whole.
     pub cv: Validation,
-    /// The next look may end otherwise: a key could not be asked for now.
+    /// The next look may end otherwise: a key could not be asked for now. Whoever seals on such a verdict breaks a chain that may be whole.
     pub temporary: bool,
     /// The hops from the first, if each has the three fields; otherwise nothing. To be believed only with [`Validation::Pass`].
     pub sets: Vec<Set>,

@@ -8,6 +8,7 @@ use super::signature::{Refusal, SIGNATURE_BYTES, Signature, required, required_n
 use super::{Limits, Outcome, Status};
 use crate::ask::{Failure, Machine, Records, Step};
 use crate::body::{Canonicalization, Digests, Hashers};
+use crate::domain::is_at_or_below;
 use crate::key::{Algorithm, KeyAt, Keys, PublicKey, Record};
 use crate::tags::{Empty, Tags, shown, without_white_space};
 
@@ -189,9 +190,11 @@ fn facts(tags: &Tags<'_>, outcome: &mut Outcome) {
 
 /// RFC 6376 §3.5, `i=`: the domain is that of `d=` or below it.
 fn check_identity(identity: &str, domain: &str) -> Result<(), Refusal> {
-    let own = identity_domain(identity).unwrap_or_default();
-    let below = own.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if below { Ok(()) } else { Err(Refusal::permanent("i= is not of the domain in d=")) }
+    if identity_domain(identity).is_some_and(|own| is_at_or_below(&own, domain)) {
+        Ok(())
+    } else {
+        Err(Refusal::permanent("i= is not of the domain in d="))
+    }
 }
 
 fn identity_domain(identity: &str) -> Option<String> {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::SigningKey;
+use crate::domain::MAX_NAME;
 use crate::tags::{self, Empty, Tags, base64, shown};
 
 /// A published key (RFC 6376 §3.6.1).
@@ -115,7 +116,7 @@ impl Record {
         let selector = tags::name(selector.as_bytes())?;
         let domain = tags::name(domain.as_bytes())?;
         let name = format!("{selector}._domainkey.{domain}");
-        (name.len() <= 253).then_some(name)
+        (name.len() <= MAX_NAME).then_some(name)
     }
 }
 
