@@ -166,9 +166,9 @@ impl Text {
 
     /// Adds words between marks, folded at their spaces.
     fn prose(&mut self, open: &str, words: &str, close: &str) {
-        let mut words = words.split(' ').peekable();
+        let mut words = words.split(' ');
         let mut word = format!("{open}{}", words.next().unwrap_or_default());
-        while let Some(next) = words.next() {
+        for next in words {
             self.word(&word);
             word = next.to_owned();
         }

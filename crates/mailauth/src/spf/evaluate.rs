@@ -229,11 +229,13 @@ impl Evaluation {
         match temporary {
             Some(why) => self.without_answer(Failure::Temporary(why)),
             None if found_any => self.decide(false),
+            // RFC 7208 §4.6.4 counts terms: three exchanges without an address of the client's family are one look-up in vain.
             None => self.without_answer(Failure::NoData),
         }
     }
 
-    /// RFC 7208 §5.5. An error means that the address has no names.
+    /// RFC 7208 §5.5. An error means that the address has no names; as the sender's domain cannot help what names the address has,
+    /// it does not count as a look-up in vain.
     fn hear_names(&mut self, answer: Answer) -> Move {
         let Ok(Records::Ptr(mut names)) = answer else {
             self.validated = Some(Vec::new());
