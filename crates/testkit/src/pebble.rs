@@ -32,14 +32,12 @@ pub struct Habits {
     pub valid_seconds: u64,
     /// The id and the MAC key (Base64, URL-safe) of the only account that may be opened.
     pub external: Option<(String, String)>,
-    /// Seconds that it waits before it looks.
-    pub thinks: u32,
 }
 
 impl Habits {
     /// Looks there, at once, and gives certificates for ninety days to everybody.
     pub fn looking_at(http: u16, tls: u16) -> Habits {
-        Habits { http, tls, valid_seconds: 90 * 24 * 3600, external: None, thinks: 0 }
+        Habits { http, tls, valid_seconds: 90 * 24 * 3600, external: None }
     }
 }
 
@@ -62,7 +60,7 @@ impl Pebble {
             let (acme, management) = (free_port(), free_port());
             let settings = settings(&folder, acme, management, habits);
             std::fs::write(folder.join("pebble.json"), settings).expect("the folder can be written");
-            let mut process = spawn(&folder, dns, habits);
+            let mut process = spawn(&folder, dns);
             let listens = eventually("pebble", || {
                 let both = TcpStream::connect(acme).is_ok() && TcpStream::connect(management).is_ok();
                 if process.has_ended() { Some(false) } else { both.then_some(true) }
@@ -120,13 +118,9 @@ impl Pebble {
     }
 }
 
-fn spawn(folder: &Path, dns: SocketAddr, habits: &Habits) -> Process {
-    let sleep = match habits.thinks {
-        0 => "PEBBLE_VA_NOSLEEP=1".to_owned(),
-        seconds => format!("PEBBLE_VA_SLEEPTIME={seconds}"),
-    };
+fn spawn(folder: &Path, dns: SocketAddr) -> Process {
     let line = format!(
-        "echo ready; {sleep} PEBBLE_WFE_NONCEREJECT=5 PEBBLE_AUTHZREUSE=0 exec {PEBBLE} -config {}/pebble.json -dnsserver {dns}",
+        "echo ready; PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=5 PEBBLE_AUTHZREUSE=0 exec {PEBBLE} -config {}/pebble.json -dnsserver {dns}",
         folder.display()
     );
     Process::start("/bin/sh", &["-c", &line])

@@ -30,6 +30,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 struct Report {
     rows: Vec<Vec<String>>,
     failed: bool,
+    /// The database has certificates that clients are shown.
+    has_certificates: bool,
 }
 
 impl Report {
@@ -126,6 +128,7 @@ fn kept_certificates(settings: &Settings, store: &Store, report: &mut Report) {
     match certificate::states(store, Timestamp::now()) {
         Ok(states) => {
             for state in states {
+                report.has_certificates |= state.current.is_some();
                 match state.grade {
                     Grade::Good => report.good("certificate", state.fact),
                     Grade::Note => report.note("certificate", state.fact, state.next_step),
@@ -173,6 +176,10 @@ fn shown_certificates(settings: &Settings, report: &mut Report) {
         }
     };
     for facts in loaded.facts(SystemTime::now()) {
+        // What stands in until there is a real one is of no interest once there is.
+        if facts.self_signed && report.has_certificates && settings.certificate.is_empty() {
+            continue;
+        }
         let fact = format!("for {}, {} days left", facts.names.join(" "), facts.days_left);
         if facts.days_left < 0 {
             report.bad("certificate", fact, "it has expired: put a new one in place; it is read by itself");

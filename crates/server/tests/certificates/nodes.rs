@@ -46,9 +46,9 @@ fn of_two_nodes_on_postgresql_one_orders_and_both_show() {
 fn an_order_outlives_who_made_it() {
     for (heir, waits) in [("one", false), ("two", true)] {
         go(async {
-            let mut world = World::with("*.example.test. A 127.0.0.1\n", |habits| habits.thinks = 3);
+            let mut world = World::new();
             let test = sqlite();
-            let _server = world.server(&test.store);
+            // Nobody serves the socket yet: the authority waits for its answer.
             let settings = world.settings(&[Challenge::Http]);
             let dies = Arc::new(world.keeper(&test.store, settings.clone(), only_host(), "one"));
             let task = tokio::spawn({
@@ -68,6 +68,7 @@ fn an_order_outlives_who_made_it() {
             assert!(in_use(&test.store, HOST).is_none(), "it died too late");
             assert_eq!(line(&test.store, HOST).held.map(|(node, _)| node).as_deref(), Some("one"));
 
+            let _server = world.server(&test.store);
             let next = world.keeper(&test.store, settings.clone(), only_host(), heir);
             if waits {
                 let round = next.round().await.expect("a round");

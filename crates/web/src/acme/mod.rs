@@ -217,7 +217,6 @@ impl Keeper {
             }
             self.order(line, current, &mut round).await?;
         }
-        renewal::measure(&there, self.now());
         Ok(round)
     }
 

@@ -4,7 +4,7 @@
 //! anything is answered. Whoever takes the line over goes on from there.
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use postroad_dns::records::{Data, Record};
 use postroad_dns::update::Update;
@@ -197,6 +197,10 @@ impl Keeper {
                 Ok(Ready::Kept) => {}
                 Ok(Ready::InZone(record)) => records.push(record),
                 Err(failure) => return Err((failure, records)),
+            }
+            // Of an order that is gone on with it may be looking already.
+            if challenge.status != ChallengeStatus::Pending {
+                continue;
             }
             tracing::info!(line = line.name, name, challenge = ?kind, "the authority may look now");
             let set = within(challenge.set_ready()).await;

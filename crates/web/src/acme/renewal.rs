@@ -1,10 +1,9 @@
 //! When a certificate is renewed.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use postroad_store::Timestamp;
-use postroad_trust::certificates::{Certificate, CertificateState};
+use postroad_trust::certificates::Certificate;
 
 /// When a certificate is to be renewed: within the time that its authority suggests (RFC 9773 §4.2), else when a third of its
 /// life is left, or half of a life shorter than ten days. Each certificate has a moment of its own in between, the same on all
@@ -35,17 +34,6 @@ fn share(id: i64) -> u32 {
     ((mixed ^ (mixed >> 33)) >> 32) as u32
 }
 
-/// Shows in the metrics how long certificates in use are valid.
-pub(crate) fn measure(certificates: &[Certificate], now: Timestamp) {
-    let mut soonest: HashMap<&str, i64> = HashMap::new();
-    for one in certificates.iter().filter(|one| one.state == CertificateState::InUse) {
-        soonest.insert(&one.line, (one.not_after.0 - now.0) / MICROS);
-    }
-    for (line, seconds) in soonest {
-        metrics::gauge!("postroad_certificate_expiry_seconds", "line" => line.to_owned()).set(seconds as f64);
-    }
-}
-
 /// When an authority that said nothing, or has no ARI, is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(6 * 60 * 60);
 /// RFC 9773 §4.3.1: between a minute and a day.
@@ -58,7 +46,7 @@ const SHORT_LIFE: i64 = 10 * 24 * 60 * 60 * MICROS;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postroad_trust::certificates::Origin;
+    use postroad_trust::certificates::{CertificateState, Origin};
 
     const DAY: i64 = 24 * 60 * 60 * MICROS;
 

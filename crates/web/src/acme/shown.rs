@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use postroad_net::{Certificates, Challenges, Kept, Stop};
 use postroad_store::Store;
@@ -37,7 +37,21 @@ impl Shown {
             let line = there.get(*place).map(|(one, _)| one.line.as_str());
             tracing::error!(line, %error, "a kept certificate cannot be used: order or import it again");
         }
+        self.measure();
         Ok(there.len() - wrong.len())
+    }
+
+    /// Shows in the metrics how long each certificate is valid, those of files included.
+    fn measure(&self) {
+        let now = SystemTime::now();
+        for facts in self.certificates.facts(now) {
+            let left = match facts.not_after.duration_since(now) {
+                Ok(left) => left.as_secs_f64(),
+                Err(over) => -over.duration().as_secs_f64(),
+            };
+            let name = facts.names.first().cloned().unwrap_or_default();
+            metrics::gauge!("postroad_certificate_expiry_seconds", "name" => name).set(left.floor());
+        }
     }
 
     /// Shows what changes, until the stop.

@@ -50,7 +50,7 @@ pub const NAMES: &[Name] = &[
     // Certificates (web).
     gauge(
         "postroad_certificate_expiry_seconds",
-        "Until the certificate in use runs out, by line of names; negative once it has.",
+        "Until a certificate that clients are shown runs out, by its first name; negative once it has.",
     ),
     counter("postroad_certificates_issued_total", "Certificates that an authority gave."),
     counter("postroad_certificate_failures_total", "Orders for certificates that failed."),
