@@ -111,16 +111,19 @@ impl Extensions {
 
     /// What a sender gets. The error is the reply to MAIL.
     pub(crate) fn wanted(&self, mail: &MailFrom, facts: &Facts) -> Result<Wanted, Reply> {
-        if let (Some(refused), Some(classes)) = (&self.solicitations_refused, &mail.solicitation)
-            && let Some(class) = classes.in_common(refused)
-        {
-            // RFC 3865 §2.3.
-            return Err(Reply::new(550, (5, 7, 1), format!("Solicitations of the class {class} are not taken here.")));
+        if let Some(reply) = mail.solicitation.as_ref().and_then(|classes| self.refuses(classes)) {
+            return Err(reply);
         }
         let hold_until = mail.hold.map(|hold| self.hold(hold, facts.now)).transpose()?.flatten();
         let deliver_by = mail.deliver_by.map(|by| self.deliver_by(by, hold_until, facts.now)).transpose()?;
         let priority = mail.priority.map_or(Priority::NORMAL, |wished| self.priority(wished, facts));
         Ok(Wanted { deliver_by, hold_until, priority })
+    }
+
+    /// RFC 3865 §2.3.
+    fn refuses(&self, classes: &Solicitation) -> Option<Reply> {
+        let class = classes.in_common(self.solicitations_refused.as_ref()?)?;
+        Some(Reply::new(550, (5, 7, 1), format!("Solicitations of the class {class} are not taken here.")))
     }
 
     /// RFC 4865 §4: more than was promised is refused; a time that is over is no hold.
@@ -192,18 +195,23 @@ impl Inbound {
 pub(crate) struct Asked {
     since: Vec<(Address, i64)>,
     priority: Option<Priority>,
+    solicitation: Option<Solicitation>,
 }
 
-/// Reads the fields of RFC 7293 §3.2 and RFC 6758 §3.1.
+/// Reads the fields of RFC 7293 §3.2, RFC 6758 §3.1 and RFC 3865 §2.5.
 pub(crate) fn asked_in(block: &[u8]) -> Asked {
     let priority = find(block, PRIORITY_FIELD).and_then(|field| Priority::parse(text(field.value).trim()));
-    Asked { since: valid_since::header_wishes(block), priority }
+    let classes = find(block, "Solicitation").and_then(|field| Solicitation::parse(&text(field.value)));
+    Asked { since: valid_since::header_wishes(block), priority, solicitation: classes }
 }
 
 impl Inbound {
     /// Gives what is asked for in header fields. The error is the reply to the message.
     pub(crate) async fn grant_asked(&self, session: &mut Session, asked: Asked) -> Result<(), Reply> {
         let facts = self.facts(session);
+        if let Some(reply) = asked.solicitation.and_then(|classes| self.settings.extensions.refuses(&classes)) {
+            return Err(reply);
+        }
         // A parameter counts, and the field beside it does not (RFC 6758 §3.1).
         let said = session.sender().is_some_and(|sender| sender.priority.is_some());
         if let Some(wished) = asked.priority.filter(|_| !said) {

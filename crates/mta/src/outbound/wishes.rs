@@ -46,8 +46,8 @@ pub(super) fn needs_valid_since(due: &Due, remote: &Capabilities) -> Option<Word
     })
 }
 
-/// The header fields in which wishes go on through a host that does not know them. RRVS is told this way only where there is
-/// one recipient: a field names its recipient, and would name it to the others.
+/// The header fields in which wishes go on through a host that does not know them. A field of RRVS names its recipient, and would
+/// name it to the others: the queue hands out such a recipient alone.
 pub(super) fn tunnelled(job: &Job, remote: &Capabilities) -> Vec<u8> {
     let mut fields = String::new();
     // RFC 6758 §3.3. What others wrote into such a field went when the message came in.

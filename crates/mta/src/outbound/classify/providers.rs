@@ -17,8 +17,8 @@ pub(super) struct Row {
 /// enhanced codes are known at its own hosts only.
 pub(super) fn find(host: &str, enhanced: Option<Enhanced>, words: &str) -> Option<Row> {
     let provider = PROVIDERS.iter().find(|provider| {
-        let is_host = |name: &&str| host == *name || host.strip_suffix(*name).is_some_and(|rest| rest.ends_with('.'));
-        provider.hosts.iter().any(|name| is_host(&name)) || provider.marks.iter().any(|mark| words.contains(mark))
+        let is_host = |name: &str| host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+        provider.hosts.iter().any(|name| is_host(name)) || provider.marks.iter().any(|mark| words.contains(mark))
     })?;
     let by_words = provider.words.iter().find(|(needle, _, _)| words.contains(needle));
     let by_code = || {
