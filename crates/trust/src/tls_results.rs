@@ -204,13 +204,12 @@ pub fn record(tx: &mut WriteTx, tallies: &[Tally]) -> Result<()> {
     // By key: one statement must not touch a row twice.
     let mut sums: HashMap<(usize, i64), (Failure, u64)> = HashMap::new();
     for (number, (tally, row)) in tallies.iter().zip(&rows).enumerate() {
-        let mut there = known.get(&(row.day, row.domain.clone(), row.policy)).copied().unwrap_or(0);
-        for (failure, count) in &tally.details {
+        let there = known.get(&(row.day, row.domain.clone(), row.policy)).copied().unwrap_or(0);
+        for (there, (failure, count)) in (there..).zip(&tally.details) {
             let failure = match there < DETAILS_MAX {
                 true => failure.clone(),
                 false => Failure::new(failure.kind),
             };
-            there += 1;
             sums.entry((number, fingerprint(&failure))).or_insert((failure, 0)).1 += count;
         }
     }

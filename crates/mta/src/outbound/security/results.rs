@@ -27,10 +27,12 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Counts sessions. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Results {
-    counts: Arc<Mutex<HashMap<(Day, Arc<Policy>), Counts>>>,
+    counts: Arc<Mutex<Counted>>,
     clock: Clock,
     full: Arc<Notify>,
 }
+
+type Counted = HashMap<(Day, Arc<Policy>), Counts>;
 
 #[derive(Debug, Clone, Default)]
 struct Counts {
