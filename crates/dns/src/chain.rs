@@ -109,7 +109,7 @@ fn one_step(mut response: DnsResponse, name: &Name, kind: RecordType) -> DnsResp
     };
     response.answers.retain(|record| is_here(record, kept));
     response.metadata.response_code = ResponseCode::NoError;
-    let is_wildcard = response.answers.iter().any(|record| is_expanded(record));
+    let is_wildcard = response.answers.iter().any(is_expanded);
     // What was expanded from a wildcard needs the proof that there is nothing closer (RFC 4035 §5.3.4).
     response.authorities.retain(|record| is_wildcard && is_denial(record));
     response

@@ -141,3 +141,68 @@ pub(crate) fn soa(data: &RData) -> Option<Soa> {
 const RECORDS_MAX: usize = 200;
 /// Aliases in one answer.
 pub(crate) const ALIASES_MAX: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::op::{OpCode, Query};
+    use hickory_resolver::proto::rr::Record;
+    use hickory_resolver::proto::rr::rdata::{CNAME, MX, SOA};
+
+    use super::*;
+
+    /// An answer with aliases, records and a start of authority.
+    fn whole() -> Message {
+        let name = |text: &str| Name::from_ascii(text).expect("a name");
+        let mut message = Message::response(1, OpCode::Query);
+        message.add_query(Query::query(name("a.test."), RecordType::MX));
+        message.add_answer(Record::from_rdata(name("a.test."), 60, RData::CNAME(CNAME(name("b.test.")))));
+        message.add_answer(Record::from_rdata(name("b.test."), 50, RData::CNAME(CNAME(name("c.test.")))));
+        message.add_answer(Record::from_rdata(name("c.test."), 70, RData::MX(MX::new(1, name("mx.test.")))));
+        let soa = SOA::new(name("ns.test."), name("admin.test."), 1, 60, 60, 60, 20);
+        message.add_authority(Record::from_rdata(name("test."), 60, RData::SOA(soa)));
+        message
+    }
+
+    #[test]
+    fn aliases_are_followed_and_the_least_time_holds() {
+        let asked = Name::from_ascii("A.test.").expect("a name");
+        let mut message = whole();
+        let found = read(&message, &asked, RecordType::MX);
+        assert!(matches!(&found.says, Says::Records(records) if records.len() == 1));
+        assert_eq!((host(&found.name).as_str(), found.ttl.as_secs(), found.aliases), ("c.test", 50, 2));
+        let alias = read(&message, &asked, RecordType::CNAME);
+        assert_eq!((host(&alias.name).as_str(), alias.aliases), ("a.test", 0));
+        // Without the records at the end: the zone says that there are none, or nobody says.
+        message.answers.pop();
+        let denied = read(&message, &asked, RecordType::MX);
+        assert!(matches!(denied.says, Says::NoData));
+        assert_eq!(denied.ttl.as_secs(), 20);
+        message.authorities.clear();
+        assert!(matches!(read(&message, &asked, RecordType::MX).says, Says::Alias));
+        message.metadata.response_code = ResponseCode::NXDomain;
+        assert!(matches!(read(&message, &asked, RecordType::MX).says, Says::NoSuchName));
+        message.metadata.response_code = ResponseCode::Refused;
+        assert!(matches!(read(&message, &asked, RecordType::MX).says, Says::Nothing(_)));
+    }
+
+    #[test]
+    fn fuzz_any_message_says_something() {
+        let asked = Name::from_ascii("a.test.").expect("a name");
+        let whole = whole().to_vec().expect("octets");
+        bolero::check!().with_iterations(2_000).with_type::<Vec<(u8, u8)>>().for_each(|changes| {
+            let mut octets = whole.clone();
+            for (at, octet) in changes.iter().take(4) {
+                let at = usize::from(*at) % octets.len();
+                octets[at] ^= octet;
+            }
+            let Ok(message) = Message::from_vec(&octets) else { return };
+            for kind in [RecordType::MX, RecordType::TLSA, RecordType::CNAME] {
+                let read = read(&message, &asked, kind);
+                assert!(read.aliases <= message.answers.len());
+                assert!(
+                    !matches!(read.says, Says::Records(records) if records.is_empty() || records.len() > RECORDS_MAX)
+                );
+            }
+        });
+    }
+}

@@ -206,3 +206,32 @@ impl fmt::Display for Quoted<'_> {
 
 /// Octets of one string. RFC 1035 §2.3.4.
 const STRING_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_as_lines() {
+        let txt = |text: &[u8]| Data::Txt(text.to_vec());
+        let long = "x".repeat(256);
+        for (data, expected) in [
+            (Data::Mx(Mx { preference: 0, exchange: String::new() }), "0 .".to_owned()),
+            (Data::Srv(Srv { priority: 1, weight: 2, port: 3, target: "a.test".into() }), "1 2 3 a.test.".to_owned()),
+            (Data::Tlsa(Tlsa { usage: 3, selector: 1, matching: 1, data: vec![0, 0xff] }), "3 1 1 00ff".to_owned()),
+            (
+                Data::Caa(Caa { is_critical: true, tag: "issue".into(), value: b"ca.test; a=\"b\"".to_vec() }),
+                "128 issue \"ca.test; a=\\\"b\\\"\"".to_owned(),
+            ),
+            (Data::Cname("a.test".into()), "a.test.".to_owned()),
+            (Data::Aaaa(Ipv6Addr::LOCALHOST), "::1".to_owned()),
+            (txt(b""), "\"\"".to_owned()),
+            (txt(b"a\\b\"\x00\xff;"), "\"a\\\\b\\\"\\000\\255;\"".to_owned()),
+            (txt(long.as_bytes()), format!("\"{}\" \"x\"", "x".repeat(255))),
+        ] {
+            assert_eq!(data.to_string(), expected);
+        }
+        let record = Record { name: "a.test".into(), ttl: 60, data: txt(b"b") };
+        assert_eq!(record.to_string(), "a.test. 60 IN TXT \"b\"");
+    }
+}

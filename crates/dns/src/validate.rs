@@ -179,24 +179,24 @@ mod tests {
     #[test]
     fn the_closest_name_that_exists() {
         use RecordType::{A, DNAME, NS, SOA};
-        let cases: [(&str, &str, &[RecordType], &str, Option<u8>); 12] = [
-            ("a.example.", "c.example.", &[A], "b.example.", Some(1)),
-            ("a.example.", "c.example.", &[A], "x.B.example.", Some(1)),
-            ("a.b.example.", "c.example.", &[A], "z.b.example.", Some(2)),
-            ("a.example.", "x.b.example.", &[A], "c.b.example.", Some(2)),
-            ("a.example.", "c.example.", &[A], "c.example.", None),
-            ("a.example.", "c.example.", &[A], "d.example.", None),
-            ("a.example.", "c.example.", &[A], "a.example.", None),
+        let cases = [
+            ("a.example.", "c.example.", A, "b.example.", Some(1)),
+            ("a.example.", "c.example.", A, "x.B.example.", Some(1)),
+            ("a.b.example.", "c.example.", A, "z.b.example.", Some(2)),
+            ("a.example.", "x.b.example.", A, "c.b.example.", Some(2)),
+            ("a.example.", "c.example.", A, "c.example.", None),
+            ("a.example.", "c.example.", A, "d.example.", None),
+            ("a.example.", "c.example.", A, "a.example.", None),
             // The last of the zone.
-            ("z.example.", "example.", &[A], "zz.example.", Some(1)),
-            ("z.example.", "example.", &[A], "zz.other.", None),
+            ("z.example.", "example.", A, "zz.example.", Some(1)),
+            ("z.example.", "example.", A, "zz.other.", None),
             // A name between two labels exists, without records.
-            ("a.example.", "c.b.example.", &[A], "b.example.", None),
-            ("a.example.", "c.example.", &[NS], "b.a.example.", None),
-            ("a.example.", "c.example.", &[DNAME], "b.a.example.", None),
+            ("a.example.", "c.b.example.", A, "b.example.", None),
+            ("a.example.", "c.example.", NS, "b.a.example.", None),
+            ("a.example.", "c.example.", DNAME, "b.a.example.", None),
         ];
-        for (owner, next, types, asked, expected) in cases {
-            let nsec = NSEC::new(name(next), types.iter().copied());
+        for (owner, next, kind, asked, expected) in cases {
+            let nsec = NSEC::new(name(next), [kind]);
             assert_eq!(closest_encloser(&name(owner), &nsec, &name(asked)), expected, "{owner} {next} {asked}");
         }
         let apex = NSEC::new(name("c.example."), [NS, SOA]);

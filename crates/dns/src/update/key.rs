@@ -75,6 +75,7 @@ impl Key {
         };
         let secret =
             STANDARD.decode(secret).map_err(|_| Error::Bad(format!("the secret of the key {name} is not Base64")))?;
+        self::name(name).map_err(|_| Error::Bad(format!("{name:?} is no name of a key")))?;
         if secret.is_empty() {
             return Err(Error::Bad(format!("the secret of the key {name} is empty")));
         }
@@ -136,6 +137,7 @@ mod tests {
             ("hmac-md5:a:AA==", "hmac-sha256"),
             ("hmac-sha256:a:!!", "Base64"),
             ("hmac-sha256:a:", "empty"),
+            ("hmac-sha256::AA==", "no name of a key"),
             ("a", "ALGORITHM:NAME:BASE64"),
             ("key \"a\" { secret \"AA==\"; };", "no algorithm"),
             ("key \"a\" { algorithm hmac-sha256; };", "no secret"),
