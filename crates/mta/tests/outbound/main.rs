@@ -4,5 +4,6 @@ mod course;
 mod policies;
 mod protected;
 mod shared;
+mod wishes;
 mod world;
 mod worlds;
