@@ -5,6 +5,7 @@ mod delivery;
 mod forwards;
 mod hosts;
 mod loops;
+mod neighbours;
 mod notices;
 mod orders;
 mod routes;
