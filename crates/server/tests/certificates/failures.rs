@@ -1,7 +1,8 @@
 //! What an authority does not believe.
 
-use postroad_trust::certificates;
-use postroad_web::acme::{Challenge, Wanted};
+use postroad_store::Locks;
+use postroad_trust::certificates::{self, Wish};
+use postroad_web::acme::{Challenge, LOCK, Wanted};
 
 use crate::world::{DAY, HOST, World, go, in_use, line, only_host, sqlite};
 
@@ -30,11 +31,32 @@ fn a_name_that_leads_elsewhere_is_told_and_left_out() {
         world.moved.on(DAY / 24);
         assert_eq!(keeper.round().await.expect("a round").issued, [HOST], "{}", world.pebble.printed());
         assert_eq!(in_use(&test.store, HOST).expect("a certificate").names, [HOST]);
+        // Which is no reason to ask again each time.
+        let round = keeper.round().await.expect("a round");
+        assert_eq!((round.issued.len(), round.failed.len()), (0, 0), "{round:?}");
         // Half a day later it is tried with all names again, now that it leads here.
         world.dns.replace("*.example.test. A 127.0.0.1\n");
         world.moved.on(DAY);
         assert_eq!(keeper.round().await.expect("a round").issued, [HOST]);
         assert_eq!(in_use(&test.store, HOST).expect("a certificate").names.len(), 2);
+    });
+}
+
+#[test]
+fn a_name_without_an_address_is_not_asked_for() {
+    go(async {
+        let mut world = World::with("example.test. A 127.0.0.1\n", |_| {});
+        let test = sqlite();
+        let _server = world.server(&test.store);
+        let keeper = world.keeper(&test.store, world.settings(&[Challenge::Alpn]), only_host(), "one");
+        assert_eq!(keeper.round().await.expect("a round").failed.len(), 1);
+        let failed = line(&test.store, HOST);
+        assert!(failed.problem.contains("no address in DNS") && failed.next_step.contains("renew"), "{failed:?}");
+        assert!(!world.pebble.printed().contains("orders in the db"), "{}", world.pebble.printed());
+        world.dns.replace(&format!("{HOST}. A 127.0.0.1\n"));
+        let hurry = |tx: &mut postroad_store::WriteTx| certificates::hurry(tx, HOST, Wish::Usual);
+        test.store.write_blocking(Locks::named(LOCK), hurry).expect("wished for");
+        assert_eq!(keeper.round().await.expect("a round").issued, [HOST], "{}", world.pebble.printed());
     });
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use postroad_dns::{Dns, update};
 use postroad_net::Stop;
 use postroad_store::{Locks, Store, Timestamp};
-use postroad_trust::certificates::{self, Certificate, CertificateState, Line, Origin, Secret, Wish};
+use postroad_trust::certificates::{self, Certificate, CertificateState, Line, Origin, Refused, Secret, Wish};
 
 pub use chain::{facts, import, parse};
 pub use dane::{Tlsa, matches as tlsa_matches, of_certificate as tlsa_of, tlsa};
@@ -198,9 +198,15 @@ impl Keeper {
         self.want().await?;
         self.revocations(&mut round).await?;
         self.windows().await?;
-        let (lines, there) = self
+        let (lines, there, refused) = self
             .store
-            .read(|tx| Ok::<_, certificates::Error>((certificates::lines(tx)?, certificates::certificates(tx)?)))
+            .read(|tx| {
+                Ok::<_, certificates::Error>((
+                    certificates::lines(tx)?,
+                    certificates::certificates(tx)?,
+                    certificates::refused(tx)?,
+                ))
+            })
             .await?;
         let in_use: HashMap<&str, &Certificate> = there
             .iter()
@@ -210,19 +216,20 @@ impl Keeper {
         for line in &lines {
             let current = in_use.get(line.name.as_str()).copied();
             self.dane(line, current).await?;
-            let due = self.due(line, current);
+            let due = self.due(line, current, &refused);
             if due > self.now() {
                 round.looks_again_at(due);
                 continue;
             }
-            self.order(line, current, &mut round).await?;
+            self.order(line, current, &refused, &mut round).await?;
         }
         Ok(round)
     }
 
-    /// When something is to be done for a line.
-    fn due(&self, line: &Line, current: Option<&Certificate>) -> Timestamp {
-        let has_all = current.is_some_and(|current| line.names.iter().all(|name| current.names.contains(name)));
+    /// When something is to be done for a line. A name that was not believed lately is no reason.
+    fn due(&self, line: &Line, current: Option<&Certificate>, refused: &[Refused]) -> Timestamp {
+        let names = names::believed(line, refused, self.now());
+        let has_all = current.is_some_and(|current| names.iter().all(|name| current.names.contains(name)));
         match current {
             _ if line.is_hurried || line.order.is_some() => line.not_before,
             Some(current) if current.origin == Origin::Imported => Timestamp(i64::MAX),
@@ -235,6 +242,7 @@ impl Keeper {
         &self,
         line: &Line,
         current: Option<&Certificate>,
+        refused: &[Refused],
         round: &mut Round,
     ) -> Result<(), certificates::Error> {
         let (name, node, now, lease) = (line.name.clone(), self.node.clone(), self.now(), self.settings.lease);
@@ -247,7 +255,7 @@ impl Keeper {
         // What another node did since we looked is done.
         let latest = self.current(&line.name).await?;
         if latest.as_ref().map(|latest| latest.id) != current.map(|current| current.id)
-            && self.due(&taken, latest.as_ref()) > now
+            && self.due(&taken, latest.as_ref(), refused) > now
         {
             let (name, node) = (line.name.clone(), self.node.clone());
             self.write(move |tx| certificates::left(tx, &name, &node)).await?;
@@ -256,7 +264,7 @@ impl Keeper {
         match self.work(&taken, latest.as_ref()).await {
             Ok(()) => round.issued.push(taken.name),
             Err(failure) => {
-                let again = self.fail(&taken, &failure).await?;
+                let again = self.fail(&taken, &failure, refused).await?;
                 round.failed.push((taken.name, failure.problem));
                 round.looks_again_at(again);
             }
@@ -270,7 +278,12 @@ impl Keeper {
     }
 
     /// Writes down that an order failed; when it is tried again.
-    async fn fail(&self, line: &Line, failure: &Failure) -> Result<Timestamp, certificates::Error> {
+    async fn fail(
+        &self,
+        line: &Line,
+        failure: &Failure,
+        refused: &[Refused],
+    ) -> Result<Timestamp, certificates::Error> {
         metrics::counter!("postroad_certificate_failures_total").increment(1);
         let now = self.now();
         let pause = failure.pause(line.failures);
@@ -290,6 +303,7 @@ impl Keeper {
             not_before,
             is_order_over: failure.is_order_over,
         };
+        let before = refused.to_vec();
         let written = self
             .write(move |tx| {
                 certificates::failed(tx, &name, &node, &told, now)?;
@@ -297,7 +311,9 @@ impl Keeper {
                     certificates::forget_account(tx, &directory)?;
                 }
                 for (name, why) in &failure.refused {
-                    certificates::refuse(tx, name, now.plus(REFUSED_FOR), why)?;
+                    let times = before.iter().find(|one| one.name == *name).map_or(0, |one| one.failures);
+                    let rest = REFUSED_FOR.saturating_mul(1 << times.min(8)).min(REFUSED_LONGEST);
+                    certificates::refuse(tx, name, now.plus(rest), why)?;
                 }
                 Ok(())
             })
@@ -396,7 +412,8 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const AGAIN: Duration = Duration::from_secs(5);
 /// After news, until those that follow at once have come too.
 const SETTLE: Duration = Duration::from_millis(100);
-/// A name that was not believed to be ours is left out for so long.
+/// A name that was not believed to be ours is left out for so long, twice as long each time.
 const REFUSED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
+const REFUSED_LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const LEASE: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(10 * 60);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use postroad_dns::Dns;
 use postroad_mail::domains;
-use postroad_store::Store;
-use postroad_trust::certificates::{self, Line};
+use postroad_store::{Store, Timestamp};
+use postroad_trust::certificates::{self, Line, Refused};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -60,6 +60,13 @@ pub fn wanted(wanted: &Wanted, domains: &[String]) -> Vec<(String, Vec<String>)>
         }
     }
     lines.into_iter().collect()
+}
+
+/// The names of a line without those that were not believed lately; all of them when that leaves none.
+pub(crate) fn believed(line: &Line, refused: &[Refused], now: Timestamp) -> Vec<String> {
+    let is_refused = |name: &String| refused.iter().any(|one| one.name == *name && one.until > now);
+    let names: Vec<String> = line.names.iter().filter(|name| !is_refused(name)).cloned().collect();
+    if names.is_empty() { line.names.clone() } else { names }
 }
 
 /// RFC 6125 §6.4.3: the star stands for one whole label.

@@ -14,7 +14,7 @@ use postroad_trust::certificates::{self, Answer, Certificate, Key, KeyRole, Line
 
 use super::authority::{database, within};
 use super::problem::{Failure, words};
-use super::{Challenge, Keeper, Zone, chain, keys};
+use super::{Challenge, Keeper, Zone, chain, keys, names};
 
 /// An answer that is ready to be looked at.
 enum Ready {
@@ -53,6 +53,7 @@ impl Keeper {
         let (mut order, key) = match begun {
             Some(begun) => begun,
             None => {
+                self.lead_somewhere(&names).await?;
                 let key = self.key_for(line).await?;
                 let order = self.new_order(&account, &names, current).await?;
                 self.note(line, order.url(), key.id).await?;
@@ -80,17 +81,28 @@ impl Keeper {
         self.take_in(line, &key, &chain).await
     }
 
-    /// The names of a line without those that were not believed lately; all of them when that leaves none.
+    /// The names to order for.
     async fn believed(&self, line: &Line) -> Result<Vec<String>, Failure> {
         let refused = self.store.read(certificates::refused).await.map_err(database)?;
-        let now = self.now();
-        let is_refused = |name: &&String| refused.iter().any(|one| one.name == **name && one.until > now);
-        let (out, names): (Vec<&String>, Vec<&String>) = line.names.iter().partition(is_refused);
-        if !out.is_empty() && !names.is_empty() {
-            tracing::warn!(line = line.name, left_out = ?out, "names that were not believed to be ours are left out for now");
+        let names = names::believed(line, &refused, self.now());
+        if names.len() < line.names.len() {
+            tracing::warn!(line = line.name, ?names, "names that were not believed to be ours are left out for now");
         }
-        let names = if names.is_empty() { line.names.iter().collect() } else { names };
-        Ok(names.into_iter().cloned().collect())
+        Ok(names)
+    }
+
+    /// What has no address need not be looked at: authorities count failures.
+    async fn lead_somewhere(&self, names: &[String]) -> Result<(), Failure> {
+        if self.settings.challenges.iter().all(|kind| *kind == Challenge::Dns) {
+            return Ok(());
+        }
+        let mut nowhere = Vec::new();
+        for name in names.iter().filter(|name| !name.starts_with("*.")) {
+            if self.dns.addresses(name).await.is_err_and(|error| error.is_denial()) {
+                nowhere.push((name.clone(), "it has no address in DNS".to_owned(), NOWHERE));
+            }
+        }
+        if nowhere.is_empty() { Ok(()) } else { Err(Failure::not_believed("would not believe", nowhere)) }
     }
 
     /// The order that was begun, when it can be gone on with.
@@ -310,7 +322,7 @@ impl Keeper {
                 failure.is_order_over = true;
                 failure
             }
-            false => Failure::not_believed(refused),
+            false => Failure::not_believed("does not believe", refused),
         }
     }
 
@@ -407,6 +419,7 @@ fn remedy(kind: &ChallengeType) -> &'static str {
     }
 }
 
+const NOWHERE: &str = "publish the name's address; `postroad certificate renew NAME` tries at once";
 /// The lease is renewed so often in its time.
 const BEATS: u32 = 4;
 const CHALLENGE_TTL: u32 = 60;

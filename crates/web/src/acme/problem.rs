@@ -85,11 +85,11 @@ impl Failure {
     }
 
     /// The authority has looked and did not see what it should have.
-    pub(crate) fn not_believed(refused: Vec<(String, String, &'static str)>) -> Failure {
+    pub(crate) fn not_believed(verb: &str, refused: Vec<(String, String, &'static str)>) -> Failure {
         let all: Vec<String> = refused.iter().map(|(name, why, _)| format!("{name}: {why}")).collect();
         let next_step = refused.first().map_or("", |(_, _, next_step)| next_step);
         Failure {
-            problem: format!("the authority does not believe that these names are ours: {}", all.join("; ")),
+            problem: format!("the authority {verb} that these names are ours: {}", all.join("; ")),
             next_step: next_step.to_owned(),
             is_order_over: true,
             refused: refused.into_iter().map(|(name, why, _)| (name, why)).collect(),
