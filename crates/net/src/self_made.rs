@@ -19,7 +19,9 @@ pub fn self_made(folder: &Path, names: &[String], now: SystemTime) -> Result<Cer
         return Ok(files);
     }
     let failed = |error: rcgen::Error| Error::Tls(format!("a self-made certificate cannot be made: {error}"));
-    let key = KeyPair::generate().map_err(failed)?;
+    // The key stays, so that a TLSA record that names it (3 1 1, RFC 7672 §3.1) stays good.
+    let kept = fs::read_to_string(&files.key).ok().and_then(|text| KeyPair::from_pem(&text).ok());
+    let key = kept.map_or_else(KeyPair::generate, Ok).map_err(failed)?;
     let certificate = params(names, now).and_then(|params| params.self_signed(&key)).map_err(failed)?;
     fs::create_dir_all(folder).map_err(|cause| Error::File { path: folder.to_owned(), cause })?;
     // The key first: a certificate without its key would be of no use after a crash in between, and is made anew.
@@ -90,10 +92,12 @@ mod tests {
             fs::read(&files.chain).expect("readable")
         };
         let first = make(&["mail.example.test", "127.0.0.1", "::1"], now);
+        let key = fs::read(folder.join(KEY)).expect("readable");
         assert_eq!(make(&["mail.example.test", "127.0.0.1", "::1"], now), first);
         assert_eq!(make(&["mail.example.test", "127.0.0.1", "::1"], now + DAY * 300), first);
         let renewed = make(&["mail.example.test", "127.0.0.1", "::1"], now + DAY * 340);
         assert_ne!(renewed, first);
+        assert_eq!(fs::read(folder.join(KEY)).expect("readable"), key, "TLSA records name it");
         let other = make(&["mx.example.test"], now);
         assert_ne!(other, renewed);
         fs::write(folder.join(KEY), "").expect("written");
