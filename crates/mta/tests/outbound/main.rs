@@ -3,6 +3,7 @@
 mod course;
 mod policies;
 mod protected;
+mod published;
 mod shared;
 mod wishes;
 mod world;

@@ -193,6 +193,10 @@ fn without_a_resolver_mail_waits_and_goes_when_there_is_one() {
     dns.start_again();
     dns.replace(&format!("there.test. MX 10 mx.there.test.\nmx.there.test. A {}", port.address(1).ip()));
     let remote = Remote::start(port.address(1), Manner::default());
-    cli(&["queue", "retry", "--all"]);
+    // That nobody answered is remembered for some seconds (RFC 9520).
+    postroad_testkit::eventually("the mail", || {
+        cli(&["queue", "retry", "--all"]);
+        remote.look(|ledger| !ledger.received.is_empty()).then_some(())
+    });
     remote.wait_for(1);
 }
