@@ -20,7 +20,6 @@ use postroad_smtp::Address;
 use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
 use postroad_store::Store;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::sign::Signing;
@@ -29,15 +28,16 @@ use super::Settings;
 use super::connect::{Refusals, connect};
 use super::connection::{Connection, Peer, Sent};
 use super::envelope::{self, Less, Wish};
-use super::gates::{Entry, Gates, Outlook, PutOff, Slot};
+use super::gates::{Entry, Gates, PutOff, Slot};
 use super::halt::Halt;
-use super::hosts::{Host, Ourselves, Search};
+use super::hosts::{Host, Ourselves};
 use super::open::at_host;
 use super::pool::{self, Key, Pool};
 use super::security::results::Results;
-use super::security::{Guard, Refusal, Terms};
+use super::security::{Guard, Refusal};
 use super::settle::{Attempt, Verdict, Words};
 use super::source::{NotConverted, Source};
+use super::targets::{Target, Way};
 use super::tls::Tls;
 use super::wishes;
 use super::words;
@@ -113,20 +113,6 @@ pub(super) struct Trip<'a> {
     /// A host was left out because of a policy.
     refused: bool,
     pub(super) notes: Vec<String>,
-}
-
-/// Where its hosts are.
-pub(super) struct Way {
-    port: u16,
-    pub(super) route: Option<Arc<Route>>,
-    pub(super) tls: Tls,
-}
-
-/// A host, and how it is spoken with.
-pub(super) struct Target {
-    pub(super) host: Host,
-    pub(super) terms: Terms,
-    key: Key,
 }
 
 /// Whether a connection did all it could.
@@ -208,46 +194,6 @@ impl Carrier {
         trip.end()
     }
 
-    fn way(&self, route: Option<Arc<Route>>) -> Result<Way, Words> {
-        let port = route.as_deref().map_or(self.settings.port, |route| route.port);
-        let tls = match route.as_deref().and_then(|route| route.ca.as_deref()) {
-            Some(ca) => self.tls.trusting(ca).map_err(|why| Words::ours((4, 7, 5), why, "reading the route"))?,
-            None => self.tls.clone(),
-        };
-        Ok(Way { port, route, tls })
-    }
-
-    /// How each host has to be spoken with, all looked up at once.
-    async fn plan(&self, job: &Job, way: &Way, hosts: Vec<Host>, relaxed: bool) -> Planned {
-        let (route, requiretls) = (way.route.clone(), job.message.requiretls);
-        let mut rules = self.guard.rules(&job.domain, way.port, route, requiretls, relaxed).await;
-        let mut planned = Planned { notes: std::mem::take(&mut rules.notes), ..Planned::default() };
-        for (policy, failure) in &rules.faults {
-            self.results.failed(policy, failure.clone());
-        }
-        let rules = Arc::new(rules);
-        let mut asked = JoinSet::new();
-        for (index, host) in hosts.into_iter().enumerate() {
-            let (guard, rules) = (Arc::clone(&self.guard), Arc::clone(&rules));
-            asked.spawn(async move {
-                let terms = guard.terms(&rules, &host).await;
-                (index, host, terms)
-            });
-        }
-        let mut answers = asked.join_all().await;
-        answers.sort_by_key(|(index, ..)| *index);
-        for (_, host, terms) in answers {
-            match terms {
-                Ok(terms) => {
-                    let key = key(&host, &terms, way);
-                    planned.targets.push(Target { host, terms, key });
-                }
-                Err(refusal) => planned.refused.push((host, *refusal)),
-            }
-        }
-        planned
-    }
-
     /// A host that must not be spoken with.
     fn leave_out(&self, host: &Host, refusal: Refusal, trip: &mut Trip<'_>) {
         let Refusal { verdict, because, count } = refusal;
@@ -258,34 +204,6 @@ impl Carrier {
         trip.attempt = Attempt { host: Some(host.name.clone()), policy: Some(because), ..Attempt::default() };
         trip.refused = true;
         trip.note(verdict);
-    }
-
-    async fn hosts(&self, job: &Job, way: &Way, random: u64) -> Result<Vec<Host>, Verdict> {
-        let search = Search {
-            dns: &self.dns,
-            ourselves: &self.ourselves,
-            port: way.port,
-            allow_loopback: self.settings.allow_loopback,
-            random,
-        };
-        match &way.route {
-            Some(route) => search.fixed(&route.host).await,
-            None => search.domain(&job.domain).await,
-        }
-    }
-
-    /// Among those that are liked the same, a host that there is a connection to comes first, and one that has just
-    /// failed last.
-    fn ready_first(&self, mut targets: Vec<Target>, way: &Way, random: u64) -> Vec<Target> {
-        // RFC 5321 §5.1: equals share the load; the one that was chosen first must not get all that follows.
-        let stays = !random.is_multiple_of(STAYS);
-        targets.sort_by_cached_key(|Target { host, key, .. }| {
-            let addresses = pool::at(&host.addresses, way.port);
-            let is_kept = stays && self.pool.has(key, &addresses);
-            let outlook = if is_kept { Outlook::Open } else { self.gates.outlook(&addresses) };
-            (host.preference, outlook, !is_kept)
-        });
-        targets
     }
 
     /// Tries one host, at all of its addresses.
@@ -630,26 +548,6 @@ impl Trip<'_> {
     }
 }
 
-/// What was found out about the hosts of a job.
-#[derive(Default)]
-struct Planned {
-    targets: Vec<Target>,
-    /// Hosts that must not be spoken with.
-    refused: Vec<(Host, Refusal)>,
-    notes: Vec<String>,
-}
-
-/// What makes a connection good for this host and these terms.
-fn key(host: &Host, terms: &Terms, way: &Way) -> Key {
-    let login = way.route.as_deref().and_then(|route| route.login.as_ref());
-    Key {
-        verified: terms.protection.authenticates().then(|| host.name.clone()),
-        protection: terms.protection.clone(),
-        user: login.map(|login| login.user.clone()),
-        authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
-    }
-}
-
 /// A host that does not even answer MAIL.
 fn silence(fate: &Fate) -> Option<&client::Failure> {
     match fate {
@@ -684,8 +582,6 @@ fn time_for(size: u64) -> Duration {
     ATTEMPT_WITHIN + Duration::from_secs(size / SLOWEST_LINE)
 }
 
-/// One of so many attempts chooses anew among equal hosts, whatever connections there are.
-const STAYS: u64 = 4;
 /// For all that is said in an attempt.
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// Bytes in a second.

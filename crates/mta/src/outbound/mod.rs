@@ -29,6 +29,7 @@ mod schedule;
 mod security;
 mod settle;
 mod source;
+mod targets;
 mod tls;
 mod wire;
 mod wishes;

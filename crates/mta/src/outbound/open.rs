@@ -9,13 +9,14 @@ use postroad_smtp::client::{self, Phase, Trouble};
 use postroad_trust::tls_results::{Failure, FailureKind, PolicyKind};
 use tokio::net::TcpStream;
 
-use super::attempt::{Carrier, Trip, Way};
+use super::attempt::{Carrier, Trip};
 use super::connect::{Refusals, connect};
 use super::connection::{Connection, Peer, Unopened};
 use super::gates::Slot;
 use super::route::{self, Protection};
 use super::security::{Terms, reason};
 use super::settle::{Verdict, Words};
+use super::targets::Way;
 use super::tls::{Assurance, Broken, Trust};
 use super::words;
 
