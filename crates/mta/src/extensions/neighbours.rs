@@ -37,6 +37,8 @@ impl Inbound {
     /// A neighbour speaks for somebody else.
     pub(crate) async fn claimed(&self, session: &mut Session, claim: &Claim) -> Verdict {
         session.world.logged_in = None;
+        // What one client guessed is not another's fault.
+        (session.world.unknown, session.world.failed_logins) = (0, 0);
         self.renew_offer(session);
         let (connected, client) = (session.connected().remote, session.peer().remote);
         metrics::counter!("postroad_smtp_claims_total", "role" => role_name(session.role())).increment(1);
