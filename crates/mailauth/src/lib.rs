@@ -12,6 +12,7 @@ pub mod dmarc;
 mod domain;
 pub mod iprev;
 pub mod key;
+pub mod report;
 pub mod results;
 mod sha256;
 pub mod spf;
