@@ -12,7 +12,7 @@ use postroad_mail::{
     Actor, Address, By, Domain, Error, Flags, Intake, Keyword, MailboxId, MailboxName, audit, domains, mailboxes,
 };
 use postroad_message::Limits;
-use postroad_queue::{Body, Notify, Outgoing, Recipient};
+use postroad_queue::{Body, DeliverBy, Notify, Outgoing, Recipient};
 use postroad_store::dump::{self, Value};
 use postroad_store::{AccountId, Locks, Migration, Store, Timestamp};
 use postroad_testkit::TestStore;
@@ -209,19 +209,25 @@ fn enqueue(store: &Store) {
                 notify: Notify::NEVER,
                 orcpt: None,
                 via: None,
+                valid_since: Some("2026-01-01T00:00:00Z".into()),
             };
             let outgoing = Outgoing {
                 blob,
                 size: prepared.size(),
                 sender: "alice@example.test".into(),
                 account: None,
+                vouched: true,
                 envid: None,
                 ret: None,
                 body: Body::SevenBit,
                 smtputf8: false,
                 requiretls: false,
                 trace: None,
-                hold_until: None,
+                hold_until: Some(NOW),
+                hold_asked: Some("for 60".into()),
+                deliver_by: Some(DeliverBy { at: NOW, returns: true, trace: true }),
+                priority: 3,
+                solicitation: Some("net.example:ADV".into()),
                 terms: postroad_queue::Terms::default(),
                 recipients: vec![recipient("one"), recipient("two")],
             };
