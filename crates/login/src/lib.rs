@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use postroad_mail::{Authenticated, Candidates, Error, LoginCache, Refused, Service, credentials};
-use postroad_net::Bans;
+use postroad_net::{Bans, Offence};
 use postroad_sasl::{Check, Secret};
 use postroad_store::{Locks, Store, Timestamp};
 use tokio::sync::Semaphore;
@@ -52,6 +52,9 @@ impl Logins {
         match self.verified(check, service).await {
             Ok(authenticated) => {
                 tracing::info!(remote = %from, login, mechanism, %service, "logged in");
+                if let Some(bans) = &self.bans {
+                    bans.welcome(from, Instant::now());
+                }
                 self.touch(&authenticated).await;
                 Ok(authenticated)
             }
@@ -59,7 +62,7 @@ impl Logins {
                 tracing::info!(remote = %from, login, mechanism, %service, ?refused, "a login failed");
                 metrics::counter!("postroad_logins_failed_total", "service" => service.name()).increment(1);
                 if let Some(bans) = &self.bans
-                    && bans.offend(from, OFFENCE, Instant::now())
+                    && bans.offend(from, Offence::Passwords, OFFENCE, &login, Instant::now())
                 {
                     tracing::warn!(remote = %from, "shut out for a while after too many failed logins");
                 }

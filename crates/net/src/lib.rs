@@ -27,7 +27,7 @@ mod tls;
 mod wire;
 mod world;
 
-pub use bans::{BanSettings, Bans};
+pub use bans::{BanSettings, Bans, Listed, MAX_LISTED, Offence, Told, WELCOME};
 pub use certificates::{CertificateFiles, Certificates, Kept};
 pub use challenge::Challenges;
 pub use connection::{Ending, Times, run};

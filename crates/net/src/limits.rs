@@ -18,13 +18,13 @@ pub struct LimitSettings {
     pub per_listener: usize,
     /// Connections of one client: an IPv4 address or an IPv6 /64.
     pub per_client: usize,
-    /// Who may have any number of connections and is never shut out; loopback is always among them.
+    /// Who may have any number of connections and is never shut out.
     pub exempt: Vec<Network>,
 }
 
 impl Default for LimitSettings {
     fn default() -> LimitSettings {
-        LimitSettings { total: 100_000, per_listener: 50_000, per_client: 200, exempt: Vec::new() }
+        LimitSettings { total: 100_000, per_listener: 50_000, per_client: 200, exempt: Network::of_this_machine() }
     }
 }
 
@@ -102,9 +102,7 @@ impl Place {
     /// The client is known now.
     pub(crate) fn belongs_to(&mut self, address: IpAddr) -> Result<(), Refusal> {
         let limits = &self.limits;
-        let exempt = address.to_canonical().is_loopback()
-            || limits.settings.exempt.iter().any(|network| network.contains(address));
-        if exempt {
+        if limits.settings.exempt.iter().any(|network| network.contains(address)) {
             return Ok(());
         }
         if limits.bans.as_ref().is_some_and(|bans| bans.is_out(address, Instant::now())) {
@@ -170,7 +168,7 @@ mod tests {
     fn one_client_cannot_take_all() {
         let (limits, listener) = limits(LimitSettings {
             per_client: 1,
-            exempt: vec!["10.0.0.0/8".parse().expect("a network")],
+            exempt: ["10.0.0.0/8", "127.0.0.0/8"].map(|text| text.parse().expect("a network")).into(),
             ..LimitSettings::default()
         });
         let enter = |text: &str| {
@@ -199,7 +197,7 @@ mod tests {
         let limits = Limits::new(LimitSettings { exempt, ..LimitSettings::default() }, Some(Arc::clone(&bans)));
         for (address, outcome) in [("192.0.2.1", Err(Refusal::Banned)), ("10.1.1.1", Ok(()))] {
             let address = address.parse().expect("an address");
-            bans.offend(address, 1, Instant::now());
+            bans.offend(address, crate::Offence::Passwords, 1, "", Instant::now());
             let mut place = limits.enter(&Arc::default()).expect("a place");
             assert_eq!(place.belongs_to(address), outcome, "{address}");
         }

@@ -23,6 +23,8 @@ pub struct Listener {
     pub alpn: Vec<Vec<u8>>,
     /// Sent in clear before closing when there is no place for the client, such as a whole `421` line; may be empty.
     pub busy: &'static [u8],
+    /// The same for a client that is shut out ([`crate::Bans`]).
+    pub banned: &'static [u8],
 }
 
 impl Listener {
@@ -36,6 +38,7 @@ impl Listener {
             proxy: Vec::new(),
             alpn: Vec::new(),
             busy: b"",
+            banned: b"",
         }
     }
 }

@@ -25,6 +25,22 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix) == self.address
     }
 
+    /// Whether some address lies in both.
+    pub fn overlaps(&self, other: &Network) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
+    /// This machine: IPv4's and IPv6's loopback.
+    pub fn of_this_machine() -> Vec<Network> {
+        let four = Network { address: IpAddr::V4([127, 0, 0, 0].into()), prefix: 8 };
+        vec![four, Network { address: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), prefix: 128 }]
+    }
+
+    /// Whether it is one of IPv4, and the length of its prefix.
+    pub(crate) fn width(&self) -> (bool, u8) {
+        (self.address.is_ipv4(), self.prefix)
+    }
+
     /// The unit that limits and bans count by: an IPv4 address, or the /64 of an IPv6 address, because that is what
     /// one subscriber gets.
     pub fn of_one_client(address: IpAddr) -> Network {

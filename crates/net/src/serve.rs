@@ -314,7 +314,11 @@ where
         if self.listener.tls != TlsMode::Implicit {
             // The send buffer of a new socket is empty, so this takes the line at once or never. Past tokio, which has
             // not yet heard that the socket can be written.
-            let _ = SockRef::from(socket).send(self.listener.busy);
+            let words = match refusal {
+                Refusal::Banned => self.listener.banned,
+                Refusal::Total | Refusal::Listener | Refusal::Client => self.listener.busy,
+            };
+            let _ = SockRef::from(socket).send(words);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: names, options and their help. What the commands do stands in `commands/`.
 
 mod authcheck;
+mod ban;
 mod carry;
 mod certificate;
 mod dkim;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
+pub(crate) use ban::Ban;
 pub(crate) use carry::{
     BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
 };
@@ -175,6 +177,15 @@ pub(crate) enum Command {
     Trusted {
         #[command(subcommand)]
         action: Trusted,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Who is shut out of all services: by counting what fails, or by hand.
+    Ban {
+        #[command(subcommand)]
+        action: Ban,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

@@ -5,6 +5,7 @@
 //! documented file and the check of unknown keys takes the nearest known name.
 
 mod acme;
+mod gate;
 mod signing;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use acme::{AcmeSettings, Challenge, DnsUpdateSettings, KeyKind};
+pub(crate) use gate::GateSettings;
 pub(crate) use signing::SigningSettings;
 
 /// All settings, with their defaults.
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) acme: AcmeSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
+    pub(crate) gate: GateSettings,
     pub(crate) dns: DnsSettings,
     pub(crate) dns_update: DnsUpdateSettings,
     pub(crate) outbound: OutboundSettings,
@@ -345,6 +348,16 @@ pub(crate) const KEYS: &[Key] = &[
         "Classes of solicitation that are refused (NO-SOLICITING): [\"net.example:ADV\"].",
     ),
     key("smtp.lmtp-clients", "Networks that may speak LMTP, beside this machine: [\"192.0.2.0/24\"]."),
+    key(
+        "gate.trusted",
+        "Networks that are never shut out, slowed down or asked about, as proxies that are named elsewhere.",
+    ),
+    key(
+        "gate.ban-points",
+        "A client is shut out that had so many failed logins (one point each) or did worse within ten minutes; 0: never.",
+    ),
+    key("gate.ban-minutes", "For so long; twice as long each time it comes back within a month."),
+    key("gate.ban-longest-hours", "At most for so long."),
     key("dns.servers", "Name servers that resolve for us: [\"192.0.2.53\", \"127.0.0.1:5353\"]; none: the system's."),
     key("dns.system", "Without servers, ask those of /etc/resolv.conf; false: nobody, and only routes lead out."),
     key(
@@ -425,6 +438,7 @@ impl Default for Settings {
             acme: AcmeSettings::default(),
             limits: LimitSettings::default(),
             smtp: SmtpSettings::default(),
+            gate: GateSettings::default(),
             dns: DnsSettings::default(),
             dns_update: DnsUpdateSettings::default(),
             outbound: OutboundSettings::default(),

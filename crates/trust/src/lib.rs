@@ -3,9 +3,12 @@
 //! One module and one owner of migrations for each kind of thing: signing keys, certificates, policies of domains and of
 //! other hosts, results that reports tell of, and what is remembered about clients. Synchronous functions over a transaction.
 
+pub mod bans;
 pub mod certificates;
+pub mod dmarc_results;
 pub mod keys;
 pub mod policy;
+pub mod reports;
 pub mod srs;
 pub mod sts;
 pub mod tls_results;
@@ -14,10 +17,13 @@ use postroad_store::Migration;
 
 /// The tables of this crate.
 pub const MIGRATIONS: &[Migration] = &[
+    bans::MIGRATION,
     keys::MIGRATION,
     Migration { owner: "certificates", version: 1, sql: certificates::V1 },
     srs::MIGRATION,
     Migration { owner: "policy", version: 1, sql: policy::V1 },
     sts::V1,
     tls_results::V1,
+    dmarc_results::V1,
+    reports::V1,
 ];

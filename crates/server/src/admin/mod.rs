@@ -15,6 +15,7 @@ pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
-    CertificateOrder, DkimOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Seen, Selection,
+    BanOrder, CertificateOrder, DkimOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Seen,
+    Selection,
 };
 pub(crate) use perform::perform;

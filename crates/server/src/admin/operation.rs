@@ -46,6 +46,7 @@ pub(crate) enum Operation {
     MailboxDelete { address: String, name: String },
     MailboxDeleted { address: String, mailbox: Option<String> },
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
+    Ban { order: BanOrder },
     Certificate { order: CertificateOrder },
     Dkim { order: DkimOrder },
     DnsFacts { domain: String, hostname: String },
@@ -87,6 +88,15 @@ pub(crate) enum PolicyOrder {
         kind: String,
         name: String,
     },
+}
+
+/// What is asked or ordered about who is shut out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BanOrder {
+    List,
+    Add { network: String, seconds: Option<u64>, reason: String },
+    Remove { network: String },
 }
 
 /// What is ordered about queued messages.

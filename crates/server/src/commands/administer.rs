@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
-use crate::admin::{self, Answer, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection, socket};
+use crate::admin::{
+    self, Answer, BanOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection, socket,
+};
 use crate::cli::{
-    Account, Alias, AppPassword, Domain, Forward, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy, Queue,
+    Account, Alias, AppPassword, Ban, Domain, Forward, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy, Queue,
     QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
@@ -63,6 +65,17 @@ pub(super) fn trusted(action: Trusted, at: &Place, output: Output) -> Result<Exi
         Trusted::Remove { kind: one, name } => PolicyOrder::Distrust { kind: kind(one), name },
     };
     act(Operation::Policy { order }, at, output)
+}
+
+pub(super) fn ban(action: Ban, at: &Place, output: Output) -> Result<ExitCode> {
+    let order = match action {
+        Ban::List => BanOrder::List,
+        Ban::Add { network, length, reason } => {
+            BanOrder::Add { network, seconds: length.as_deref().map(age).transpose()?, reason }
+        }
+        Ban::Remove { network } => BanOrder::Remove { network },
+    };
+    act(Operation::Ban { order }, at, output)
 }
 
 pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<ExitCode> {

@@ -39,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Authcheck { what, place, output } => authcheck::command(&what, &place, output),
         Command::MtaSts { action, place, output } => administer::mta_sts(action, &place, output),
         Command::Trusted { action, place, output } => administer::trusted(action, &place, output),
+        Command::Ban { action, place, output } => administer::ban(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),

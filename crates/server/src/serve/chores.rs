@@ -5,6 +5,7 @@ use std::time::Duration;
 use postroad_mail::{Error, retention};
 use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
+use postroad_trust::bans;
 use postroad_trust::tls_results::{self, Day};
 
 use crate::settings::RetentionSettings;
@@ -56,6 +57,7 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
     let before = Day(Day::of(now).0 - TLS_RESULT_DAYS);
     let swept = store.write(Locks::none(), move |tx| tls_results::sweep(tx, before).map_err(Error::from));
     swept.await?;
+    store.write(Locks::named(bans::LOCK), move |tx| bans::sweep(tx, now).map_err(Error::from)).await?;
     for _ in 0..BLOB_PARTS_PER_ROUND {
         let sweeper = store.clone();
         let swept = tokio::task::spawn_blocking(move || sweeper.sweep_blobs(now, BLOB_GRACE)).await;

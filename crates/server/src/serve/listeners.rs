@@ -112,6 +112,15 @@ pub(super) fn listener(from: &ListenerSettings) -> Listener {
             Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
             Service::Http => b"",
         },
+        // For now: a host with an honest queue behind it tries again when it is over.
+        banned: match from.service {
+            Service::Smtp | Service::Submission | Service::Lmtp => {
+                b"421 4.7.0 Your address is shut out for a while, for what came from it before; ask our postmaster\r\n"
+            }
+            Service::Imap => b"* BYE Your address is shut out for a while, for what came from it before\r\n",
+            Service::Pop3 => b"-ERR [SYS/PERM] Your address is shut out for a while, for what came from it before\r\n",
+            Service::Http => b"",
+        },
         ..Listener::new(from.name.clone(), from.address)
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod certificates;
 mod chores;
+mod gate;
 mod listeners;
 mod logging;
 pub(crate) mod outbound;
@@ -17,8 +18,8 @@ use anyhow::Result;
 use postroad_login::{Clock, Logins};
 use postroad_mta::{Checker, Signers, Signing, Srs};
 use postroad_net::{
-    BanSettings, Bans, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind,
-    ready as notify_ready, stopping as notify_stopping, watchdog,
+    Bans, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind, ready as notify_ready,
+    stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
 use postroad_web::{About, Recorder, ServiceLine, Site};
@@ -52,9 +53,11 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let stop = Stop::new();
     let clock: Clock = Arc::new(Timestamp::now);
     let certificates = certificates::load(settings)?;
-    let bans = Arc::new(Bans::new(BanSettings::default()));
+    let (bans, told) = gate::bans(settings)?;
+    let bans = Arc::new(bans);
+    gate::read(store, &bans).await?;
     let tls = certificates::tls(&certificates, store, &clock)?;
-    let door = door(settings, tls, Arc::clone(&bans), stop.clone());
+    let door = door(settings, tls, Arc::clone(&bans), stop.clone())?;
     let mut inherited = Inherited::from_environment();
     let mut bound = Vec::new();
     for listener in &settings.listener {
@@ -68,7 +71,8 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let (stories, scribe) = postroad_mta::scribe(store.clone());
     let site = site(settings, store)?;
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
-    let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(bans), at_once)?;
+    let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
+    running.spawn(gate::keep(store.clone(), bans, told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
     let checker = names.asked().map_or_else(Checker::none, Checker::asking);
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
@@ -150,16 +154,16 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
     Ok(Site::new(store.clone(), recorder, about))
 }
 
-fn door(settings: &Settings, tls: Tls, bans: Arc<Bans>, stop: Stop) -> Door {
+fn door(settings: &Settings, tls: Tls, bans: Arc<Bans>, stop: Stop) -> Result<Door> {
     let limits = LimitSettings {
         total: settings.limits.connections,
         per_listener: settings.limits.connections,
         per_client: settings.limits.connections_per_address,
-        exempt: Vec::new(),
+        exempt: gate::spared(settings)?,
     };
     let times = Times { grace: Duration::from_secs(settings.limits.stop_seconds), ..Times::default() };
     let seed = u64::try_from(Timestamp::now().0).unwrap_or_default();
-    Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed)
+    Ok(Door::new(Limits::new(limits, Some(bans)), Some(tls), stop, times, seed))
 }
 
 /// On SIGHUP the certificate files are looked at now: whoever renews them need not wait.

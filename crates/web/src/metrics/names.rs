@@ -62,6 +62,7 @@ pub const NAMES: &[Name] = &[
         "postroad_connections_refused_total",
         "Connections refused, by listener and reason (total, listener, client, banned).",
     ),
+    counter("postroad_bans_total", "Clients shut out by counting, by offence (passwords, recipients, protocol)."),
     counter("postroad_tls_handshake_failures_total", "TLS handshakes that failed, by listener."),
     counter("postroad_received_bytes_total", "Bytes received by sessions, without TLS, by listener."),
     counter("postroad_sent_bytes_total", "Bytes sent by sessions, without TLS, by listener."),

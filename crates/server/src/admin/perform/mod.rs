@@ -3,6 +3,7 @@
 mod account;
 mod alias;
 mod app_password;
+mod ban;
 mod certificate;
 mod dkim;
 mod dns;
@@ -70,6 +71,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::MailboxRestore { address, mailbox, numbers, into } => {
             undelete::restore(&desk, &address, &mailbox, numbers.as_deref(), into.as_deref())
         }
+        Operation::Ban { order } => ban::perform(&desk, order),
         Operation::Certificate { order } => certificate::perform(&desk, order),
         Operation::Dkim { order } => dkim::perform(&desk, order),
         Operation::DnsFacts { domain, hostname } => dns::facts(&desk, &domain, &hostname),
