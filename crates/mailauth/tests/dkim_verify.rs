@@ -281,6 +281,29 @@ fn a_length_is_honoured_bounded_and_told() {
     assert_eq!(only(zone.dkim(&message)).status, Status::Fail);
 }
 
+/// Who may add to the body and say of which kind it is makes any text of it.
+#[test]
+fn a_length_without_the_kind_of_text_is_not_believed() {
+    let body = MESSAGE.split_once("\n\n").expect("a body").1;
+    let length = tags(&format!("l={};", craft::canonical_body(body, "relaxed").len()));
+    let html = format!("Content-Type: text/html\n{MESSAGE}");
+    let append = |message: &[u8]| [message, b"<style>*{display:none}</style>\r\n"].concat();
+    let (message, mut zone) = signed(&length, &html);
+    assert_eq!(only(zone.dkim(&message)).status, Status::Pass);
+    let outcome = only(zone.dkim(&append(&message)));
+    assert_eq!((outcome.status, outcome.unsigned_octets), (Status::Policy, 32), "{}", outcome.why);
+    let (message, mut zone) = signed(&length.replace("h=from:", "h=content-type:from:"), &html);
+    assert_eq!(only(zone.dkim(&append(&message))).status, Status::Pass);
+    // Where there was none, one that was put there is not signed.
+    let (message, mut zone) = signed(&length, MESSAGE);
+    let put = [b"Content-Type: multipart/mixed; boundary=x\r\n".as_slice(), message.as_slice()].concat();
+    assert_eq!(only(zone.dkim(&append(&put))).status, Status::Policy);
+    // And one beside the signed one is never believed.
+    let (message, mut zone) = signed(&tags("").replace("h=from:", "h=content-type:from:"), &html);
+    let put = [b"Content-Type: multipart/mixed; boundary=x\r\n".as_slice(), message.as_slice()].concat();
+    assert_eq!(only(zone.dkim(&put)).status, Status::Policy);
+}
+
 #[test]
 fn what_the_key_leads_to() {
     let craft = Craft::new();

@@ -26,6 +26,8 @@ struct Entry {
     outcome: Outcome,
     /// What is left to do; nothing if the outcome stands.
     open: Option<Open>,
+    /// What kind of text the body is, is not signed: whoever may add to it (`l=`) may also make all of it read as something else.
+    kind_is_open: bool,
 }
 
 /// A signature whose hash of the header is known.
@@ -43,9 +45,10 @@ pub(crate) struct Open {
 /// Seconds that a signature may come from the future.
 const CLOCK_SKEW: i64 = 86_400;
 
-/// Fields that a message has once (RFC 5322 §3.6) and whose second one deceives who reads it: clients show the first, a
-/// signature covers the last.
-const ONCE: [&str; 5] = ["From", "To", "Cc", "Subject", "Date"];
+/// Fields that a message has once (RFC 5322 §3.6, RFC 2045 §3) and whose second one deceives who reads it: clients take the
+/// first, a signature covers the last. With another Content-Type the same body reads as something else.
+const ONCE: [&str; 8] =
+    ["From", "To", "Cc", "Subject", "Date", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"];
 
 impl Verifier {
     /// Looks at the header block (with or without its blank line) and asks `body` for the hashes that the signatures need. `now` in
@@ -60,7 +63,7 @@ impl Verifier {
         let Some(mut block) = Block::new(header) else {
             let why = format!("the header has more than {FIELDS} fields: no signature was looked at");
             let outcome = Outcome { status: Status::Policy, why, ..nothing_known() };
-            verifier.entries.push(Entry { outcome, open: None });
+            verifier.entries.push(Entry { outcome, open: None, kind_is_open: false });
             return verifier;
         };
         let own: Vec<(usize, Field<'_>)> =
@@ -68,15 +71,19 @@ impl Verifier {
         verifier.ignored = own.len().saturating_sub(limits.signatures);
         for (number, field) in own.into_iter().take(limits.signatures) {
             let mut outcome = nothing_known();
+            let mut kind_is_open = false;
             let open = match open(&mut block, number, &field, now, &mut verifier.keys, body, &mut outcome) {
-                Ok(open) => Some(open),
+                Ok((open, kind)) => {
+                    kind_is_open = kind;
+                    Some(open)
+                }
                 Err(refusal) => {
                     outcome.status = refusal.status;
                     outcome.why = refusal.why;
                     None
                 }
             };
-            verifier.entries.push(Entry { outcome, open });
+            verifier.entries.push(Entry { outcome, open, kind_is_open });
         }
         verifier
     }
@@ -92,7 +99,8 @@ impl Verifier {
             let Some(open) = &entry.open else {
                 continue;
             };
-            match compare_body(open, body, self.unsigned_octets) {
+            let unsigned_octets = if entry.kind_is_open { 0 } else { self.unsigned_octets };
+            match compare_body(open, body, unsigned_octets) {
                 Ok(unsigned) => entry.outcome.unsigned_octets = unsigned,
                 Err((refusal, unsigned)) => {
                     entry.outcome.unsigned_octets = unsigned;
@@ -123,7 +131,8 @@ fn nothing_known() -> Outcome {
     }
 }
 
-/// Reads one field and hashes what it covers. What is known goes into the outcome also when the signature is refused.
+/// Reads one field and hashes what it covers; beside it whether there is a Content-Type that it does not cover. What is known goes
+/// into the outcome also when the signature is refused.
 fn open(
     block: &mut Block<'_>,
     number: usize,
@@ -132,7 +141,7 @@ fn open(
     keys: &mut Keys,
     body: &mut Hashers,
     outcome: &mut Outcome,
-) -> Result<Open, Refusal> {
+) -> Result<(Open, bool), Refusal> {
     if field.raw.len() > SIGNATURE_BYTES {
         return Err(Refusal::new(Status::Policy, format!("the signature is longer than {SIGNATURE_BYTES} octets")));
     }
@@ -161,7 +170,8 @@ fn open(
     if !body.want(signature.body, signature.length) {
         return Err(Refusal::new(Status::Policy, "the signatures ask for too many hashes of the body"));
     }
-    Ok(Open {
+    let kind_is_open = signature.signs("Content-Type") < block.count(b"Content-Type");
+    let open = Open {
         key: keys.need(name),
         algorithm: signature.algorithm,
         digest,
@@ -169,7 +179,8 @@ fn open(
         body_hash: signature.body_hash,
         body: signature.body,
         length: signature.length,
-    })
+    };
+    Ok((open, kind_is_open))
 }
 
 /// What is told of a signature whatever becomes of it.
