@@ -21,6 +21,8 @@ mod record;
 mod restored;
 mod route;
 mod schema;
+pub mod shaping;
+pub mod suppression;
 
 pub use audit::{AUDIT_FAULTS_MAX, audit};
 pub use change::{BELOW_MAX, Changed, Which, cancel, count, hold, release, retry, waiting_below};

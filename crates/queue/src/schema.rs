@@ -38,6 +38,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "queue", version: 3, sql: V3 },
     Migration { owner: "queue", version: 4, sql: V4 },
     Migration { owner: "queue", version: 5, sql: V5 },
+    crate::suppression::V1,
+    crate::shaping::V1,
 ];
 
 /// Whether the sender's domain vouches for who brought the message.
