@@ -4,6 +4,7 @@ mod authcheck;
 mod ban;
 mod carry;
 mod certificate;
+mod check;
 mod dkim;
 mod dns;
 mod mta_sts;
@@ -20,6 +21,7 @@ pub(crate) use carry::{
     BackupAction, BackupMake, Export, ExportFormat, ExportNewline, Import, ImportFormat, MboxQuoting, Restore,
 };
 pub(crate) use certificate::Certificate;
+pub(crate) use check::DomainCheck;
 pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
@@ -65,8 +67,15 @@ pub(crate) enum Command {
     },
     /// A whole mail server in one step: on loopback to try, or for a domain of yours.
     Quickstart(Quickstart),
-    /// Look at settings, database, certificates, listeners and DNS; each line a fact and a next step.
+    /// Look at this server, or at what the world sees of a domain; each line a fact and a next step.
+    ///
+    /// Without a domain: settings, database, certificates, listeners and name servers. With one: its records as they are
+    /// published (MX, SPF, DKIM, DMARC, MTA-STS, TLS reports, TLSA, SRV, CAA), and this server's address, name, ports,
+    /// certificates and reputation as others find them. Nothing is changed and no mail is sent. Exit code 0: nothing has to
+    /// be put right, though there may be warnings; 1: something has to.
     Check {
+        #[command(flatten)]
+        options: DomainCheck,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

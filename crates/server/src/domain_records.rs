@@ -266,6 +266,16 @@ impl List {
     }
 }
 
+/// Whether others can reach it.
+pub(crate) fn is_public(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => !(four.is_unspecified() || four.is_loopback() || four.is_private() || four.is_link_local()),
+        IpAddr::V6(six) => {
+            !(six.is_unspecified() || six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local())
+        }
+    }
+}
+
 /// Services that programs for mail look for, and which they are to prefer (less is better).
 pub(crate) const SERVICES: &[(&str, u16)] =
     &[("submissions", 0), ("submission", 10), ("imaps", 0), ("imap", 10), ("pop3s", 20), ("pop3", 30)];

@@ -304,7 +304,7 @@ fn config(
 }
 
 /// Reads the authorities; those that rustls cannot use are passed over, as every client does.
-fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
+pub(super) fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
     let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
     let Some(path) = file.map(Path::to_owned).or_else(system) else {
         return Err("the system has no file of authorities; install ca-certificates or name a file".into());

@@ -6,6 +6,7 @@ mod backup;
 mod carry;
 mod certificate;
 mod check;
+mod check_domain;
 mod dkim;
 mod dns;
 mod progress;
@@ -26,7 +27,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve { place, resolver } => serve::command(&place, resolver),
         Command::Quickstart(options) => quickstart::command(&options),
-        Command::Check { place, output } => check::command(&place, output),
+        Command::Check { options, place, output } => match &options.domain {
+            Some(domain) => check_domain::command(&options, domain, &place, output),
+            None => check::command(&place, output),
+        },
         Command::Domain { action, place, output } => administer::domain(action, &place, output),
         Command::Account { action, place, output } => administer::account(action, &place, output),
         Command::Alias { action, place, output } => administer::alias(action, &place, output),

@@ -27,13 +27,13 @@ pub(super) fn facts(desk: &Desk<'_>, text: &str, hostname: &str) -> Outcome {
     let keys: Vec<_> = keys
         .iter()
         .filter(|key| key.state.wants_record())
-        .map(|key| json!({ "name": key.name(), "record": key.record }))
+        .map(|key| json!({ "name": key.name(), "record": key.record, "state": key.state.name() }))
         .collect();
     let hex = |data: &[u8]| data.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     let tlsa: Vec<String> = tlsa.iter().map(|one| hex(&one.data)).collect();
     let Own { mx, .. } = &own;
     let data = json!({
-        "domain": name, "exchangers": mx, "policy": own.policy(hostname).id(), "keys": keys, "tlsa": tlsa,
+        "domain": name, "exchangers": mx, "policy": own.policy(hostname).id(), "mode": own.mode.name(), "keys": keys, "tlsa": tlsa,
     });
     Ok(Answer::Report { text: String::new(), data })
 }

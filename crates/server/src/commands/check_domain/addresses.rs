@@ -161,7 +161,10 @@ async fn helo(world: &World) -> Option<Line> {
                     HELO,
                     format!("{helo} is {}, and mail leaves from {}", words(&answer.records), words(&missing)),
                     meaning,
-                    format!("add {} to the addresses of {helo}, or set outbound.helo-name to a name that has it", words(&missing)),
+                    format!(
+                        "add {} to the addresses of {helo}, or set outbound.helo-name to a name that has it",
+                        words(&missing)
+                    ),
                 ),
             }
         }

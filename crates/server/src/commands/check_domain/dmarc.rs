@@ -51,15 +51,19 @@ fn has_policy(text: &str) -> bool {
     let values = text.split(';').filter_map(|tag| tag.split_once('='));
     let mut policies = values.filter(|(tag, _)| tag.trim().eq_ignore_ascii_case("p"));
     policies.any(|(_, value)| {
-        [Policy::None, Policy::Quarantine, Policy::Reject].iter().any(|one| value.trim().eq_ignore_ascii_case(one.as_str()))
+        [Policy::None, Policy::Quarantine, Policy::Reject]
+            .iter()
+            .any(|one| value.trim().eq_ignore_ascii_case(one.as_str()))
     })
 }
 
 fn words(record: &Record) -> String {
     match record.policy {
-        Policy::None => "p=none: mail that fails is only reported; p=quarantine or p=reject once the reports show no mail of yours \
+        Policy::None => {
+            "p=none: mail that fails is only reported; p=quarantine or p=reject once the reports show no mail of yours \
                          that fails"
-            .into(),
+                .into()
+        }
         Policy::Quarantine => "p=quarantine: mail that fails goes to Junk".into(),
         Policy::Reject => "p=reject: mail that fails is refused".into(),
     }
@@ -142,5 +146,9 @@ async fn one(world: &World, uri: &str) -> Line {
 
 async fn same_organization(world: &World, one: &str, other: &str) -> bool {
     let (one, other) = tokio::join!(verdict(world, one), verdict(world, other));
+    let is_below = |a: &str, b: &str| a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
+    if is_below(&one.domain, &other.domain) || is_below(&other.domain, &one.domain) {
+        return true;
+    }
     one.organizational_domain.is_some() && one.organizational_domain == other.organizational_domain
 }

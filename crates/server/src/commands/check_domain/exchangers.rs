@@ -61,9 +61,12 @@ pub(super) async fn look(world: &World) -> (Vec<Line>, Vec<Exchanger>) {
             Err(line) => lines.push(line),
         }
     }
-    lines.extend(found.iter().filter(|one| one.is_wanted).map(|one| {
-        Line::ok(WHAT, format!("{domain} leads to {} ({})", one.name, words(&one.addresses)))
-    }));
+    lines.extend(
+        found
+            .iter()
+            .filter(|one| one.is_wanted)
+            .map(|one| Line::ok(WHAT, format!("{domain} leads to {} ({})", one.name, words(&one.addresses)))),
+    );
     let is_served = found.iter().any(|one| one.is_wanted);
     for other in found.iter().filter(|one| !one.is_wanted) {
         let fact = format!("{domain} leads to {} ({}), which is not this server", other.name, words(&other.addresses));

@@ -70,7 +70,8 @@ async fn domain(world: &World) -> Vec<Line> {
         )),
         Result::TempError | Result::Fail | Result::SoftFail => {}
     }
-    if text.split(' ').any(|term| term.trim_start_matches(['+', '-', '~', '?']).split([':', '/']).next() == Some("ptr")) {
+    if text.split(' ').any(|term| term.trim_start_matches(['+', '-', '~', '?']).split([':', '/']).next() == Some("ptr"))
+    {
         let meaning = "it is slow, and some servers do not follow it (RFC 7208 §5.5)";
         lines.push(Line::warn(WHAT, format!("the record has ptr ({text})"), meaning, "name the addresses instead"));
     }

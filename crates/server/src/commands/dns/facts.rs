@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::host;
-use crate::domain_records::{Facts, SERVICES};
+use crate::domain_records::{Facts, SERVICES, is_public};
 use crate::settings::{ListenerSettings, Service, Settings, TlsMode};
 
 /// Puts together what the operation [`crate::admin::Operation::DnsFacts`] found and what the settings say.
@@ -52,15 +52,6 @@ fn addresses(settings: &Settings) -> Vec<IpAddr> {
     all.sort();
     all.dedup();
     all
-}
-
-fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(four) => !(four.is_unspecified() || four.is_loopback() || four.is_private() || four.is_link_local()),
-        IpAddr::V6(six) => {
-            !(six.is_unspecified() || six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local())
-        }
-    }
 }
 
 /// What listeners offer to people's programs, on the port that they listen on.

@@ -5,7 +5,7 @@ mod publish;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use postroad_dns::records::{Data, strings};
 use serde_json::{Value, json};
 
@@ -31,6 +31,14 @@ pub(super) fn command(options: &DnsRecords, at: &Place, output: Output) -> Resul
         (false, false) => print::text(&table(&facts, &list)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the records of a domain follow from, and what the operation told besides. Errors: no domain of this server.
+pub(super) fn known(settings: &Settings, domain: &str) -> Result<(Facts, Value)> {
+    match ask(Operation::DnsFacts { domain: domain.to_owned(), hostname: host(settings) }, settings)? {
+        Answer::Report { data, .. } => Ok((facts::of(settings, &data)?, data)),
+        refused => bail!("{}", refused.text().trim_end()),
+    }
 }
 
 /// The table that `quickstart` prints, from what the operation answered.
