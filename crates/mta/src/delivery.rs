@@ -14,6 +14,7 @@ use postroad_mail::{Actor, Arrival, By, Error, Filing, Mailbox, MailboxName, Rol
 use postroad_queue as queue;
 use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
+use postroad_trust::reports;
 
 use crate::checks::Filed;
 use crate::extensions::Wanted;
@@ -39,6 +40,8 @@ pub(crate) struct Delivery {
     /// What the sender may have of what they wished for.
     pub(crate) wanted: Wanted,
     pub(crate) story: Story,
+    /// Who sent it, when it may carry reports: then it waits to be read as well.
+    pub(crate) report: Option<reports::Sender>,
     /// What goes into accounts here, each once.
     pub(crate) parcels: Vec<Parcel>,
     /// What goes elsewhere, each once.
@@ -312,6 +315,11 @@ fn write(
             story.key(&recipient.address);
             story.note(delivery.now, "queued", format_args!("{} as {id}", recipient.address));
         }
+    }
+    if let Some(sender) = &delivery.report
+        && !reports::wait(tx, kept.blob(), delivery.arrival.size, story.id(), delivery.now, sender)?
+    {
+        story.note(delivery.now, "report", "too many letters with reports wait: this one is not read as one");
     }
     kept.finish(tx)?;
     if let Some(notice) = notice {
@@ -670,6 +678,7 @@ mod tests {
             now: Timestamp(1),
             full: FullMailbox::TryLater,
             story: Story::begin(),
+            report: None,
             parcels: vec![Parcel { target: Target { account, address, detail: None }, filed: Filed::Usual }],
             outgoing: Vec::new(),
             recipients: Vec::new(),

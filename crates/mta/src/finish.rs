@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use postroad_mail::{Arrival, Error};
+use postroad_mailauth::dmarc;
+use postroad_mailauth::report::letter;
 use postroad_message::date::DateTime;
 use postroad_smtp::{RcptTo, Reply, Role, Verdict};
 use postroad_store::Receipt;
+use postroad_trust::reports::Sender;
 
 use crate::body::Body;
-use crate::checks::Summary;
+use crate::checks::{Checked, Summary};
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
+use crate::header;
 use crate::inbound::{Inbound, Session, role_name};
 use crate::notice::{self, Fate, Original, Report, Told, Why, Words};
 use crate::replies;
@@ -48,6 +52,7 @@ impl Inbound {
         }
         let mut ours = String::from_utf8(fields).unwrap_or_default();
         ours.push_str(checked.as_ref().map_or("", |checked| &checked.results));
+        let report = report_sender(session, intake.header(), checked.as_ref());
         let prefix = self.prefix(session, &ours, checked.as_ref().and_then(|checked| checked.client.as_deref()));
         let original = match may_be_told(session) {
             true => Original::header(intake.header()),
@@ -62,7 +67,8 @@ impl Inbound {
         };
         let arrival = finished.map_err(|error| self.failed(&error, "storing a message"))?;
         let size = arrival.size;
-        let delivery = self.plan(session, arrival, original, checked.and_then(|checked| checked.summary))?;
+        let summary = checked.and_then(|checked| checked.summary);
+        let delivery = self.plan(session, arrival, original, summary, report)?;
         let result = self.deliver(role, Arc::clone(&delivery)).await;
         drop(place);
         Ok(match result {
@@ -92,6 +98,7 @@ impl Inbound {
         arrival: Arrival,
         original: Original,
         summary: Option<Summary>,
+        report: Option<Sender>,
     ) -> Result<Arc<Delivery>, Reply> {
         let (parcels, outgoing, recipients) =
             delivery::plan(session.recipients(), &session.world.recipients, session.world.wanted.hold_until.is_some());
@@ -107,7 +114,9 @@ impl Inbound {
         session.world.story = Some(story.clone());
         // Not in the session's: a message that is not stored after all comes again.
         let vouched = summary.as_ref().is_some_and(Summary::vouches_for_sender);
-        if let (Some(recorder), Some(summary)) = (self.recorder(), summary) {
+        // A report of who is known to be its sender is not reported on: two servers would write to each other for ever.
+        let is_report = report.as_ref().is_some_and(|sender| sender.verified);
+        if let (Some(recorder), Some(summary)) = (self.recorder(), summary.filter(|_| !is_report)) {
             story.record(recorder, summary);
         }
         Ok(Arc::new(Delivery {
@@ -121,6 +130,7 @@ impl Inbound {
             terms: self.settings.terms,
             wanted: session.world.wanted,
             story,
+            report,
             parcels,
             outgoing,
             recipients,
@@ -193,6 +203,18 @@ impl Inbound {
         replies::log(error, doing);
         replies::mail_failed(error, self.settings.full_mailbox)
     }
+}
+
+/// Who sent what may carry reports; `None` for all other mail, and for what people of ours hand in.
+fn report_sender(session: &Session, header: &[u8], checked: Option<&Checked>) -> Option<Sender> {
+    if session.role() != Role::Relay || login(session).is_some() || !letter::may_be(header) {
+        return None;
+    }
+    let dmarc = checked.and_then(|checked| checked.summary.as_ref()).map(|summary| &summary.dmarc);
+    let verified = dmarc.is_some_and(|dmarc| dmarc.result == dmarc::Result::Pass);
+    let author = || Some(header::review(header).from.into_iter().next()?.domain.to_lowercase());
+    let domain = dmarc.map(|dmarc| dmarc.domain.clone()).filter(|domain| !domain.is_empty()).or_else(author);
+    Some(Sender { domain: domain.unwrap_or_default(), verified })
 }
 
 /// Whether a notice may be due: what leads to one place alone is told in the reply, unless success was asked for.

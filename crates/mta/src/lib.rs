@@ -22,6 +22,7 @@ mod notice;
 pub mod outbound;
 pub mod policy;
 mod replies;
+pub mod reports;
 mod settings;
 mod sign;
 mod srs;

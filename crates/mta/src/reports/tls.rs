@@ -1,0 +1,149 @@
+//! Reports about TLS, for the mail that went out.
+
+use postroad_mail::Error;
+use postroad_mailauth::report::tls::{Failure, Policy, Report};
+use postroad_mailauth::report::unpack::gzip;
+use postroad_message::date::Date;
+use postroad_store::Timestamp;
+use postroad_trust::dmarc_results::{self, Kind};
+use postroad_trust::tls_results::{self, Day, Tally};
+
+use super::Reporter;
+use super::places::Place;
+use super::send::{DOMAINS_AT_ONCE, Line, Parcel, unique};
+
+impl Reporter {
+    /// Reports on a day to each domain that mail went to and that wants it.
+    pub(super) async fn send_tls(&self, day: Day, dry: bool, lines: &mut Vec<Line>) -> Result<(), Error> {
+        let mut after = String::new();
+        loop {
+            let from = after.clone();
+            let domains = self
+                .store
+                .read(move |tx| Ok::<_, Error>(tls_results::domains(tx, day, &from, DOMAINS_AT_ONCE)?))
+                .await?;
+            let Some(last) = domains.last().cloned() else { return Ok(()) };
+            after = last;
+            for domain in domains {
+                if self.is_marked(Kind::Tls, day, &domain).await? {
+                    continue;
+                }
+                let wanted = domain.clone();
+                let (tallies, letters) = self
+                    .store
+                    .read(move |tx| {
+                        let letters = dmarc_results::letters(tx, day, &wanted)?;
+                        Ok::<_, Error>((tls_results::of(tx, day, &wanted)?, letters))
+                    })
+                    .await?;
+                // Two servers would else tell each other for ever how the reports of the day before went.
+                let sessions: u64 = tallies.iter().map(|tally| tally.successes + tally.failures).sum();
+                if sessions > letters || tallies.iter().any(|tally| tally.failures > 0) {
+                    lines.extend(self.one_tls(day, &domain, &tallies, dry).await?);
+                }
+            }
+        }
+    }
+
+    async fn one_tls(&self, day: Day, domain: &str, tallies: &[Tally], dry: bool) -> Result<Option<Line>, Error> {
+        let line = |said: String, is_sent| Line { kind: "tls", domain: domain.to_owned(), said, is_sent };
+        let places = match self.tls_places(domain).await {
+            Ok(places) if places.is_empty() => {
+                if !dry {
+                    self.mark(Kind::Tls, day, domain, "it wants no reports").await?;
+                }
+                return Ok(None);
+            }
+            Ok(places) => places,
+            Err(why) => return Ok(Some(line(format!("not now: {why}"), false))),
+        };
+        let id = unique();
+        let report = self.tls_report(day, &id, tallies);
+        let (good, bad) = tallies.iter().fold((0, 0), |(good, bad), one| (good + one.successes, bad + one.failures));
+        let names: Vec<&str> = places.iter().map(Place::name).collect();
+        let said = format!("{good} good and {bad} bad sessions, to {}", names.join(", "));
+        if dry {
+            return Ok(Some(line(said, true)));
+        }
+        let mails: Vec<(String, String)> = places.iter().filter_map(Place::mail).collect();
+        let sent = match mails.is_empty() {
+            false => {
+                let host = &self.settings.hostname;
+                let seconds = |at: Timestamp| at.0.div_euclid(1_000_000);
+                let (begin, end) = (seconds(day.begins()), seconds(day.ends()));
+                // RFC 8460 §5.1.
+                let name = format!("{host}!{domain}!{begin}!{end}!{id}.json.gz");
+                let letter = self.framed(&mails, &id, |frame| report.letter(frame, domain, host, &name));
+                self.post(Parcel { kind: Kind::Tls, day, domain, to: &mails, letter, said: &said }).await?
+            }
+            true => self.mark(Kind::Tls, day, domain, &said).await?,
+        };
+        if !sent {
+            return Ok(None);
+        }
+        let mut said = said;
+        let packed = gzip(report.write().as_bytes());
+        for place in &places {
+            if let Place::Https(url) = place
+                && let Err(why) = self.poster.put(url, &packed).await
+            {
+                said.push_str(&format!("; {url}: {why}"));
+            }
+        }
+        metrics::counter!("postroad_reports_sent_total", "kind" => "tls").increment(1);
+        Ok(Some(line(said, true)))
+    }
+
+    fn tls_report(&self, day: Day, id: &str, tallies: &[Tally]) -> Report {
+        let policies = tallies.iter().map(|tally| Policy {
+            kind: tally.policy.kind.name().to_owned(),
+            lines: tally.policy.lines.clone(),
+            domain: tally.policy.domain.clone(),
+            hosts: tally.policy.hosts.clone(),
+            successes: tally.successes,
+            failures: tally.failures,
+            details: tally
+                .details
+                .iter()
+                .map(|(failure, sessions)| Failure {
+                    kind: failure.kind.name().to_owned(),
+                    sending_address: failure.sending_address.clone(),
+                    host: failure.host.clone(),
+                    host_address: failure.host_address.clone(),
+                    sessions: *sessions,
+                    reason: failure.reason.clone(),
+                })
+                .collect(),
+        });
+        Report {
+            organization: self.settings.hostname.clone(),
+            contact: self.from(),
+            id: format!("{id}@{}", self.settings.hostname),
+            begin: format!("{}T00:00:00Z", date(day)),
+            end: format!("{}T23:59:59Z", date(day)),
+            policies: policies.collect(),
+        }
+    }
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Place::Mail { address, .. } => address,
+            Place::Https(url) => url,
+        }
+    }
+
+    fn mail(&self) -> Option<(String, String)> {
+        match self {
+            Place::Mail { address, domain } => Some((address.clone(), domain.clone())),
+            Place::Https(_) => None,
+        }
+    }
+}
+
+/// RFC 3339's `full-date`.
+fn date(day: Day) -> String {
+    let date = Date::from_days(day.0);
+    format!("{:04}-{:02}-{:02}", date.year, date.month, date.day)
+}
