@@ -11,7 +11,8 @@ use crate::ask::{Failure, Machine, Records, Step};
 use crate::body::{Canonicalization, Digests, Hashers};
 use crate::canonical;
 use crate::dkim::{
-    self, Block, FIELDS, Open, Refusal, Signature, Status, compare_body, required_name, time, without_signature,
+    self, Block, FIELDS, Open, Refusal, Signature, Status, check_once, compare_body, required_name, time,
+    without_signature,
 };
 use crate::key::{Algorithm, KeyAt, Keys, Record};
 use crate::sha256::Sha256;
@@ -179,6 +180,7 @@ fn open(
     if signature.signs("ARC-Seal") > 0 {
         return Err(Refusal::permanent("h= has ARC-Seal"));
     }
+    check_once(block, &signature)?;
     let name = Record::name(&selector, &domain).ok_or_else(|| Refusal::permanent("s= and d= make no name"))?;
     let own = without_signature(&set.message, tags.range("b").unwrap_or_default());
     let selected = block.select(signature.names(), Some(set.message_number));

@@ -18,7 +18,7 @@ pub(crate) use block::{Block, FIELDS, digest_fields, without_signature};
 pub(crate) use fold::{BASE64_WIDTH, Folded};
 pub(crate) use sign::covered;
 pub(crate) use signature::{Refusal, SIGNATURE_BYTES, Signature, algorithm, digits, required, required_name, time};
-pub(crate) use verify::{Open, compare_body};
+pub(crate) use verify::{Open, check_once, compare_body};
 
 /// What bounds the work that a message can make.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,10 +45,10 @@ pub(crate) struct Open {
 /// Seconds that a signature may come from the future.
 const CLOCK_SKEW: i64 = 86_400;
 
-/// Fields that a message has once (RFC 5322 §3.6, RFC 2045 §3) and whose second one deceives who reads it: clients take the
-/// first, a signature covers the last. With another Content-Type the same body reads as something else.
-const ONCE: [&str; 8] =
-    ["From", "To", "Cc", "Subject", "Date", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"];
+/// Fields that a message has once (RFC 5322 §3.6, RFC 2045 §5 and §6) and whose second one deceives who reads it: clients take
+/// the first, a signature covers the last. With another Content-Type the same body reads as something else. A second MIME-Version
+/// deceives nobody, and lists add one.
+const ONCE: [&str; 7] = ["From", "To", "Cc", "Subject", "Date", "Content-Type", "Content-Transfer-Encoding"];
 
 impl Verifier {
     /// Looks at the header block (with or without its blank line) and asks `body` for the hashes that the signatures need. `now` in
@@ -247,6 +247,11 @@ fn check_covered(block: &Block<'_>, signature: &Signature<'_>) -> Result<(), Ref
     if signature.signs("From") == 0 {
         return Err(Refusal::permanent("From is not signed"));
     }
+    check_once(block, signature)
+}
+
+/// No second one stands beside a field of which there is one, where that is signed.
+pub(crate) fn check_once(block: &Block<'_>, signature: &Signature<'_>) -> Result<(), Refusal> {
     for name in ONCE {
         let (signed, present) = (signature.signs(name), block.count(name.as_bytes()));
         if signed > 0 && present > signed {
