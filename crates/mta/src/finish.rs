@@ -11,7 +11,7 @@ use postroad_store::Receipt;
 use postroad_trust::reports::Sender;
 
 use crate::body::Body;
-use crate::checks::{Checked, Summary};
+use crate::checks::{Checked, Filed, Summary};
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
 use crate::header;
 use crate::inbound::{Inbound, Session, role_name};
@@ -45,6 +45,10 @@ impl Inbound {
         };
         let digests = hashers.finish();
         let checked = self.check(session, signatures, &digests).await?;
+        let marked = self.gate_message(session);
+        if marked.filed == Filed::Junk {
+            session.world.recipients.iter_mut().for_each(|accepted| accepted.filed = Filed::Junk);
+        }
         let now = (self.clock)();
         let (fields, told) = signing.fields(intake.header(), &digests, checked.as_ref(), &self.settings.hostname, now);
         if let (Some(story), Some((kind, words))) = (&mut session.world.story, told) {
@@ -52,6 +56,7 @@ impl Inbound {
         }
         let mut ours = String::from_utf8(fields).unwrap_or_default();
         ours.push_str(checked.as_ref().map_or("", |checked| &checked.results));
+        ours.push_str(&marked.fields);
         let report = report_sender(session, intake.header(), checked.as_ref());
         let prefix = self.prefix(session, &ours, checked.as_ref().and_then(|checked| checked.client.as_deref()));
         let original = match may_be_told(session) {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::checks::{self, Checker};
 use crate::extensions;
+use crate::gate::Gate;
 use crate::policy::{connect, mail, rcpt};
 use crate::sign::Signing;
 use crate::state::{Accepted, State, login};
@@ -32,6 +33,7 @@ pub struct Inbound {
     pub(crate) stories: Stories,
     pub(crate) checker: Checker,
     pub(crate) signing: Signing,
+    pub(crate) gate: Gate,
 }
 
 impl Inbound {
@@ -47,6 +49,7 @@ impl Inbound {
             stories,
             checker: Checker::default(),
             signing: Signing::default(),
+            gate: Gate::default(),
         }
     }
 
@@ -70,7 +73,9 @@ pub fn session(
     peer: Peer,
     tls: Option<TlsFacts>,
 ) -> Session {
-    Session::new(settings, peer, tls, State::new(inbound.stories.clone()))
+    let mut session = Session::new(settings, peer, tls, State::new(inbound.stories.clone()));
+    inbound.gate.quiet(&mut session);
+    session
 }
 
 impl World<Session> for Inbound {
@@ -79,6 +84,7 @@ impl World<Session> for Inbound {
         let verdict = match stage {
             Stage::Connect => {
                 self.renew_offer(&mut session);
+                self.arrived(&mut session);
                 self.connect(&session)
             }
             Stage::Helo => {
@@ -106,10 +112,18 @@ impl World<Session> for Inbound {
                 self.abandon(&mut session, &why);
                 Verdict::Accept
             }
+            Stage::Abuse(abuse) => {
+                self.abused(&mut session, abuse);
+                Verdict::Accept
+            }
         };
         count(session.role(), name, &verdict);
         session.verdict(verdict);
         Ok(session)
+    }
+
+    fn news(&self, session: &Session, _greeting: &Stage) -> impl Future<Output = ()> + Send {
+        self.silence(session)
     }
 
     fn label(&self, stage: &Stage) -> &'static str {
@@ -134,7 +148,7 @@ impl Inbound {
         story.key(&path);
         session.world.story = Some(story);
         let decision = match self.decide_sender(session, &from).await {
-            Ok(()) => self.grant(session, &from),
+            Ok(()) => self.gate_sender(session, &from).and_then(|()| self.grant(session, &from)),
             Err(reply) => Err(reply),
         };
         if let Err(reply) = &decision {
@@ -166,7 +180,7 @@ impl Inbound {
         if let Some(story) = &mut session.world.story {
             story.key(&to.path);
         }
-        match self.decide_recipient(session, &to).await {
+        match self.decide_and_gate(session, &to).await {
             Ok(accepted) => {
                 session.world.recipients.push(accepted);
                 self.check_early(session);
@@ -179,11 +193,24 @@ impl Inbound {
                     && login(session).is_none()
                     && session.role() == Role::Relay
                     && !session.peer().is_loopback();
+                if guessing {
+                    self.guessed(session, &to.path);
+                }
                 match guessing {
                     true => Verdict::Close(Reply::new(421, (4, 7, 0), "Too many unknown recipients.")),
                     false => Verdict::Refuse(refused.reply),
                 }
             }
+        }
+    }
+
+    /// The gate stands behind the policy here, so that it is asked only about recipients that there are.
+    async fn decide_and_gate(&self, session: &mut Session, to: &RcptTo) -> Result<Accepted, rcpt::Refused> {
+        let accepted = self.decide_recipient(session, to).await?;
+        let name = accepted.name.as_ref().map_or_else(|| to.path.to_string(), ToString::to_string);
+        match self.gate_recipient(session, &to.path, &name).await {
+            Ok(()) => Ok(accepted),
+            Err(reply) => Err(rcpt::Refused { reply, unknown: false }),
         }
     }
 
@@ -392,6 +419,7 @@ fn label(stage: &Stage) -> &'static str {
         Stage::Body(_) => "body",
         Stage::Message => "message",
         Stage::Abandon(_) => "abandon",
+        Stage::Abuse(_) => "abuse",
     }
 }
 

@@ -16,6 +16,7 @@ pub mod checks;
 mod delivery;
 mod extensions;
 mod finish;
+mod gate;
 mod header;
 mod inbound;
 mod notice;
@@ -30,8 +31,9 @@ mod state;
 mod story;
 
 pub use checks::Checker;
-pub use inbound::{Inbound, Session, session};
 pub use extensions::Extensions;
+pub use gate::{Gate, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
+pub use inbound::{Inbound, Session, session};
 pub use settings::{ForeignFrom, FullMailbox, Settings};
 pub use sign::{Identity, Signers, Signing};
 pub use srs::Srs;

@@ -9,6 +9,7 @@ use postroad_trust::policy::Policy;
 use crate::body::Body;
 use crate::checks::{Early, Filed};
 use crate::extensions::Wanted;
+use crate::gate::Guest;
 use crate::story::{Stories, Story};
 
 /// What the world remembers about a session.
@@ -32,6 +33,8 @@ pub struct State {
     pub(crate) unknown: u32,
     /// Failed logins so far.
     pub(crate) failed_logins: u32,
+    /// What the gate knows of the client.
+    pub(crate) guest: Guest,
     stories: Stories,
 }
 
@@ -89,6 +92,7 @@ impl State {
             body: None,
             unknown: 0,
             failed_logins: 0,
+            guest: Guest::default(),
             stories,
         }
     }
@@ -97,6 +101,7 @@ impl State {
     pub(crate) fn end_transaction(&mut self) {
         self.body = None;
         self.early = None;
+        self.guest.end_transaction();
         self.recipients.clear();
         self.sender_seen = false;
         self.wanted = Wanted::default();

@@ -173,6 +173,12 @@ impl Bans {
         counted.is_some_and(|until| now < until) || state.is_listed(address, now)
     }
 
+    /// Whether somebody at this address logged in with success a short while ago.
+    pub fn is_welcome(&self, address: IpAddr, now: Instant) -> bool {
+        let state = self.state();
+        state.welcome.get(&Network::of_one_client(address)).is_some_and(|until| now < *until)
+    }
+
     /// Whether the address can never be shut out.
     pub fn is_spared(&self, address: IpAddr) -> bool {
         self.spared.iter().any(|network| network.contains(address))

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use acme::{AcmeSettings, Challenge, DnsUpdateSettings, KeyKind};
-pub(crate) use gate::GateSettings;
+pub(crate) use gate::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, GateSettings};
 pub(crate) use signing::SigningSettings;
 
 /// All settings, with their defaults.
@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
     pub(crate) gate: GateSettings,
+    pub(crate) dnsbl: Vec<DnsblSettings>,
     pub(crate) dns: DnsSettings,
     pub(crate) dns_update: DnsUpdateSettings,
     pub(crate) outbound: OutboundSettings,
@@ -358,6 +359,32 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("gate.ban-minutes", "For so long; twice as long each time it comes back within a month."),
     key("gate.ban-longest-hours", "At most for so long."),
+    key(
+        "gate.greeting-wait-milliseconds",
+        "Port 25 is silent for so long before it greets strangers: programs that do not listen speak now. 0: not at all.",
+    ),
+    key("gate.greeting-waits-at-once", "So many connections wait at a time; others are greeted at once."),
+    key(
+        "gate.early-talkers",
+        "Who speaks before the greeting: \"refuse\", or \"tag\", which notes it in the story of what they send.",
+    ),
+    key("gate.messages-per-client", "Messages in an hour from one stranger's IPv4 address or IPv6 /64; 0: any number."),
+    key("gate.messages-per-network", "The same from one IPv4 /24 or IPv6 /48."),
+    key("gate.messages-per-sender", "The same with one sender."),
+    key("gate.messages-per-recipient", "The same for one recipient."),
+    key(
+        "gate.score-reject",
+        "Mail is refused when the weights of the lists that name its sender add up to this; 0: never.",
+    ),
+    key("gate.score-junk", "The same, but it goes to Junk."),
+    key(
+        "dnsbl.zone",
+        "A list of clients or domains in the DNS: \"zen.spamhaus.org\". Ask it through a resolver of your own.",
+    ),
+    key("dnsbl.kind", "What it lists: clients to \"block\" or to \"allow\", or the sender's \"domain\"."),
+    key("dnsbl.codes", "Answers that count, as addresses or networks: [\"127.0.0.2\", \"127.0.0.4/30\"]; none: all."),
+    key("dnsbl.action", "Mail of whom it lists: \"reject\", \"junk\", \"tag\" (a header field) or \"score\"."),
+    key("dnsbl.weight", "What a listing adds to the score."),
     key("dns.servers", "Name servers that resolve for us: [\"192.0.2.53\", \"127.0.0.1:5353\"]; none: the system's."),
     key("dns.system", "Without servers, ask those of /etc/resolv.conf; false: nobody, and only routes lead out."),
     key(
@@ -439,6 +466,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             smtp: SmtpSettings::default(),
             gate: GateSettings::default(),
+            dnsbl: Vec::new(),
             dns: DnsSettings::default(),
             dns_update: DnsUpdateSettings::default(),
             outbound: OutboundSettings::default(),
@@ -714,6 +742,13 @@ mod tests {
         // … and each field of the structures has a row.
         let mut full = Settings::default();
         full.database.url = Some(String::new());
+        full.dnsbl = vec![DnsblSettings {
+            zone: "a".into(),
+            kind: DnsblKind::Block,
+            codes: Vec::new(),
+            action: DnsblAction::Reject,
+            weight: 0,
+        }];
         full.certificate = vec![CertificateSettings { chain: "a".into(), key: "b".into() }];
         full.acme.contact = Some(String::new());
         full.acme.profile = Some(String::new());

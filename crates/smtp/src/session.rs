@@ -23,7 +23,7 @@ use crate::data::BodyReceiver;
 use crate::lines::{Input, Line};
 use crate::received::with_protocol;
 use crate::{
-    Abandoned, Claim, Forwarded, Helo, Identity, MailFrom, Offer, RcptTo, Received, Reply, Role, Settings, Stage,
+    Abandoned, Abuse, Claim, Forwarded, Helo, Identity, MailFrom, Offer, RcptTo, Received, Reply, Role, Settings, Stage,
 };
 
 /// A session of a client, with the world's own state beside it: `W` travels with the session, which
@@ -44,6 +44,7 @@ pub struct Session<W> {
     phase: Phase,
     /// The client spoke before the greeting.
     early: bool,
+    hush: Option<Hush>,
     input: Input,
     output: Vec<u8>,
 }
@@ -61,6 +62,15 @@ pub struct Counters {
     pub transactions: u32,
     /// Octets that came in clear behind `STARTTLS` and were dropped: an attack or a broken client.
     pub injected: u64,
+}
+
+/// A short silence before the greeting, in which only programs speak that do not listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hush {
+    /// How long.
+    pub wait: Duration,
+    /// Who speaks is let in all the same; [`Session::spoke_early`] tells.
+    pub lenient: bool,
 }
 
 /// The transaction under way.
@@ -81,6 +91,10 @@ struct Envelope {
 enum Phase {
     /// Before the first step.
     New,
+    /// Nothing is said yet; who speaks now does not listen.
+    Hush,
+    /// The world is told what the client did, then this.
+    Report(Abuse, Box<Phase>),
     /// The next line is a command.
     Command,
     /// The next line is the client's part of a SASL exchange.
@@ -166,9 +180,25 @@ impl<W> Session<W> {
             counters: Counters::default(),
             phase: Phase::New,
             early: false,
+            hush: None,
             input: Input::default(),
             output: Vec::new(),
         }
+    }
+
+    /// Waits before the greeting: the job of [`Stage::Connect`] is then waited for, and the world lets [`Hush::wait`] pass.
+    pub fn set_hush(&mut self, hush: Hush) {
+        self.hush = Some(hush);
+    }
+
+    /// The silence before the greeting.
+    pub fn hush(&self) -> Option<Hush> {
+        self.hush
+    }
+
+    /// Whether the client spoke before the greeting.
+    pub fn spoke_early(&self) -> bool {
+        self.early
     }
 
     /// The listener's settings.
@@ -281,12 +311,18 @@ impl<W> Session<W> {
     /// One move of the state machine; `None` when there is another one to make.
     fn advance(&mut self) -> Option<Step<Stage>> {
         match std::mem::replace(&mut self.phase, Phase::Closing) {
-            Phase::New if self.early && self.role() == Role::Relay => {
+            Phase::New | Phase::Hush if self.early && self.role() == Role::Relay && !self.is_lenient() => {
                 // RFC 5321 §3.1: the server speaks first. What talks before it is no mail server.
                 self.say(&Reply::new(554, (5, 5, 1), "You spoke before the greeting"));
+                self.report(Abuse::EarlyTalk);
                 None
             }
-            Phase::New => self.wait_for(Pending::Connect, Stage::Connect),
+            Phase::New | Phase::Hush if self.hush.is_some() && !self.early => {
+                self.phase = Phase::Hush;
+                Some(Step::Wait(Stage::Connect))
+            }
+            Phase::Report(abuse, next) => self.wait_for(Pending::Abandon(next), Stage::Abuse(abuse)),
+            Phase::New | Phase::Hush => self.wait_for(Pending::Connect, Stage::Connect),
             Phase::Command => self.command_line(),
             Phase::Auth(exchange) => self.auth_line(exchange),
             Phase::Data => self.data(),
@@ -352,7 +388,18 @@ impl<W> Session<W> {
         if self.counters.errors >= self.settings.errors_limit {
             self.say(&Reply::new(421, (4, 7, 0), "Too many errors; closing"));
             self.close();
+            self.report(Abuse::Errors);
         }
+    }
+
+    fn is_lenient(&self) -> bool {
+        self.hush.is_some_and(|hush| hush.lenient)
+    }
+
+    /// Before whatever is next, the world hears of it.
+    fn report(&mut self, abuse: Abuse) {
+        let next = std::mem::replace(&mut self.phase, Phase::Closing);
+        self.phase = Phase::Report(abuse, Box::new(next));
     }
 
     /// Ends the session, after letting go of a transaction.
@@ -379,7 +426,7 @@ impl<W: Send + 'static> Protocol for Session<W> {
 
     fn input(&mut self, bytes: &[u8]) {
         match self.phase {
-            Phase::New => self.early |= !bytes.is_empty(),
+            Phase::New | Phase::Hush => self.early |= !bytes.is_empty(),
             Phase::StartTls | Phase::Handshake => {
                 self.counters.injected = self.counters.injected.saturating_add(bytes.len() as u64);
                 return;

@@ -35,6 +35,19 @@ pub enum Stage {
     /// The transaction ended without [`Stage::Message`]: let go of what belongs to it. Any verdict does,
     /// none too. When the connection breaks, the session is dropped instead.
     Abandon(Abandoned),
+    /// The client did what no mail program does, and was told that the session ends. Any verdict does, none too.
+    Abuse(Abuse),
+}
+
+/// What no mail program does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abuse {
+    /// It spoke before the greeting (RFC 5321 §3.1).
+    EarlyTalk,
+    /// One error after the other.
+    Errors,
+    /// It speaks HTTP, TLS or another protocol.
+    Foreign,
 }
 
 /// Why a transaction ended before its message was handed over.

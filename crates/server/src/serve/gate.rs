@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use postroad_dns::Dns;
+use postroad_mta::{Gate, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
 use postroad_net::{BanSettings, Bans, Listed, Network, Stop, Told, WELCOME};
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Error, Locks, Store, Timestamp, TraceId, new_id};
@@ -13,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
 use super::listeners::networks;
-use crate::settings::Settings;
+use crate::settings::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, Settings};
 
 /// What was told is written together, so much at most.
 const AT_ONCE: usize = 256;
@@ -46,6 +48,59 @@ pub(super) fn bans(settings: &Settings) -> Result<(Bans, Receiver<Told>)> {
     };
     Ok(Bans::new(counting).sparing(spared(settings)?).telling())
 }
+
+/// What stands before the policy.
+pub(super) fn gate(settings: &Settings, bans: Arc<Bans>, dns: Option<Arc<dyn Dns>>) -> Result<Gate> {
+    let from = &settings.gate;
+    let hush = HushSettings {
+        wait: Duration::from_millis(from.greeting_wait_milliseconds.min(GREETING_WAIT_MAX)),
+        at_once: from.greeting_waits_at_once,
+        lenient: match from.early_talkers {
+            EarlyTalkers::Refuse => false,
+            EarlyTalkers::Tag => true,
+        },
+    };
+    let rates = RateSettings {
+        messages_per_client: from.messages_per_client,
+        messages_per_network: from.messages_per_network,
+        messages_per_sender: from.messages_per_sender,
+        messages_per_recipient: from.messages_per_recipient,
+    };
+    let gate = Gate::new(spared(settings)?).with_bans(bans).with_hush(hush).with_rates(rates);
+    let lists = settings.dnsbl.iter().map(list).collect::<Result<Vec<_>>>()?;
+    Ok(match dns {
+        Some(dns) => gate.with_lists(dns, lists, Scores { reject: from.score_reject, junk: from.score_junk }),
+        None if lists.is_empty() => gate,
+        None => {
+            tracing::warn!("there is no name server, so the lists of [[dnsbl]] are not asked; see [dns]");
+            gate
+        }
+    })
+}
+
+fn list(from: &DnsblSettings) -> Result<ListSettings> {
+    let zone = from.zone.trim().trim_matches('.').to_ascii_lowercase();
+    ensure!(!zone.is_empty(), "dnsbl.zone: a list has a name, such as zen.spamhaus.org");
+    Ok(ListSettings {
+        zone,
+        kind: match from.kind {
+            DnsblKind::Block => ListKind::Block,
+            DnsblKind::Allow => ListKind::Allow,
+            DnsblKind::Domain => ListKind::Domain,
+        },
+        codes: networks("dnsbl.codes", &from.codes)?,
+        action: match from.action {
+            DnsblAction::Reject => ListAction::Reject,
+            DnsblAction::Junk => ListAction::Junk,
+            DnsblAction::Tag => ListAction::Tag,
+            DnsblAction::Score => ListAction::Score,
+        },
+        weight: from.weight,
+    })
+}
+
+/// Milliseconds: senders wait five minutes for a greeting (RFC 5321 §4.5.3.2.1), but many give up much sooner.
+const GREETING_WAIT_MAX: u64 = 30_000;
 
 /// How long whoever was counted stays out.
 pub(super) fn lengths(settings: &Settings) -> Lengths {

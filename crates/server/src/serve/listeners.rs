@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use postroad_login::{Clock, Logins};
-use postroad_mta::{Checker, Extensions, ForeignFrom, FullMailbox, Inbound, Signing, Stories};
+use postroad_mta::{Checker, Extensions, ForeignFrom, FullMailbox, Gate, Inbound, Signing, Stories};
 use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
 use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
 use postroad_store::Store;
@@ -29,6 +29,7 @@ pub(super) struct Parts {
 pub(super) struct Trust {
     pub(super) checker: Checker,
     pub(super) signing: Signing,
+    pub(super) gate: Gate,
 }
 
 impl Parts {
@@ -46,7 +47,7 @@ impl Parts {
         let inbound = Inbound::new(store.clone(), policy, logins.clone(), clock, stories);
         Ok(Parts {
             settings: settings.clone(),
-            inbound: Arc::new(inbound.checking(trust.checker).signing(trust.signing)),
+            inbound: Arc::new(inbound.checking(trust.checker).signing(trust.signing).behind(trust.gate)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),

@@ -72,12 +72,13 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let site = site(settings, store)?;
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
-    running.spawn(gate::keep(store.clone(), bans, told, gate::lengths(settings), stop.clone()));
+    running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
     let checker = names.asked().map_or_else(Checker::none, Checker::asking);
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
     let signing = Signing::new(Arc::new(Signers::new(store.clone(), Arc::clone(&clock))), Arc::clone(&srs));
-    let trust = listeners::Trust { checker, signing: signing.clone() };
+    let gate = gate::gate(settings, bans, names.asked())?;
+    let trust = listeners::Trust { checker, signing: signing.clone(), gate };
     let parts = listeners::Parts::new(settings, store, logins, Arc::clone(&clock), stories, trust, site)?;
     let tended = Tended {
         store: store.clone(),

@@ -9,6 +9,25 @@ pub(crate) struct GateSettings {
     pub(crate) ban_points: u32,
     pub(crate) ban_minutes: u64,
     pub(crate) ban_longest_hours: u64,
+    pub(crate) greeting_wait_milliseconds: u64,
+    pub(crate) greeting_waits_at_once: usize,
+    pub(crate) early_talkers: EarlyTalkers,
+    pub(crate) messages_per_client: u32,
+    pub(crate) messages_per_network: u32,
+    pub(crate) messages_per_sender: u32,
+    pub(crate) messages_per_recipient: u32,
+    pub(crate) score_reject: i32,
+    pub(crate) score_junk: i32,
+}
+
+/// What becomes of clients that speak before the greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EarlyTalkers {
+    /// They are sent away.
+    Refuse,
+    /// The story of their mail says so.
+    Tag,
 }
 
 impl Default for GateSettings {
@@ -18,6 +37,58 @@ impl Default for GateSettings {
             ban_points: 20,
             ban_minutes: 10,
             ban_longest_hours: 7 * 24,
+            greeting_wait_milliseconds: 300,
+            greeting_waits_at_once: 2_000,
+            early_talkers: EarlyTalkers::Refuse,
+            messages_per_client: 10_000,
+            messages_per_network: 50_000,
+            messages_per_sender: 5_000,
+            messages_per_recipient: 1_000,
+            score_reject: 0,
+            score_junk: 0,
         }
     }
+}
+
+/// A list in the DNS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DnsblSettings {
+    pub(crate) zone: String,
+    #[serde(default)]
+    pub(crate) kind: DnsblKind,
+    #[serde(default)]
+    pub(crate) codes: Vec<String>,
+    #[serde(default)]
+    pub(crate) action: DnsblAction,
+    #[serde(default)]
+    pub(crate) weight: i32,
+}
+
+/// What a list lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DnsblKind {
+    /// Bad clients.
+    #[default]
+    Block,
+    /// Good clients.
+    Allow,
+    /// Domains of bad senders.
+    Domain,
+}
+
+/// What becomes of mail of whom it lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DnsblAction {
+    /// Refused.
+    #[default]
+    Reject,
+    /// Into Junk.
+    Junk,
+    /// A header field.
+    Tag,
+    /// The weight counts.
+    Score,
 }

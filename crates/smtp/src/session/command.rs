@@ -5,7 +5,7 @@ use postroad_sasl::{Exchange, LINE_LIMIT, Secret, Turn, wipe};
 
 use crate::command::foreign_protocol;
 use crate::lines::Line;
-use crate::{Abandoned, Command, Helo, MailFrom, RcptTo, Reply, Role, Stage, parse_command};
+use crate::{Abandoned, Abuse, Command, Helo, MailFrom, RcptTo, Reply, Role, Stage, parse_command};
 
 use super::{Pending, Phase, Session};
 
@@ -14,7 +14,9 @@ impl<W> Session<W> {
     pub(super) fn command_line(&mut self) -> Option<Step<Stage>> {
         // TLS spoken to a clear port may never send a CR LF.
         if let Some(why) = foreign_protocol(self.input.line_start()) {
-            return self.hang_up(&Reply::new(554, (5, 5, 1), format!("{why}; closing")));
+            let ended = self.hang_up(&Reply::new(554, (5, 5, 1), format!("{why}; closing")));
+            self.report(Abuse::Foreign);
+            return ended;
         }
         let (line, phase) = match self.next_line(Phase::Command) {
             Ok(found) => found,

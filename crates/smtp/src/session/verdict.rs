@@ -16,6 +16,7 @@ impl<W> Session<W> {
     pub fn verdict(&mut self, verdict: Verdict) {
         let pending = match std::mem::replace(&mut self.phase, Phase::Closing) {
             Phase::Waiting(pending) => pending,
+            Phase::Hush => Pending::Connect,
             other => {
                 self.phase = other;
                 return;

@@ -120,6 +120,10 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
             }
         }
         Stage::Message => message(session),
+        Stage::Abuse(abuse) => {
+            session.world.log.push(format!("abuse {abuse:?}"));
+            return;
+        }
         Stage::Abandon(why) => {
             session.world.body.clear();
             let why = match why {

@@ -73,6 +73,20 @@ pub const NAMES: &[Name] = &[
     counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
     counter("postroad_logins_failed_total", "Logins that failed, by service."),
     counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
+    // The gate (mta).
+    counter(
+        "postroad_gate_abuse_total",
+        "Clients that did what no mail program does, by kind (early, errors, foreign).",
+    ),
+    counter(
+        "postroad_gate_refused_total",
+        "Senders and recipients refused before the policy, by what (list, client, network, sender, recipient, account).",
+    ),
+    counter("postroad_dnsbl_listings_total", "Clients and domains that a list in the DNS has, by list."),
+    gauge(
+        "postroad_dnsbl_usable",
+        "1 for a list in the DNS that answers as lists do, 0 for one that is not used, by list.",
+    ),
     // Mail from others is looked at (mta).
     counter("postroad_checks_total", "Messages from others that were looked at, by method and result."),
     counter(
