@@ -9,6 +9,7 @@ mod dkim;
 mod dns;
 mod mta_sts;
 mod policy;
+mod report;
 mod sending;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
+pub(crate) use report::Report;
 pub(crate) use sending::{Queue, QueueWhich, Route};
 
 /// Postroad: a complete mail server in one program.
@@ -130,6 +132,15 @@ pub(crate) enum Command {
     Route {
         #[command(subcommand)]
         action: Route,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Reports about mail: what others tell of ours, and what is owed to them.
+    Report {
+        #[command(subcommand)]
+        action: Report,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

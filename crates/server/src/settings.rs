@@ -6,6 +6,7 @@
 
 mod acme;
 mod gate;
+mod reports;
 mod signing;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use acme::{AcmeSettings, Challenge, DnsUpdateSettings, KeyKind};
 pub(crate) use gate::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, GateSettings};
+pub(crate) use reports::ReportSettings;
 pub(crate) use signing::SigningSettings;
 
 /// All settings, with their defaults.
@@ -39,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) signing: SigningSettings,
     pub(crate) imap: ImapSettings,
     pub(crate) http: HttpSettings,
+    pub(crate) reports: ReportSettings,
     pub(crate) retention: RetentionSettings,
     pub(crate) log: LogSettings,
 }
@@ -245,6 +248,7 @@ pub(crate) struct HttpSettings {
 pub(crate) struct RetentionSettings {
     pub(crate) deleted_days: u32,
     pub(crate) trace_days: u32,
+    pub(crate) report_days: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -446,8 +450,11 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
+    key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
+    key("reports.tls", "Owners of domains are told each day how TLS with their hosts went, where they want it."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
     key("retention.trace-days", "The story of a message is kept for so many days."),
+    key("retention.report-days", "Reports of others are kept for so many days."),
     key("log.format", "human or json."),
     key("log.filter", "What is logged: a level, or module=level pairs, comma-separated."),
 ];
@@ -473,6 +480,7 @@ impl Default for Settings {
             signing: SigningSettings::default(),
             imap: ImapSettings::default(),
             http: HttpSettings::default(),
+            reports: ReportSettings::default(),
             retention: RetentionSettings::default(),
             log: LogSettings::default(),
         }
@@ -575,7 +583,7 @@ impl Default for ImapSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        RetentionSettings { deleted_days: 30, trace_days: 90 }
+        RetentionSettings { deleted_days: 30, trace_days: 90, report_days: postroad_trust::reports::KEEP_DAYS }
     }
 }
 

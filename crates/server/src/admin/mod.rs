@@ -15,7 +15,7 @@ pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
-    BanOrder, CertificateOrder, DkimOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Seen,
-    Selection,
+    BanOrder, CertificateOrder, DkimOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, ReportOrder,
+    RouteWish, Seen, Selection,
 };
 pub(crate) use perform::perform;

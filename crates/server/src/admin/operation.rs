@@ -3,7 +3,7 @@
 use postroad_trust::keys::Found;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::SigningSettings;
+use crate::settings::{Settings, SigningSettings};
 
 /// Something to do with a server's domains, accounts and mail. Passwords come in clear over the local
 /// socket of the data folder only, which nobody but the server's own user may open.
@@ -52,6 +52,7 @@ pub(crate) enum Operation {
     DnsFacts { domain: String, hostname: String },
     MtaSts { order: MtaStsOrder },
     Policy { order: PolicyOrder },
+    Report { order: ReportOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
 
@@ -97,6 +98,30 @@ pub(crate) enum BanOrder {
     List,
     Add { network: String, seconds: Option<u64>, reason: String },
     Remove { network: String },
+}
+
+/// What is asked or ordered about reports.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ReportOrder {
+    Dmarc {
+        domain: Option<String>,
+        since_seconds: u64,
+    },
+    Tls {
+        domain: Option<String>,
+        since_seconds: u64,
+    },
+    Arf {
+        domain: Option<String>,
+        since_seconds: u64,
+    },
+    /// `day` is counted from 1970; of the settings only what sending needs.
+    Send {
+        day: i64,
+        dry_run: bool,
+        settings: Box<Settings>,
+    },
 }
 
 /// What is ordered about queued messages.

@@ -11,6 +11,7 @@ mod dkim;
 mod dns;
 mod progress;
 mod quickstart;
+mod report;
 mod restore;
 mod serve;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Forward { action, place, output } => administer::forward(action, &place, output),
         Command::Queue { action, place, output } => administer::queue(action, &place, output),
         Command::Route { action, place, output } => administer::route(action, &place, output),
+        Command::Report { action, place, output } => report::command(action, &place, output),
         Command::Certificate { action, place, output } => certificate::command(action, &place, output),
         Command::Dkim { action, place, output } => dkim::command(action, &place, output),
         Command::Dns { options, place, output } => dns::command(&options, &place, output),

@@ -7,6 +7,7 @@ use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
 use postroad_trust::bans;
 use postroad_trust::tls_results::{self, Day};
+use postroad_trust::{dmarc_results, reports};
 
 use crate::settings::RetentionSettings;
 
@@ -55,7 +56,12 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
         forgotten = swept.value;
     }
     let before = Day(Day::of(now).0 - TLS_RESULT_DAYS);
-    let swept = store.write(Locks::none(), move |tx| tls_results::sweep(tx, before).map_err(Error::from));
+    let reported = Timestamp(now.0 - i64::from(settings.report_days) * MICROS_PER_DAY);
+    let swept = store.write(Locks::none(), move |tx| {
+        tls_results::sweep(tx, before)?;
+        dmarc_results::sweep(tx, before)?;
+        reports::sweep(tx, reported).map_err(Error::from)
+    });
     swept.await?;
     store.write(Locks::named(bans::LOCK), move |tx| bans::sweep(tx, now).map_err(Error::from)).await?;
     for _ in 0..BLOB_PARTS_PER_ROUND {
@@ -128,7 +134,7 @@ mod tests {
             Ok::<_, Error>(())
         });
         made.await.expect("everything is there");
-        let settings = RetentionSettings { deleted_days: 30, trace_days: 30 };
+        let settings = RetentionSettings { deleted_days: 30, trace_days: 30, report_days: 30 };
         round(&store, &settings, &Stop::new()).await.expect("a round");
         let left = store.read(|tx| {
             let count = |sql: &str| tx.one(sql, params![], |row| row.int(0));

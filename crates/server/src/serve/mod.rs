@@ -10,6 +10,7 @@ mod gate;
 mod listeners;
 mod logging;
 pub(crate) mod outbound;
+pub(crate) mod reports;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
-    let checker = names.asked().map_or_else(Checker::none, Checker::asking);
+    let checker = names.asked().map_or_else(Checker::none, Checker::asking).recording(postroad_mta::reports::record);
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
     let signing = Signing::new(Arc::new(Signers::new(store.clone(), Arc::clone(&clock))), Arc::clone(&srs));
     let gate = gate::gate(settings, bans, names.asked())?;
@@ -96,6 +97,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     // What is left of the parts lives in the listeners' tasks, so that the scribe ends with the last of them.
     drop(parts);
     running.spawn(scribe.run());
+    reports::start(&mut running, settings, store, (names.dns(), signing.clone(), Arc::clone(&clock)), &stop)?;
     outbound::start(&mut running, settings, names, store, signing, clock, &stop)?;
     running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));

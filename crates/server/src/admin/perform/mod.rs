@@ -14,6 +14,7 @@ mod mta_sts;
 mod policy;
 mod queue;
 mod queue_text;
+mod report;
 mod route;
 mod trace;
 mod undelete;
@@ -77,6 +78,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::DnsFacts { domain, hostname } => dns::facts(&desk, &domain, &hostname),
         Operation::MtaSts { order } => mta_sts::perform(&desk, order),
         Operation::Policy { order } => policy::perform(&desk, order),
+        Operation::Report { order } => report::perform(&desk, order),
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
     };
     outcome.unwrap_or_else(|refusal| Answer::Refused { text: refusal.0 })
