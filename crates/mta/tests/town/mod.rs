@@ -56,6 +56,12 @@ impl Town {
         Town::new(store).checking(checker)
     }
 
+    /// The same, behind a gate.
+    pub(crate) fn behind(mut self, gate: postroad_mta::Gate) -> Town {
+        self.inbound = self.inbound.behind(gate);
+        self
+    }
+
     /// Looking at what others bring.
     pub(crate) fn checking(mut self, checker: Checker) -> Town {
         self.inbound = self.inbound.checking(checker);
