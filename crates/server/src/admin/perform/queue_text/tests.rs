@@ -169,15 +169,15 @@ fn what_its_sender_wished_for_is_shown() {
     let look = look(vec![one], Vec::new());
     let shown = look.show();
     for line in [
-        "held until   2026-11-22 10:14:57.250 (in 1h, its sender wishes)",
-        "deliver by   2026-11-22 11:14:57.250 (in 2h, else it goes back)",
+        "held until   2026-11-22 10:15:07.250 (in 1h, its sender wishes)",
+        "deliver by   2026-11-22 11:15:07.250 (in 2h, else it goes back)",
         "priority     -3",
     ] {
         assert!(shown.contains(line), "{line} in {shown}");
     }
     let data = look.data();
     assert_eq!(data["messages"][0]["priority"], -3);
-    assert_eq!(data["messages"][0]["held-until"], "2026-11-22 10:14:57.250");
+    assert_eq!(data["messages"][0]["held-until"], "2026-11-22 10:15:07.250");
 }
 
 #[test]
