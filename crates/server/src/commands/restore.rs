@@ -165,9 +165,10 @@ fn tell_whole(asked: &Restore, settings: &Settings, restored: &WholeRestored, to
         rate(messages, took)
     ));
     if held > 0 && !asked.exact {
+        let are = if held == 1 { "recipient of queued mail is" } else { "recipients of queued mail are" };
         print::line(&format!(
-            "{} recipients of queued mail are held, for most were sent after the backup was made: look at them with \
-             `postroad queue list`, let them go with `postroad queue release --all`",
+            "{} {are} held, for most mail of that time was sent after the backup was made: look with `postroad queue list`, \
+             let it go with `postroad queue release --all`",
             counted(held)
         ));
     }
@@ -180,7 +181,23 @@ fn tell_whole(asked: &Restore, settings: &Settings, restored: &WholeRestored, to
     for one in restored.lost.iter().take(SHOWN_MAX) {
         print::complaint(&format!("  {}, {}, number {}", one.account, one.mailbox, one.uid));
     }
-    print::line(&format!("next: postroad serve --data {}", settings.data.display()));
+    print::line(&format!("next: {}", next_step(asked, settings)));
+}
+
+/// How the restored server is started.
+fn next_step(asked: &Restore, settings: &Settings) -> String {
+    let data = settings.data.display();
+    match &asked.place.settings {
+        Some(file) => format!("postroad serve --settings {} --data {data}", file.display()),
+        None if asked.database.is_none() && settings.data.join(place::SETTINGS_FILE).is_file() => {
+            format!("postroad serve --data {data}")
+        }
+        // Without them it has another name, listens elsewhere and asks other name servers.
+        None => format!(
+            "settings are in no backup: put those of the server before into {}, then postroad serve --data {data}",
+            settings.data.join(place::SETTINGS_FILE).display()
+        ),
+    }
 }
 
 /// One account, by the running server or in this process.

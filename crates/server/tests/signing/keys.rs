@@ -21,7 +21,7 @@ fn each_name_has_its_keys_from_its_beginning_to_its_end() {
     for town in towns() {
         let (domain, alias) = (town.unknown_domain(), town.unknown_domain());
         let listed = |name: &str| json(&town.cli(&["dkim", "list", name, "--json"]));
-        assert!(town.cli(&["domain", "add", &domain]).contains("postroad dkim show"));
+        assert!(town.cli(&["domain", "add", &domain]).contains("postroad dns"));
         town.cli(&["domain", "alias", &alias, &domain]);
         for name in [&domain, &alias] {
             assert_eq!(states(&listed(name)), ["rsa made", "ed25519 made"]);

@@ -44,7 +44,8 @@ impl Shown {
     /// Shows in the metrics how long each certificate is valid, those of files included.
     fn measure(&self) {
         let now = SystemTime::now();
-        for facts in self.certificates.facts(now) {
+        // Of several for a name that is measured which is shown, the first: the stand-in comes last.
+        for facts in self.certificates.facts(now).into_iter().rev() {
             let left = match facts.not_after.duration_since(now) {
                 Ok(left) => left.as_secs_f64(),
                 Err(over) => -over.duration().as_secs_f64(),

@@ -18,8 +18,8 @@ pub(super) fn add(desk: &Desk<'_>, name: &str) -> Outcome {
     })
     .map_err(about(name))?;
     Ok(Answer::done(format!(
-        "{name} is a domain of this server; next: `postroad account add SOMEBODY@{name}`, and publish the records of \
-         `postroad dkim show {name}`, so that its mail is signed"
+        "{name} is a domain of this server; next: `postroad account add SOMEBODY@{name}`, and publish the records \
+         that `postroad dns {name}` shows, so that mail comes here and is signed"
     )))
 }
 

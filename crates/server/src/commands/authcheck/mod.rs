@@ -74,6 +74,9 @@ fn names(dns: Option<&str>, at: &Place) -> Result<(Names, String)> {
         Err(_) => Settings::default(),
     };
     if let Some(server) = dns {
+        if crate::serve::outbound::server(server).is_none() {
+            bail!("--dns: {server} is no address, such as 192.0.2.53 or [2001:db8::53]:53");
+        }
         settings.dns.servers = vec![server.to_owned()];
     }
     let names = Names::of(&settings)?;

@@ -33,9 +33,7 @@ pub(super) fn command(options: &DnsRecords, settings: &Settings, list: &[Wanted]
     tell(&steps, options.dry_run, output);
     match error {
         Some(error) => Err(error),
-        None if steps.iter().any(|step| matches!(step.state, State::Kept | State::Elsewhere(_))) => {
-            Ok(ExitCode::from(SOME_LEFT))
-        }
+        None if steps.iter().any(Step::is_left) => Ok(ExitCode::from(SOME_LEFT)),
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -64,6 +62,13 @@ struct Step {
     add: Vec<Record>,
     delete: Vec<Record>,
     state: State,
+}
+
+impl Step {
+    /// Whether it is the administrator's to look at.
+    fn is_left(&self) -> bool {
+        matches!(self.state, State::Kept | State::Elsewhere(_))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,20 +208,29 @@ fn tell(steps: &[Step], is_dry: bool, output: Output) {
         print::json(&Value::Array(steps.iter().map(shown).collect()));
         return;
     }
-    let mut changes = 0;
-    for step in steps {
-        changes += step.add.len() + step.delete.len() * usize::from(step.state != State::Kept);
-        print::text(&words(step));
-    }
-    let sentence = match (changes, is_dry) {
-        (0, _) => "nothing has to be changed".to_owned(),
+    steps.iter().for_each(|step| print::text(&words(step)));
+    print::line(&summary(steps, is_dry));
+}
+
+/// The last line: how much is changed, and whether something is left to the administrator.
+fn summary(steps: &[Step], is_dry: bool) -> String {
+    let is_told = |step: &&Step| step.state == if is_dry { State::Planned } else { State::Done };
+    let changes: usize = steps.iter().filter(is_told).map(|step| step.add.len() + step.delete.len()).sum();
+    let left: usize = steps.iter().filter(|step| step.is_left()).map(|step| step.wanted.len()).sum();
+    let done = match (changes, is_dry) {
+        (0, _) if steps.iter().all(|step| step.state == State::There) => "nothing has to be changed".to_owned(),
+        (0, true) => "nothing would be sent".to_owned(),
+        (0, false) => "nothing was changed".to_owned(),
+        (1, true) => "1 change would be sent".to_owned(),
         (_, true) => format!("{changes} changes would be sent"),
-        (_, false) => {
-            let done = steps.iter().filter(|step| step.state == State::Done);
-            format!("{} changes were made", done.map(|step| step.add.len() + step.delete.len()).sum::<usize>())
-        }
+        (1, false) => "1 change was made".to_owned(),
+        (_, false) => format!("{changes} changes were made"),
     };
-    print::line(&sentence);
+    match left {
+        0 => done,
+        1 => format!("{done}; look at the line with !"),
+        _ => format!("{done}; look at the {left} lines with !"),
+    }
 }
 
 /// `=` is there, `+` comes, `-` goes, `!` is the administrator's to decide.
@@ -257,3 +271,34 @@ fn shown(step: &Step) -> Value {
 const WITHIN: Duration = Duration::from_secs(20);
 /// The exit code when something was left for the administrator.
 const SOME_LEFT: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(state: State) -> Step {
+        let record = Record { name: "a.test".into(), ttl: 0, data: Data::Cname("b.test".into()) };
+        let purpose = crate::domain_records::Purpose::Autoconfig;
+        let wanted = vec![Wanted { purpose, record: record.clone() }];
+        Step { zone: "test".into(), wanted, add: vec![record], delete: Vec::new(), state }
+    }
+
+    #[test]
+    fn the_last_line_says_what_was_done_and_what_is_left() {
+        let away = || State::Elsewhere("the name server refuses connections".into());
+        let cases = [
+            (vec![State::There, State::There], true, "nothing has to be changed"),
+            (vec![State::There, State::Planned], true, "1 change would be sent"),
+            (vec![State::Done, State::Done], false, "2 changes were made"),
+            (vec![State::Done, State::Kept], false, "1 change was made; look at the line with !"),
+            (vec![away(), away()], true, "nothing would be sent; look at the 2 lines with !"),
+            (vec![State::There, away()], false, "nothing was changed; look at the line with !"),
+            // The name server refused the update.
+            (vec![State::There, State::Planned], false, "nothing was changed"),
+        ];
+        for (states, is_dry, line) in cases {
+            let steps: Vec<Step> = states.into_iter().map(step).collect();
+            assert_eq!(summary(&steps, is_dry), line);
+        }
+    }
+}
