@@ -7,7 +7,8 @@ use postroad_mail::{Address, Resolution, accounts, addresses, deliver, domains, 
 use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
-use postroad_store::{AccountId, ReadTx, Store};
+use postroad_queue::suppression;
+use postroad_store::{AccountId, ReadTx, Store, Timestamp};
 use postroad_trust::policy::{self, Policy};
 use tokio::sync::Semaphore;
 
@@ -243,6 +244,9 @@ impl Inbound {
         let last = session.world.recipients.last().and_then(|last| Some((last.name.clone()?, last.policy)));
         let checked = checks::concern(session);
         let since = to.valid_since.filter(|_| !extensions::is_role(&to.path));
+        let writer =
+            session.sender().and_then(|sender| sender.path.as_ref()).filter(|_| authenticated).map(ToString::to_string);
+        let now = (self.clock)();
         let look = self.look(move |tx| {
             let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
             // Whoever logged in before being suspended sends nothing more.
@@ -256,10 +260,14 @@ impl Inbound {
                 (Some(_), Resolution::Found { accounts, .. }) => extensions::youngest(tx, accounts)?,
                 (Some(_) | None, _) => None,
             };
-            Ok((forged, works, policy, (resolution, has_room, made)))
+            let barred = match (&resolution, &writer) {
+                (Resolution::NotOurs, Some(writer)) => barred(tx, writer, &path, now)?,
+                (_, _) => None,
+            };
+            Ok((forged, works, policy, (resolution, has_room, made, barred)))
         });
         let looked = look.await;
-        let (forged, works, policy, (resolution, has_room, made)) =
+        let (forged, works, policy, (resolution, has_room, made, barred)) =
             looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
         if !works {
             session.world.sender_seen = false;
@@ -270,6 +278,10 @@ impl Inbound {
         }
         if let Some(reply) = since.and_then(|since| extensions::refusal(since.since, made, &to.path)) {
             return Err(rcpt::Refused { reply, unknown: false });
+        }
+        if let Some(entry) = barred {
+            metrics::counter!("postroad_suppressed_total").increment(1);
+            return Err(rcpt::Refused { reply: replies::suppressed(&entry), unknown: false });
         }
         rcpt::decide(rcpt::Facts {
             role,
@@ -327,6 +339,22 @@ fn wishes(tx: &ReadTx, resolution: &Resolution, last: Option<(Address, Policy)>)
             Ok(Policy::default())
         }
     }
+}
+
+/// Whether this sender is not to write there, and why.
+fn barred(
+    tx: &ReadTx,
+    sender: &str,
+    path: &ForwardPath,
+    now: Timestamp,
+) -> postroad_mail::Result<Option<suppression::Entry>> {
+    let Some(address) = path.address() else { return Ok(None) };
+    suppression::check(tx, sender, &address.to_string(), now).map_err(|error| match error {
+        postroad_queue::Error::Store(error) => postroad_mail::Error::Store(error),
+        other @ (postroad_queue::Error::Recipients
+        | postroad_queue::Error::Lost
+        | postroad_queue::Error::Corrupt(_)) => postroad_mail::Error::Corrupt(other.to_string()),
+    })
 }
 
 fn works(tx: &ReadTx, account: AccountId) -> postroad_mail::Result<bool> {

@@ -4,6 +4,7 @@
 
 use postroad_mail::{Error, What};
 use postroad_mailauth::{dmarc, spf};
+use postroad_queue::suppression::{Entry, Reason};
 use postroad_smtp::Reply;
 use postroad_store::{Code, Receipt, TraceId};
 use postroad_trust::policy::Key;
@@ -167,6 +168,27 @@ pub(crate) fn suspended() -> Reply {
 pub(crate) fn sender_suspended() -> Reply {
     Reply::new(550, (5, 7, 13), "Your account is suspended and sends no mail. Its administrator knows why.")
 }
+
+/// To who writes to somebody whom nothing is sent to any more. RFC 5321 §3.3: said at RCPT TO, it reaches whoever writes the
+/// mail while they write it.
+pub(crate) fn suppressed(entry: &Entry) -> Reply {
+    let address = &entry.address;
+    let why = match entry.reason {
+        Reason::UnknownUser => format!("{address} does not exist, its server has said {} times", entry.failures),
+        Reason::Complaint => format!("{address} reported mail from here as unwanted"),
+        Reason::Manual | Reason::Imported => format!("Mail to {address} is not sent any more"),
+    };
+    let said = if entry.said.is_empty() { String::new() } else { format!(": {}", entry.said) };
+    let said: String = said.chars().filter(|sign| !sign.is_control()).take(SAID_MAX).collect();
+    let text = format!(
+        "{why}{said}. If the address is right after all, ask the administrator of this server to write there again: \
+         postroad suppression remove {address}"
+    );
+    Reply::new(550, (5, 1, 1), text)
+}
+
+/// Signs of others' words in a reply of ours.
+const SAID_MAX: usize = 200;
 
 pub(crate) fn too_many_bodies() -> Reply {
     Reply::new(452, (4, 3, 1), "Too many messages are arriving at this moment. Please try again soon.")

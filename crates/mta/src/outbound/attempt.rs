@@ -9,7 +9,7 @@
 //!
 //! Standards: RFC 5321 §4.5.4.1 and §5.1, RFC 8689 (REQUIRETLS).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ use super::pool::{self, Key, Pool};
 use super::security::results::Results;
 use super::security::{Guard, Refusal};
 use super::settle::{Attempt, Verdict, Words};
+use super::shaping::Shaping;
 use super::source::{NotConverted, Source};
 use super::targets::{Target, Way};
 use super::tls::Tls;
@@ -55,6 +56,7 @@ pub(crate) struct Carrier {
     pub(crate) guard: Arc<Guard>,
     pub(crate) results: Results,
     pub(crate) signing: Signing,
+    pub(crate) shaping: Arc<Shaping>,
 }
 
 /// What came of an attempt.
@@ -161,7 +163,7 @@ impl Carrier {
         };
         let planned = tokio::select! {
             () = halt.pulled() => return everybody(job, Verdict::NotTried, Reach::Unknown),
-            planned = self.plan(job, &way, hosts, source.needs_no_tls()) => planned,
+            planned = self.plan(job, &way, hosts, (source.needs_no_tls(), random)) => planned,
         };
         let mut trip = Trip {
             job,
@@ -208,13 +210,34 @@ impl Carrier {
 
     /// Tries one host, at all of its addresses.
     async fn visit(&self, target: &Target, trip: &mut Trip<'_>) {
-        let Target { host, terms, key } = target;
+        let Target { host, terms, key, shape } = target;
         trip.notes.extend(terms.notes.iter().cloned());
+        trip.notes.extend(shape.note.clone().filter(|note| !trip.notes.contains(note)));
         let policy = terms.policy_met();
         let mut left = pool::at(&host.addresses, trip.way.port);
+        left.retain(|address| shape.allows(address.ip()));
+        if let Some((wait, why)) = &shape.held {
+            trip.notes.push(why.clone());
+            trip.put_off = Some(*wait);
+            return;
+        }
+        if left.is_empty() && !host.addresses.is_empty() {
+            let text = format!("No address of ours can reach {}: the pool has none of its kind", host.name);
+            trip.attempt = Attempt { host: Some(host.name.clone()), policy, ..Attempt::default() };
+            return trip.trouble(Words::ours((4, 4, 1), text, "looking for an address to send from"));
+        }
+        if let Err(wait) = self.shaping.admit(shape) {
+            trip.put_off = Some(wait);
+            return;
+        }
+        let mut admitted = true;
         while !left.is_empty() && !trip.is_over() {
             let before = trip.taken();
-            let slots = match self.berth(key, &left, trip).await {
+            let berth = self.berth(key, &left, trip).await;
+            if !matches!(berth, Berth::Kept(_) | Berth::New(_)) && admitted {
+                self.shaping.give_back(shape);
+            }
+            let slots = match berth {
                 Berth::Kept(connection) => match self.carry(*connection, true, target, trip).await {
                     Carried::Enough if trip.taken() == before => return,
                     // It took some and no more on this connection: the rest goes on another.
@@ -232,16 +255,29 @@ impl Carrier {
                 }
                 Berth::Halted => return,
             };
+            let permit = match self.shaping.connect(shape) {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    if admitted {
+                        self.shaping.give_back(shape);
+                    }
+                    trip.put_off = Some(wait);
+                    return;
+                }
+            };
+            admitted = false;
             trip.tried = true;
             trip.attempt = Attempt { host: Some(host.name.clone()), policy: policy.clone(), ..Attempt::default() };
-            let Some((socket, mut slot)) = self.connect(host, slots, trip).await else { return };
+            let Some((socket, mut slot)) = self.connect(host, slots, &shape.sources, trip).await else { return };
+            slot.permit = Some(permit);
             let address = slot.at();
             trip.attempt.address = Some(address);
             // Until there is a session, and in the story of one that failed.
             trip.attempt.tls = terms.protection.is_needed().then(|| "TLS not established".to_owned());
             left.retain(|other| *other != address);
             let peer = Peer { host: host.name.clone(), address, trust: terms.protection.trust() };
-            match self.open(socket, peer, terms, &mut slot, trip).await {
+            let from = socket.local_addr().ok().map(|local| local.ip().to_canonical());
+            match self.open(socket, peer, target, &mut slot, trip).await {
                 Ok(mut connection) => {
                     slot.greeted();
                     connection.slot = Some(slot);
@@ -254,6 +290,7 @@ impl Carrier {
                 }
                 Err((verdict, tls)) => {
                     trip.attempt.tls = tls.or(trip.attempt.tls.take());
+                    self.learn(shape, from, &host.name, &[&verdict], trip);
                     trip.note(verdict);
                 }
             }
@@ -295,13 +332,19 @@ impl Carrier {
     }
 
     /// A connection at one of the slots; the others are given back.
-    async fn connect(&self, host: &Host, slots: Vec<Slot>, trip: &mut Trip<'_>) -> Option<(TcpStream, Slot)> {
+    async fn connect(
+        &self,
+        host: &Host,
+        slots: Vec<Slot>,
+        sources: &[IpAddr],
+        trip: &mut Trip<'_>,
+    ) -> Option<(TcpStream, Slot)> {
         let addresses: Vec<SocketAddr> = slots.iter().map(Slot::at).collect();
         let mut refusals = Refusals::default();
         let within = self.settings.connect_within;
         let connected = tokio::select! {
             () = trip.halt.pulled() => return None,
-            connected = connect(&addresses, &self.settings.sources, within, &mut refusals) => connected,
+            connected = connect(&addresses, sources, within, &mut refusals) => connected,
         };
         let mut winner = None;
         for mut slot in slots {
@@ -326,7 +369,7 @@ impl Carrier {
 
     /// Gives a connection what it can carry of the message, and keeps it when it is still good.
     async fn carry(&self, mut connection: Connection, kept: bool, target: &Target, trip: &mut Trip<'_>) -> Carried {
-        let Target { host, terms, key } = target;
+        let Target { host, terms, key, shape } = target;
         trip.tried = true;
         if !kept {
             trip.reached = true;
@@ -342,6 +385,7 @@ impl Carrier {
         while !trip.pending.is_empty() {
             let limit = connection.capabilities().limits.rcpt_max;
             let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
+            let limit = limit.min(shape.recipients());
             let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
             let (remote, sender) = (connection.capabilities(), trip.sender.as_ref());
             let transaction = match envelope::transaction(trip.job, sender, &chunk, wish, trip.source.size(), remote) {
@@ -391,18 +435,19 @@ impl Carrier {
                     None => slot.worked(),
                 }
             }
-            let before = trip.last.clone();
+            let (before, answered) = (trip.last.clone(), trip.verdicts.len());
             let broken = trip.take(&chunk, report.recipients, dsn, in_time);
             if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
                 // A host that closes what it kept open, or has had enough of it, does so at the first command.
                 trip.last = before;
                 return Carried::Stale;
             }
+            self.hear(shape, connection.local, &host.name, answered, trip);
             trip.reached = true;
             if !report.reusable {
                 return Carried::Enough;
             }
-            if transactions >= TRANSACTIONS_MAX {
+            if transactions >= TRANSACTIONS_MAX || connection.transactions >= shape.per_connection() {
                 break;
             }
         }
@@ -411,7 +456,8 @@ impl Carrier {
         if let Some(slot) = &mut connection.slot {
             slot.worked();
         }
-        let left = if put_off { Some(connection) } else { self.pool.put(key.clone(), connection) };
+        let left =
+            if put_off { Some(connection) } else { self.pool.put(key.clone(), connection, shape.per_connection()) };
         match left {
             Some(connection) => self.end(connection, trip.halt),
             None => self.gates.offered(address),
@@ -443,6 +489,12 @@ impl Trip<'_> {
         self.pending.retain(|other| *other != index);
         self.verdicts.push((number, verdict));
         self.answered.push((number, self.attempt.clone()));
+    }
+
+    /// The verdicts since there were so many; with what was said to those who have none yet.
+    pub(super) fn answers_from(&self, before: usize) -> Vec<Verdict> {
+        let answered = self.verdicts.iter().skip(before).map(|(_, verdict)| verdict.clone());
+        answered.chain(self.last.iter().map(|(verdict, _)| verdict.clone())).collect()
     }
 
     /// For how many recipients a host has taken the message.

@@ -10,7 +10,7 @@
 //! Standards: RFC 5321 §4.5.3.2 (time limits), RFC 3207 (STARTTLS).
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(crate) struct Connection<S = TcpStream> {
     heard: (u64, Instant),
     /// The right to have it.
     pub(crate) slot: Option<Slot>,
+    /// Our end of it.
+    pub(crate) local: Option<IpAddr>,
     _open: Open,
 }
 
@@ -124,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             opened: Instant::now(),
             heard: (0, Instant::now()),
             slot: None,
+            local: None,
             _open: Open::new(),
         };
         match connection.drive(Some(tls), None, halt).await {

@@ -205,12 +205,16 @@ impl Dispatch {
         let claimed = self.store.write(Locks::none(), move |tx| {
             let ask = Ask { node: &node, now, jobs, jobs_per_destination, recipients_per_job, crowded: &crowded, turn };
             let jobs = queue::claim(tx, &ask)?;
-            let routes = if jobs.is_empty() { None } else { Some(queue::routes(tx)?) };
-            Ok::<_, queue::Error>((jobs, routes))
+            let rules = match jobs.is_empty() {
+                true => None,
+                false => Some((queue::routes(tx)?, queue::shaping::rules(tx)?)),
+            };
+            Ok::<_, queue::Error>((jobs, rules))
         });
-        let (jobs, routes) = claimed.await?.value;
-        if let Some(routes) = routes {
+        let (jobs, rules) = claimed.await?.value;
+        if let Some((routes, shaping)) = rules {
             self.routes = Routes::new(routes);
+            self.bench.carrier.shaping.renew(shaping);
         }
         Ok(jobs)
     }

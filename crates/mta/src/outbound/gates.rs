@@ -20,6 +20,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::shaping::Permit;
+
 /// Tries before it is believed that a host does not work.
 const TRIES: u32 = 3;
 /// Connections to a host that nobody knows.
@@ -85,6 +87,8 @@ pub(crate) struct Slot {
     at: SocketAddr,
     since: Instant,
     probe: bool,
+    /// The same for all hosts that one limit is for.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// What there is at some addresses.
@@ -173,7 +177,7 @@ impl Gates {
         if open.is_empty() {
             return if full { Entry::Full } else { Entry::Down(why.unwrap_or_default()) };
         }
-        let slot = |(at, probe)| Slot { gates: Arc::clone(self), at, since: now, probe };
+        let slot = |(at, probe)| Slot { gates: Arc::clone(self), at, since: now, probe, permit: None };
         Entry::Open(open.into_iter().map(slot).collect())
     }
 

@@ -30,6 +30,7 @@ mod route;
 mod schedule;
 mod security;
 mod settle;
+mod shaping;
 mod source;
 mod targets;
 mod tls;
@@ -57,6 +58,7 @@ use tokio::time::{sleep, timeout};
 pub use hosts::Ourselves;
 pub use schedule::Schedule;
 pub use security::{Floor, Follow};
+pub use shaping::{BUILT_IN, BuiltIn, warm_up_cap};
 
 use crate::sign::Signing;
 use attempt::Carrier;
@@ -155,6 +157,8 @@ pub struct Outbound {
 
 /// Before the database is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// What was learned of hosts is written down.
+const NOTED_EVERY: Duration = Duration::from_secs(10);
 /// Nodes that died are looked for so often in a lease.
 const LOOKS: u32 = 2;
 /// Leaving must not hold up the stop for longer.
@@ -194,6 +198,7 @@ impl Outbound {
             ourselves,
             clock: Arc::clone(&clock),
             signing: Signing::default(),
+            shaping: Arc::default(),
         };
         Ok(Outbound {
             store,
@@ -270,9 +275,14 @@ impl Outbound {
         tokio::select! {
             () = dispatch.run(stop, &brake) => {}
             () = async {
-                tokio::join!(kept.keep(&self.store, &node, &self.clock, &brake), self.look_after(&node));
+                tokio::join!(
+                    kept.keep(&self.store, &node, &self.clock, &brake),
+                    self.look_after(&node),
+                    self.remember()
+                );
             } => {}
         }
+        self.note().await;
         if lease.was_taken() {
             // Two that take the name from each other would send everything twice: who lost it waits.
             tokio::select! {
@@ -308,6 +318,34 @@ impl Outbound {
                 () = sleep(AGAIN) => {}
                 () = stop.stopped() => return None,
             }
+        }
+    }
+
+    /// Keeps what is learned of hosts and addresses, and hears what other nodes have learned.
+    async fn remember(&self) {
+        loop {
+            self.note().await;
+            sleep(NOTED_EVERY).await;
+        }
+    }
+
+    async fn note(&self) {
+        let now = (self.clock)();
+        let news = self.carrier.shaping.news(now);
+        let noted = match news.is_empty() {
+            true => self.store.read(queue::shaping::noted).await,
+            false => {
+                let written = self.store.write(Locks::none(), move |tx| {
+                    queue::shaping::note(tx, &news, now)?;
+                    queue::suppression::sweep(tx, now)?;
+                    queue::shaping::noted(tx)
+                });
+                written.await.map(|written| written.value)
+            }
+        };
+        match noted {
+            Ok(noted) => self.carrier.shaping.recall(&noted, now),
+            Err(error) => tracing::debug!(%error, "what was learned of hosts is not written down"),
         }
     }
 

@@ -5,6 +5,8 @@
 //!
 //! Standards: RFC 7435 (falling back), RFC 7672 and RFC 8461 (not falling back), RFC 8460 (counting).
 
+use std::net::IpAddr;
+
 use postroad_smtp::client::{self, Phase, Trouble};
 use postroad_trust::tls_results::{Failure, FailureKind, PolicyKind};
 use tokio::net::TcpStream;
@@ -16,6 +18,7 @@ use super::gates::Slot;
 use super::route::{self, Protection};
 use super::security::{Terms, reason};
 use super::settle::{Verdict, Words};
+use super::targets::Target;
 use super::targets::Way;
 use super::tls::{Assurance, Broken, Trust};
 use super::words;
@@ -29,20 +32,23 @@ impl Carrier {
         &self,
         socket: TcpStream,
         peer: Peer,
-        terms: &Terms,
+        target: &Target,
         slot: &mut Slot,
         trip: &mut Trip<'_>,
     ) -> Result<Connection, Unusable> {
+        let Target { terms, shape, .. } = target;
+        let ours = socket.local_addr().ok().map(|local| local.ip().to_canonical());
         let (protection, routed) = (&terms.protection, trip.way.route.is_some());
         let seen = Seen {
             terms,
             peer: &peer,
             local: socket.local_addr().map(|local| local.ip().to_canonical().to_string()).unwrap_or_default(),
         };
-        let settings = self.session(&trip.way, protection);
+        let settings = self.session(&trip.way, protection, ours);
         let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
         let why = match opened {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                connection.local = ours;
                 self.count(&seen, seen.shortfall(&connection), trip);
                 return Ok(connection);
             }
@@ -76,7 +82,7 @@ impl Carrier {
         if !protection.may_fall_back() || trip.halt.is_pulled() {
             return Err(failed(why));
         }
-        self.open_in_clear(peer, why, slot, trip).await.map_err(|unusable| match unusable {
+        self.open_in_clear(peer, why, &shape.sources, slot, trip).await.map_err(|unusable| match unusable {
             Ok(why) => failed(why),
             Err(unusable) => unusable,
         })
@@ -87,19 +93,23 @@ impl Carrier {
         &self,
         peer: Peer,
         why: String,
+        sources: &[IpAddr],
         slot: &mut Slot,
         trip: &Trip<'_>,
     ) -> Result<Connection, Result<String, Unusable>> {
         tracing::info!(host = peer.host, address = %peer.address, why, "TLS failed, so mail goes there in clear");
-        let (sources, within, mut refusals) =
-            (&self.settings.sources, self.settings.connect_within, Refusals::default());
+        let (within, mut refusals) = (self.settings.connect_within, Refusals::default());
         let again = connect(&[peer.address], sources, within, &mut refusals).await;
         let (socket, _) = again.ok_or_else(|| Ok(format!("{why}; and then: {refusals}")))?;
         let host = peer.host.clone();
         let peer = Peer { trust: Trust::Anybody, ..peer };
-        let settings = self.session(&trip.way, &Protection::None);
+        let ours = socket.local_addr().ok().map(|local| local.ip().to_canonical());
+        let settings = self.session(&trip.way, &Protection::None, ours);
         match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
-            Ok(connection) => Ok(connection),
+            Ok(mut connection) => {
+                connection.local = ours;
+                Ok(connection)
+            }
             Err(Unopened::Session(failure, tls)) => {
                 blame(slot, &failure, &host);
                 Err(Err((refused(&failure, trip.way.route.is_some()), tls)))
@@ -108,12 +118,12 @@ impl Carrier {
         }
     }
 
-    fn session(&self, way: &Way, protection: &Protection) -> client::Settings {
+    fn session(&self, way: &Way, protection: &Protection, ours: Option<IpAddr>) -> client::Settings {
         client::Settings {
             tls: protection.wish(),
             login: way.route.as_deref().and_then(route::login),
             patience: self.settings.patience,
-            ..client::Settings::new(self.settings.hostname.clone())
+            ..client::Settings::new(self.shaping.helo(ours).unwrap_or_else(|| self.settings.hostname.clone()))
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Key {
     pub(crate) user: Option<String>,
     /// Who vouches for it, when the route says so.
     pub(crate) authorities: Option<String>,
+    /// Where it comes from, where that was chosen.
+    pub(crate) sources: Vec<IpAddr>,
 }
 
 /// The connections that wait for more to carry.
@@ -82,10 +84,11 @@ impl Pool {
         addresses.iter().any(|at| kept.last(key, at, self.idle).is_some())
     }
 
-    /// Keeps a connection, or gives it back to be ended.
-    pub(crate) fn put(&self, key: Key, connection: Connection) -> Option<Connection> {
+    /// Keeps a connection that may carry `most` messages, or gives it back to be ended.
+    pub(crate) fn put(&self, key: Key, connection: Connection, most: u32) -> Option<Connection> {
         let now = Instant::now();
-        let used_up = connection.transactions >= self.transactions || now.duration_since(connection.opened) > AGE_MAX;
+        let used_up =
+            connection.transactions >= self.transactions.min(most) || now.duration_since(connection.opened) > AGE_MAX;
         let mut kept = self.kept();
         if used_up || kept.closed || kept.count >= KEPT_MAX {
             return Some(connection);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use postroad_queue::{DELAY, LIFETIME};
 use postroad_store::Timestamp;
 
+use super::classify::Category;
 use super::settle::Words;
 
 /// What of the schedule an administrator may decide.
@@ -25,9 +26,58 @@ impl Default for Schedule {
     }
 }
 
+/// How soon something is worth another try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It only wants to see whether we come back.
+    Soon,
+    Usual,
+    /// There was too much at once.
+    Slow,
+    /// A mailbox is full: its owner has to come and read.
+    Long,
+    /// Our name is bad there: each try makes it worse.
+    Longest,
+}
+
+impl Pace {
+    /// By what a host said for now.
+    pub(crate) fn of(words: &Words, category: Category) -> Pace {
+        match category {
+            _ if is_greylisting(words) => Pace::Soon,
+            Category::Greylist => Pace::Soon,
+            Category::Rate => Pace::Slow,
+            Category::MailboxFull => Pace::Long,
+            Category::Reputation => Pace::Longest,
+            Category::UnknownUser
+            | Category::MailboxDisabled
+            | Category::BadDestination
+            | Category::BadSender
+            | Category::Authentication
+            | Category::ReverseDns
+            | Category::Size
+            | Category::Content
+            | Category::Form
+            | Category::Relay
+            | Category::Loop
+            | Category::Tls
+            | Category::Policy
+            | Category::Unreachable
+            | Category::Temporary
+            | Category::Other => Pace::Usual,
+        }
+    }
+}
+
 /// When a recipient is tried again after `attempts` tries (this one counted) of which the last was at `now`.
-pub(crate) fn next(attempts: u32, greylisted: bool, now: Timestamp, random: u64) -> Timestamp {
-    let steps = if greylisted { GREYLISTED } else { STEPS };
+pub(crate) fn next(attempts: u32, pace: Pace, now: Timestamp, random: u64) -> Timestamp {
+    let steps = match pace {
+        Pace::Soon => GREYLISTED,
+        Pace::Usual => STEPS,
+        Pace::Slow => SLOW,
+        Pace::Long => LONG,
+        Pace::Longest => LONGEST,
+    };
     now.plus(jittered(step(steps, attempts), random))
 }
 
@@ -58,6 +108,12 @@ fn jittered(duration: Duration, random: u64) -> Duration {
 const STEPS: &[u64] = &[5, 15, 30, 60, 120, 240];
 /// The same where a greylist asks to come back: most open after one, five or fifteen minutes.
 const GREYLISTED: &[u64] = &[2, 4, 10, 15, 30, 60, 120, 240];
+/// The same where there was too much at once.
+const SLOW: &[u64] = &[10, 20, 40, 60, 120, 240];
+/// The same where a mailbox is full.
+const LONG: &[u64] = &[60, 120, 240, 480];
+/// The same where our name is bad.
+const LONGEST: &[u64] = &[60, 240, 480];
 /// Minutes that a destination rests whose hosts cannot be reached.
 const RESTS: &[u64] = &[2, 5, 10, 15, 30, 60];
 /// How greylists call themselves.
@@ -73,13 +129,31 @@ mod tests {
         for (attempts, minutes) in [(0, 5), (1, 5), (2, 15), (3, 30), (4, 60), (5, 120), (6, 240), (99, 240)] {
             let base = minutes * 60_000_000;
             for (random, expect) in [(0, base / 8 * 7), (u64::MAX, base / 8 * 9), (u64::MAX / 2, base)] {
-                let next = next(attempts, false, Timestamp(hour), random).0 - hour;
+                let next = next(attempts, Pace::Usual, Timestamp(hour), random).0 - hour;
                 assert!((next - expect).abs() < 1_000, "{attempts} {random}: {next} {expect}");
             }
         }
-        assert!(next(1, true, Timestamp(0), u64::MAX) < next(1, false, Timestamp(0), 0));
-        assert!(next(9, true, Timestamp(0), 7) == next(9, false, Timestamp(0), 7));
+        assert!(next(1, Pace::Soon, Timestamp(0), u64::MAX) < next(1, Pace::Usual, Timestamp(0), 0));
+        assert!(next(9, Pace::Soon, Timestamp(0), 7) == next(9, Pace::Usual, Timestamp(0), 7));
+        let first = |pace| next(1, pace, Timestamp(0), 0);
+        let order = [Pace::Soon, Pace::Usual, Pace::Slow, Pace::Long].map(first);
+        assert!(order.is_sorted() && order[0] < order[3]);
+        assert!(next(2, Pace::Long, Timestamp(0), 0) < next(2, Pace::Longest, Timestamp(0), 0));
         assert!(destination(1, Timestamp(0), 0) < destination(9, Timestamp(0), 0));
+    }
+
+    #[test]
+    fn each_class_has_its_pace() {
+        let said = Words::said(450, None, "later", "RCPT TO");
+        for (category, expect) in [
+            (Category::Greylist, Pace::Soon),
+            (Category::Temporary, Pace::Usual),
+            (Category::Rate, Pace::Slow),
+            (Category::MailboxFull, Pace::Long),
+            (Category::Reputation, Pace::Longest),
+        ] {
+            assert_eq!(Pace::of(&said, category), expect);
+        }
     }
 
     #[test]

@@ -309,6 +309,7 @@ fn write(
     for (kind, detail) in &plan.events {
         story.note(now, kind, detail);
     }
+    suppress(tx, job, plan, &mut story, now)?;
     if let Some(here) = here {
         here.file(tx, &By::new(now, Actor::Delivery), job, &mut story)?;
     }
@@ -325,6 +326,37 @@ fn write(
     }
     story.write(tx)?;
     Ok(Settled::Recorded { message_ended: recorded.message_ended })
+}
+
+/// Whom nothing is to be sent to any more, and who exists after all.
+fn suppress(
+    tx: &mut WriteTx,
+    job: &queue::Job,
+    plan: &Plan,
+    story: &mut Story,
+    now: Timestamp,
+) -> Result<(), queue::Error> {
+    let reached: Vec<&str> = plan.reached.iter().map(String::as_str).collect();
+    queue::suppression::reached(tx, &reached)?;
+    for (address, said) in &plan.unknown {
+        let source = job.message.id.to_string();
+        match queue::suppression::refused(tx, &job.message.sender, address, said, &source, now)? {
+            queue::suppression::Heard::Suppressed(entry) => {
+                let until = entry.expires.map(plan::date).unwrap_or_default();
+                story.note(
+                    now,
+                    "suppressed",
+                    format_args!(
+                        "{address}: unknown for the {}. time; mail of {} is not taken for it until {until}, unless somebody \
+                         says `postroad suppression remove {address}`",
+                        entry.failures, entry.scope
+                    ),
+                );
+            }
+            queue::suppression::Heard::Counted(_) | queue::suppression::Heard::Ignored => {}
+        }
+    }
+    Ok(())
 }
 
 /// A line for each recipient whose mail was sent, failed or is to be tried again; who was not come to has none.

@@ -2,6 +2,7 @@
 //!
 //! Standards: RFC 5321 §5.1 (equals share the load).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use postroad_queue::{Job, Route};
@@ -13,6 +14,7 @@ use super::hosts::{Host, Search};
 use super::pool::{self, Key};
 use super::security::{Refusal, Terms};
 use super::settle::{Verdict, Words};
+use super::shaping::{Mail, Shape};
 use super::tls::Tls;
 
 /// Where its hosts are.
@@ -27,6 +29,7 @@ pub(super) struct Target {
     pub(super) host: Host,
     pub(super) terms: Terms,
     pub(super) key: Key,
+    pub(super) shape: Shape,
 }
 
 /// What was found out about the hosts of a job.
@@ -63,7 +66,8 @@ impl Carrier {
     }
 
     /// How each host has to be spoken with, all looked up at once.
-    pub(super) async fn plan(&self, job: &Job, way: &Way, hosts: Vec<Host>, relaxed: bool) -> Planned {
+    pub(super) async fn plan(&self, job: &Job, way: &Way, hosts: Vec<Host>, (relaxed, random): (bool, u64)) -> Planned {
+        let now = (self.clock)();
         let (route, requiretls) = (way.route.clone(), job.message.requiretls);
         let mut rules = self.guard.rules(&job.domain, way.port, route, requiretls, relaxed).await;
         let mut planned = Planned { notes: std::mem::take(&mut rules.notes), ..Planned::default() };
@@ -84,8 +88,11 @@ impl Carrier {
         for (_, host, terms) in answers {
             match terms {
                 Ok(terms) => {
-                    let key = key(&host, &terms, way);
-                    planned.targets.push(Target { host, terms, key });
+                    let mail = Mail { sender: &job.message.sender, domain: &job.domain, now, random };
+                    let shape = self.shaping.shape(&mail, &host.name, &self.settings.sources);
+                    let sources = if shape.strict { shape.sources.clone() } else { Vec::new() };
+                    let key = key(&host, &terms, way, sources);
+                    planned.targets.push(Target { host, terms, key, shape });
                 }
                 Err(refusal) => planned.refused.push((host, *refusal)),
             }
@@ -109,13 +116,14 @@ impl Carrier {
 }
 
 /// What makes a connection good for this host and these terms.
-fn key(host: &Host, terms: &Terms, way: &Way) -> Key {
+fn key(host: &Host, terms: &Terms, way: &Way, sources: Vec<IpAddr>) -> Key {
     let login = way.route.as_deref().and_then(|route| route.login.as_ref());
     Key {
         verified: terms.protection.authenticates().then(|| host.name.clone()),
         protection: terms.protection.clone(),
         user: login.map(|login| login.user.clone()),
         authorities: way.route.as_deref().and_then(|route| route.ca.clone()),
+        sources,
     }
 }
 

@@ -41,7 +41,10 @@ impl Bench {
                     Ok(None) => self.attempt(&job, route, random).await,
                     Ok(Some(found)) => {
                         here = found.here.map(Arc::new);
-                        Tried { verdicts: found.verdicts, ..attempt::everybody(&job, Verdict::NotTried, Reach::Unknown) }
+                        Tried {
+                            verdicts: found.verdicts,
+                            ..attempt::everybody(&job, Verdict::NotTried, Reach::Unknown)
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(%error, message = %job.message.id, "held mail cannot be filed yet");

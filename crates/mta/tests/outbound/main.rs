@@ -4,6 +4,7 @@ mod course;
 mod policies;
 mod protected;
 mod published;
+mod shaping;
 mod shared;
 mod wishes;
 mod world;

@@ -7,7 +7,7 @@ use postroad_store::Timestamp;
 use super::{Attempt, Settling, Verdict, Words};
 use crate::notice::{Fate, Told, Why};
 use crate::outbound::classify::{self, Category, Class};
-use crate::outbound::schedule::{self, Schedule};
+use crate::outbound::schedule::{self, Pace, Schedule};
 use crate::outbound::wishes;
 use postroad_message::date::{Date, DateTime};
 
@@ -23,6 +23,10 @@ pub(super) struct Plan {
     pub(super) events: Vec<(&'static str, String)>,
     /// What the refusals mean, each with how many recipients it was said of.
     pub(super) meanings: Vec<(Class, u64)>,
+    /// Who does not exist, their hosts say for good, and in what words.
+    pub(super) unknown: Vec<(String, String)>,
+    /// Who got it.
+    pub(super) reached: Vec<String>,
 }
 
 impl Plan {
@@ -53,6 +57,7 @@ impl Plan {
             {
                 plan.mean(one.class(words));
             }
+            plan.learn(&one, verdict);
             let event = plan.add(settling, due, became);
             match events.iter_mut().find(|(other, _)| *other == attempt) {
                 Some((_, events)) => events.extend(event),
@@ -69,6 +74,28 @@ impl Plan {
         let meanings: Vec<String> = plan.meanings.iter().filter_map(|(class, _)| meaning(class)).collect();
         plan.events.extend(meanings.into_iter().map(|meaning| ("meaning", meaning)));
         plan
+    }
+
+    /// What it says of addresses to our users, who wrote to them: what was forwarded is not theirs.
+    fn learn(&mut self, one: &One<'_>, verdict: &Verdict) {
+        let job = &one.settling.job;
+        if job.purpose != Purpose::Send || job.via.is_some() || job.message.account.is_none() {
+            return;
+        }
+        match verdict {
+            Verdict::Relayed { .. } => self.reached.push(one.due.address.clone()),
+            Verdict::Failed(words)
+                if words.code.is_some_and(|code| code / 100 == 5)
+                    && one.class(words).category == Category::UnknownUser =>
+            {
+                self.unknown.push((one.due.address.clone(), words.line()));
+            }
+            Verdict::Failed(_)
+            | Verdict::Deferred(_)
+            | Verdict::Spared(_)
+            | Verdict::Here { .. }
+            | Verdict::NotTried => {}
+        }
     }
 
     fn mean(&mut self, class: Class) {
@@ -211,7 +238,7 @@ impl One<'_> {
     fn deferred(&self, words: &Words) -> Became {
         let attempts = self.due.attempts.saturating_add(1);
         let random = self.settling.random ^ scattered(self.settling.job.message.id.0);
-        let next = schedule::next(attempts, schedule::is_greylisting(words), self.now, random);
+        let next = schedule::next(attempts, Pace::of(words, self.class(words).category), self.now, random);
         let until = next.min(self.settling.job.message.expires);
         // Who wants to hear when it is late hears then.
         let until = self.told_at().map_or(until, |at| until.min(at));
