@@ -7,6 +7,7 @@ use postroad_mailauth::report::Limits;
 use postroad_mailauth::report::feedback::Feedback;
 use postroad_mailauth::report::letter::{self, Taken};
 use postroad_net::Stop;
+use postroad_queue as queue;
 use postroad_store::{Locks, ReadTx, Timestamp, TraceId, WriteTx, trace};
 use postroad_trust::reports::{self, Letter};
 
@@ -161,6 +162,9 @@ fn feedback(
         tx.trace(about, now, &trace::TraceEvent { kind, detail: &detail }, &[])?;
     }
     if feedback.is_complaint() {
+        if let Some(about) = about.filter(|_| letter.sender.verified) {
+            suppress(tx, feedback, about, &letter.trace.to_string(), now)?;
+        }
         complaints.push(Complaint {
             kind: feedback.kind.clone(),
             recipients: feedback.recipients.clone(),
@@ -175,6 +179,28 @@ fn feedback(
     })
 }
 
+/// Who complained is not written to by this sender any more. Only recipients of that very message: else one who got a message
+/// could keep mail from everybody.
+fn suppress(tx: &mut WriteTx, feedback: &Feedback, about: TraceId, source: &str, now: Timestamp) -> Result<(), Error> {
+    for recipient in feedback.recipients.iter().take(DOMAINS_MAX) {
+        let known = trace::find(tx, &recipient.to_lowercase(), since(now), STORIES_OF_ONE_MAX)?.contains(&about);
+        if !known {
+            continue;
+        }
+        let suppressed = queue::suppression::complained(tx, &feedback.mail_from, recipient, source, now);
+        if suppressed.map_err(|error| Error::Corrupt(error.to_string()))? {
+            let detail = format!("{recipient} is not written to by {} any more", feedback.mail_from);
+            tx.trace(about, now, &trace::TraceEvent { kind: "complaint", detail: &detail }, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// How far back stories are looked for.
+fn since(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::try_from(LOOK_BACK.as_micros()).unwrap_or(i64::MAX)))
+}
+
 /// The story of the message: by the trace id in our own Received field, else by its Message-ID.
 fn find(tx: &ReadTx, feedback: &Feedback, now: Timestamp) -> Result<Option<TraceId>, Error> {
     for id in feedback.original.ids.iter().filter_map(|id| id.parse::<TraceId>().ok()) {
@@ -183,10 +209,9 @@ fn find(tx: &ReadTx, feedback: &Feedback, now: Timestamp) -> Result<Option<Trace
         }
     }
     let id = feedback.original.message_id.to_lowercase();
-    let since = Timestamp(now.0.saturating_sub(i64::try_from(LOOK_BACK.as_micros()).unwrap_or(i64::MAX)));
     for key in [id.as_str(), id.trim_matches(['<', '>'])] {
         // Of several the oldest: what was said about it later has its name, too.
-        if let Some(found) = trace::find(tx, key, since, STORIES_MAX)?.last().filter(|_| !key.is_empty()) {
+        if let Some(found) = trace::find(tx, key, since(now), STORIES_MAX)?.last().filter(|_| !key.is_empty()) {
             return Ok(Some(*found));
         }
     }
@@ -230,6 +255,8 @@ const LETTER_MAX: u64 = 16 << 20;
 const LOOK_BACK: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Stories with one Message-ID that are looked at.
 const STORIES_MAX: u32 = 10;
+/// Stories with one recipient that are looked at.
+const STORIES_OF_ONE_MAX: u32 = 500;
 /// Domains of one report that are looked at.
 const DOMAINS_MAX: usize = 20;
 /// Names above a domain that are looked at.
