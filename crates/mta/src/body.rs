@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use postroad_mail::{Address, Fed, Intake, addresses};
+use postroad_mail::{Address, Domain, Fed, Intake, addresses, domains};
 use postroad_mailauth::body::Hashers;
 use postroad_message::Limits;
 use postroad_message::date::DateTime;
 use postroad_smtp::{Reply, Role};
-use postroad_store::Timestamp;
+use postroad_store::{ReadTx, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -147,7 +147,7 @@ impl Inbound {
             Some(login) => {
                 check_authors(&review)?;
                 let owned = self.owned(login, &review).await?;
-                let Owned { from, sender, resent } = owned;
+                let Owned { from, sender, resent, ours: _ } = owned;
                 answers = Some(Answers { login, from, sender, resent });
                 let id = session.world.story.as_ref().map(|story| story.id().to_string()).unwrap_or_default();
                 submitted_edits(&review, owned, login, &id, now, &self.settings)?
@@ -168,9 +168,11 @@ impl Inbound {
         let sender = addresses_of(&review.sender);
         let resent = addresses_of(&review.resent_from);
         if from.as_deref() == Some(std::slice::from_ref(&login.address)) && review.sender_fields == 0 {
-            return Ok(Owned { from: true, sender: true, resent: false });
+            return Ok(Owned { from: true, sender: true, resent: false, ours: false });
         }
         let account = login.account;
+        let authors = domains_of(review);
+        let home = login.address.domain().clone();
         let look = self.store.read(move |tx| {
             let all = |list: Option<Vec<Address>>| -> Result<bool, postroad_mail::Error> {
                 let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(false) };
@@ -181,7 +183,11 @@ impl Inbound {
                 }
                 Ok(true)
             };
-            Ok(Owned { from: all(from)?, sender: all(sender)?, resent: all(resent)? })
+            let mut ours = false;
+            for domain in &authors {
+                ours = ours || is_near(domain, home.as_str()) || is_at_or_below_ours(tx, domain)?;
+            }
+            Ok(Owned { from: all(from)?, sender: all(sender)?, resent: all(resent)?, ours })
         });
         look.await.map_err(|error: postroad_mail::Error| {
             replies::log(&error, "looking up the sender's addresses");
@@ -196,7 +202,48 @@ struct Owned {
     from: bool,
     sender: bool,
     resent: bool,
+    /// An address in From is at or near a domain of ours: our signature and our addresses would vouch for it.
+    ours: bool,
 }
+
+/// The domains in From, as far as they are any.
+fn domains_of(review: &Review) -> Vec<Domain> {
+    let mut domains: Vec<Domain> = Vec::new();
+    for author in &review.from {
+        if let Ok(domain) = Domain::parse(&author.domain)
+            && !domains.contains(&domain)
+        {
+            domains.push(domain);
+        }
+    }
+    domains
+}
+
+/// Whether one is the other or below it: by relaxed alignment (RFC 9989 §4.4) the signature of one is good for the other.
+fn is_near(domain: &Domain, home: &str) -> bool {
+    let below =
+        |name: &str, above: &str| name == above || name.strip_suffix(above).is_some_and(|front| front.ends_with('.'));
+    below(domain.as_str(), home) || below(home, domain.as_str())
+}
+
+/// Whether it or a name above it is a domain of ours.
+fn is_at_or_below_ours(tx: &ReadTx, domain: &Domain) -> Result<bool, postroad_mail::Error> {
+    let mut name = domain.as_str();
+    for _ in 0..LEVELS {
+        let Ok(here) = Domain::parse(name) else { break };
+        if domains::ours(tx, &here)?.is_some() {
+            return Ok(true);
+        }
+        match name.split_once('.') {
+            Some((_, above)) => name = above,
+            None => break,
+        }
+    }
+    Ok(false)
+}
+
+/// Names above a name of an author that are looked up.
+const LEVELS: usize = 8;
 
 /// `None` when one of them is no address of ours to own, or there are more than are looked at.
 fn addresses_of(authors: &[Author]) -> Option<Vec<Address>> {
@@ -287,25 +334,28 @@ fn submitted_edits(
     }
     // Who sends another's message on says so in Resent-From; the author stays who it was.
     let answers_for_it = owned.from || owned.resent || (review.sender_fields == 1 && owned.sender);
+    // What is nobody's of ours may be sent on, and is shown as somebody else's. But a stranger's reader takes our signature for
+    // the word of whoever has that address here; and what can be read in several ways is whoever's it likes.
+    if !owned.from && (owned.ours || review.from_is_odd) {
+        return Err(not_theirs(login));
+    }
     if !answers_for_it {
         match settings.foreign_from {
             ForeignFrom::AddSender => {
                 edits.remove.push("Sender");
                 edits.add.push(format!("Sender: {}\r\n", login.address));
             }
-            ForeignFrom::Refuse => {
-                return Err(Reply::new(
-                    550,
-                    (5, 7, 1),
-                    format!("{} may not send with this From address. Use one of your own.", login.name),
-                ));
-            }
+            ForeignFrom::Refuse => return Err(not_theirs(login)),
         }
     } else if review.sender_fields > 0 && !owned.sender {
         // From is theirs, Sender is somebody else's: it would blame a stranger.
         edits.remove.push("Sender");
     }
     Ok(edits)
+}
+
+fn not_theirs(login: &Login) -> Reply {
+    Reply::new(550, (5, 7, 1), format!("{} may not send with this From address. Use one of your own.", login.name))
 }
 
 #[cfg(test)]
@@ -325,7 +375,7 @@ mod tests {
     #[test]
     fn submitted_mail_is_completed() {
         let settings = Settings::new("mx.test");
-        let no = Owned { from: false, sender: false, resent: false };
+        let no = Owned { from: false, sender: false, resent: false, ours: false };
         let from = Owned { from: true, ..no };
         let bare = Review { from_fields: 1, ..Review::default() };
         let whole = Review { has_date: true, has_message_id: true, ..bare.clone() };
@@ -342,9 +392,35 @@ mod tests {
         assert!(edits(&with_sender, Owned { sender: true, ..no }).add.is_empty());
         assert!(edits(&with_sender, from).remove.contains(&"Sender"), "a stranger is not blamed");
         assert!(!edits(&with_sender, Owned { sender: true, ..from }).remove.contains(&"Sender"));
-        let strict = Settings { foreign_from: ForeignFrom::Refuse, ..settings };
+        let strict = Settings { foreign_from: ForeignFrom::Refuse, ..settings.clone() };
         let refused = submitted_edits(&whole, no, &login(), "abc", Timestamp(0), &strict);
         assert_eq!(refused.expect_err("not theirs").code(), 550);
+        // Nobody writes as a neighbour, however they say who brings it.
+        let neighbour = Owned { ours: true, ..no };
+        for owned in [neighbour, Owned { sender: true, ..neighbour }, Owned { resent: true, ..neighbour }] {
+            let refused = submitted_edits(&with_sender, owned, &login(), "abc", Timestamp(0), &settings);
+            assert_eq!(refused.expect_err("not theirs").to_string().get(..9), Some("550 5.7.1"), "{owned:?}");
+        }
+        let odd = Review { from_is_odd: true, ..whole };
+        assert!(submitted_edits(&odd, no, &login(), "abc", Timestamp(0), &settings).is_err());
+        assert!(edits(&whole_again(), Owned { from: true, ..neighbour }).add.is_empty());
+    }
+
+    fn whole_again() -> Review {
+        Review { from_fields: 1, has_date: true, has_message_id: true, ..Review::default() }
+    }
+
+    #[test]
+    fn near_is_what_alignment_takes_for_the_same() {
+        for (one, other, near) in [
+            ("here.test", "here.test", true),
+            ("a.here.test", "here.test", true),
+            ("here.test", "a.b.here.test", true),
+            ("nothere.test", "here.test", false),
+            ("far.test", "here.test", false),
+        ] {
+            assert_eq!(is_near(&Domain::parse(one).expect("a domain"), other), near, "{one} {other}");
+        }
     }
 
     #[test]

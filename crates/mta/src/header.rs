@@ -2,6 +2,8 @@
 //!
 //! What is not named here stays byte for byte, order and folding included.
 
+use std::cell::LazyCell;
+
 use postroad_mailauth::results;
 use postroad_message::address;
 use postroad_message::header::{Field, fields};
@@ -15,6 +17,8 @@ pub(crate) struct Review {
     pub(crate) from_fields: usize,
     /// The addresses in From.
     pub(crate) from: Vec<Author>,
+    /// A From field that readers may understand in another way than we do: nobody knows whom they show.
+    pub(crate) from_is_odd: bool,
     /// Sender fields.
     pub(crate) sender_fields: usize,
     /// The addresses in Sender.
@@ -73,6 +77,7 @@ pub(crate) fn review(block: &[u8]) -> Review {
         } else if field.is("From") {
             review.from_fields += 1;
             add_authors(&mut review.from, &field);
+            review.from_is_odd |= is_odd(field.value);
         } else if field.is("Sender") {
             review.sender_fields += 1;
             add_authors(&mut review.sender, &field);
@@ -134,6 +139,38 @@ fn add_authors(authors: &mut Vec<Author>, field: &Field<'_>) {
     authors.extend(found.take((MAX_AUTHORS + 1).saturating_sub(authors.len())));
 }
 
+/// Whether a From may show an address that is none of those that we see there, and that can be verified or owned.
+///
+/// Readers decode words where none may be (`=?utf-8?q?a=40bank.test=00?=@evil.test`), stop at controls, take the first of two
+/// at signs or of two addresses without a comma, and show as the author whatever text has no address behind it.
+fn is_odd(value: &[u8]) -> bool {
+    let list = address::parse(value);
+    // Once, however many have no address: the field may be as long as a header.
+    let shows = LazyCell::new(|| postroad_message::header::decode(value).contains(['@', '\u{fe6b}', '\u{ff20}']));
+    let bare = !value.contains(&b'<');
+    let mut some = false;
+    for mailbox in address::mailboxes(&list).take(MAX_AUTHORS + 1) {
+        some = true;
+        let torn = bare && mailbox.name.as_ref().is_some_and(|name| name.contains('@'));
+        let disguised = |c: char| c == '@' || c.is_control();
+        if torn || mailbox.local.contains(disguised) || mailbox.local.contains("=?") || !is_host(&mailbox.host) {
+            return true;
+        }
+        // `MAILER-DAEMON` alone shows nobody's address.
+        if mailbox.host.is_empty() && *shows {
+            return true;
+        }
+    }
+    !some && *shows
+}
+
+/// Whether DNS could know it; nothing at all is no lie either.
+fn is_host(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c) || (!c.is_ascii() && !c.is_control());
+    let name = text.strip_suffix('.').unwrap_or(text);
+    text.is_empty() || (name.chars().all(fits) && name.split('.').all(|label| !label.is_empty()))
+}
+
 fn message_id(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let inside = text.split_once('<').map_or(text, |(_, rest)| rest);
@@ -181,6 +218,49 @@ mod tests {
         assert_eq!(authors(&crowd).len(), MAX_AUTHORS + 1);
         let fields = "From: a@one.test\r\n".repeat(1_000);
         assert_eq!(review(fields.as_bytes()).from.len(), MAX_AUTHORS + 1, "bounded, whatever comes");
+    }
+
+    #[test]
+    fn what_readers_may_understand_otherwise_is_odd() {
+        let odd = |value: &str| review(format!("From: {value}\r\n\r\n").as_bytes()).from_is_odd;
+        for value in [
+            "ceo@bank.test x@evil.test",
+            "ceo@bank.test:;",
+            "ceo@bank.test <>",
+            "\"ceo@bank.test\" <nobody>",
+            "=?utf-8?q?ceo=40bank.test?=",
+            "=?utf-8?b?Y2VvQGJhbmsudGVzdAA=?=@evil.test",
+            "=?utf-8?q?ceo=40bank.test=00?= <=?utf-8?q?ceo=40bank.test=00?=@evil.test>",
+            "ceo@bank.test\0@evil.test",
+            "ceo@bank.test@evil.test",
+            "<ceo@bank.test x@evil.test>",
+            "\"ceo@bank.test\"@evil.test",
+            "\"without an end <ceo@bank.test>",
+            "ceo\u{ff20}bank.test",
+            "x@[192.0.2.1]",
+            "x@bank..test",
+            "x@bank.test\0",
+        ] {
+            assert!(odd(value), "{value:?}");
+        }
+        for value in [
+            "ceo@bank.test",
+            "ceo@bank.test.",
+            "ceo@b\u{e4}nk.test",
+            "ceo@a_b.bank.test",
+            "\"ceo@bank.test\" <x@evil.test>",
+            "ceo@bank.test <x@evil.test>",
+            "=?utf-8?q?J=C3=BCrgen?= <j@bank.test>, b@bank.test (B)",
+            "A group: a@one.test, b@two.test;",
+            "undisclosed:;",
+            "MAILER-DAEMON",
+            "root (Cron Daemon)",
+            "",
+        ] {
+            assert!(!odd(value), "{value:?}");
+        }
+        assert!(!review(b"Subject: x\r\n\r\n").from_is_odd);
+        assert!(review(b"From: a@one.test\r\nfrom : a@b@c.test\r\n\r\n").from_is_odd, "any of them");
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub struct Settings {
     pub login_delay: Duration,
     /// What a mailbox that is full answers.
     pub full_mailbox: FullMailbox,
-    /// What happens to a submitted message whose From the sender does not own.
+    /// What happens to a submitted message whose From the sender does not own. Who else is at a domain of ours, or at one beside
+    /// it that its signature would vouch for, is never written as.
     pub foreign_from: ForeignFrom,
     /// Removes header fields of Exchange's own organisation that strangers put in
     /// (`X-MS-Exchange-Organization-*`): they are orders to an Exchange server behind us.

@@ -119,6 +119,40 @@ fn strict_settings_refuse() {
     transcript::check(text, town);
 }
 
+/// Our signature and our addresses vouch for whoever is at a domain of ours, so that nobody but the owner is written as,
+/// whoever else Sender or Resent-From name; of others' domains that is said in Sender.
+#[test]
+fn nobody_writes_as_a_neighbour() {
+    let test = TestStore::memory(MIGRATIONS);
+    let town = Town::new(&test.store);
+    let mut text = "@open 1 submission\nS: 220 {*}\nC: EHLO localhost\nS*: 250 {*}\n\
+        C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABjb3JyZWN0IGhvcnNl\nS: 235 {*}\n"
+        .to_owned();
+    for (header, reply) in [
+        ("From: bob@example.test", "550 5.7.1"),
+        ("From: bob@example.test\nSender: alice@example.test", "550 5.7.1"),
+        ("From: bob@example.test\nResent-From: alice@example.test", "550 5.7.1"),
+        ("From: alice@example.test, bob@example.test", "550 5.7.1"),
+        ("From: nobody@EXAMPLE.test.", "550 5.7.1"),
+        ("From: ceo@a.b.example.test", "550 5.7.1"),
+        ("From: ceo@test", "550 5.7.1"),
+        ("From: bob@example.test alice@example.test", "550 5.7.1"),
+        ("From: A group: bob@example.test, alice@example.test;", "550 5.7.1"),
+        ("From: =?utf-8?q?bob=40example.test=00?=@far.test", "550 5.7.1"),
+        ("From: bob@example.test <>", "550 5.7.1"),
+        ("From: alice@example.test\nFrom: bob@example.test", "554 5.6.0"),
+        ("From: x@far.test", "250 2.0.0"),
+        ("From: x@notexample.test\nResent-From: alice@example.test", "250 2.0.0"),
+        ("From: \"bob@example.test\" <alice@example.test>", "250 2.0.0"),
+    ] {
+        text.push_str(&format!(
+            "C: MAIL FROM:<alice@example.test>\nC: RCPT TO:<bob@example.test>\nC: DATA\n\
+             S: 250 {{*}}\nS: 250 {{*}}\nS: 354 {{*}}\nC<<END\n{header}\nDate: x\nMessage-ID: <1@x>\n\n.\nEND\nS: {reply} {{*}}\n"
+        ));
+    }
+    transcript::check(&text, town);
+}
+
 #[test]
 fn an_app_password_is_for_its_service_and_its_time() {
     let test = TestStore::sqlite(MIGRATIONS);

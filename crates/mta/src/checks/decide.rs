@@ -54,7 +54,11 @@ pub(crate) fn decide(findings: &Findings, policy: &Policy, believed: Option<&Bel
     let decided = |action, cause, spoken_for| Decision { action, cause, spoken_for };
     match believed {
         Some(_) if action == Action::Deliver => decided(action, cause, false),
-        Some(believed) if believed.sure => decided(Action::Deliver, cause, true),
+        // Whoever is believed can say that a message is as it was; not whom its readers will take for its author.
+        Some(believed) if believed.sure => match of_crowd(findings, policy) {
+            (Action::Deliver, _) => decided(Action::Deliver, cause, true),
+            (action, crowd) => decided(action, crowd, cause != crowd),
+        },
         // It would be believed, if only its word could be verified now.
         Some(_) => decided(when_unsure(policy), Cause::Unsure, false),
         None => decided(action, cause, false),

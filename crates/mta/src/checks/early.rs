@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::drive::{self, Budget};
-use super::{DEADLINE, QUESTIONS};
+use super::{DEADLINE, FOR_POLICY, QUESTIONS};
 use crate::inbound::Session;
 
 /// What is known of the connection and the envelope.
@@ -79,7 +79,7 @@ impl Early {
     /// Starts asking, with a deadline of its own.
     pub(crate) fn start(dns: Arc<dyn Dns>, facts: Facts) -> Early {
         Early(tokio::spawn(async move {
-            let (dns, deadline, budget) = (&*dns, Instant::now() + DEADLINE, Budget::of(QUESTIONS));
+            let (dns, deadline, budget) = (&*dns, Instant::now() + DEADLINE - FOR_POLICY, Budget::of(QUESTIONS));
             let helo = async {
                 match facts.mail_from {
                     Some(_) => Some(drive::run_within(facts.spf(None), dns, deadline, &budget).await),

@@ -5,10 +5,10 @@ use postroad_mailauth::body::Digests;
 use postroad_mailauth::{arc, dkim, dmarc, iprev, spf};
 use tokio::time::Instant;
 
-use super::QUESTIONS;
 use super::drive::{self, Budget};
 use super::early::{Early, Envelope, Facts};
 use super::signatures::{Authors, Signatures};
+use super::{FOR_POLICY, QUESTIONS};
 
 /// All that was found about a message.
 #[derive(Debug, Clone)]
@@ -29,7 +29,8 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// Asks for the keys of all signatures at once, waits for what was started earlier, then asks for the policy. Whatever is not
-    /// known by `deadline` is not known.
+    /// known by `deadline` is not known. Policies have time and questions of their own: who spends those of the others on what
+    /// is never answered does not become one about whom nothing is known.
     pub(crate) async fn gather(
         dns: &dyn Dns,
         early: Early,
@@ -41,10 +42,11 @@ impl Findings {
         let Signatures { dkim, arc, authors } = signatures;
         let ignored = dkim.ignored();
         let budget = Budget::of(QUESTIONS);
+        let soon = deadline - FOR_POLICY;
         let (envelope, dkim, arc) = tokio::join!(
             early.found(),
-            drive::run_within(dkim.finish(digests), dns, deadline, &budget),
-            drive::run_within(arc.finish(digests), dns, deadline, &budget),
+            drive::run_within(dkim.finish(digests), dns, soon, &budget),
+            drive::run_within(arc.finish(digests), dns, soon, &budget),
         );
         let Envelope { iprev, mail_from, helo } = envelope.unwrap_or_else(|| unknown(facts));
         let input = dmarc::Input {
@@ -52,7 +54,7 @@ impl Findings {
             spf: Some(dmarc::Identifier { domain: mail_from.domain.clone(), outcome: of_spf(mail_from.result) }),
             dkim: dkim.iter().map(identifier).collect(),
         };
-        let dmarc = drive::run_within(dmarc::Check::new(input), dns, deadline, &budget).await;
+        let dmarc = drive::run_within(dmarc::Check::new(input), dns, deadline, &Budget::of(QUESTIONS)).await;
         Findings { iprev, mail_from, helo, dkim, ignored, arc, dmarc, authors }
     }
 }
@@ -100,3 +102,6 @@ fn unknown(facts: &Facts) -> Envelope {
         helo: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

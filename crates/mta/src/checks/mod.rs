@@ -53,6 +53,10 @@ use early::Facts;
 /// do so for a fraction of that.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// So much of that is kept for the policy, which is asked for at the end: whoever names servers that never answer in a signature
+/// or an SPF record shall not use up the time in which we would hear that the mail is to be refused.
+const FOR_POLICY: Duration = Duration::from_secs(5);
+
 /// Questions to the DNS about the envelope of one message, and as many about its content. An ordinary one asks about ten; each
 /// check has limits of its own, but who writes ten signatures and two SPF records to the limit shall not use us as a hammer.
 pub const QUESTIONS: usize = 200;

@@ -20,7 +20,8 @@ pub(crate) struct Signatures {
 pub(crate) struct Authors {
     /// The domains in From, each once, as they stand there; [`MAX_DOMAINS`] at most.
     pub(crate) domains: Vec<String>,
-    /// There are more authors than are looked at, or more than one From field: readers show one of them, and who knows which.
+    /// There are more authors than are looked at, more than one From field, or one that can be read in several ways: readers show
+    /// one of them, and who knows which.
     pub(crate) crowd: bool,
     /// What stands in the angle brackets of List-Id, in lower case (RFC 2919).
     pub(crate) list: Option<String>,
@@ -41,7 +42,7 @@ impl Signatures {
 impl Authors {
     fn of(header: &[u8], review: &Review) -> Authors {
         let mut domains: Vec<String> = Vec::new();
-        let mut crowd = review.from_fields > 1 || review.from.len() > MAX_AUTHORS;
+        let mut crowd = review.from_fields > 1 || review.from_is_odd || review.from.len() > MAX_AUTHORS;
         for author in &review.from {
             let domain = author.domain.to_lowercase();
             if domain.is_empty() || domains.contains(&domain) {
@@ -87,6 +88,9 @@ mod tests {
             ("From: a@one.test\r\nFrom: b@one.test\r\n\r\n", "one.test", true),
             ("Subject: x\r\n\r\n", "", false),
             ("From: nobody\r\n\r\n", "", false),
+            ("From: a@one.test b@two.test\r\n\r\n", "two.test", true),
+            ("From: =?utf-8?q?a=40one.test=00?=@two.test\r\n\r\n", "two.test", true),
+            ("From: a@one.test <>\r\n\r\n", "", true),
             (many.as_str(), "bank.test other.test", true),
             (domains.as_str(), "d0.test d1.test d2.test d3.test", true),
         ] {

@@ -149,7 +149,7 @@ fn overrides(
         Some(_) | None if asked != disposition => {
             let crowd = decisions.iter().any(|decision| decision.cause == Cause::Crowd);
             let comment = match crowd {
-                true => "more authors than are looked at".to_owned(),
+                true => "more authors than are looked at, or nobody can say who they are".to_owned(),
                 false => format!("the recipient's domain has its own word for {}", key(dmarc.policy)),
             };
             overrides.push(Override { kind: OverrideKind::LocalPolicy, comment });

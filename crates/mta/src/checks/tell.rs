@@ -110,7 +110,7 @@ pub(crate) fn story(session: &mut Session, now: Timestamp, findings: &Findings) 
     };
     story.note(now, "dmarc", format_args!("{} for {domain}{published}{}", dmarc.result, because(&dmarc.why)));
     if findings.authors.crowd {
-        story.note(now, "dmarc", "From has more authors than are looked at");
+        story.note(now, "dmarc", "From has more authors than are looked at, or can be read in several ways");
     }
 }
 
