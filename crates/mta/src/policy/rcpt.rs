@@ -100,9 +100,13 @@ fn relay(role: Role, authenticated: bool, recipient: &ForwardPath) -> Result<Acc
     });
     let refuse = |reply| Err(Refused { reply, unknown: false });
     match (role, authenticated, elsewhere) {
-        (Role::Relay | Role::Submission, true, Some(elsewhere)) => {
-            Ok(Accepted { targets: Vec::new(), remote: vec![elsewhere], name: None, in_circles: false, ..Accepted::default() })
-        }
+        (Role::Relay | Role::Submission, true, Some(elsewhere)) => Ok(Accepted {
+            targets: Vec::new(),
+            remote: vec![elsewhere],
+            name: None,
+            in_circles: false,
+            ..Accepted::default()
+        }),
         (Role::Relay | Role::Submission, true, None) => refuse(Reply::new(
             553,
             (5, 1, 2),
@@ -172,7 +176,8 @@ mod tests {
             assert_eq!(decision, expect, "{role:?} {authenticated}");
         }
         for (role, expect) in [(Role::Relay, 250), (Role::Submission, 250), (Role::Lmtp, 550)] {
-            let decision = code(Facts { role, led_back: true, null_sender: true, ..facts(&there, Resolution::NotOurs) });
+            let decision =
+                code(Facts { role, led_back: true, null_sender: true, ..facts(&there, Resolution::NotOurs) });
             assert_eq!(decision, expect, "{role:?}: a notice on its way back");
         }
         let accepted = decide(Facts { authenticated: true, ..facts(&there, Resolution::NotOurs) }).expect("accepted");
