@@ -102,22 +102,20 @@ fn nobody_is_signed_for_who_is_somebody_else() {
         published(town, &other);
         let remote = Remote::start(at, Manner::default());
         let to = format!("dave@{domain}");
-        let submit = |author: &str, id: &str| {
-            talk::submit(
-                town.at(587),
-                &from,
-                &format!("<{from}>"),
-                &[&format!("<{to}>")],
-                message(author, &to, id).as_bytes(),
-            );
-        };
-        // A colleague in another domain of this server, and somebody who is not here at all.
-        submit(&format!("boss@{other}"), "boss");
-        submit("ceo@bank.test", "bank");
-        for received in remote.wait_for(2) {
-            assert_eq!(verified(town, &received.bytes), BOTH, "the login's own domain: {}", received.text());
-            assert_eq!(received.field("Sender").as_deref(), Some(from.as_str()));
+        // Somebody in another domain of this server is not written as at all.
+        let mut talk = talk::submission(town.at(587), &from);
+        for command in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"), "DATA".into()] {
+            let answer = talk.ask(&command);
+            assert!(answer.starts_with(['2', '3']), "{command}: {answer}");
         }
+        talk.say(message(&format!("boss@{other}"), &to, "boss").as_bytes());
+        let answer = talk.ask(".");
+        assert!(answer.starts_with("550 5.7.1"), "{answer}");
+        // Somebody who is not here is, beside who brings it.
+        town.submit(&from, &[&to], &message("ceo@bank.test", &to, "bank"));
+        let received = remote.wait_for(1).remove(0);
+        assert_eq!(verified(town, &received.bytes), BOTH, "the login's own domain: {}", received.text());
+        assert_eq!(received.field("Sender").as_deref(), Some(from.as_str()));
     }
 }
 
