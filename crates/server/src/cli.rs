@@ -11,6 +11,7 @@ mod mta_sts;
 mod policy;
 mod report;
 mod sending;
+mod shaping;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use report::Report;
 pub(crate) use sending::{Queue, QueueWhich, Route};
+pub(crate) use shaping::{Egress, EgressBy, Limit, Suppression};
 
 /// Postroad: a complete mail server in one program.
 #[derive(Debug, Parser)]
@@ -141,6 +143,33 @@ pub(crate) enum Command {
     Report {
         #[command(subcommand)]
         action: Report,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Addresses that are not written to any more: they do not exist, or complained.
+    Suppression {
+        #[command(subcommand)]
+        action: Suppression,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// How much is sent at once: to domains, and to hosts whatever domains lead to them.
+    Limit {
+        #[command(subcommand)]
+        action: Limit,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The addresses that mail leaves from, in pools with weights.
+    Egress {
+        #[command(subcommand)]
+        action: Egress,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

@@ -8,6 +8,7 @@ pub(crate) mod certificate;
 mod operation;
 mod perform;
 pub(crate) mod restore;
+mod shaping;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod time;
@@ -19,3 +20,4 @@ pub(crate) use operation::{
     RouteWish, Seen, Selection,
 };
 pub(crate) use perform::perform;
+pub(crate) use shaping::ShapingOrder;

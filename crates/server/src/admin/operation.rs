@@ -3,6 +3,7 @@
 use postroad_trust::keys::Found;
 use serde::{Deserialize, Serialize};
 
+use super::shaping::ShapingOrder;
 use crate::settings::{Settings, SigningSettings};
 
 /// Something to do with a server's domains, accounts and mail. Passwords come in clear over the local
@@ -52,6 +53,7 @@ pub(crate) enum Operation {
     DnsFacts { domain: String, hostname: String },
     MtaSts { order: MtaStsOrder },
     Policy { order: PolicyOrder },
+    Shaping { order: ShapingOrder },
     Report { order: ReportOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }

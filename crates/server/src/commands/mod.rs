@@ -14,6 +14,7 @@ mod quickstart;
 mod report;
 mod restore;
 mod serve;
+mod shaping;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Queue { action, place, output } => administer::queue(action, &place, output),
         Command::Route { action, place, output } => administer::route(action, &place, output),
         Command::Report { action, place, output } => report::command(action, &place, output),
+        Command::Suppression { action, place, output } => shaping::suppression(action, &place, output),
+        Command::Limit { action, place, output } => shaping::limit(action, &place, output),
+        Command::Egress { action, place, output } => shaping::egress(action, &place, output),
         Command::Certificate { action, place, output } => certificate::command(action, &place, output),
         Command::Dkim { action, place, output } => dkim::command(action, &place, output),
         Command::Dns { options, place, output } => dns::command(&options, &place, output),

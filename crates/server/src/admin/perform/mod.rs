@@ -16,6 +16,7 @@ mod queue;
 mod queue_text;
 mod report;
 mod route;
+mod shaping;
 mod trace;
 mod undelete;
 
@@ -78,6 +79,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::DnsFacts { domain, hostname } => dns::facts(&desk, &domain, &hostname),
         Operation::MtaSts { order } => mta_sts::perform(&desk, order),
         Operation::Policy { order } => policy::perform(&desk, order),
+        Operation::Shaping { order } => shaping::perform(&desk, order),
         Operation::Report { order } => report::perform(&desk, order),
         Operation::Trace { key, since_seconds, limit } => trace::stories(&desk, &key, since_seconds, limit),
     };
