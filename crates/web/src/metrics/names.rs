@@ -80,7 +80,7 @@ pub const NAMES: &[Name] = &[
     ),
     counter(
         "postroad_gate_refused_total",
-        "Senders and recipients refused before the policy, by what (list, client, network, sender, recipient, account).",
+        "Senders and recipients refused before the policy, by what (list, client, network, sender, recipient).",
     ),
     counter("postroad_dnsbl_listings_total", "Clients and domains that a list in the DNS has, by list."),
     gauge(
