@@ -155,8 +155,9 @@ fn what_others_tell_is_read() {
         let subject = "Report domain: example.test Submitter: bank.test Report-ID: 7";
         place.bring(HOME, "boss@bank.test", &letter(subject, "application/zip; name=\"a!b!1!2.zip\"", "PK no")).good();
 
-        let shown =
-            eventually("the complaint", || Some(place.cli(&["report", "arf"])).filter(|shown| shown.contains("offers")));
+        let shown = eventually("the complaint", || {
+            Some(place.cli(&["report", "arf"])).filter(|shown| shown.contains("offers"))
+        });
         assert!(
             shown.contains("carol@bank.test") && shown.contains("abuse") && !shown.contains("not known"),
             "{shown}"
