@@ -139,15 +139,6 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Reports about mail: what others tell of ours, and what is owed to them.
-    Report {
-        #[command(subcommand)]
-        action: Report,
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        output: Output,
-    },
     /// Addresses that are not written to any more: they do not exist, or complained.
     Suppression {
         #[command(subcommand)]
@@ -170,6 +161,15 @@ pub(crate) enum Command {
     Egress {
         #[command(subcommand)]
         action: Egress,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Reports about mail: what others tell of ours, and what is owed to them.
+    Report {
+        #[command(subcommand)]
+        action: Report,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

@@ -53,8 +53,8 @@ pub(crate) enum Operation {
     DnsFacts { domain: String, hostname: String },
     MtaSts { order: MtaStsOrder },
     Policy { order: PolicyOrder },
-    Shaping { order: ShapingOrder },
     Report { order: ReportOrder },
+    Shaping { order: ShapingOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
 
