@@ -15,6 +15,8 @@ mod places;
 mod seen;
 mod send;
 mod take;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::path::PathBuf;
@@ -144,16 +146,3 @@ const FIRST: Duration = Duration::from_secs(5 * 60);
 const SPREAD: Duration = Duration::from_secs(4 * 60 * 60);
 /// A server that was down sends what it owes of so many days.
 const DAYS_BACK: i64 = 3;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nodes_report_at_different_times() {
-        let delays: std::collections::BTreeSet<Duration> =
-            (0..50).map(|seed| delay(seed * 0x1234_5678_9abc, Day(20_000))).collect();
-        assert!(delays.len() > 40, "{delays:?}");
-        assert!(delays.iter().all(|delay| *delay >= FIRST && *delay < FIRST + SPREAD));
-    }
-}
