@@ -1,8 +1,8 @@
 //! Who gets to the policy at all: silence before the greeting, lists in the DNS, rates, and bans.
 //!
-//! What stands here concerns strangers at the relay: nobody whom the settings trust, and nobody who logged in; only an account's
-//! own limit follows the account, from wherever it sends (the clouds of large providers send for many people from one
-//! address). Everything is bounded: connections that wait, buckets, questions, what is remembered of clients.
+//! What stands here concerns strangers at the relay: nobody whom the settings trust, and nobody who logged in (the clouds of large
+//! providers send for many people from one address). Everything is bounded: connections that wait, buckets, questions, what is
+//! remembered of clients.
 //!
 //! Postmaster can always be written to (RFC 5321 §4.5.1), so lists refuse recipients and not connections.
 //!
