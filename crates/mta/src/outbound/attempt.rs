@@ -442,7 +442,8 @@ impl Carrier {
                 trip.last = before;
                 return Carried::Stale;
             }
-            self.hear(shape, connection.local, &host.name, answered, trip);
+            let is_news = trip.last != before;
+            self.hear(shape, connection.local, &host.name, (answered, is_news), trip);
             trip.reached = true;
             if !report.reusable {
                 return Carried::Enough;
@@ -491,10 +492,10 @@ impl Trip<'_> {
         self.answered.push((number, self.attempt.clone()));
     }
 
-    /// The verdicts since there were so many; with what was said to those who have none yet.
-    pub(super) fn answers_from(&self, before: usize) -> Vec<Verdict> {
+    /// The verdicts since there were so many; with what was said to those who have none yet, if that is news.
+    pub(super) fn answers_from(&self, before: usize, is_news: bool) -> Vec<Verdict> {
         let answered = self.verdicts.iter().skip(before).map(|(_, verdict)| verdict.clone());
-        answered.chain(self.last.iter().map(|(verdict, _)| verdict.clone())).collect()
+        answered.chain(self.last.iter().filter(|_| is_news).map(|(verdict, _)| verdict.clone())).collect()
     }
 
     /// For how many recipients a host has taken the message.

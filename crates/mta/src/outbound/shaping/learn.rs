@@ -13,16 +13,17 @@ use crate::outbound::settle::Verdict;
 const LEARNED_MAX: usize = 20;
 
 impl Carrier {
-    /// After a transaction: who was answered for in it has their verdict from `answered` on.
+    /// After a transaction: who was answered for in it has their verdict from `answered` on; `is_news`: the others were told
+    /// something by it.
     pub(in crate::outbound) fn hear(
         &self,
         shape: &Shape,
         from: Option<IpAddr>,
         host: &str,
-        answered: usize,
+        (answered, is_news): (usize, bool),
         trip: &mut Trip<'_>,
     ) {
-        let verdicts: Vec<Verdict> = trip.answers_from(answered);
+        let verdicts: Vec<Verdict> = trip.answers_from(answered, is_news);
         if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Relayed { .. })) {
             self.shaping.taken(shape, from, (self.clock)());
         }
