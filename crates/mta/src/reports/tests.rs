@@ -48,7 +48,7 @@ async fn sessions(store: &Store, domain: &str, successes: u64) {
 }
 
 async fn queued(store: &Store) -> u64 {
-    let depth = store.read(|tx| postroad_queue::depth(tx));
+    let depth = store.read(postroad_queue::depth);
     depth.await.expect("counted").messages
 }
 

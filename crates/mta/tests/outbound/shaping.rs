@@ -86,9 +86,8 @@ fn a_host_that_has_too_much_is_left_alone_by_all_of_its_domains() {
     let told = world.story(&world.send(MESSAGE.as_bytes(), &["bob@d1.test"], |_| {}), 1);
     assert!(told.iter().any(|line| line.contains("is spoken with more slowly now")), "{told:?}");
     world.send(MESSAGE.as_bytes(), &["bob@d2.test"], |_| {});
-    let resting = eventually("the other domain waits", || {
-        world.destinations().into_iter().find(|one| one.domain == "d2.test")
-    });
+    let resting =
+        eventually("the other domain waits", || world.destinations().into_iter().find(|one| one.domain == "d2.test"));
     assert!(resting.failures == 0 && resting.not_before > Timestamp::now(), "{resting:?}");
     assert_eq!(other.ledger().received.len(), 0, "the same provider");
 }

@@ -10,10 +10,10 @@ use postroad_trust::tls_results::Day;
 use serde_json::{Value, json};
 
 use super::{Desk, Outcome, Refusal};
+use crate::admin::Answer;
 use crate::admin::answer::aligned;
 use crate::admin::operation::ReportOrder;
 use crate::admin::time::shown;
-use crate::admin::Answer;
 use crate::serve::reports::reporter;
 use crate::settings::Settings;
 
@@ -27,7 +27,9 @@ pub(super) fn perform(desk: &Desk<'_>, order: ReportOrder) -> Outcome {
 }
 
 fn listed(desk: &Desk<'_>, kind: Kind, domain: Option<&str>, since_seconds: u64) -> Outcome<Vec<Shown>> {
-    let since = Timestamp(desk.now.0.saturating_sub(i64::try_from(since_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000)));
+    let since = Timestamp(
+        desk.now.0.saturating_sub(i64::try_from(since_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000)),
+    );
     let domain = domain.map(|domain| domain.trim_end_matches('.').to_lowercase());
     Ok(desk.read(move |tx| Ok::<_, Error>(reports::list(tx, kind, domain.as_deref(), since, REPORTS_MAX)?))?)
 }
@@ -73,7 +75,8 @@ fn dmarc(desk: &Desk<'_>, domain: Option<&str>, since_seconds: u64) -> Outcome {
 }
 
 fn cannot_be_read(unreadable: &[Shown]) -> String {
-    let line = |report: &Shown| format!("not read: a letter of {} ({}): {}\n", report.sender, report.trace, report.words);
+    let line =
+        |report: &Shown| format!("not read: a letter of {} ({}): {}\n", report.sender, report.trace, report.words);
     unreadable.iter().take(UNREADABLE_SHOWN).map(line).collect()
 }
 
@@ -105,7 +108,8 @@ fn tls(desk: &Desk<'_>, domain: Option<&str>, since_seconds: u64) -> Outcome {
         "lines": lines.iter().map(tls_line).collect::<Vec<_>>(),
     });
     if found.is_empty() {
-        let text = "no report about TLS in this time; they come to the address in rua of _smtp._tls: `postroad dns DOMAIN`\n";
+        let text =
+            "no report about TLS in this time; they come to the address in rua of _smtp._tls: `postroad dns DOMAIN`\n";
         return Ok(Answer::Report { text: text.to_owned(), data });
     }
     let mut rows = vec![["DOMAIN", "POLICY", "GOOD", "BAD", "WHAT", "HOST", "NEXT STEP"].map(str::to_owned).to_vec()];
@@ -131,7 +135,9 @@ fn tls_step(kind: &str) -> &'static str {
         "certificate-host-mismatch" => "a certificate with the host's name in MX: `postroad certificate list`",
         "certificate-expired" => "renew the certificate: `postroad certificate renew`",
         "certificate-not-trusted" => "a certificate of a known authority, with its whole chain",
-        "tlsa-invalid" => "the TLSA record does not fit the certificate: `postroad dns DOMAIN` prints the one that does",
+        "tlsa-invalid" => {
+            "the TLSA record does not fit the certificate: `postroad dns DOMAIN` prints the one that does"
+        }
         "dnssec-invalid" => "the zone's DNSSEC signatures are broken: look at the name server",
         "dane-required" => "publish TLSA records: `postroad dns DOMAIN`",
         "sts-policy-fetch-error" | "sts-webpki-invalid" => "https://mta-sts.DOMAIN must answer with a good certificate",
@@ -150,14 +156,19 @@ fn feedback(desk: &Desk<'_>, domain: Option<&str>, since_seconds: u64) -> Outcom
         let about = of(report);
         let text = |pick: fn(&About) -> &str| about.map(pick).unwrap_or_default().to_owned();
         let sender = if report.verified { report.sender.clone() } else { format!("{} (not verified)", report.sender) };
-        let story = about.and_then(|about| about.about).map(|id| id.to_string()).unwrap_or_else(|| "not known".to_owned());
+        let story =
+            about.and_then(|about| about.about).map(|id| id.to_string()).unwrap_or_else(|| "not known".to_owned());
         let (to, subject) = (text(|about| &about.recipients), text(|about| &about.subject));
         vec![shown(report.at), report.words.clone(), sender, report.domain.clone(), to, story, subject]
     });
-    let mut all = vec![["WHEN", "KIND", "TOLD BY", "DOMAIN", "RECIPIENT", "TRACE", "SUBJECT"].map(str::to_owned).to_vec()];
+    let mut all =
+        vec![["WHEN", "KIND", "TOLD BY", "DOMAIN", "RECIPIENT", "TRACE", "SUBJECT"].map(str::to_owned).to_vec()];
     all.extend(rows);
     let text = match found.is_empty() {
-        true => "no complaints in this time; sign up for the feedback loops of large providers with abuse@ of your domain\n".to_owned(),
+        true => {
+            "no complaints in this time; sign up for the feedback loops of large providers with abuse@ of your domain\n"
+                .to_owned()
+        }
         false => aligned(&all),
     };
     Ok(Answer::Report { text, data: data.into() })
@@ -226,7 +237,9 @@ fn send(desk: &Desk<'_>, day: Day, dry_run: bool, settings: &Settings) -> Outcom
     Ok(Answer::table(
         &["KIND", "DOMAIN", "DONE", "WHAT"],
         rows.collect(),
-        &format!("nothing is owed for {year:04}-{month:02}-{day:02}: nothing was seen that day, or it was sent already"),
+        &format!(
+            "nothing is owed for {year:04}-{month:02}-{day:02}: nothing was seen that day, or it was sent already"
+        ),
     ))
 }
 
