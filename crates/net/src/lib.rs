@@ -37,7 +37,7 @@ pub use limits::{LimitSettings, Limits, Place, Refusal};
 pub use listener::{Bound, Listener, TlsMode, bind};
 pub use network::Network;
 pub use notify::{ready, stopping, watchdog};
-pub use self_made::{SELF_MADE_CHAIN, self_made};
+pub use self_made::{SELF_MADE_CHAIN, SELF_MADE_KEY, self_made};
 pub use serve::{Arrival, Connection, ConnectionId, Door, accept, serve};
 pub use stop::Stop;
 pub use stream::Stream;

@@ -14,7 +14,7 @@ use crate::{CertificateFacts, CertificateFiles, Error};
 /// The certificate in `folder` for these names (host names in ASCII, addresses); made when there is none that works,
 /// when it is for other names or when it runs out soon. The key is readable by this user alone.
 pub fn self_made(folder: &Path, names: &[String], now: SystemTime) -> Result<CertificateFiles, Error> {
-    let files = CertificateFiles { chain: folder.join(SELF_MADE_CHAIN), key: folder.join(KEY) };
+    let files = CertificateFiles { chain: folder.join(SELF_MADE_CHAIN), key: folder.join(SELF_MADE_KEY) };
     if still_good(&files, names, now) {
         return Ok(files);
     }
@@ -68,7 +68,8 @@ fn write_whole(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 
 /// The file with the certificate, in its folder.
 pub const SELF_MADE_CHAIN: &str = "self-made.pem";
-const KEY: &str = "self-made.key.pem";
+/// The file with its key, beside it.
+pub const SELF_MADE_KEY: &str = "self-made.key.pem";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Apple's clients refuse more than 825 days, also for certificates of one's own.
@@ -92,15 +93,15 @@ mod tests {
             fs::read(&files.chain).expect("readable")
         };
         let first = make(&["mail.example.test", "127.0.0.1", "::1"], now);
-        let key = fs::read(folder.join(KEY)).expect("readable");
+        let key = fs::read(folder.join(SELF_MADE_KEY)).expect("readable");
         assert_eq!(make(&["mail.example.test", "127.0.0.1", "::1"], now), first);
         assert_eq!(make(&["mail.example.test", "127.0.0.1", "::1"], now + DAY * 300), first);
         let renewed = make(&["mail.example.test", "127.0.0.1", "::1"], now + DAY * 340);
         assert_ne!(renewed, first);
-        assert_eq!(fs::read(folder.join(KEY)).expect("readable"), key, "TLSA records name it");
+        assert_eq!(fs::read(folder.join(SELF_MADE_KEY)).expect("readable"), key, "TLSA records name it");
         let other = make(&["mx.example.test"], now);
         assert_ne!(other, renewed);
-        fs::write(folder.join(KEY), "").expect("written");
+        fs::write(folder.join(SELF_MADE_KEY), "").expect("written");
         assert_ne!(make(&["mx.example.test"], now), other, "a broken key is replaced");
     }
 

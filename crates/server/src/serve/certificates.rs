@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use postroad_dns::{Dns, update};
 use postroad_login::Clock;
-use postroad_net::{CertificateFiles, Certificates, Kept, Stop, Tls, self_made};
+use postroad_net::{CertificateFiles, Certificates, Kept, SELF_MADE_KEY, Stop, Tls, self_made};
 use postroad_store::Store;
 use postroad_trust::certificates::Secret;
 use postroad_web::acme::{self, Algorithm, Answers, Keeper, Shown, Wanted, Zone};
@@ -139,6 +139,7 @@ pub(crate) fn acme(settings: &Settings) -> Result<acme::Settings> {
             KeyKind::Rsa4096 => Algorithm::Rsa4096,
         },
         key_lifetime: (from.key_days > 0).then(|| Duration::from_secs(u64::from(from.key_days) * 24 * 60 * 60)),
+        stand_in: Some(settings.data.join("tls").join(SELF_MADE_KEY)),
         publishes_tlsa: from.publish_tlsa,
         zone,
         ..acme::Settings::new(from.directory.clone())

@@ -4,9 +4,15 @@ use postroad_testkit::certificates::Authority;
 use postroad_testkit::pebble::Habits;
 use postroad_testkit::{DnsServer, Pebble, Process, Ran, eventually, run};
 
+use postroad_web::acme::tlsa_of;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use crate::world::{HOST, shown, wait_until_shown};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
+
+const RECORDS: &str = "*.example.test. A 127.0.0.1\nexample.test. A 127.0.0.1\n";
 
 fn cli(process: &Process, arguments: &[&str]) -> Ran {
     let data = process.data().display().to_string();
@@ -28,7 +34,7 @@ fn with_settings(process: &mut Process, host: &str, more: &str) {
 
 #[test]
 fn a_server_gets_its_certificate_shows_it_and_brings_others() {
-    let dns = DnsServer::start("*.example.test. A 127.0.0.1\nexample.test. A 127.0.0.1\n");
+    let mut dns = DnsServer::start(RECORDS);
     let resolver = dns.address().to_string();
     let mut process = Process::quickstart(PROGRAM, "certified 5", &["--resolver", &resolver]);
     let refused = cli(&process, &["certificate", "order", "other.example.test"]);
@@ -41,6 +47,12 @@ fn a_server_gets_its_certificate_shows_it_and_brings_others() {
         pebble.root().display()
     );
     let stand_in = shown(tls, HOST).expect("one of its own making");
+    // Senders know the first key by its TLSA record.
+    let own = std::fs::read(process.data().join("tls/self-made.pem")).expect("one of its own making");
+    let own = CertificateDer::from_pem_slice(&own).expect("PEM");
+    let known: String = tlsa_of(&own).expect("a key").data.iter().map(|octet| format!("{octet:02x}")).collect();
+    // With a name below it the host is there itself, and the wildcard is not for it any more (RFC 4592 §2.2.2).
+    dns.replace(&format!("{RECORDS}{HOST}. A 127.0.0.1\n_25._tcp.{HOST}. TLSA 3 1 1 {known}\n"));
     with_settings(&mut process, HOST, &acme);
 
     let data: serde_json::Value = eventually("a certificate", || {
@@ -51,6 +63,8 @@ fn a_server_gets_its_certificate_shows_it_and_brings_others() {
     let serial = data["serial"].as_str().expect("text").to_owned();
     wait_until_shown(tls, HOST, &serial);
     assert_ne!(serial, stand_in);
+    assert_eq!(data["tlsa"][0]["key"], "current", "{data}");
+    assert!(data["tlsa"][0]["record"].as_str().expect("text").to_lowercase().contains(&known), "{data}");
     // The same to who speaks IMAP, and those names of the domain that lead here have one too.
     wait_until_shown(process.address(993), HOST, &serial);
     let listed = eventually("all certificates", || {

@@ -47,7 +47,7 @@ impl Keeper {
     /// seen, publishes where that is wanted.
     pub(super) async fn dane(&self, line: &Line, current: Option<&Certificate>) -> Result<(), certificates::Error> {
         let Some(certificate) = current else { return Ok(()) };
-        let keys = match self.both_keys(&line.name).await {
+        let keys = match self.both_keys(line).await {
             Ok(keys) => keys,
             Err(failure) => {
                 tracing::warn!(line = line.name, problem = failure.problem, "the next key cannot be made");
@@ -104,6 +104,12 @@ impl Keeper {
         let names = |set: &Answer<Tlsa>| set.records.iter().any(|one| one.data == next.spki);
         seen.sets.is_empty()
             || (seen.sets.iter().all(|(_, set)| names(set)) && next.ready.is_some_and(|ready| ready <= self.now()))
+    }
+
+    /// Whether TLSA records of a line name this key.
+    pub(super) async fn names_in_dns(&self, line: &Line, spki: &[u8]) -> bool {
+        let seen = self.seen(line).await;
+        seen.sets.iter().any(|(_, set)| set.records.iter().any(|one| one.data == spki))
     }
 
     async fn seen(&self, line: &Line) -> Seen {

@@ -71,6 +71,8 @@ pub struct Settings {
     pub algorithm: Algorithm,
     /// How long a key is used; `None`: until told otherwise, so that TLSA records stay as they are.
     pub key_lifetime: Option<Duration>,
+    /// PEM: the key that is shown until there is a certificate. It stays where TLSA records name it.
+    pub stand_in: Option<PathBuf>,
     /// Whether TLSA records are published through [`Settings::zone`].
     pub publishes_tlsa: bool,
     /// The port whose TLSA records are looked at.
@@ -108,6 +110,7 @@ impl Settings {
             challenges: vec![Challenge::Alpn, Challenge::Http],
             algorithm: Algorithm::EcdsaP256,
             key_lifetime: None,
+            stand_in: None,
             publishes_tlsa: false,
             tlsa_port: 25,
             zone: None,

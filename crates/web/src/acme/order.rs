@@ -10,7 +10,9 @@ use postroad_dns::records::{Data, Record};
 use postroad_dns::update::Update;
 use postroad_dns::zone_of;
 use postroad_store::Timestamp;
-use postroad_trust::certificates::{self, Answer, Certificate, Key, KeyRole, Line, Origin, Wish};
+use postroad_trust::certificates::{self, Answer, Certificate, Key, KeyRole, Line, NewKey, Origin, Wish};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::authority::{database, within};
 use super::problem::{Failure, words};
@@ -328,7 +330,7 @@ impl Keeper {
 
     /// The key that the next certificate of a line is for; kept already.
     async fn key_for(&self, line: &Line) -> Result<Key, Failure> {
-        let keys = self.both_keys(&line.name).await?;
+        let keys = self.both_keys(line).await?;
         let of = |role: KeyRole| keys.iter().find(|key| key.role == role).cloned();
         let missing = || Failure::own("the keys of the line are gone", "please report this");
         let current = of(KeyRole::Current).ok_or_else(missing)?;
@@ -347,9 +349,9 @@ impl Keeper {
     }
 
     /// Makes the keys of a line that are missing.
-    pub(super) async fn both_keys(&self, line: &str) -> Result<Vec<Key>, Failure> {
+    pub(super) async fn both_keys(&self, line: &Line) -> Result<Vec<Key>, Failure> {
         let read = || {
-            let of = line.to_owned();
+            let of = line.name.clone();
             self.store.read(move |tx| certificates::keys(tx, Some(&of)))
         };
         let mut there = read().await.map_err(database)?;
@@ -367,14 +369,31 @@ impl Keeper {
                 continue;
             }
             is_complete = false;
-            let algorithm = self.settings.algorithm;
-            let made = tokio::task::spawn_blocking(move || keys::make_key(algorithm)).await;
-            let made = made.unwrap_or_else(|error| Err(error.to_string()));
-            let made = made.map_err(|words| Failure::own(words, "choose another acme.key"))?;
-            let (line, now) = (line.to_owned(), self.now());
+            let stand_in = if role == KeyRole::Current { self.stand_in(line).await } else { None };
+            let made = match stand_in {
+                Some(key) => key,
+                None => self.new_key().await?,
+            };
+            let (line, now) = (line.name.clone(), self.now());
             self.write(move |tx| certificates::add_key(tx, &line, role, &made, now)).await.map_err(database)?;
         }
         if is_complete { Ok(there) } else { read().await.map_err(database) }
+    }
+
+    async fn new_key(&self) -> Result<NewKey, Failure> {
+        let algorithm = self.settings.algorithm;
+        let made = tokio::task::spawn_blocking(move || keys::make_key(algorithm)).await;
+        let made = made.unwrap_or_else(|error| Err(error.to_string()));
+        made.map_err(|words| Failure::own(words, "choose another acme.key"))
+    }
+
+    /// The key that was shown before there was a certificate, where TLSA records name it: senders that go by them would meet
+    /// a stranger otherwise (RFC 7671 §8.1).
+    async fn stand_in(&self, line: &Line) -> Option<NewKey> {
+        let file = self.settings.stand_in.clone()?;
+        let read = move || keys::import_key(&PrivateKeyDer::from_pem_file(file).ok()?).ok();
+        let key = tokio::task::spawn_blocking(read).await.ok().flatten()?;
+        self.names_in_dns(line, &key.spki).await.then_some(key)
     }
 
     /// The certificate is looked at, and in use from now on.
