@@ -29,11 +29,15 @@ pub(crate) struct Settings {
     pub(crate) database: DatabaseSettings,
     pub(crate) blobs: BlobSettings,
     pub(crate) listener: Vec<ListenerSettings>,
+    // An empty list in the file would stand in the way of a `[[table]]` put behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) certificate: Vec<CertificateSettings>,
     pub(crate) acme: AcmeSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) smtp: SmtpSettings,
     pub(crate) gate: GateSettings,
+    // An empty list in the file would stand in the way of a `[[table]]` put behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) dnsbl: Vec<DnsblSettings>,
     pub(crate) dns: DnsSettings,
     pub(crate) dns_update: DnsUpdateSettings,
