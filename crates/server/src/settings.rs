@@ -718,7 +718,7 @@ pub(crate) fn documented() -> String {
         let (head, name) = key.path.split_once('.').unwrap_or(("", key.path));
         if head != section {
             section = head;
-            let many = matches!(defaults.get(head), Some(toml::Value::Array(_)));
+            let many = !matches!(defaults.get(head), Some(toml::Value::Table(_)));
             text += &if many { format!("\n# [[{head}]]  (as many as you like)\n") } else { format!("\n[{head}]\n") };
         }
         let value =

@@ -45,8 +45,7 @@ impl Place {
         let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
         let service = "service = \"smtp\"\n";
         assert!(text.contains(service), "{text}");
-        let text =
-            text.replace(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n")).replace("dnsbl = []\n", "");
+        let text = text.replace(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n"));
         let lists = "\n[[dnsbl]]\nzone = \"bl.test\"\n\n[[dnsbl]]\nzone = \"sold.test\"\n";
         std::fs::write(&file, format!("{text}{lists}")).expect("it can be written");
         let serve = Process::start(PROGRAM, &["serve", "--data", &quickstart.data().display().to_string()]);

@@ -63,7 +63,7 @@ fn quote(field: &str) -> String {
     let flat = field.replace(['\r', '\n'], " ");
     // A spreadsheet takes what begins like this for a formula.
     let flat = if flat.starts_with(['=', '+', '@']) { format!(" {flat}") } else { flat };
-    if flat.contains([',', '"', ' ']) { format!("\"{}\"", flat.replace('"', "\"\"")) } else { flat }
+    if flat.contains([',', ';', '\t', '"', ' ']) { format!("\"{}\"", flat.replace('"', "\"\"")) } else { flat }
 }
 
 fn split(line: &str) -> Vec<String> {
