@@ -7,7 +7,8 @@ use postroad_dns::Dns;
 use postroad_trust::sts::Policy;
 use rustls::RootCertStore;
 
-use super::security::fetch::Fetcher;
+use super::https::Https;
+use super::security::fetch::fetch;
 use super::tls::{self, Tls};
 
 /// Fetches the MTA-STS policy of a domain as a sender does (RFC 8461 §3.3). `authorities` is a PEM file, without one the
@@ -20,8 +21,8 @@ pub async fn fetch_policy(
     domain: &str,
 ) -> Result<Policy, String> {
     let tls = Tls::new(authorities).map_err(|error| error.to_string())?;
-    let fetcher = Fetcher { dns, tls, port, allow_loopback, sources: Vec::new() };
-    fetcher.fetch(domain).await.map_err(|broken| broken.why)
+    let https = Https { dns, tls, port, allow_loopback, sources: Vec::new() };
+    fetch(&https, domain).await.map_err(|broken| broken.why)
 }
 
 /// Whom senders trust: a PEM file, or without one what the system trusts. The error says why there is nobody.

@@ -21,6 +21,7 @@ mod gates;
 mod halt;
 mod held;
 mod hosts;
+pub(crate) mod https;
 mod lease;
 pub mod look;
 mod open;
@@ -33,7 +34,7 @@ mod settle;
 mod shaping;
 mod source;
 mod targets;
-mod tls;
+pub(crate) mod tls;
 mod wire;
 mod wishes;
 mod words;
@@ -65,10 +66,10 @@ use attempt::Carrier;
 use dispatch::{Dispatch, moment};
 use gates::Gates;
 use halt::Brake;
+use https::Https;
 use lease::Lease;
 use pool::Pool;
 use security::Guard;
-use security::fetch::Fetcher;
 use security::results::Results;
 use security::sts::Sts;
 use settle::Settler;
@@ -176,14 +177,14 @@ impl Outbound {
         seed: u64,
     ) -> Result<Outbound, rustls::Error> {
         let tls = tls::Tls::new(settings.authorities.as_deref())?;
-        let fetcher = Fetcher {
+        let https = Https {
             dns: Arc::clone(&dns),
             tls: tls.clone(),
             port: settings.mta_sts_port,
             allow_loopback: settings.allow_loopback,
             sources: settings.sources.clone(),
         };
-        let sts = Arc::new(Sts::new(store.clone(), Arc::clone(&dns), fetcher, Arc::clone(&clock)));
+        let sts = Arc::new(Sts::new(store.clone(), Arc::clone(&dns), https, Arc::clone(&clock)));
         let guard = Guard { dns: Arc::clone(&dns), sts: Arc::clone(&sts), follow: settings.follow };
         let results = Results::new(Arc::clone(&clock));
         let carrier = Carrier {

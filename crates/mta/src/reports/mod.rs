@@ -30,7 +30,8 @@ use postroad_net::Stop;
 use postroad_store::Store;
 use postroad_trust::tls_results::Day;
 
-use crate::outbound::post::Poster;
+use crate::outbound::https::Https;
+use crate::outbound::tls::Tls;
 use crate::sign::Signing;
 
 pub use seen::record;
@@ -61,7 +62,7 @@ pub struct Reporter {
     dns: Arc<dyn Dns>,
     signing: Signing,
     clock: Clock,
-    poster: Poster,
+    https: Https,
 }
 
 impl Reporter {
@@ -73,13 +74,14 @@ impl Reporter {
         signing: Signing,
         clock: Clock,
     ) -> Result<Reporter, rustls::Error> {
-        let poster = Poster::new(
-            Arc::clone(&dns),
-            settings.authorities.as_deref(),
-            settings.https_port,
-            settings.allow_loopback,
-        )?;
-        Ok(Reporter { store, settings, dns, signing, clock, poster })
+        let https = Https {
+            dns: Arc::clone(&dns),
+            tls: Tls::new(settings.authorities.as_deref())?,
+            port: settings.https_port,
+            allow_loopback: settings.allow_loopback,
+            sources: Vec::new(),
+        };
+        Ok(Reporter { store, settings, dns, signing, clock, https })
     }
 
     /// Reads what comes, and reports on each day that is over, until the stop. `seed`: any value, all bits alike.

@@ -11,6 +11,7 @@ use postroad_trust::tls_results::{self, Day, Tally};
 use super::Reporter;
 use super::places::Place;
 use super::send::{DOMAINS_AT_ONCE, Line, Parcel, unique};
+use crate::outbound::post;
 
 impl Reporter {
     /// Reports on a day to each domain that mail went to and that wants it.
@@ -85,7 +86,7 @@ impl Reporter {
         let packed = gzip(report.write().as_bytes());
         for place in &places {
             if let Place::Https(url) = place
-                && let Err(why) = self.poster.put(url, &packed).await
+                && let Err(why) = post::put(&self.https, url, &packed).await
             {
                 said.push_str(&format!("; {url}: {why}"));
             }

@@ -21,7 +21,8 @@ use postroad_trust::sts::{self, Cached, Mode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::fetch::Fetcher;
+use super::fetch::fetch;
+use crate::outbound::https::Https;
 use crate::outbound::tls::Broken;
 
 /// A failed fetch is not repeated for so long.
@@ -47,7 +48,7 @@ const USED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Sts {
     store: Store,
     dns: Arc<dyn Dns>,
-    fetcher: Fetcher,
+    https: Https,
     clock: Clock,
     places: Semaphore,
     known: Mutex<HashMap<String, Arc<Domain>>>,
@@ -80,8 +81,8 @@ pub(crate) struct Found {
 }
 
 impl Sts {
-    pub(crate) fn new(store: Store, dns: Arc<dyn Dns>, fetcher: Fetcher, clock: Clock) -> Sts {
-        Sts { store, dns, fetcher, clock, places: Semaphore::new(FETCHES_MAX), known: Mutex::default() }
+    pub(crate) fn new(store: Store, dns: Arc<dyn Dns>, https: Https, clock: Clock) -> Sts {
+        Sts { store, dns, https, clock, places: Semaphore::new(FETCHES_MAX), known: Mutex::default() }
     }
 
     /// The policy of a domain that mail goes to.
@@ -122,7 +123,7 @@ impl Sts {
         let fetched = {
             // Never closed.
             let _place = self.places.acquire().await;
-            self.fetcher.fetch(domain).await
+            fetch(&self.https, domain).await
         };
         metrics::counter!("postroad_sts_fetches_total", "outcome" => outcome(&fetched)).increment(1);
         match fetched {
@@ -218,7 +219,7 @@ impl Sts {
             let id = record.ok().and_then(|answer| sts::record_id(&answer.records));
             let known = self.domain(&old.domain);
             let _one_at_a_time = known.fetching.lock().await;
-            match self.fetcher.fetch(&old.domain).await {
+            match fetch(&self.https, &old.domain).await {
                 Ok(policy) => {
                     let id = id.unwrap_or_else(|| old.id.clone());
                     let fresh = Cached::new(old.domain.clone(), id, policy, (self.clock)());

@@ -42,14 +42,14 @@ impl World {
         let dns: Arc<dyn Dns> = Arc::new(zone);
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Timestamp(now.load(Ordering::Relaxed)));
-        let fetcher = Fetcher {
+        let https = Https {
             dns: Arc::clone(&dns),
             tls: Tls::new(Some(&self.folder.path().join("ca.pem"))).expect("TLS"),
             port: self.web.address().port(),
             allow_loopback: true,
             sources: Vec::new(),
         };
-        Sts::new(self.test.store.clone(), dns, fetcher, clock)
+        Sts::new(self.test.store.clone(), dns, https, clock)
     }
 
     fn pass(&self, micros: i64) {

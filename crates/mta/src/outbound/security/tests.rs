@@ -79,9 +79,14 @@ impl World {
         let dns: Arc<dyn Dns> = Arc::new(zone());
         let clock: Clock = Arc::new(|| NOW.plus(Duration::from_secs(60)));
         let tls = Tls::new(None).expect("TLS");
-        let fetcher =
-            fetch::Fetcher { dns: Arc::clone(&dns), tls, port: 443, allow_loopback: true, sources: Vec::new() };
-        let sts = Arc::new(Sts::new(test.store.clone(), Arc::clone(&dns), fetcher, clock));
+        let https = crate::outbound::https::Https {
+            dns: Arc::clone(&dns),
+            tls,
+            port: 443,
+            allow_loopback: true,
+            sources: Vec::new(),
+        };
+        let sts = Arc::new(Sts::new(test.store.clone(), Arc::clone(&dns), https, clock));
         let guard = Guard { dns: Arc::clone(&dns), sts, follow: Follow::default() };
         World { dns, guard, _test: test }
     }
