@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+/// What was done with a message: `None` is delivered as usual, `Quarantine` filed in Junk.
+pub use postroad_mailauth::report::aggregate::Disposition;
 use postroad_mailauth::{dkim, dmarc, spf};
 use postroad_store::{Timestamp, TraceId, WriteTx};
 
@@ -47,19 +49,6 @@ impl Summary {
     pub(crate) fn vouches_for_sender(&self) -> bool {
         self.spf.result == spf::Result::Pass && self.spf.identity == spf::Identity::MailFrom
     }
-}
-
-/// What was done with a message. RFC 9990's `disposition`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Disposition {
-    /// It passed.
-    Pass,
-    /// It failed and was delivered as usual.
-    None,
-    /// It was filed in Junk.
-    Quarantine,
-    /// It was refused.
-    Reject,
 }
 
 /// Why a policy was not applied.

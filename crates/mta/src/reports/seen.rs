@@ -5,7 +5,7 @@ use postroad_mailauth::{dmarc, spf};
 use postroad_store::WriteTx;
 use postroad_trust::dmarc_results::{self, Seen};
 
-use crate::checks::{Disposition, Summary};
+use crate::checks::Summary;
 
 /// Writes a message down for the aggregate report of its author's domain, if that wants any. The [`crate::checks::Recorder`] of
 /// servers that report.
@@ -57,12 +57,7 @@ fn seen(summary: &Summary) -> Option<Seen> {
         record: aggregate::Record {
             source: summary.source_ip.to_canonical(),
             count: 1,
-            disposition: match summary.disposition {
-                Disposition::Pass => aggregate::Disposition::Pass,
-                Disposition::None => aggregate::Disposition::None,
-                Disposition::Quarantine => aggregate::Disposition::Quarantine,
-                Disposition::Reject => aggregate::Disposition::Reject,
-            },
+            disposition: summary.disposition,
             dkim: verdict.aligned.iter().any(is_dkim),
             spf: verdict.aligned.iter().any(|aligned| !is_dkim(aligned)),
             reasons: summary
