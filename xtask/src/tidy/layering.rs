@@ -26,7 +26,7 @@ const LAYERS: &[Layer] = &[
     layer("mail", &["store", "message"]),
     layer("queue", &["store", "smtp", "message"]),
     layer("mailauth", &["message"]),
-    layer("trust", &["store", "mailauth"]),
+    layer("trust", &["store", "mailauth", "message"]),
     layer("archive", &["store", "mail", "message", "imap"]),
     layer("imapd", &["protocol", "mail", "queue", "store", "imap", "sasl", "message"]),
     layer("pop3d", &["protocol", "mail", "queue", "store", "sasl", "message"]),

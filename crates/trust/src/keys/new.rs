@@ -1,5 +1,6 @@
 //! New keys: which are lacking, what they are called, and their rows.
 
+use postroad_message::date::Date;
 use postroad_store::{Param, ReadTx, Result, Timestamp, WriteTx, new_id, params};
 
 use super::{Algorithm, Key, KeyId, news};
@@ -106,24 +107,11 @@ pub fn wants_selector(algorithm: Algorithm, now: Timestamp, taken: &[String]) ->
         Algorithm::Rsa => 'r',
         Algorithm::Ed25519 => 'e',
     };
-    let (year, month, day) = civil(now.0.div_euclid(MICROS_PER_DAY));
+    let Date { year, month, day } = Date::from_days(now.0.div_euclid(MICROS_PER_DAY));
     let first = format!("{kind}{year:04}{month:02}{day:02}");
     let further = (1..).map(|number| format!("{first}-{number}"));
     let mut names = std::iter::once(first.clone()).chain(further);
     names.find(|name| !taken.contains(name)).unwrap_or(first)
-}
-
-/// Year, month and day of a day since 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
@@ -141,7 +129,8 @@ mod tests {
         for (days, expect) in
             [(0, (1970, 1, 1)), (19_782, (2024, 2, 29)), (20_453, (2025, 12, 31)), (20_454, (2026, 1, 1))]
         {
-            assert_eq!(civil(days), expect);
+            let Date { year, month, day } = Date::from_days(days);
+            assert_eq!((year, month, day), expect);
         }
     }
 }
