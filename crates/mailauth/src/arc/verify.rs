@@ -183,22 +183,7 @@ fn open(
     check_once(block, &signature)?;
     let name = Record::name(&selector, &domain).ok_or_else(|| Refusal::permanent("s= and d= make no name"))?;
     let own = without_signature(&set.message, tags.range("b").unwrap_or_default());
-    let selected = block.select(signature.names(), Some(set.message_number));
-    let digest = block
-        .digest(&selected, &own, signature.header)
-        .ok_or_else(|| Refusal::new(Status::Policy, "the signatures cover more header than is looked at"))?;
-    if !body.want(signature.body, signature.length) {
-        return Err(Refusal::new(Status::Policy, "the signatures ask for too many hashes of the body"));
-    }
-    Ok(Open {
-        key: keys.need(name),
-        algorithm: signature.algorithm,
-        digest,
-        signature: signature.signature,
-        body_hash: signature.body_hash,
-        body: signature.body,
-        length: signature.length,
-    })
+    Open::hash(block, set.message_number, &own, signature, name, keys, body)
 }
 
 /// Asks for the keys, each once, in two steps: those of the newest set, then those of the other seals.

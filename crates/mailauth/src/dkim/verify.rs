@@ -42,6 +42,37 @@ pub(crate) struct Open {
     pub(crate) length: Option<u64>,
 }
 
+impl Open {
+    /// Hashes what a signature covers, asks for the hash of the body and for the key. `own` is the field of this number
+    /// without the signature's value, `name` where the key stands.
+    pub(crate) fn hash(
+        block: &mut Block<'_>,
+        number: usize,
+        own: &[u8],
+        signature: Signature<'_>,
+        name: String,
+        keys: &mut Keys,
+        body: &mut Hashers,
+    ) -> Result<Open, Refusal> {
+        let selected = block.select(signature.names(), Some(number));
+        let digest = block
+            .digest(&selected, own, signature.header)
+            .ok_or_else(|| Refusal::new(Status::Policy, "the signatures cover more header than is looked at"))?;
+        if !body.want(signature.body, signature.length) {
+            return Err(Refusal::new(Status::Policy, "the signatures ask for too many hashes of the body"));
+        }
+        Ok(Open {
+            key: keys.need(name),
+            algorithm: signature.algorithm,
+            digest,
+            signature: signature.signature,
+            body_hash: signature.body_hash,
+            body: signature.body,
+            length: signature.length,
+        })
+    }
+}
+
 /// Seconds that a signature may come from the future.
 const CLOCK_SKEW: i64 = 86_400;
 
@@ -163,24 +194,8 @@ fn open(
     let name =
         Record::name(&outcome.selector, &outcome.domain).ok_or_else(|| Refusal::permanent("s= and d= make no name"))?;
     let own = without_signature(field, tags.range("b").unwrap_or_default());
-    let selected = block.select(signature.names(), Some(number));
-    let digest = block
-        .digest(&selected, &own, signature.header)
-        .ok_or_else(|| Refusal::new(Status::Policy, "the signatures cover more header than is looked at"))?;
-    if !body.want(signature.body, signature.length) {
-        return Err(Refusal::new(Status::Policy, "the signatures ask for too many hashes of the body"));
-    }
     let kind_is_open = signature.signs("Content-Type") < block.count(b"Content-Type");
-    let open = Open {
-        key: keys.need(name),
-        algorithm: signature.algorithm,
-        digest,
-        signature: signature.signature,
-        body_hash: signature.body_hash,
-        body: signature.body,
-        length: signature.length,
-    };
-    Ok((open, kind_is_open))
+    Ok((Open::hash(block, number, &own, signature, name, keys, body)?, kind_is_open))
 }
 
 /// What is told of a signature whatever becomes of it.
