@@ -33,7 +33,8 @@ pub(crate) enum Says {
 pub(crate) fn read(message: &Message, name: &Name, kind: RecordType) -> Read {
     let (mut name, mut seconds, mut aliases) = (name.clone(), u32::MAX, 0);
     // Each alias is used once at most, so that a circle ends.
-    for _ in 0..=message.answers.len().min(ALIASES_MAX) {
+    let aliases_max = message.answers.len().min(ALIASES_MAX);
+    loop {
         let here = || message.answers.iter().filter(|record| record.name == name);
         let found: Vec<&_> = here().filter(|record| record.record_type() == kind).take(RECORDS_MAX).collect();
         if !found.is_empty() {
@@ -45,7 +46,7 @@ pub(crate) fn read(message: &Message, name: &Name, kind: RecordType) -> Read {
             RData::CNAME(target) => Some((target.0.clone(), record.ttl)),
             _ => None,
         });
-        let Some((target, ttl)) = alias else { break };
+        let Some((target, ttl)) = alias.filter(|_| aliases < aliases_max) else { break };
         name = target;
         seconds = seconds.min(ttl);
         aliases += 1;
@@ -183,6 +184,17 @@ mod tests {
         assert!(matches!(read(&message, &asked, RecordType::MX).says, Says::NoSuchName));
         message.metadata.response_code = ResponseCode::Refused;
         assert!(matches!(read(&message, &asked, RecordType::MX).says, Says::Nothing(_)));
+    }
+
+    #[test]
+    fn a_circle_of_aliases_ends() {
+        let asked = Name::from_ascii("a.test.").expect("a name");
+        let mut message = whole();
+        message.answers.truncate(1);
+        message.answers.push(Record::from_rdata(asked.clone(), 60, RData::CNAME(CNAME(asked.clone()))));
+        message.answers.swap(0, 1);
+        let found = read(&message, &asked, RecordType::MX);
+        assert_eq!((host(&found.name).as_str(), found.aliases), ("a.test", 2));
     }
 
     #[test]
