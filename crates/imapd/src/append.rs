@@ -11,12 +11,12 @@ use postroad_store::{Timestamp, Upload};
 
 use crate::error::{Error, Reply};
 use crate::flags;
-use crate::names;
 use crate::run::Tx;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::settings::APPEND_CHUNK;
 use crate::steps::Phase;
 use crate::sync;
+use crate::target;
 
 /// An APPEND under way.
 pub(crate) struct Appending {
@@ -93,6 +93,7 @@ impl Session {
             }
             return;
         }
+        self.more_locks.clear();
         let appending = Appending { start, stage: Stage::Check, buffer: Vec::new(), ended: false, intake: None };
         self.phase = Phase::Appending(Box::new(appending));
     }
@@ -100,14 +101,15 @@ impl Session {
     /// A job of APPEND in a transaction; true when the command is done.
     pub(crate) fn append_job(&mut self, tx: &mut Tx<'_>, appending: &mut Appending) -> Result<bool, Error> {
         let append = &appending.start.append;
-        let account = self.account()?;
-        let mailbox = names::target(self, tx.read(), &append.mailbox)?;
+        let target = target::destination(self, tx.read(), &append.mailbox)?;
+        let Place { account, mailbox } = target.place();
         let (system, keywords) = flags::split(&append.flags)?;
         let Stage::Store(arrival) = &appending.stage else {
             deliver::would_take(tx.read(), account, appending.start.size)?;
             if self.framer.accept_append() {
                 self.writer().continuation("OK");
             }
+            self.lock_also(account);
             appending.stage = Stage::Receive;
             return Ok(false);
         };

@@ -7,7 +7,7 @@ use std::fmt;
 
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::What;
-use postroad_store::Code;
+use postroad_store::{AccountId, Code};
 
 /// Why a command was not carried out.
 #[derive(Debug)]
@@ -26,6 +26,9 @@ pub enum Error {
     /// over), and its sequence numbers can no longer be told from the others. The session ends; a new one is
     /// in step.
     OutOfStep,
+    /// The write names a mailbox of this account, whose lock it does not hold: it begins again with it
+    /// (`target.rs`). No client ever hears of it.
+    Unlocked(AccountId),
     /// What `mail` says.
     Mail(postroad_mail::Error),
 }
@@ -92,6 +95,7 @@ impl Error {
             Error::OutOfStep => Reply::no(ResponseCode::Unavailable, "too much happened unheard; connect again"),
             Error::Summary => Reply::no(ResponseCode::Corruption, "stored data is damaged; it was logged"),
             Error::Cut(error) => error.reply(),
+            Error::Unlocked(_) => Reply::no(ResponseCode::InUse, "the mailbox is busy; try again"),
             Error::Mail(error) => of_mail(error),
         }
     }
@@ -106,7 +110,12 @@ impl Error {
         match self {
             Error::Summary | Error::Mail(postroad_mail::Error::Corrupt(_)) => true,
             Error::Mail(postroad_mail::Error::Store(error)) => matches!(error.code(), Code::Corrupt | Code::Missing),
-            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep | Error::Cut(_) => false,
+            Error::Mail(_)
+            | Error::Refused(_)
+            | Error::Deselected
+            | Error::OutOfStep
+            | Error::Cut(_)
+            | Error::Unlocked(_) => false,
         }
     }
 
@@ -117,7 +126,7 @@ impl Error {
             Error::Mail(error @ postroad_mail::Error::Corrupt(_)) => Some(error.to_string()),
             Error::Summary => Some(self.to_string()),
             Error::Cut(error) => error.log(),
-            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep => None,
+            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep | Error::Unlocked(_) => None,
         }
     }
 }
@@ -163,6 +172,7 @@ impl fmt::Display for Error {
             Error::OutOfStep => f.write_str("too much happened unheard"),
             Error::Summary => f.write_str("the stored summary of a message is damaged"),
             Error::Cut(error) => write!(f, "{error}; the answer had begun, so the connection was closed"),
+            Error::Unlocked(account) => write!(f, "the lock of account {} is needed", account.0),
             Error::Mail(error) => write!(f, "{error}"),
         }
     }

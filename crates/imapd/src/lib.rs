@@ -61,6 +61,7 @@ mod session;
 mod settings;
 mod steps;
 mod sync;
+mod target;
 mod view;
 
 pub use error::Error;

@@ -2,7 +2,7 @@
 
 use postroad_imap::{Body, ResponseCode, Status, Tag};
 use postroad_mail::accounts::{self, State};
-use postroad_store::{ModSeq, ReadTx, Timestamp, WriteTx};
+use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
 
 use crate::commands;
 use crate::error::{Error, Reply};
@@ -42,6 +42,7 @@ impl Session {
 
     fn run(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
         self.now = now;
+        self.writing = matches!(tx, Tx::Write(_));
         self.staged.clear();
         self.before = Some(Before {
             view: self.view.clone(),
@@ -173,12 +174,27 @@ impl Session {
         }
     }
 
+    /// The write of a command was undone because it needs this account's lock too: it begins again.
+    pub(crate) fn again_with(&mut self, account: AccountId) {
+        self.go_back();
+        self.before = None;
+        self.more_locks.push(account);
+        if let Phase::Working(running) = &mut self.phase {
+            running.writes = true;
+            running.stage = Stage::Before;
+        }
+    }
+
     /// What a client in IDLE is told.
     fn look(&mut self, tx: &mut Tx<'_>, idle: &mut Idle) -> Result<(), Error> {
         idle.more = false;
         // The account's modseq is read before its changes: a change between the two is news again.
         let account = accounts::by_id(tx.read(), self.account()?)?;
-        let heard = account.as_ref().map_or(ModSeq(0), |account| account.modseq);
+        let heard = match self.place() {
+            Ok(place) if place.account != self.account()? => accounts::by_id(tx.read(), place.account)?,
+            Ok(_) | Err(_) => account.clone(),
+        };
+        let heard = heard.map_or(ModSeq(0), |account| account.modseq);
         if account.is_none_or(|account| account.state != State::Active) {
             self.writer().untagged(Status::Bye, Some(&ResponseCode::ContactAdmin), "the account is suspended");
             self.phase = Phase::Closing;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use postroad_imap::{Framer, Limits, ResponseCode, Status, Syntax, Tag, Writer};
 use postroad_mail::changes::Mark;
-use postroad_mail::{Authenticated, By};
+use postroad_mail::{Authenticated, By, MailboxId};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_store::{AccountId, Receipt, Timestamp};
 
@@ -38,10 +38,23 @@ pub struct Session {
     /// What the job under way says.
     pub(crate) staged: Vec<u8>,
     pub(crate) before: Option<Before>,
+    /// Accounts whose locks the command under way needs beside that of the login and of the selected mailbox.
+    pub(crate) more_locks: Vec<AccountId>,
+    /// The job under way is a write.
+    pub(crate) writing: bool,
     /// The time of the job under way.
     pub(crate) now: Timestamp,
     pub(crate) bad_commands: u32,
     pub(crate) failed_logins: u32,
+}
+
+/// The selected mailbox, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The account that has it: perhaps not the one that logged in.
+    pub(crate) account: AccountId,
+    /// Which mailbox of that account.
+    pub(crate) mailbox: MailboxId,
 }
 
 /// What ENABLE, or a command that implies it, switched on. Never switched off (RFC 5161 §3.1).
@@ -82,6 +95,8 @@ impl Session {
             out: Vec::new(),
             staged: Vec::new(),
             before: None,
+            more_locks: Vec::new(),
+            writing: false,
             now: Timestamp(0),
             bad_commands: 0,
             failed_logins: 0,
@@ -119,13 +134,40 @@ impl Session {
                     false => self.out.extend_from_slice(&staged),
                 }
             }
+            Err(Error::Unlocked(account)) => self.again_with(account),
             Err(error) => self.failed(&error),
         }
     }
 
-    /// The account. [`Error::Mail`] (a defect) before login: the table of commands allows no such thing.
+    /// Whose login this is; the selected mailbox may be another account's: [`Session::place`]. [`Error::Mail`] (a defect) before login: the table of commands allows no such thing.
     pub(crate) fn account(&self) -> Result<AccountId, Error> {
         self.login.as_ref().map(Authenticated::account).ok_or_else(|| Error::bug("a command before login"))
+    }
+
+    /// The selected mailbox, and whose it is. [`Error::Mail`] (a defect) when there is none.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        self.view().map(|view| Place { account: view.account, mailbox: view.mailbox })
+    }
+
+    /// The accounts whose locks a write of this session takes: see `target.rs`.
+    pub(crate) fn locks(&self) -> Vec<AccountId> {
+        let own = self.login.iter().map(Authenticated::account);
+        own.chain(self.view.iter().map(|view| view.account)).chain(self.more_locks.iter().copied()).collect()
+    }
+
+    /// The command under way will write to this account: its next job takes the lock.
+    pub(crate) fn lock_also(&mut self, account: AccountId) {
+        if !self.locks().contains(&account) {
+            self.more_locks.push(account);
+        }
+    }
+
+    /// [`Error::Unlocked`] when this is a write that does not hold the account's lock.
+    pub(crate) fn locked(&self, account: AccountId) -> Result<(), Error> {
+        match !self.writing || self.locks().contains(&account) {
+            true => Ok(()),
+            false => Err(Error::Unlocked(account)),
+        }
     }
 
     /// The author of what this session changes.

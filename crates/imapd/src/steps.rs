@@ -185,15 +185,15 @@ impl Session {
 
     fn data_job(&self, writes: bool, name: &'static str) -> Job {
         match (&self.login, writes) {
-            (Some(login), true) => Job::Write(Locks::account(login.account()), name),
+            (Some(_), true) => Job::Write(Locks::accounts(self.locks()), name),
             (Some(_), false) | (None, _) => Job::Read(name),
         }
     }
 
     fn wait(&self) -> Step<Job> {
-        match (&self.phase, &self.login) {
-            (Phase::Idle(Idle { heard: since, .. }), Some(login)) if self.view.is_some() => {
-                Step::Wait(Job::Idle { account: login.account(), since: *since })
+        match (&self.phase, &self.view) {
+            (Phase::Idle(Idle { heard: since, .. }), Some(view)) => {
+                Step::Wait(Job::Idle { account: view.account, since: *since })
             }
             _ => Step::Read,
         }
@@ -249,6 +249,7 @@ impl Session {
             let reply = Reply::bad(format!("{}: {}", name.to_ascii_uppercase(), states.why_not(self)));
             return self.complain(Some(&command.tag), &reply);
         }
+        self.more_locks.clear();
         match access {
             Access::None => {
                 let Some(reply) = commands::run_now(self, &command.tag, &command.body) else { return };

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
-use postroad_mail::{Authenticated, Entry, Flags, UidSet, mailboxes, view};
+use postroad_mail::{Entry, Flags, UidSet, mailboxes, view};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::error::Error;
 use crate::flags;
 use crate::seqmap::SeqMap;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::settings::{CHANGES_PER_JOB, EXPUNGES_PER_JOB};
 use crate::view::number_set;
 
@@ -33,9 +33,8 @@ pub(crate) enum Gathered {
 /// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing
 /// happened. [`Error::Deselected`] when the mailbox is gone.
 pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
-    let account = session.account()?;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
-    let (known, mailbox, mut mark) = (view.uid_next, view.mailbox, view.mark);
+    let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
     let mut arrived = Vec::new();
     loop {
         let changes = changes::changes_since(tx, account, mailbox, mark, CHANGES_PER_JOB)?;
@@ -71,7 +70,6 @@ pub(crate) fn load_map(session: &mut Session, tx: &ReadTx) -> Result<(), Error> 
 /// Loads the map as it was at the view's mark: what is there now without what came since, and with what
 /// vanished since.
 fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Result<(), Error> {
-    let account = session.account()?;
     let view = session.view_mut()?;
     if view.map.is_some() {
         return Ok(());
@@ -85,7 +83,7 @@ fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Resu
         view.map = Some(Arc::new(SeqMap::from_set(&UidSet::range(1, last))));
         return Ok(());
     }
-    let now: UidSet = view::uids(tx, account, view.mailbox)?.into_iter().collect();
+    let now: UidSet = view::uids(tx, view.account, view.mailbox)?.into_iter().collect();
     let then = now.union(vanished).intersection(&UidSet::range(1, last));
     let map = SeqMap::from_set(&then);
     // With retention over, all that is not there is named as vanished, also what was gone before SELECT.
@@ -143,7 +141,7 @@ pub(crate) fn tell_keywords(session: &mut Session, tx: &ReadTx, entries: &[Entry
     if !news {
         return Ok(());
     }
-    let (account, mailbox) = (session.account()?, session.view()?.mailbox);
+    let Place { account, mailbox } = session.place()?;
     let keywords = view::keywords(tx, account, mailbox)?;
     session.view_mut()?.keywords = Arc::new(keywords);
     tell_known_flags(session)
@@ -203,14 +201,13 @@ pub(crate) fn tell_expunged(session: &mut Session) -> Gathered {
 /// Marks the recent messages that the client was told of as announced, so that no other session sees them as
 /// recent (RFC 3501 §2.3.2). Left for later when there are some that it was not told of.
 pub(crate) fn claim_recent(session: &mut Session, tx: &mut WriteTx) -> Result<(), Error> {
-    let account = session.login.as_ref().map(Authenticated::account);
-    let (Some(view), Some(account)) = (&mut session.view, account) else { return Ok(()) };
+    let Some(view) = &mut session.view else { return Ok(()) };
     if !view.unclaimed {
         return Ok(());
     }
-    let mailbox = mailboxes::by_id(tx, account, view.mailbox)?;
+    let mailbox = mailboxes::by_id(tx, view.account, view.mailbox)?;
     if mailbox.is_some_and(|mailbox| mailbox.uidnext == view.uid_next) {
-        view::claim_recent(tx, account, view.mailbox)?;
+        view::claim_recent(tx, view.account, view.mailbox)?;
         view.unclaimed = false;
     }
     Ok(())

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use postroad_imap::{MessageSet, NumberSet, Numbering, ResponseCode, Status};
 use postroad_mail::changes::Mark;
-use postroad_mail::{MailboxId, UidSet};
+use postroad_mail::{MailboxId, Rights, UidSet};
+use postroad_store::AccountId;
 
 use crate::error::{Error, Reply};
 use crate::seqmap::SeqMap;
@@ -24,6 +25,10 @@ use crate::seqmap::SeqMap;
 /// The selected mailbox.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
+    /// Whose mailbox it is: perhaps not the account that logged in.
+    pub(crate) account: AccountId,
+    /// What this login may do in it; [`Rights::ALL`] in a mailbox of its own.
+    pub(crate) rights: Rights,
     /// Which mailbox.
     pub(crate) mailbox: MailboxId,
     /// Its UIDVALIDITY.

@@ -4,7 +4,7 @@ use postroad_mail::{expunge, mailboxes};
 use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
-use crate::session::{Flow, Session};
+use crate::session::{Flow, Place, Session};
 use crate::sync;
 
 /// CLOSE: only a mailbox with something to expunge, or recent messages to claim, needs a write.
@@ -14,7 +14,7 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx) -> Result<Flow, Error> {
         return Ok(Flow::Write);
     }
     if !view.read_only {
-        let mailbox = mailboxes::by_id(tx, session.account()?, view.mailbox)?;
+        let mailbox = mailboxes::by_id(tx, view.account, view.mailbox)?;
         if mailbox.is_some_and(|mailbox| mailbox.deleted > 0) {
             return Ok(Flow::Write);
         }
@@ -26,7 +26,7 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx) -> Result<Flow, Error> {
 /// CLOSE with something to expunge: without untagged EXPUNGE responses.
 pub(crate) fn write(session: &mut Session, tx: &mut WriteTx) -> Result<Flow, Error> {
     sync::claim_recent(session, tx)?;
-    let (by, account, mailbox) = (session.by()?, session.account()?, session.view()?.mailbox);
+    let (by, Place { account, mailbox }) = (session.by()?, session.place()?);
     expunge::expunge(tx, &by, account, mailbox, None)?;
     session.view = None;
     Ok(Flow::Done(Reply::ok("CLOSE done")))

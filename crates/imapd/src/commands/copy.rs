@@ -6,16 +6,16 @@ use postroad_mail::copy::{self, Copied};
 use postroad_store::WriteTx;
 
 use crate::error::{Error, Reply};
-use crate::names;
 use crate::session::{Flow, Session};
+use crate::target;
 use crate::view::number_set;
 
 pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Result<Flow, Error> {
-    let target = names::target(session, tx, &copy.mailbox)?;
+    let target = target::destination(session, tx, &copy.mailbox)?;
     let view = session.view()?;
     let uids = view.resolve(&copy.set, copy.numbering)?;
-    let (by, account, mailbox) = (session.by()?, session.account()?, view.mailbox);
-    let copied = copy::copy(tx, &by, account, mailbox, &uids, target)?;
+    let (by, account, mailbox) = (session.by()?, view.account, view.mailbox);
+    let copied = copy::copy(tx, &by, account, mailbox, &uids, target.mailbox.id)?;
     Ok(Flow::Done(match copy_uid(&copied) {
         Some(code) => Reply::new(Status::Ok, Some(code), "COPY done"),
         // iOS keeps ghosts of messages that another session removed when it hears NO: nothing to copy is OK.

@@ -5,8 +5,8 @@ use postroad_mail::{Role, mailboxes};
 use postroad_store::WriteTx;
 
 use crate::error::{Error, Reply};
-use crate::names;
 use crate::session::{Flow, Session};
+use crate::target::{self, Named};
 
 pub(crate) fn run(
     session: &mut Session,
@@ -15,14 +15,14 @@ pub(crate) fn run(
     uses: &[SpecialUse],
 ) -> Result<Flow, Error> {
     // RFC 9051 §6.3.4: a trailing separator says that names below will follow; the mailbox is made all the same.
-    let name = names::of_wire(name)?;
+    let Named { account, name } = target::named(session, tx, name)?;
     let role = match uses {
         [] => None,
         [one] => Some(Role::from_attribute(one.as_str()).ok_or_else(unknown_use)?),
         // RFC 6154 §3: USEATTR when the use, or this number of them, is not to be had.
         _ => return Err(Error::no(ResponseCode::UseAttr, "a mailbox has one special use here")),
     };
-    let (by, account) = (session.by()?, session.account()?);
+    let by = session.by()?;
     if let Some(role) = role
         && mailboxes::by_role(tx, account, role)?.is_some()
     {

@@ -11,7 +11,7 @@ use crate::session::{Flow, Session};
 /// EXPUNGE also removes what another session marked since: the client asked for all that is `\Deleted`.
 pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, set: Option<&MessageSet>) -> Result<Flow, Error> {
     let view = session.view()?;
-    let (by, account, mailbox) = (session.by()?, session.account()?, view.mailbox);
+    let (by, account, mailbox) = (session.by()?, view.account, view.mailbox);
     match set {
         None => expunge::expunge(tx, &by, account, mailbox, None)?,
         Some(set) => {

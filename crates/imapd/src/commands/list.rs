@@ -8,7 +8,7 @@ use postroad_imap::command::{List, StatusItem};
 use postroad_imap::encode::{ListExtra, ListResponse, MailboxAttribute};
 use postroad_imap::{Pattern, ResponseCode, SpecialUse};
 use postroad_mail::mailboxes::{self, Listed};
-use postroad_mail::{MailboxName, Role};
+use postroad_mail::{MailboxName, Rights, Role};
 use postroad_store::ReadTx;
 
 use super::status;
@@ -16,6 +16,7 @@ use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
 use crate::settings::PATTERN_OCTETS_MAX;
+use crate::target::Target;
 
 pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flow, Error> {
     let done = Ok(Flow::Done(Reply::ok(if list.xlist { "XLIST done" } else { "LIST done" })));
@@ -99,7 +100,8 @@ fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, lin
     let mailbox = line.listed.and_then(|listed| listed.mailbox.as_ref()).filter(|mailbox| mailbox.selectable);
     let items: Option<&Vec<StatusItem>> = list.returns.status.as_ref();
     if let (Some(mailbox), Some(items)) = (mailbox, items) {
-        let values = status::values(session, tx, mailbox, items)?;
+        let target = Target { account: session.account()?, mailbox: mailbox.clone(), rights: Rights::ALL };
+        let values = status::values(session, tx, &target, items)?;
         session.writer().status(&wire_name, &values);
     }
     Ok(())

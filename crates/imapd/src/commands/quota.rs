@@ -2,12 +2,12 @@
 
 use postroad_imap::encode::QuotaResource;
 use postroad_imap::{MailboxName, ResponseCode};
-use postroad_mail::{Error as MailError, What, mailboxes, quota};
+use postroad_mail::{Rights, quota};
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
-use crate::names;
 use crate::session::{Flow, Session};
+use crate::target;
 
 /// The account's quota root.
 const ROOT: &str = "";
@@ -21,8 +21,7 @@ pub(crate) fn get(session: &mut Session, tx: &ReadTx, root: &str) -> Result<Flow
 }
 
 pub(crate) fn get_root(session: &mut Session, tx: &ReadTx, wire_name: &MailboxName) -> Result<Flow, Error> {
-    let mailbox = mailboxes::find(tx, session.account()?, &names::of_wire(wire_name)?)?;
-    mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
+    target::find(session, tx, wire_name, Rights::READ)?;
     session.writer().quota_root(&wire_name.without_trailing_separator(), &[ROOT]);
     tell(session, tx)?;
     Ok(Flow::Done(Reply::ok("GETQUOTAROOT done")))

@@ -8,8 +8,8 @@ use postroad_imap::command::Select;
 use postroad_imap::encode::ListResponse;
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
-use postroad_mail::mailboxes::{self, Mailbox};
-use postroad_mail::{Error as MailError, UidSet, What, view};
+use postroad_mail::mailboxes::Mailbox;
+use postroad_mail::{Rights, UidSet, view};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use super::status;
@@ -18,6 +18,7 @@ use crate::names;
 use crate::session::{Cursor, Flow, Session};
 use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
 use crate::sync;
+use crate::target::{self, Target};
 use crate::view::{View, number_set, uid_set};
 
 /// A look, unless there are recent messages to be claimed: by SELECT, not by EXAMINE (RFC 3501 §2.3.2), or in
@@ -32,12 +33,12 @@ pub(crate) fn read(
     if let Cursor::Select(_) = cursor {
         return tell_changes(session, tx, select, cursor);
     }
-    let mailbox = find(session, tx, select)?;
+    let target = find(session, tx, select)?;
     let leaves_unclaimed = session.view.as_ref().is_some_and(|view| view.unclaimed);
-    if leaves_unclaimed || (mailbox.has_recent() && !read_only) {
+    if leaves_unclaimed || (target.mailbox.has_recent() && !read_only) {
         return Ok(Flow::Write);
     }
-    open(session, tx, select, cursor, &mailbox, read_only)
+    open(session, tx, select, cursor, &target, read_only)
 }
 
 /// The same with recent messages: they are this session's.
@@ -48,27 +49,25 @@ pub(crate) fn write(
     cursor: &mut Cursor,
     read_only: bool,
 ) -> Result<Flow, Error> {
+    let target = find(session, tx, select)?;
     sync::claim_recent(session, tx)?;
-    let mailbox = find(session, tx, select)?;
-    let flow = open(session, tx, select, cursor, &mailbox, read_only)?;
+    let flow = open(session, tx, select, cursor, &target, read_only)?;
     if !read_only {
-        view::claim_recent(tx, session.account()?, mailbox.id)?;
+        view::claim_recent(tx, target.account, target.mailbox.id)?;
     }
     Ok(flow)
 }
 
-fn find(session: &Session, tx: &ReadTx, select: &Select) -> Result<Mailbox, Error> {
+fn find(session: &Session, tx: &ReadTx, select: &Select) -> Result<Target, Error> {
     if select.qresync.is_some() && !session.enabled.qresync {
         // RFC 7162 §3.2.5: the parameter may come only after ENABLE QRESYNC.
         return Err(Error::bad("say ENABLE QRESYNC first"));
     }
-    let name = names::of_wire(&select.mailbox)?;
-    let mailbox = mailboxes::find(tx, session.account()?, &name)?;
-    let mailbox = mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
-    if !mailbox.selectable {
+    let target = target::find(session, tx, &select.mailbox, Rights::READ)?;
+    if !target.mailbox.selectable {
         return Err(Error::no(ResponseCode::NonExistent, "this name holds no messages, only other mailboxes"));
     }
-    Ok(mailbox)
+    Ok(target)
 }
 
 fn open(
@@ -76,10 +75,10 @@ fn open(
     tx: &ReadTx,
     select: &Select,
     cursor: &mut Cursor,
-    mailbox: &Mailbox,
+    target: &Target,
     read_only: bool,
 ) -> Result<Flow, Error> {
-    let account = session.account()?;
+    let (account, mailbox) = (target.account, &target.mailbox);
     // RFC 7162 §3.2.11: what follows is of the new mailbox.
     if session.view.take().is_some() {
         session.writer().untagged(Status::Ok, Some(&ResponseCode::Closed), "the previous mailbox is closed");
@@ -87,8 +86,10 @@ fn open(
     if select.condstore || select.qresync.is_some() {
         session.enable_condstore();
     }
-    let recent = status::recent(session, tx, mailbox)?;
+    let recent = status::recent(tx, target)?;
     session.view = Some(View {
+        account,
+        rights: target.rights,
         mailbox: mailbox.id,
         uid_validity: mailbox.uidvalidity,
         read_only,
@@ -160,7 +161,7 @@ fn first_unseen(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<Opt
     if mailbox.unseen == 0 || mailbox.messages > UNSEEN_COUNTED_MAX {
         return Ok(None);
     }
-    let account = session.account()?;
+    let account = session.place()?.account;
     let Some(uid) = view::first_unseen(tx, account, mailbox.id)? else { return Ok(None) };
     Ok(Some(view::entries_before(tx, account, mailbox.id, uid)? + 1))
 }
@@ -179,7 +180,7 @@ fn tell_changes(session: &mut Session, tx: &ReadTx, select: &Select, cursor: &mu
         Some(uids) => uid_set(uids),
         None => UidSet::range(1, view.uid_next.saturating_sub(1)),
     };
-    let page = changes::changes_since(tx, session.account()?, view.mailbox, *mark, CHANGES_PER_JOB)?;
+    let page = changes::changes_since(tx, view.account, view.mailbox, *mark, CHANGES_PER_JOB)?;
     sync::load_map(session, tx)?;
     // The first page has all that vanished.
     if *mark == Mark::at(ModSeq(i64::try_from(known.mod_seq).unwrap_or(i64::MAX))) {

@@ -3,15 +3,14 @@
 use postroad_imap::command::StatusItem;
 use postroad_imap::encode::StatusValue;
 use postroad_imap::{MailboxName, ResponseCode};
-use postroad_mail::mailboxes::{self, Mailbox};
 use postroad_mail::view::{self, Query, Want};
-use postroad_mail::{Error as MailError, Flags, UidSet, What};
+use postroad_mail::{Flags, Rights, UidSet};
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
-use crate::names;
 use crate::session::{Flow, Session};
 use crate::settings::RECENT_COUNTED_MAX;
+use crate::target::{self, Target};
 
 pub(crate) fn run(
     session: &mut Session,
@@ -19,13 +18,11 @@ pub(crate) fn run(
     wire_name: &MailboxName,
     items: &[StatusItem],
 ) -> Result<Flow, Error> {
-    let name = names::of_wire(wire_name)?;
-    let mailbox = mailboxes::find(tx, session.account()?, &name)?;
-    let mailbox = mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
-    if !mailbox.selectable {
+    let target = target::find(session, tx, wire_name, Rights::READ)?;
+    if !target.mailbox.selectable {
         return Err(Error::no(ResponseCode::Cannot, "this name holds no messages, only other mailboxes"));
     }
-    let values = values(session, tx, &mailbox, items)?;
+    let values = values(session, tx, &target, items)?;
     session.writer().status(&wire_name.without_trailing_separator(), &values);
     Ok(Flow::Done(Reply::ok("STATUS done")))
 }
@@ -34,14 +31,15 @@ pub(crate) fn run(
 pub(crate) fn values(
     session: &mut Session,
     tx: &ReadTx,
-    mailbox: &Mailbox,
+    target: &Target,
     items: &[StatusItem],
 ) -> Result<Vec<StatusValue>, Error> {
+    let mailbox = &target.mailbox;
     let mut values = Vec::with_capacity(items.len());
     for item in items {
         let number = match item {
             StatusItem::Messages => u64::from(mailbox.messages),
-            StatusItem::Recent => u64::from(recent(session, tx, mailbox)?),
+            StatusItem::Recent => u64::from(recent(tx, target)?),
             StatusItem::UidNext => u64::from(mailbox.uidnext),
             StatusItem::UidValidity => u64::from(mailbox.uidvalidity),
             StatusItem::Unseen => u64::from(mailbox.unseen),
@@ -51,7 +49,7 @@ pub(crate) fn values(
                 session.enable_condstore();
                 mailbox.highest_modseq.0.unsigned_abs()
             }
-            StatusItem::DeletedStorage => deleted_storage(session, tx, mailbox)?,
+            StatusItem::DeletedStorage => deleted_storage(tx, target)?,
             StatusItem::MailboxId => {
                 values.push(StatusValue::MailboxId(mailbox.id.to_string()));
                 continue;
@@ -64,23 +62,24 @@ pub(crate) fn values(
 
 /// How many messages no session was told of. Counted when they are few; else the number of UIDs given since,
 /// which is right but for messages that were expunged unseen (RFC 3501 §2.3.2 lets in doubt be recent).
-pub(crate) fn recent(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<u32, Error> {
+pub(crate) fn recent(tx: &ReadTx, target: &Target) -> Result<u32, Error> {
+    let mailbox = &target.mailbox;
     let span = mailbox.uidnext.saturating_sub(mailbox.first_recent);
     if span == 0 || span > RECENT_COUNTED_MAX {
         return Ok(span.min(mailbox.messages));
     }
     let uids = UidSet::range(mailbox.first_recent, mailbox.uidnext.saturating_sub(1));
     let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit: span as usize };
-    let entries = view::entries(tx, session.account()?, mailbox.id, &query)?;
+    let entries = view::entries(tx, target.account, mailbox.id, &query)?;
     Ok(u32::try_from(entries.len()).unwrap_or(u32::MAX))
 }
 
 /// What EXPUNGE would free at most (RFC 9208 §4.1.4).
-fn deleted_storage(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<u64, Error> {
+fn deleted_storage(tx: &ReadTx, target: &Target) -> Result<u64, Error> {
+    let (account, mailbox) = (target.account, &target.mailbox);
     if mailbox.deleted == 0 {
         return Ok(0);
     }
-    let account = session.account()?;
     let uids = view::uids_by_flags(tx, account, mailbox.id, Flags::DELETED, Flags::NONE)?;
     let limit = usize::try_from(uids.count()).unwrap_or(usize::MAX);
     let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit };

@@ -8,7 +8,7 @@ use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
 use crate::flags;
-use crate::session::{Cursor, Flow, Session};
+use crate::session::{Cursor, Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
 use crate::view::number_set;
@@ -29,7 +29,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor
         session.enable_condstore();
     }
     let view = session.view()?;
-    let (account, mailbox) = (session.account()?, view.mailbox);
+    let (account, mailbox) = (view.account, view.mailbox);
     let named = view.resolve(&store.set, store.numbering)?;
     let (gone, present) = (named.intersection(&view.ghosts), named.difference(&view.ghosts));
     let (system, keywords) = flags::split(&store.flags)?;
@@ -59,7 +59,7 @@ pub(crate) fn tell(session: &mut Session, tx: &ReadTx, store: &Store, cursor: &m
     let Cursor::Store(telling) = cursor else { return Err(Error::bug("STORE has nothing to tell")) };
     let rest = telling.uids.intersection(&UidSet::range(telling.after.saturating_add(1), u32::MAX));
     let query = Query { uids: &rest, want: Want::Flags, changed_since: None, limit: MESSAGES_PER_JOB };
-    let (account, mailbox) = (session.account()?, session.view()?.mailbox);
+    let Place { account, mailbox } = session.place()?;
     let entries: Vec<Entry> = match rest.is_empty() {
         true => Vec::new(),
         false => view::entries(tx, account, mailbox, &query)?,

@@ -5,17 +5,17 @@ use postroad_mail::mailboxes;
 use postroad_store::WriteTx;
 
 use crate::error::{Error, Reply};
-use crate::names;
 use crate::session::{Flow, Session};
+use crate::target::{self, Named};
 
 pub(crate) fn subscribe(session: &mut Session, tx: &mut WriteTx, name: &MailboxName) -> Result<Flow, Error> {
-    let (by, account) = (session.by()?, session.account()?);
-    mailboxes::subscribe(tx, &by, account, &names::of_wire(name)?)?;
+    let (by, Named { account, name }) = (session.by()?, target::named(session, tx, name)?);
+    mailboxes::subscribe(tx, &by, account, &name)?;
     Ok(Flow::Done(Reply::ok("SUBSCRIBE done")))
 }
 
 pub(crate) fn unsubscribe(session: &mut Session, tx: &mut WriteTx, name: &MailboxName) -> Result<Flow, Error> {
-    let (by, account) = (session.by()?, session.account()?);
-    mailboxes::unsubscribe(tx, &by, account, &names::of_wire(name)?)?;
+    let (by, Named { account, name }) = (session.by()?, target::named(session, tx, name)?);
+    mailboxes::unsubscribe(tx, &by, account, &name)?;
     Ok(Flow::Done(Reply::ok("UNSUBSCRIBE done")))
 }

@@ -161,7 +161,8 @@ fn up_to(
 
 fn rows(session: &Session, tx: &ReadTx, plan: &Plan, uids: &UidSet) -> Result<Vec<Entry>, Error> {
     let query = Query { uids, want: plan.want, changed_since: plan.changed_since, limit: plan.batch };
-    Ok(view::entries(tx, session.account()?, session.view()?.mailbox, &query)?)
+    let place = session.place()?;
+    Ok(view::entries(tx, place.account, place.mailbox, &query)?)
 }
 
 /// A message's response, or its next part. False: there is more of it, for the next job.
@@ -204,7 +205,7 @@ fn tell_vanished(session: &mut Session, tx: &ReadTx, fetch: &Fetch) -> Result<()
     let below = view.uid_next.saturating_sub(1);
     let known = view.map().uids();
     let mark = Mark::at(plan::mod_seq(since));
-    let changes = changes::changes_since(tx, session.account()?, view.mailbox, mark, 1)?;
+    let changes = changes::changes_since(tx, view.account, view.mailbox, mark, 1)?;
     let gone = changes.vanished.intersection(&named).difference(&known);
     let gone = if below == 0 { UidSet::new() } else { gone.intersection(&UidSet::range(1, below)) };
     session.writer().vanished(true, &number_set(&gone));

@@ -7,7 +7,7 @@ use postroad_store::{ReadTx, WriteTx};
 use crate::error::Error;
 use crate::fetch::Cursor;
 use crate::fetch::plan::Plan;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::sync;
 
 /// How far `\Seen` is set.
@@ -29,7 +29,8 @@ pub(super) fn wanted(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut C
         return Ok(false);
     }
     let query = Query { uids: &rest, want: Want::Flags, changed_since: plan.changed_since, limit: STRETCH };
-    let entries = view::entries(tx, session.account()?, session.view()?.mailbox, &query)?;
+    let place = session.place()?;
+    let entries = view::entries(tx, place.account, place.mailbox, &query)?;
     seen.through = match entries.last() {
         Some(last) if entries.len() == STRETCH => last.uid,
         Some(_) | None => u32::MAX,
@@ -41,7 +42,7 @@ pub(super) fn wanted(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut C
 
 /// Sets it. The view is in step with the database.
 pub(super) fn write(session: &mut Session, tx: &mut WriteTx, seen: &mut Seen) -> Result<(), Error> {
-    let (account, mailbox) = (session.account()?, session.view()?.mailbox);
+    let Place { account, mailbox } = session.place()?;
     let change = FlagChange::Add(Flags::SEEN, Vec::new());
     let changed = flags::change(tx, &session.by()?, account, mailbox, &seen.pending, &change, None)?;
     seen.pending = UidSet::new();

@@ -23,7 +23,7 @@ use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::{Error, Reply};
 use crate::fetch::octets::Budget;
-use crate::session::{Flow, Session};
+use crate::session::{Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use deep::Scan;
 use key::Known;
@@ -98,7 +98,7 @@ fn go_on(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Re
 
 /// Decides a set of messages as far as rows and summaries can. How many there were.
 fn look(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, rest: &UidSet) -> Result<usize, Error> {
-    let (account, mailbox) = (session.account()?, session.view()?.mailbox);
+    let Place { account, mailbox } = session.place()?;
     let query = Query { uids: rest, want: plan.want, changed_since: None, limit: plan.batch };
     let entries = view::entries(tx, account, mailbox, &query)?;
     let count = entries.len();

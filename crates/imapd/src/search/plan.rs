@@ -86,7 +86,8 @@ fn narrow(session: &Session, tx: &ReadTx, candidates: &mut UidSet, nodes: &mut V
     if with.is_empty() && without.is_empty() {
         return Ok(());
     }
-    let uids = view::uids_by_flags(tx, session.account()?, session.view()?.mailbox, with, without)?;
+    let place = session.place()?;
+    let uids = view::uids_by_flags(tx, place.account, place.mailbox, with, without)?;
     *candidates = candidates.intersection(&uids);
     nodes.retain(|node| flag(node).is_none());
     Ok(())
