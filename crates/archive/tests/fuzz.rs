@@ -81,7 +81,7 @@ fn spelled(choices: &[u8]) -> Vec<u8> {
 
 #[test]
 fn fuzz_messages_survive_an_mbox_and_a_maildir() {
-    bolero::check!().with_iterations(1_000).with_type::<Vec<Vec<u8>>>().for_each(|choices| {
+    postroad_fuzz::check!(1_000).with_type::<Vec<Vec<u8>>>().for_each(|choices| {
         let messages: Vec<Vec<u8>> = choices.iter().take(6).map(|choices| spelled(choices)).collect();
         // LF is what both are written with; what has a bare LF stays as it is.
         let expected: Vec<Vec<u8>> =
@@ -100,7 +100,7 @@ fn fuzz_messages_survive_an_mbox_and_a_maildir() {
 #[test]
 fn fuzz_any_file_is_read_as_an_mbox_or_a_message() {
     let folder = tempfile::tempdir().unwrap();
-    bolero::check!().with_iterations(1_500).with_type::<(bool, Vec<u8>)>().for_each(|(pieces, bytes)| {
+    postroad_fuzz::check!(1_500).with_type::<(bool, Vec<u8>)>().for_each(|(pieces, bytes)| {
         let bytes = if *pieces { spelled(bytes) } else { bytes.clone() };
         for (name, format) in [("a.mbox", Format::Mbox), ("a.eml", Format::Eml), ("a.emlx", Format::Eml)] {
             let path = folder.path().join(name);
@@ -114,7 +114,7 @@ fn fuzz_any_file_is_read_as_an_mbox_or_a_message() {
 
 #[test]
 fn fuzz_newlines_are_undone() {
-    bolero::check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|choices| {
+    postroad_fuzz::check!(2_000).with_type::<Vec<u8>>().for_each(|choices| {
         let bytes = spelled(choices);
         if newline::of(&bytes) == newline::Newlines::Lf {
             assert_eq!(newline::to_lf(&newline::to_crlf(&bytes)), Some(bytes));
@@ -124,7 +124,7 @@ fn fuzz_newlines_are_undone() {
 
 #[test]
 fn fuzz_every_folder_has_a_mailbox_and_a_way_back() {
-    bolero::check!().with_iterations(2_000).with_type::<Vec<String>>().for_each(|levels| {
+    postroad_fuzz::check!(2_000).with_type::<Vec<String>>().for_each(|levels| {
         let levels: Vec<String> = levels.iter().take(30).cloned().collect();
         let (name, changed) = folder::mailbox_name(&levels);
         if changed {
@@ -145,7 +145,7 @@ fn fuzz_every_folder_has_a_mailbox_and_a_way_back() {
 
 #[test]
 fn fuzz_frames_end_in_an_error_or_in_order() {
-    bolero::check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
+    postroad_fuzz::check!(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
         let mut from = bytes.as_slice();
         while let Ok((kind, frame)) = wire::read(&mut from) {
             let mut again = Vec::new();

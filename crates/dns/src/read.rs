@@ -201,7 +201,7 @@ mod tests {
     fn fuzz_any_message_says_something() {
         let asked = Name::from_ascii("a.test.").expect("a name");
         let whole = whole().to_vec().expect("octets");
-        bolero::check!().with_iterations(2_000).with_type::<Vec<(u8, u8)>>().for_each(|changes| {
+        postroad_fuzz::check!(2_000).with_type::<Vec<(u8, u8)>>().for_each(|changes| {
             let mut octets = whole.clone();
             for (at, octet) in changes.iter().take(4) {
                 let at = usize::from(*at) % octets.len();

@@ -5,7 +5,7 @@ use postroad_dns::update::Key;
 
 #[test]
 fn fuzz_keys_are_read_or_refused() {
-    bolero::check!().with_iterations(2_000).with_type::<String>().for_each(|text| {
+    postroad_fuzz::check!(2_000).with_type::<String>().for_each(|text| {
         if let Ok(key) = Key::parse(text) {
             assert!(!key.name().is_empty(), "{text:?}");
         }
@@ -16,7 +16,7 @@ fn fuzz_keys_are_read_or_refused() {
 
 #[test]
 fn fuzz_texts_are_split_and_come_together_again() {
-    bolero::check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|text| {
+    postroad_fuzz::check!(2_000).with_type::<Vec<u8>>().for_each(|text| {
         let long = text.repeat(40);
         let parts: Vec<&[u8]> = strings(&long).collect();
         assert!(!parts.is_empty() && parts.iter().all(|part| part.len() <= 255));

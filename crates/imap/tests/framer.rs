@@ -181,7 +181,7 @@ fn starttls_drops_what_was_sent_in_clear() {
 
 #[test]
 fn any_cut_gives_the_same() {
-    bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().with_iterations(2000).for_each(|(seed, cuts)| {
+    postroad_fuzz::check!(2000).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(seed, cuts)| {
         let input = from_seed(seed);
         let whole = events(&mut framer(), &[&input]);
         let mut pieces: Vec<&[u8]> = Vec::new();

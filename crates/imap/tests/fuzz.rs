@@ -5,7 +5,7 @@ use postroad_imap::{
     parse, parse_auth_line, to_utf7,
 };
 
-const ITERATIONS: usize = 2000;
+const INPUTS: u64 = 2000;
 
 fn syntax(utf8: bool) -> Syntax {
     Syntax { utf8, limits: Limits { line: 4096, depth: 8, ..Limits::default() } }
@@ -13,7 +13,7 @@ fn syntax(utf8: bool) -> Syntax {
 
 #[test]
 fn fuzz_framer() {
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|bytes| {
+    postroad_fuzz::check!(INPUTS).with_type::<Vec<u8>>().for_each(|bytes| {
         let mut framer = Framer::new(syntax(false));
         framer.feed(bytes);
         // Each event consumes something.
@@ -40,7 +40,7 @@ fn fuzz_framer() {
 
 #[test]
 fn fuzz_parse() {
-    bolero::check!().with_type::<(bool, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(utf8, bytes)| {
+    postroad_fuzz::check!(INPUTS).with_type::<(bool, Vec<u8>)>().for_each(|(utf8, bytes)| {
         let _ = parse(bytes, &syntax(*utf8));
         let _ = parse_auth_line(bytes);
     });
@@ -96,7 +96,7 @@ fn fuzz_parse_words() {
         "CHANGEDSINCE ",
         "BINARY.SIZE[",
     ];
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|seed| {
+    postroad_fuzz::check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let words = seed.iter().map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
         let command: String = std::iter::once("a ").chain(words).collect();
         if let Err(error) = parse(command.as_bytes(), &syntax(false)) {
@@ -108,7 +108,7 @@ fn fuzz_parse_words() {
 
 #[test]
 fn fuzz_sets() {
-    bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(a, b)| {
+    postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(a, b)| {
         let _ = SequenceSet::parse(a, 10);
         let numbers = |bytes: &[u8]| NumberSet::from_unsorted(bytes.iter().map(|&byte| u32::from(byte)));
         let (left, right) = (numbers(a), numbers(b));
@@ -132,14 +132,14 @@ fn fuzz_sets() {
 
 #[test]
 fn fuzz_utf7() {
-    bolero::check!().with_type::<String>().with_iterations(ITERATIONS).for_each(|text| {
+    postroad_fuzz::check!(INPUTS).with_type::<String>().for_each(|text| {
         assert_eq!(from_utf7(to_utf7(text).as_bytes()).as_ref(), Ok(text));
     });
 }
 
 #[test]
 fn fuzz_utf7_bytes() {
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(ITERATIONS).for_each(|bytes| {
+    postroad_fuzz::check!(INPUTS).with_type::<Vec<u8>>().for_each(|bytes| {
         if let Ok(text) = from_utf7(bytes) {
             assert_eq!(to_utf7(&text).as_bytes(), bytes);
         }
@@ -149,7 +149,7 @@ fn fuzz_utf7_bytes() {
 
 #[test]
 fn fuzz_names_come_back() {
-    bolero::check!().with_type::<(bool, String)>().with_iterations(ITERATIONS).for_each(|(utf8, text)| {
+    postroad_fuzz::check!(INPUTS).with_type::<(bool, String)>().for_each(|(utf8, text)| {
         let Ok(name) = MailboxName::from_text(text) else { return };
         let mut out = b"a SELECT ".to_vec();
         Writer::new(&mut out, *utf8).mailbox(&name);
@@ -161,7 +161,7 @@ fn fuzz_names_come_back() {
 
 #[test]
 fn fuzz_strings_come_back() {
-    bolero::check!().with_type::<(bool, String)>().with_iterations(ITERATIONS).for_each(|(utf8, text)| {
+    postroad_fuzz::check!(INPUTS).with_type::<(bool, String)>().for_each(|(utf8, text)| {
         let mut out = b"a SEARCH CHARSET UTF-8 SUBJECT ".to_vec();
         Writer::new(&mut out, *utf8).astring(text.as_bytes());
         let command = parse(&out, &syntax(*utf8)).map(|command| format!("{:?}", command.body));
@@ -173,7 +173,7 @@ fn fuzz_strings_come_back() {
 
 #[test]
 fn fuzz_flags_and_dates() {
-    bolero::check!().with_type::<(Vec<u8>, i64, i16)>().with_iterations(ITERATIONS).for_each(
+    postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, i64, i16)>().for_each(
         |(bytes, seconds, zone)| {
             if let Ok(flag) = Flag::parse(bytes) {
                 assert_eq!(Flag::parse(flag.as_str().as_bytes()), Ok(flag));
@@ -190,7 +190,7 @@ fn fuzz_flags_and_dates() {
 
 #[test]
 fn fuzz_patterns() {
-    bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().with_iterations(ITERATIONS).for_each(|(pattern, name)| {
+    postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(pattern, name)| {
         let text = |bytes: &[u8]| bytes.iter().map(|&byte| ['a', 'b', '/', '*', '%'][usize::from(byte) % 5]).collect();
         let (pattern, name): (String, String) =
             (text(&pattern[..pattern.len().min(12)]), text(&name[..name.len().min(12)]));

@@ -44,7 +44,7 @@ fn fuzz_session() {
         world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
     }
     let world = Mutex::new(world);
-    bolero::check!().with_iterations(2_000).with_type::<(bool, Vec<(u8, Vec<u8>)>)>().for_each(|(login, pieces)| {
+    postroad_fuzz::check!(2_000).with_type::<(bool, Vec<(u8, Vec<u8>)>)>().for_each(|(login, pieces)| {
         let mut world = world.lock().expect("no panic before");
         let mut session = if *login { world.logged_in("alice") } else { world.connect() };
         for (stem, bytes) in pieces {

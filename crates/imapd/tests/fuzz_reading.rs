@@ -72,7 +72,7 @@ const QUESTIONS: [&str; 16] = [
 fn fuzz_reading() {
     let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
     let world = Mutex::new(World::new(&test));
-    bolero::check!().with_iterations(400).with_type::<(bool, Vec<u8>)>().for_each(|(rev2, seed)| {
+    postroad_fuzz::check!(400).with_type::<(bool, Vec<u8>)>().for_each(|(rev2, seed)| {
         let mut world = world.lock().expect("no panic before");
         let message: String = seed.iter().map(|&byte| PIECES[usize::from(byte) % PIECES.len()]).collect();
         world.settings.rev2 = true;

@@ -126,7 +126,7 @@ fn fuzz_search_agrees_with_a_plain_look() {
     let messages = filled(&mut world);
     assert_eq!(messages.len(), KINDS * COPIES);
     let world = Mutex::new(world);
-    bolero::check!().with_iterations(150).with_type::<Vec<u8>>().for_each(|seed| {
+    postroad_fuzz::check!(150).with_type::<Vec<u8>>().for_each(|seed| {
         let mut world = world.lock().expect("no panic before");
         let mut seed = seed.iter().copied();
         let keys: Vec<Key> = (0..3).map(|_| Key::of(&mut seed, 3)).collect();

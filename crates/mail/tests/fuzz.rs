@@ -1,14 +1,14 @@
 //! Parsers of outside text: whatever comes in, what comes out keeps its promises.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use bolero::check;
+use postroad_fuzz::check;
 use postroad_mail::{Address, Domain, Intake, Keyword, MailboxName, UidSet};
 use postroad_message::Limits;
 use postroad_store::{BlobPlace, Database, Settings, Store};
 
 #[test]
 fn fuzz_addresses_read_back_as_they_are_written() {
-    check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
+    check!(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         if let Ok(address) = Address::parse(&text) {
             let again = Address::parse(&address.to_string()).unwrap();
@@ -24,7 +24,7 @@ fn fuzz_addresses_read_back_as_they_are_written() {
 
 #[test]
 fn fuzz_local_parts_keep_their_key() {
-    check!().with_iterations(2_000).with_type::<String>().for_each(|local| {
+    check!(2_000).with_type::<String>().for_each(|local| {
         if let Ok(address) = Address::new(local, "example.test") {
             assert_eq!(Address::parse(&address.to_string()), Ok(address.clone()));
             if let Ok(folded) = Address::new(&address.key(), "example.test") {
@@ -36,7 +36,7 @@ fn fuzz_local_parts_keep_their_key() {
 
 #[test]
 fn fuzz_mailbox_names_are_stable() {
-    check!().with_iterations(2_000).with_type::<String>().for_each(|text| {
+    check!(2_000).with_type::<String>().for_each(|text| {
         if let Ok(name) = MailboxName::parse(text) {
             assert_eq!(MailboxName::parse(name.as_str()).as_ref(), Ok(&name));
             assert_eq!(name.ancestors().count(), name.as_str().matches('/').count());
@@ -48,7 +48,7 @@ fn fuzz_mailbox_names_are_stable() {
 
 #[test]
 fn fuzz_keywords_survive_the_text_form() {
-    check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
+    check!(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
         if let Some(keyword) = Keyword::parse(&String::from_utf8_lossy(bytes)) {
             let all: postroad_mail::Keywords = [keyword.clone(), keyword.clone()].into_iter().collect();
             assert_eq!(all.iter().collect::<Vec<_>>(), [keyword.as_str()]);
@@ -58,7 +58,7 @@ fn fuzz_keywords_survive_the_text_form() {
 
 #[test]
 fn fuzz_uid_sets_are_sets() {
-    check!().with_iterations(2_000).with_type::<(Vec<(u16, u8)>, Vec<u16>)>().for_each(|(ranges, single)| {
+    check!(2_000).with_type::<(Vec<(u16, u8)>, Vec<u16>)>().for_each(|(ranges, single)| {
         let a = UidSet::from_ranges(ranges.iter().map(|(low, n)| (u32::from(*low), u32::from(*low) + u32::from(*n))));
         let b: UidSet = single.iter().map(|uid| u32::from(*uid)).collect();
         let in_a = |uid: u32| {
@@ -84,7 +84,7 @@ fn fuzz_uid_sets_are_sets() {
 
 #[test]
 fn fuzz_uid_set_texts() {
-    check!().with_iterations(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
+    check!(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
         if let Some(set) = UidSet::parse(&String::from_utf8_lossy(bytes)) {
             assert_eq!(UidSet::parse(&set.to_string()), Some(set));
         }
@@ -106,7 +106,7 @@ fn fuzz_intake_is_the_same_in_any_pieces() {
         let arrival = intake.finish(b"Received: here\r\n".to_vec()).unwrap();
         (arrival.size, arrival.summary_bytes)
     };
-    check!().with_iterations(500).with_type::<(Vec<u8>, u8)>().for_each(|(message, piece)| {
+    check!(500).with_type::<(Vec<u8>, u8)>().for_each(|(message, piece)| {
         let mut message = message.clone();
         message.extend_from_slice(b"\nSubject: x\r\n\r\nbody\n\n");
         let whole = take(&message, message.len());

@@ -136,7 +136,7 @@ const TERMS: &[&str] = &[
 
 #[test]
 fn fuzz_spf_ends_with_a_verdict_that_can_be_shown() {
-    bolero::check!().with_iterations(2000).with_type::<Vec<u8>>().for_each(|octets| {
+    postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|octets| {
         let mut choices = Choices(octets);
         let ip: IpAddr = *choices.pick(&[Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::LOCALHOST.into()]);
         let (local, domain, helo) = (choices.octets(), choices.name(), choices.octets());
@@ -188,7 +188,7 @@ fn fuzz_dmarc_ends_with_a_verdict_that_can_be_shown() {
         " ",
         "=",
     ];
-    bolero::check!().with_iterations(2000).with_type::<Vec<u8>>().for_each(|octets| {
+    postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|octets| {
         dmarc::Record::parse(octets);
         let mut choices = Choices(octets);
         let from_domains = (0..choices.octet() % 12).map(|_| choices.name()).collect();
@@ -210,7 +210,7 @@ fn fuzz_dmarc_ends_with_a_verdict_that_can_be_shown() {
 
 #[test]
 fn fuzz_iprev_ends_with_a_verdict_that_can_be_shown() {
-    bolero::check!().with_iterations(1000).with_type::<Vec<u8>>().for_each(|octets| {
+    postroad_fuzz::check!(1000).with_type::<Vec<u8>>().for_each(|octets| {
         let verdict = Choices(octets).run(iprev::Check::new(Ipv6Addr::LOCALHOST.into()), 11, "", &["x"]);
         let text =
             AuthenticationResults { authserv_id: "mx.test".into(), results: vec![MethodResult::iprev(&verdict)] }
@@ -235,7 +235,7 @@ fn assert_one_field(text: &str, methods: &[&str]) {
 #[test]
 fn fuzz_what_is_written_is_read_again() {
     type Value = (Vec<char>, Vec<char>, Vec<char>, Vec<char>);
-    bolero::check!().with_iterations(2000).with_type::<Vec<Value>>().for_each(|values| {
+    postroad_fuzz::check!(2000).with_type::<Vec<Value>>().for_each(|values| {
         let text = |chars: &[char]| chars.iter().take(60).collect::<String>();
         let results: Vec<MethodResult> = values
             .iter()
@@ -270,7 +270,7 @@ fn fuzz_what_is_written_is_read_again() {
 
 #[test]
 fn fuzz_fields_of_strangers_are_read_within_bounds() {
-    bolero::check!().with_iterations(3000).with_type::<Vec<u8>>().for_each(|octets| {
+    postroad_fuzz::check!(3000).with_type::<Vec<u8>>().for_each(|octets| {
         let noise = parse(octets);
         is_ours(octets, "mx.test");
         let mut choices = Choices(octets);

@@ -12,7 +12,7 @@ fn limits() -> Limits {
 
 #[test]
 fn fuzz_archives_stay_within_their_limits() {
-    bolero::check!().with_type::<(u8, Vec<u8>)>().with_iterations(2000).for_each(|(kind, bytes)| {
+    postroad_fuzz::check!(2000).with_type::<(u8, Vec<u8>)>().for_each(|(kind, bytes)| {
         let heads: [&[u8]; 4] =
             [b"", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", b"PK\x03\x04", b"PK\x05\x06\0\0\0\0\x01\0\x01\0"];
         let whole = [heads[usize::from(*kind) % heads.len()], bytes].concat();
@@ -25,7 +25,7 @@ fn fuzz_archives_stay_within_their_limits() {
 
 #[test]
 fn fuzz_what_is_packed_comes_out() {
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(500).for_each(|bytes| {
+    postroad_fuzz::check!(500).with_type::<Vec<u8>>().for_each(|bytes| {
         assert_eq!(unpack(&gzip(bytes), &Limits::default()), Ok(vec![bytes.clone()]));
     });
 }
@@ -57,7 +57,7 @@ const PIECES: [&str; 22] = [
 
 #[test]
 fn fuzz_aggregate_reports_are_read_as_they_are_written() {
-    bolero::check!().with_type::<Vec<(u8, String)>>().with_iterations(2000).for_each(|pieces| {
+    postroad_fuzz::check!(2000).with_type::<Vec<(u8, String)>>().for_each(|pieces| {
         let mut xml = String::new();
         for (piece, text) in pieces {
             xml.push_str(PIECES[usize::from(*piece) % PIECES.len()]);
@@ -80,7 +80,7 @@ fn fuzz_aggregate_reports_are_read_as_they_are_written() {
 
 #[test]
 fn fuzz_reports_about_tls() {
-    bolero::check!().with_type::<(Vec<u8>, String, u64)>().with_iterations(2000).for_each(|(bytes, text, count)| {
+    postroad_fuzz::check!(2000).with_type::<(Vec<u8>, String, u64)>().for_each(|(bytes, text, count)| {
         let _ = tls::Report::read(bytes, &limits());
         let failure = tls::Failure { kind: text.clone(), sessions: *count, ..tls::Failure::default() };
         let policy = tls::Policy {
@@ -104,7 +104,7 @@ fn fuzz_reports_about_tls() {
 
 #[test]
 fn fuzz_letters() {
-    bolero::check!().with_type::<(u8, Vec<u8>, Vec<u8>)>().with_iterations(2000).for_each(|(kind, head, body)| {
+    postroad_fuzz::check!(2000).with_type::<(u8, Vec<u8>, Vec<u8>)>().for_each(|(kind, head, body)| {
         let kinds =
             ["application/zip", "application/gzip", "message/feedback-report", "text/xml", "application/tlsrpt+json"];
         let kind = kinds[usize::from(*kind) % kinds.len()];

@@ -7,7 +7,7 @@ mod support;
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bolero::check;
+use postroad_fuzz::check;
 use craft::canonical_body;
 use postroad_mailauth::arc::{self, Sealing, Validation};
 use postroad_mailauth::body::{Canonicalization, Hashers};
@@ -16,7 +16,7 @@ use postroad_mailauth::key::{Record, SigningKey};
 use postroad_mailauth::{Failure, Machine, Records, Step};
 use support::{NOW, Zone, relaxed, split};
 
-const ITERATIONS: usize = 2000;
+const INPUTS: u64 = 2000;
 
 /// Pieces that the readers care about: random octets alone are never a signature.
 const WORDS: &[&str] = &[
@@ -112,7 +112,7 @@ fn key() -> &'static SigningKey {
 
 #[test]
 fn fuzz_any_header_gets_verdicts_that_can_be_shown() {
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(header, record)| {
+    check!(INPUTS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(header, record)| {
         let (message, record) = (text(header), text(record));
         let (header, body) = split(&message);
         for answer in [Ok(Records::Txt(vec![record])), Err(Failure::Temporary("x".to_owned()))] {
@@ -143,7 +143,7 @@ fn fuzz_any_header_gets_verdicts_that_can_be_shown() {
 
 #[test]
 fn fuzz_bodies_are_hashed_as_the_words_of_the_standard_say() {
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(input, cuts)| {
+    check!(INPUTS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(input, cuts)| {
         // The other way works on text.
         let body: Vec<u8> = text(input).into_iter().filter(u8::is_ascii).collect();
         let mut hashers = Hashers::new();
@@ -176,7 +176,7 @@ fn fuzz_bodies_are_hashed_as_the_words_of_the_standard_say() {
 fn fuzz_what_is_signed_is_verified() {
     let mut zone = Zone::default().with("s._domainkey.example.org", &key().record());
     let signing = Signing { domain: "example.org", selector: "s", now: NOW, valid_for: None };
-    check!().with_iterations(ITERATIONS / 4).with_type::<(Vec<u8>, Vec<u8>)>().for_each(move |(more, body)| {
+    check!(INPUTS / 4).with_type::<(Vec<u8>, Vec<u8>)>().for_each(move |(more, body)| {
         let message = [b"From: a@example.org\r\n", &*text(more), b"\r\n\r\n", &text(body)].concat();
         let (header, body) = split(&message);
         let field = dkim::sign(key(), &signing, header, &relaxed(body)).expect("signed");
@@ -188,7 +188,7 @@ fn fuzz_what_is_signed_is_verified() {
 #[test]
 fn fuzz_what_is_sealed_holds() {
     let mut zone = Zone::default().with("s._domainkey.example.org", &key().record());
-    check!().with_iterations(ITERATIONS / 4).with_type::<(Vec<u8>, String)>().for_each(move |(body, results)| {
+    check!(INPUTS / 4).with_type::<(Vec<u8>, String)>().for_each(move |(body, results)| {
         let message = [b"From: a@example.org\r\n\r\n", &*text(body)].concat();
         let (header, body) = split(&message);
         let sealing = Sealing { domain: "example.org", selector: "s", now: NOW, results, cv: Validation::None };
@@ -200,7 +200,7 @@ fn fuzz_what_is_sealed_holds() {
 
 #[test]
 fn fuzz_any_record_is_read() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|input| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|input| {
         for text in [text(input), [b"v=DKIM1; k=rsa; p=", &**input].concat()] {
             if let Ok(record) = Record::parse(&text) {
                 assert!(!record.belongs_to(key()));
@@ -211,7 +211,7 @@ fn fuzz_any_record_is_read() {
 
 #[test]
 fn fuzz_any_key_is_refused_or_signs() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|input| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|input| {
         assert!(SigningKey::from_pkcs8(input).is_err());
         let _ = SigningKey::from_pem(&String::from_utf8_lossy(&text(input)));
     });

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bolero::check;
+use postroad_fuzz::check;
 use postroad_message::date::{Date, DateTime};
 use postroad_message::decode::{Decoder, Encoding, charset, html_to_text, html_to_text_limited, transfer};
 use postroad_message::downgrade::Survey;
 use postroad_message::{Content, Limits, Parser, Part, SectionKind, Summary, address, header, thread};
 
-const ITERATIONS: usize = 2000;
+const INPUTS: u64 = 2000;
 
 /// Pieces that parsers care about: random octets alone never make a multipart.
 const WORDS: &[&str] = &[
@@ -123,7 +123,7 @@ fn check_sections(summary: &Summary) {
 
 #[test]
 fn fuzz_parser() {
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, u8, u8)>().for_each(|(seed, size, few)| {
+    check!(INPUTS).with_type::<(Vec<u8>, u8, u8)>().for_each(|(seed, size, few)| {
         let message = message(seed);
         let limits = match few {
             0..200 => Limits::default(),
@@ -158,7 +158,7 @@ fn fuzz_parser() {
 
 #[test]
 fn fuzz_kept_fields_equal_the_block() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|seed| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let message = message(seed);
         let fields = Parser::parse(&message).fields;
         for names in [&["Subject"][..], &["Content-Type", "To", "From"], &["x", "Nothing"]] {
@@ -172,7 +172,7 @@ fn fuzz_kept_fields_equal_the_block() {
 #[test]
 fn fuzz_prepend() {
     const HEAD: &[u8] = b"Return-Path: <a@b>\r\nReceived: from x\r\n by y\r\nX-Other: z\r\n";
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|seed| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let message = message(seed);
         // A message that begins with a fold continues the last field before it.
         if matches!(message.first(), Some(b' ' | b'\t')) {
@@ -186,7 +186,7 @@ fn fuzz_prepend() {
 
 #[test]
 fn fuzz_stored_form() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|bytes| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|bytes| {
         let mut stored = vec![1];
         stored.extend_from_slice(bytes);
         for bytes in [&bytes[..], &stored[..]] {
@@ -201,7 +201,7 @@ fn fuzz_stored_form() {
 fn fuzz_damaged_stored_form() {
     let base = b"From: A <a@b>\r\nTo: g:c@d;\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ny\r\n--b--\r\n";
     let stored = Parser::parse(base).encode();
-    check!().with_iterations(ITERATIONS).with_type::<Vec<(u16, u8)>>().for_each(|changes| {
+    check!(INPUTS).with_type::<Vec<(u16, u8)>>().for_each(|changes| {
         let mut damaged = stored.clone();
         for (at, byte) in changes {
             let at = usize::from(*at) % damaged.len();
@@ -224,7 +224,7 @@ fn check_sections_total(summary: &Summary) {
 
 #[test]
 fn fuzz_header() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|seed| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let block = message(seed);
         let raw: Vec<u8> = header::fields(&block).flat_map(|f| f.raw.to_vec()).collect();
         assert!(block.starts_with(&raw));
@@ -241,7 +241,7 @@ fn fuzz_header() {
 
 #[test]
 fn fuzz_encode_field() {
-    check!().with_iterations(ITERATIONS).with_type::<String>().for_each(|value| {
+    check!(INPUTS).with_type::<String>().for_each(|value| {
         let line = header::encode_field("Subject", value);
         assert!(line.is_ascii() && line.ends_with("\r\n"));
         assert_eq!(header::fields(line.as_bytes()).count(), 1);
@@ -253,7 +253,7 @@ fn fuzz_encode_field() {
 
 #[test]
 fn fuzz_address() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|seed| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let value = message(seed);
         let list = address::parse(&value);
         let starts = list.iter().filter(|a| matches!(a, address::Address::GroupStart(_))).count();
@@ -266,7 +266,7 @@ fn fuzz_address() {
 
 #[test]
 fn fuzz_decoders_take_any_pieces() {
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, u8)>().for_each(|(seed, size)| {
+    check!(INPUTS).with_type::<(Vec<u8>, u8)>().for_each(|(seed, size)| {
         let body = message(seed);
         for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::Uuencode, Encoding::Binary] {
             let mut out = Vec::new();
@@ -280,7 +280,7 @@ fn fuzz_decoders_take_any_pieces() {
 
 #[test]
 fn fuzz_text() {
-    check!().with_iterations(ITERATIONS).with_type::<Vec<u8>>().for_each(|seed| {
+    check!(INPUTS).with_type::<Vec<u8>>().for_each(|seed| {
         let octets = message(seed);
         for label in [None, Some("utf-7"), Some("iso-2022-jp"), Some("gb18030"), Some("utf-16be")] {
             let _text = charset(label, &octets);
@@ -296,7 +296,7 @@ fn fuzz_text() {
 
 #[test]
 fn fuzz_dates() {
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, i64, i16)>().for_each(|(seed, micros, offset)| {
+    check!(INPUTS).with_type::<(Vec<u8>, i64, i16)>().for_each(|(seed, micros, offset)| {
         if let Some(date) = DateTime::parse(seed) {
             assert_eq!(DateTime::parse(date.format().as_bytes()), Some(date));
         }
@@ -315,7 +315,7 @@ fn fuzz_dates() {
 #[test]
 fn fuzz_downgrade_keeps_every_part() {
     let reached = [const { AtomicUsize::new(0) }; 3];
-    check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, u8, bool)>().for_each(|(seed, cut, lines)| {
+    check!(INPUTS).with_type::<(Vec<u8>, u8, bool)>().for_each(|(seed, cut, lines)| {
         let message = message(seed);
         let survey = |size: usize| {
             let mut survey = if *lines { Survey::for_lines() } else { Survey::new() };

@@ -335,7 +335,7 @@ mod tests {
         // Random bytes are hardly ever a header; these pieces often are.
         const PIECES: [&str; 12] =
             ["a: ", "x-y: ", "bcc:", "From: ", "\r\n", "\r\n", "\n", "\r", " ", "z", ": ", "\0é"];
-        bolero::check!().with_type::<Vec<u8>>().with_iterations(5_000).for_each(|bytes| {
+        postroad_fuzz::check!(5_000).with_type::<Vec<u8>>().for_each(|bytes| {
             let block: Vec<u8> =
                 bytes.iter().flat_map(|byte| PIECES[usize::from(*byte) % PIECES.len()].bytes()).collect();
             let block = &block;

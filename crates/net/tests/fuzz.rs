@@ -5,7 +5,7 @@ use postroad_net::proxy::{Header, Parsed, parse};
 
 #[test]
 fn fuzz_proxy() {
-    bolero::check!().with_iterations(2000).with_type::<(u8, Vec<u8>)>().for_each(|(kind, tail)| {
+    postroad_fuzz::check!(2000).with_type::<(u8, Vec<u8>)>().for_each(|(kind, tail)| {
         let start: &[u8] = match kind % 4 {
             0 => b"",
             1 => b"PROXY TCP4 1.2.3.4 5.6.7.8 9 ",
@@ -33,7 +33,7 @@ fn fuzz_proxy() {
 
 #[test]
 fn fuzz_proxy_version_1_inverse() {
-    bolero::check!().with_iterations(2000).with_type::<([u8; 4], [u8; 16], u16, u16, bool)>().for_each(
+    postroad_fuzz::check!(2000).with_type::<([u8; 4], [u8; 16], u16, u16, bool)>().for_each(
         |(four, six, from, to, is_six)| {
             let address = |port: u16| {
                 let ip = if *is_six { std::net::IpAddr::from(*six) } else { std::net::IpAddr::from(*four) };
@@ -49,7 +49,7 @@ fn fuzz_proxy_version_1_inverse() {
 
 #[test]
 fn fuzz_network() {
-    bolero::check!().with_iterations(2000).with_type::<(Vec<u8>, [u8; 16], u8, bool)>().for_each(
+    postroad_fuzz::check!(2000).with_type::<(Vec<u8>, [u8; 16], u8, bool)>().for_each(
         |(text, bytes, prefix, is_four)| {
             if let Ok(network) = String::from_utf8_lossy(text).parse::<Network>() {
                 assert_eq!(network.to_string().parse(), Ok(network));

@@ -13,7 +13,7 @@ fn fuzz_sessions_do_not_depend_on_the_cut() {
         world.deliver("alice", text);
     }
     let world = std::panic::AssertUnwindSafe(std::cell::RefCell::new(world));
-    bolero::check!().with_iterations(500).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
+    postroad_fuzz::check!(500).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
         let mut bytes = Vec::new();
         for (word, noise) in words {
             match SCRAPS.get(usize::from(*word) % (SCRAPS.len() + 1)) {

@@ -4,7 +4,7 @@ use postroad_sasl::{Exchange, MECHANISMS, Turn};
 
 #[test]
 fn fuzz_exchanges() {
-    bolero::check!().with_iterations(2000).with_type::<(Option<Vec<u8>>, Vec<Vec<u8>>)>().for_each(
+    postroad_fuzz::check!(2000).with_type::<(Option<Vec<u8>>, Vec<Vec<u8>>)>().for_each(
         |(initial, lines)| {
             for row in &MECHANISMS {
                 let (mut exchange, mut turn) = Exchange::begin(row, initial.as_deref());

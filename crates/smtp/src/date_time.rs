@@ -1,5 +1,5 @@
 //! Moments as parameters carry them: RFC 3339 §5.6, as HOLDUNTIL (RFC 4865) and RRVS (RFC 7293) want it. A moment is
-//! a number of seconds since 1970 in UTC; fractions of a second are read and dropped.
+//! a number of seconds since 1970 in UTC; fractions of a second are read and dropped (RRVS has none, and says so itself).
 
 /// `date-time = full-date "T" full-time`; `None` when it is malformed, out of range, or names no day.
 pub fn parse_date_time(text: &str) -> Option<i64> {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn fuzz_moments_come_back() {
-        bolero::check!().with_iterations(2000).with_type::<i64>().for_each(|seconds| {
+        postroad_fuzz::check!(2000).with_type::<i64>().for_each(|seconds| {
             let seconds = seconds.rem_euclid(LATEST);
             assert_eq!(parse_date_time(&format_date_time(seconds)), Some(seconds));
         });

@@ -34,7 +34,7 @@ fn receive(wire: &[u8], cut: usize) -> (Vec<u8>, Option<usize>, Option<BodyFault
 
 #[test]
 fn stuffing_and_receiving_are_inverse() {
-    bolero::check!().with_iterations(2000).with_type::<Vec<(u8, u8)>>().for_each(|words| {
+    postroad_fuzz::check!(2000).with_type::<Vec<(u8, u8)>>().for_each(|words| {
         let mut message = Vec::new();
         for (word, count) in words {
             match word % 4 {

@@ -92,7 +92,7 @@ const ENVELOPES: [(&str, BodyType); 4] = [
 
 #[test]
 fn what_is_sent_is_received() {
-    bolero::check!().with_iterations(1500).with_type::<(u8, u8, Vec<(u8, u8)>)>().for_each(|(kind, cut, words)| {
+    postroad_fuzz::check!(1500).with_type::<(u8, u8, Vec<(u8, u8)>)>().for_each(|(kind, cut, words)| {
         let mut message = Vec::new();
         for (word, count) in words {
             match word % 6 {
@@ -188,7 +188,7 @@ fn through_starttls_and_login() {
 #[test]
 fn parameters_are_received_as_they_were_given() {
     use postroad_smtp::{Orcpt, parse_mail, parse_rcpt};
-    bolero::check!().with_iterations(1000).with_type::<(String, String, u32, bool)>().for_each(
+    postroad_fuzz::check!(1000).with_type::<(String, String, u32, bool)>().for_each(
         |(envid, original, size, smtputf8)| {
             let mut transaction = remote::transaction("s@b.example a@d.example");
             transaction.envid = Some(envid.clone());

@@ -11,7 +11,7 @@ use postroad_smtp::{Address, Role, decode_xtext, encode_xtext, parse_command};
 
 #[test]
 fn fuzz_commands() {
-    bolero::check!().with_iterations(2000).with_type::<Vec<u8>>().for_each(|bytes| {
+    postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|bytes| {
         for role in [Role::Relay, Role::Submission, Role::Lmtp] {
             for head in ["", "MAIL FROM:<", "RCPT TO:<", "RCPT TO:<a@b> ORCPT=", "AUTH ", "EHLO ", "BDAT "] {
                 let line = [head.as_bytes(), bytes].concat();
@@ -25,7 +25,7 @@ fn fuzz_commands() {
 
 #[test]
 fn fuzz_addresses_written_and_read_again() {
-    bolero::check!().with_iterations(2000).with_type::<(String, String)>().for_each(|(local, domain)| {
+    postroad_fuzz::check!(2000).with_type::<(String, String)>().for_each(|(local, domain)| {
         if let Ok(address) = Address::new(local, domain) {
             assert_eq!(address.to_string().parse(), Ok(address));
         }
@@ -39,7 +39,7 @@ fn fuzz_addresses_written_and_read_again() {
 /// Sessions of scraps of SMTP and of noise.
 #[test]
 fn fuzz_sessions_do_not_depend_on_the_cut() {
-    bolero::check!().with_iterations(1000).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
+    postroad_fuzz::check!(1000).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
         // Two of three begin with an envelope, so that bodies are reached.
         let mut bytes = match cut % 3 {
             0 => Vec::new(),
@@ -109,7 +109,7 @@ const SCRAPS: [&str; 37] = [
 
 #[test]
 fn fuzz_capabilities() {
-    bolero::check!().with_iterations(2000).with_type::<Vec<(u8, String)>>().for_each(|words| {
+    postroad_fuzz::check!(2000).with_type::<Vec<(u8, String)>>().for_each(|words| {
         let keywords =
             ["SIZE", "AUTH=", "LIMITS", "RCPTMAX=", "DELIVERBY", "\n", " ", "PIPELINING", "1000", "BINARYMIME"];
         let mut text = "x\n".to_owned();
@@ -128,7 +128,7 @@ fn fuzz_capabilities() {
 #[test]
 fn fuzz_a_hostile_remote() {
     let reached = [const { AtomicUsize::new(0) }; 6];
-    bolero::check!().with_iterations(2000).with_type::<(u16, Vec<(u8, Vec<u8>)>)>().for_each(|(mode, words)| {
+    postroad_fuzz::check!(2000).with_type::<(u16, Vec<(u8, Vec<u8>)>)>().for_each(|(mode, words)| {
         let bit = |number: u16| mode & (1 << number) != 0;
         let mut settings = ClientSettings::new("client.example");
         settings.tls = if bit(0) { TlsWish::IfOffered } else { TlsWish::Never };

@@ -10,7 +10,7 @@ fn fuzz_blobs() {
     settings.inline_limit = 300;
     let store = Store::open(settings).expect("it opens");
     store.migrate(MIGRATIONS).expect("tables are made");
-    bolero::check!().with_type::<(Vec<Vec<u8>>, u16, Vec<u8>, u32, u32)>().with_iterations(300).for_each(
+    postroad_fuzz::check!(300).with_type::<(Vec<Vec<u8>>, u16, Vec<u8>, u32, u32)>().for_each(
         |(pieces, repeat, head, start, length)| {
             let mut whole = head.clone();
             let mut upload = store.upload();
@@ -38,14 +38,14 @@ fn fuzz_blobs() {
 
 #[test]
 fn fuzz_ids() {
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(2000).for_each(|bytes| {
+    postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         if let Ok(id) = text.parse::<TraceId>() {
             assert!(id.0 >= 0);
             assert_eq!(id.to_string().parse(), Ok(id));
         }
     });
-    bolero::check!().with_type::<i64>().with_iterations(2000).for_each(|number| {
+    postroad_fuzz::check!(2000).with_type::<i64>().for_each(|number| {
         let id = TraceId(number & i64::MAX);
         assert_eq!(id.to_string().parse(), Ok(id));
     });

@@ -4,7 +4,7 @@ use postroad_trust::sts::{self, Policy};
 
 #[test]
 fn fuzz_policies_are_bounded_and_are_read_as_they_are_written() {
-    bolero::check!().with_type::<Vec<u8>>().with_iterations(2000).for_each(|file| {
+    postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|file| {
         if let Ok(policy) = Policy::parse(file) {
             assert_eq!(Policy::parse(policy.text().as_bytes()), Ok(policy.clone()));
             assert!(policy.max_age <= sts::MAX_AGE && policy.text().len() <= 2 * sts::FILE_MAX);
@@ -15,7 +15,7 @@ fn fuzz_policies_are_bounded_and_are_read_as_they_are_written() {
 /// Bytes that are nearly a policy.
 #[test]
 fn fuzz_lines_of_policies() {
-    bolero::check!().with_type::<(Vec<(u8, Vec<u8>)>, String)>().with_iterations(2000).for_each(|(lines, host)| {
+    postroad_fuzz::check!(2000).with_type::<(Vec<(u8, Vec<u8>)>, String)>().for_each(|(lines, host)| {
         let names =
             ["version: STSv1", "mode: enforce", "mode: none", "max_age: 1", "mx: *.a.test", "mx: ", "max_age: ", ": "];
         let mut file = Vec::new();
@@ -34,7 +34,7 @@ fn fuzz_lines_of_policies() {
 
 #[test]
 fn fuzz_records() {
-    bolero::check!().with_type::<Vec<Vec<u8>>>().with_iterations(2000).for_each(|records| {
+    postroad_fuzz::check!(2000).with_type::<Vec<Vec<u8>>>().for_each(|records| {
         let tagged: Vec<Vec<u8>> = records.iter().map(|record| [b"v=STSv1; id=", record.as_slice()].concat()).collect();
         for records in [records, &tagged] {
             if let Some(id) = sts::record_id(records) {

@@ -14,7 +14,7 @@ fn pem(bytes: &[u8]) -> String {
 
 #[test]
 fn fuzz_chains() {
-    bolero::check!().with_iterations(2000).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(chain, key)| {
+    postroad_fuzz::check!(2000).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(chain, key)| {
         for chain in [String::from_utf8_lossy(chain).into_owned(), pem(chain)] {
             let _ = facts(&chain);
             assert!(parse(&chain, key, Origin::Imported, "").is_err(), "nobody guesses a certificate and its key");
@@ -26,7 +26,7 @@ fn fuzz_chains() {
 
 #[test]
 fn fuzz_tlsa_records() {
-    bolero::check!().with_iterations(2000).with_type::<((u8, u8, u8), Vec<u8>, Vec<u8>)>().for_each(
+    postroad_fuzz::check!(2000).with_type::<((u8, u8, u8), Vec<u8>, Vec<u8>)>().for_each(
         |((usage, selector, matching), data, der)| {
             let record = Tlsa { usage: *usage, selector: *selector, matching: *matching, data: data.clone() };
             let is_whole = *selector == 0 && *matching == 0 && *usage <= 3 && data == der;

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn any_row_and_back() {
-        bolero::check!().with_type::<Vec<(u8, i64, Vec<u8>)>>().with_iterations(2000).for_each(|parts| {
+        postroad_fuzz::check!(2000).with_type::<Vec<(u8, i64, Vec<u8>)>>().for_each(|parts| {
             let value = |(kind, number, bytes): &(u8, i64, Vec<u8>)| match kind % 4 {
                 0 => Value::Null,
                 1 => Value::Int(*number),

@@ -63,7 +63,7 @@ fn mangled(sound: &[u8], changes: &[(u16, u8)], cut: u16) -> Vec<u8> {
 fn fuzz_rows() {
     let folder = tempfile::tempdir().unwrap();
     let (sound, path) = (sound_rows(folder.path()), folder.path().join("x.rows"));
-    bolero::check!().with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().with_iterations(1000).for_each(
+    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
         |(changes, cut, any)| {
             for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRROWS01", any.as_slice()].concat()] {
                 let changed = bytes != sound;
@@ -85,7 +85,7 @@ fn fuzz_rows() {
 fn fuzz_packs() {
     let folder = tempfile::tempdir().unwrap();
     let (sound, path) = (sound_pack(folder.path()), folder.path().join("x.pack"));
-    bolero::check!().with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().with_iterations(1000).for_each(
+    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
         |(changes, cut, any)| {
             for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRPACK01", any.as_slice()].concat()] {
                 let changed = bytes != sound;
@@ -123,7 +123,7 @@ fn fuzz_manifests() {
     };
     let text = manifest.text();
     assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest));
-    bolero::check!().with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().with_iterations(2000).for_each(
+    postroad_fuzz::check!(2000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
         |(changes, cut, any)| {
             let bytes = mangled(text.as_bytes(), changes, *cut);
             assert!(bytes == text.as_bytes() || Manifest::parse(&bytes).is_err());

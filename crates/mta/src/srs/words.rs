@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn fuzz_reverse() {
-        bolero::check!().with_type::<Vec<u8>>().with_iterations(3_000).for_each(|bytes| {
+        postroad_fuzz::check!(3_000).with_type::<Vec<u8>>().for_each(|bytes| {
             let text = String::from_utf8_lossy(bytes);
             for start in ["SRS0=", "SRS1=", ""] {
                 let Ok(address) = Address::new(&format!("{start}{text}"), VIA) else { continue };

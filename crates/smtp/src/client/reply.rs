@@ -379,7 +379,7 @@ mod tests {
     fn fuzz_replies_do_not_depend_on_the_cut() {
         let scraps: [&[u8]; 12] =
             [b"250 ", b"250-", b"\r\n", b"\n", b"\r", b"5.1.1 ", b"550", b"421 ", b"text", b"\xe2\x80\xae", b"#", b" "];
-        bolero::check!().with_iterations(2000).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
+        postroad_fuzz::check!(2000).with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(cut, words)| {
             let mut bytes = Vec::new();
             for (word, noise) in words {
                 bytes.extend_from_slice(scraps.get(usize::from(*word) % 14).unwrap_or(&noise.as_slice()));

@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn any_bytes_are_an_index_or_refused() {
-        bolero::check!().with_type::<Vec<u8>>().with_iterations(2000).for_each(|bytes| {
+        postroad_fuzz::check!(2000).with_type::<Vec<u8>>().for_each(|bytes| {
             let mut framed = vec![VERSION];
             framed.extend_from_slice(bytes);
             for bytes in [bytes, &framed] {

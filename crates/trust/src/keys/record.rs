@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn fuzz_compare() {
         const PIECES: [&str; 10] = ["v=DKIM1", ";", " ", "p=", "MIIB", "k=rsa", "h=sha256", "=", "s=*", "\u{7}"];
-        bolero::check!().with_type::<Vec<u8>>().with_iterations(2_000).for_each(|bytes| {
+        postroad_fuzz::check!(2_000).with_type::<Vec<u8>>().for_each(|bytes| {
             let pieced: String = bytes.iter().map(|byte| PIECES[usize::from(*byte) % PIECES.len()]).collect();
             for record in [bytes.clone(), pieced.into_bytes()] {
                 match compare("v=DKIM1; k=rsa; p=MIIBMIIB", &[record]) {

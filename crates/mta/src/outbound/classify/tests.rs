@@ -217,7 +217,7 @@ fn each_class_says_what_it_is_and_where_that_is_known_from() {
 
 #[test]
 fn fuzz_any_reply_has_a_class() {
-    bolero::check!().with_iterations(2000).with_type::<(u16, u16, u16, String, String)>().for_each(
+    postroad_fuzz::check!(2000).with_type::<(u16, u16, u16, String, String)>().for_each(
         |(code, subject, detail, text, host)| {
             let class = classify(Some(*code), Some(Enhanced(5, *subject, *detail)), text, Some(host));
             assert!(!class.source.is_empty());
