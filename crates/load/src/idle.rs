@@ -7,9 +7,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 use crate::imap::Imap;
 use crate::pace::Pace;
+use crate::tls;
 use crate::users::Login;
 
 /// Logins at once while the connections are opened.
@@ -28,10 +30,11 @@ pub(crate) struct IdleReport {
 
 pub(crate) async fn run(options: &crate::Idle, pace: Pace) -> Result<IdleReport> {
     let logins = options.accounts.logins();
-    let mut warm = open(&options.imap, &logins, options.warm).await?;
+    let tls = options.tls.then(tls::anybody).transpose()?;
+    let mut warm = open(&options.imap, &logins, options.warm, tls.as_ref()).await?;
     pace.ready().await?;
     let began = Instant::now();
-    let mut held = open(&options.imap, &logins, options.connections).await?;
+    let mut held = open(&options.imap, &logins, options.connections, tls.as_ref()).await?;
     let seconds_to_open = began.elapsed().as_secs_f64();
     pace.hold().await?;
     let mut alive_at_the_end = 0;
@@ -45,15 +48,23 @@ pub(crate) async fn run(options: &crate::Idle, pace: Pace) -> Result<IdleReport>
 }
 
 /// Opens so many connections that sit in IDLE.
-async fn open(place: &str, logins: &[Login], connections: usize) -> Result<Vec<Imap>> {
+pub(crate) async fn open(
+    place: &str,
+    logins: &[Login],
+    connections: usize,
+    tls: Option<&TlsConnector>,
+) -> Result<Vec<Imap>> {
     let opening = Arc::new(Semaphore::new(OPENING));
     let mut tasks = JoinSet::new();
     for index in 0..connections {
         let (login, place) = (logins[index % logins.len()].clone(), place.to_string());
-        let opening = Arc::clone(&opening);
+        let (opening, tls) = (Arc::clone(&opening), tls.cloned());
         tasks.spawn(async move {
             let _permit = opening.acquire().await?;
-            let mut imap = Imap::login(&place, &login, BUFFER).await?;
+            let mut imap = match &tls {
+                Some(tls) => Imap::login_tls(&place, &login, BUFFER, tls).await?,
+                None => Imap::login(&place, &login, BUFFER).await?,
+            };
             imap.select().await?;
             imap.idle().await?;
             anyhow::Ok(imap)

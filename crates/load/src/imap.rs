@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 
+use tokio_rustls::TlsConnector;
+
 use crate::users::Login;
 use crate::wire::Wire;
 
@@ -22,7 +24,16 @@ pub(crate) struct Fetched {
 impl Imap {
     /// Connects and logs in. `buffer` is the size of the read buffer in octets.
     pub(crate) async fn login(place: &str, login: &Login, buffer: usize) -> Result<Imap> {
-        let mut imap = Imap { wire: Wire::connect_with(place, buffer).await?, tag: 0 };
+        Imap::begin(Wire::connect_with(place, buffer).await?, login).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn login_tls(place: &str, login: &Login, buffer: usize, tls: &TlsConnector) -> Result<Imap> {
+        Imap::begin(Wire::connect_tls(place, buffer, tls).await?, login).await
+    }
+
+    async fn begin(wire: Wire, login: &Login) -> Result<Imap> {
+        let mut imap = Imap { wire, tag: 0 };
         imap.wire.line().await?;
         let command = format!("LOGIN {} {}", quoted(&login.user), quoted(&login.password));
         imap.command(&command, |_| ()).await.with_context(|| format!("{} cannot log in", login.user))?;

@@ -3,9 +3,10 @@
 //! It speaks SMTP and LMTP to hand mail in, IMAP and POP3 to read it, to any server that is named by host and
 //! port, with accounts that exist there. It measures what a user of the server sees: how fast messages are
 //! accepted, when they can be seen in their mailboxes, how fast they are read. It knows nothing of any server
-//! in particular, speaks no TLS, and never looks at the machine that the server runs on: who wants the
+//! in particular, looks at nobody's certificate, and never looks at the machine that the server runs on: who wants the
 //! server's CPU or memory too samples them at the moments that `--paced` gives.
 
+mod active;
 mod deliver;
 #[cfg(test)]
 mod fake;
@@ -18,6 +19,8 @@ mod pop3;
 mod read;
 mod report;
 mod smtp;
+mod timed;
+mod tls;
 mod users;
 mod wire;
 
@@ -59,6 +62,13 @@ enum Command {
     Retr(Retr),
     /// Open connections that sit in IDLE with INBOX selected, and hold them until standard input ends.
     Idle(Idle),
+    /// Work on many connections, first alone, then with idle ones beside them.
+    Active(Active),
+    /// Time commands one by one: each line of standard input is an order, its report a line of JSON.
+    ///
+    /// `connect`, `run COMMAND`, `append FIRST COUNT single|pipelined|multi|fill MAILBOX`, `pop3`, `retr FIRST COUNT
+    /// single|pipelined`, `leave`.
+    Timed(Timed),
     /// Measure this machine: fdatasync of a 4 KB append in a folder, and a round trip over loopback TCP.
     Floor {
         /// Where the file is written.
@@ -162,6 +172,39 @@ struct Retr {
 }
 
 #[derive(Debug, Args)]
+struct Active {
+    /// The IMAP server.
+    #[arg(long, value_name = "HOST:PORT")]
+    imap: String,
+    #[command(flatten)]
+    accounts: Accounts,
+    /// Connections that work, spread over the accounts.
+    #[arg(long, default_value_t = 200)]
+    connections: usize,
+    /// Connections in IDLE that are opened beside them for the second half.
+    #[arg(long, default_value_t = 10_000)]
+    beside: usize,
+    /// Work for so long, each time.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+}
+
+#[derive(Debug, Args)]
+struct Timed {
+    /// The IMAP server.
+    #[arg(long, value_name = "HOST:PORT")]
+    imap: String,
+    /// The POP3 server, for `retr`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pop3: Option<String>,
+    #[command(flatten)]
+    accounts: Accounts,
+    /// Octets of each appended message.
+    #[arg(long, default_value_t = 2_500)]
+    size: usize,
+}
+
+#[derive(Debug, Args)]
 struct Idle {
     /// The IMAP server.
     #[arg(long, value_name = "HOST:PORT")]
@@ -171,6 +214,9 @@ struct Idle {
     /// Connections at once, spread over the accounts.
     #[arg(long, default_value_t = 1000)]
     connections: usize,
+    /// With TLS from the first octet; nobody's certificate is looked at.
+    #[arg(long)]
+    tls: bool,
     /// Further connections that are opened before `ready`, so that what a server needs once is there.
     #[arg(long, default_value_t = 0)]
     warm: usize,
@@ -201,6 +247,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Fetch(options) => out(report::print(&runtime.block_on(read::fetch(options, pace))?, cli.json)?),
         Command::Retr(options) => out(report::print(&runtime.block_on(read::retr(options, pace))?, cli.json)?),
         Command::Idle(options) => out(report::print(&runtime.block_on(idle::run(options, pace))?, cli.json)?),
+        Command::Active(options) => out(report::print(&runtime.block_on(active::run(options, pace))?, cli.json)?),
+        Command::Timed(options) => timed::run(options)?,
         Command::Floor { folder } => out(report::print(&floor::measure(folder)?, cli.json)?),
     }
     Ok(())

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// How long a server may take for one answer, or for one connection.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -13,11 +14,21 @@ const READ_BUFFER: usize = 64 * 1024;
 /// A longer line is no answer of a mail server.
 const LONGEST_LINE: usize = 1024 * 1024;
 
+/// A socket, or TLS over one.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
 /// One connection to a server.
-#[derive(Debug)]
 pub(crate) struct Wire {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Duplex>>,
     line: Vec<u8>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
 }
 
 impl Wire {
@@ -30,7 +41,20 @@ impl Wire {
     pub(crate) async fn connect_with(place: &str, buffer: usize) -> Result<Wire> {
         let stream = patient(TcpStream::connect(place)).await.with_context(|| format!("no connection to {place}"))?;
         stream.set_nodelay(true)?;
-        Ok(Wire { stream: BufReader::with_capacity(buffer, stream), line: Vec::new() })
+        Ok(Wire::over(buffer, Box::new(stream)))
+    }
+
+    /// Connects with TLS from the first octet, to whoever answers: nothing is measured about certificates.
+    pub(crate) async fn connect_tls(place: &str, buffer: usize, tls: &TlsConnector) -> Result<Wire> {
+        let stream = patient(TcpStream::connect(place)).await.with_context(|| format!("no connection to {place}"))?;
+        stream.set_nodelay(true)?;
+        let name = rustls::pki_types::ServerName::try_from("localhost")?;
+        let stream = patient(tls.connect(name, stream)).await.context("no TLS")?;
+        Ok(Wire::over(buffer, Box::new(stream)))
+    }
+
+    fn over(buffer: usize, stream: Box<dyn Duplex>) -> Wire {
+        Wire { stream: BufReader::with_capacity(buffer, stream), line: Vec::new() }
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {

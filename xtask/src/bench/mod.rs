@@ -12,6 +12,7 @@ mod cases;
 mod folder;
 mod load;
 mod machine;
+mod mailbox;
 mod names;
 mod options;
 mod ours;
@@ -41,11 +42,14 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         crate::say(options::USAGE);
         return Ok(());
     };
-    theirs::install()?;
     let programs = match &options.programs {
         Some(programs) => programs.clone(),
         None => build(root)?,
     };
+    if options.wants("mailbox") {
+        return mailbox::run(root, &options, &programs);
+    }
+    theirs::install()?;
     let folder = Folder::make(options.folder.as_deref())?;
     let load = Load::new(programs.join("postroad-load"));
     crate::say(&format!("== the servers start in {}", folder.path().display()));

@@ -11,7 +11,7 @@ usage: cargo xtask bench [options]
   --quick               one short round with messages of 10 KB: a look, not a result
   --rounds N            rounds of all cases (3)
   --seconds S           how long each case hands mail in or reads (4)
-  --only A,B            of deliver, fetch, retr, idle, verify
+  --only A,B            of deliver, fetch, retr, idle, verify; or mailbox, alone (below)
   --connections A,B     connections that deliver (1,20,100)
   --sizes A,B           octets of a message; 10k is 10000 (1k,10k,100k)
   --idle N              idle IMAP connections (1000)
@@ -20,6 +20,13 @@ usage: cargo xtask bench [options]
   --programs DIR        take postroad and postroad-load from there instead of building them
   --name NAME           the name of the results in benchmarks/ (the commit)
   --no-keep             only print; leave benchmarks/ as it is
+
+  --only mailbox        command by command on large mailboxes, beside Dovecot alone; with it
+  --messages A,B        messages of a mailbox (10k)
+  --letter N            octets of a message (2500)
+  --cases A,B           cases whose name has one of these in it; idle and active are cases too
+  --postgres            Postroad on PostgreSQL as well
+  --no-maildir          leave out Dovecot with Maildir
 
 To load any other server, use the generator alone:
   cargo run --release -p postroad-load -- deliver --smtp HOST:25 --imap HOST:143 \\
@@ -44,6 +51,11 @@ pub(super) struct Options {
     pub(super) programs: Option<PathBuf>,
     pub(super) name: Option<String>,
     pub(super) keep: bool,
+    pub(super) messages: Vec<u32>,
+    pub(super) letter: usize,
+    pub(super) cases: Vec<String>,
+    pub(super) postgres: bool,
+    pub(super) maildir: bool,
 }
 
 impl Default for Options {
@@ -60,6 +72,11 @@ impl Default for Options {
             programs: None,
             name: None,
             keep: true,
+            messages: vec![10_000],
+            letter: 2_500,
+            cases: Vec::new(),
+            postgres: false,
+            maildir: true,
         }
     }
 }
@@ -87,6 +104,14 @@ impl Options {
                     options.keep = false;
                     continue;
                 }
+                "--postgres" => {
+                    options.postgres = true;
+                    continue;
+                }
+                "--no-maildir" => {
+                    options.maildir = false;
+                    continue;
+                }
                 _ => {}
             }
             let value = rest.next().with_context(|| format!("{argument} needs a value, or is no option\n\n{USAGE}"))?;
@@ -101,12 +126,21 @@ impl Options {
             "--seconds" => self.seconds = value.parse()?,
             "--only" => {
                 self.only = value.split(',').map(str::to_string).collect();
+                if self.only == ["mailbox"] {
+                    return Ok(());
+                }
                 if let Some(other) = self.only.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
-                    bail!("{other} is none of {}", KINDS.join(", "));
+                    bail!("{other} is none of {}, or mailbox alone", KINDS.join(", "));
                 }
             }
             "--connections" => self.connections = list(value)?,
             "--sizes" => self.sizes = list(value)?,
+            "--messages" => {
+                let all = list(value)?.into_iter().map(u32::try_from);
+                self.messages = all.collect::<Result<_, _>>().context("too many messages")?;
+            }
+            "--letter" => self.letter = value.parse()?,
+            "--cases" => self.cases = value.split(',').map(str::to_string).collect(),
             "--idle" => self.idle = value.parse()?,
             "--at-most" => self.at_most = Duration::from_secs_f64(value.parse::<f64>()?.clamp(0.1, 1_000.0) * 60.0),
             "--folder" => self.folder = Some(value.into()),

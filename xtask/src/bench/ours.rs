@@ -24,14 +24,48 @@ struct Listener {
     address: std::net::SocketAddr,
 }
 
+/// One of several in a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub(super) name: &'static str,
+    /// Its folder and its group of processes.
+    pub(super) folder: &'a str,
+    /// The address of a PostgreSQL; SQLite without.
+    pub(super) database: Option<&'a str>,
+}
+
 /// With `names` it asks them, and has one listener more, for mail from elsewhere.
 pub(super) fn start(folder: &Folder, program: &Path, accounts: u32, names: Option<&Names>) -> Result<Rival> {
-    let own = folder.sub("postroad")?;
+    let setup = Setup { name: NAME, folder: "postroad", database: None };
+    let options: Vec<&str> = names.iter().flat_map(|names| ["--resolver", &names.address]).collect();
+    let mut rival = start_with(&setup, folder, program, accounts, &options)?;
+    if let Some(names) = names {
+        let [proxied] = free_ports()?;
+        let listener = format!(
+            "\n[[listener]]\nname = \"proxied\"\nservice = \"smtp\"\naddress = \"127.0.0.1:{proxied}\"\n\
+             tls = \"none\"\nproxy-from = [\"127.0.0.1\"]\n"
+        );
+        let file = rival.folder.join("data/postroad.toml");
+        std::fs::write(&file, std::fs::read_to_string(&file)? + &listener)?;
+        rival.restart()?;
+        rival.verifies = Some(Verifies { proxied, message: names.message.clone() });
+    }
+    Ok(rival)
+}
+
+/// As the setup says.
+pub(super) fn start_as(setup: &Setup<'_>, folder: &Folder, program: &Path, accounts: u32) -> Result<Rival> {
+    let options: Vec<&str> = setup.database.iter().flat_map(|url| ["--database", url]).collect();
+    start_with(setup, folder, program, accounts, &options)
+}
+
+fn start_with(setup: &Setup<'_>, folder: &Folder, program: &Path, accounts: u32, options: &[&str]) -> Result<Rival> {
+    let own = folder.sub(setup.folder)?;
     let data = own.join("data");
-    let mut processes = Processes::prepare(folder, "postroad")?;
+    let mut processes = Processes::prepare(folder, setup.folder)?;
     let (place, accounts) = (data.display().to_string(), accounts.to_string());
     let mut arguments = vec!["quickstart", "--data", &place, "--password", PASSWORD, "--accounts", &accounts];
-    arguments.extend(names.iter().flat_map(|names| ["--resolver", &names.address]));
+    arguments.extend(options);
     let keeper = Keeper::start(folder, &own, &mut processes, program, &arguments)?;
     wait_until("Postroad is not ready", keeper.log(), || {
         std::fs::read_to_string(keeper.log()).is_ok_and(|said| said.lines().any(|line| line == "ready"))
@@ -42,8 +76,8 @@ pub(super) fn start(folder: &Folder, program: &Path, accounts: u32, names: Optio
         found.map(|listener| listener.address.port()).with_context(|| format!("there is no listener {name}"))
     };
     let version = first_line(&program.display().to_string(), &["--version"]).context("the program has no version")?;
-    let mut rival = Rival {
-        name: NAME,
+    Ok(Rival {
+        name: setup.name,
         versions: vec![version],
         settings: vec![
             "as `postroad quickstart` makes it: SQLite, synchronous=FULL, message bodies in the database".into(),
@@ -52,21 +86,11 @@ pub(super) fn start(folder: &Folder, program: &Path, accounts: u32, names: Optio
         smtp: port("smtp")?,
         imap: port("imap")?,
         pop3: port("pop3")?,
+        imaps: port("imaps").ok(),
         verifies: None,
         processes,
+        beside: None,
         folder: own,
         keeper,
-    };
-    if let Some(names) = names {
-        let [proxied] = free_ports()?;
-        let listener = format!(
-            "\n[[listener]]\nname = \"proxied\"\nservice = \"smtp\"\naddress = \"127.0.0.1:{proxied}\"\n\
-             tls = \"none\"\nproxy-from = [\"127.0.0.1\"]\n"
-        );
-        let file = data.join("postroad.toml");
-        std::fs::write(&file, std::fs::read_to_string(&file)? + &listener)?;
-        rival.restart()?;
-        rival.verifies = Some(Verifies { proxied, message: names.message.clone() });
-    }
-    Ok(rival)
+    })
 }

@@ -72,14 +72,7 @@ impl Results {
                 "warning: the folder lies in memory, where a sync costs nothing; name a disk with --folder",
             );
         }
-        let git = |arguments: &[&str]| {
-            let mut all = vec!["-C", root.to_str().unwrap_or(".")];
-            all.extend(arguments);
-            first_line("git", &all)
-        };
-        let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".into());
-        let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|line| !line.is_empty());
-        let commit = if changed { format!("{commit} with changes") } else { commit };
+        let commit = commit(root);
         let name = options.name.clone().unwrap_or_else(|| commit.replace(' ', "-"));
         let floor = ["floor", "--folder", &folder.path().display().to_string()].map(str::to_string);
         Ok(Results {
@@ -91,15 +84,7 @@ impl Results {
             seconds: 0.0,
             machine,
             floor: load.report(&floor)?,
-            servers: rivals
-                .iter()
-                .map(|rival| Server {
-                    name: rival.name,
-                    versions: rival.versions.clone(),
-                    settings: rival.settings.clone(),
-                    counted_by: rival.processes.how(),
-                })
-                .collect(),
+            servers: rivals.iter().map(Server::of).collect(),
             measured: Vec::new(),
             failures: Vec::new(),
         })
@@ -107,13 +92,7 @@ impl Results {
 
     /// Writes the raw results; the file's name.
     pub(super) fn write(&self, folder: &Path) -> Result<String> {
-        std::fs::create_dir_all(folder)?;
-        let name: String = self.name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' }).collect();
-        let file = format!("{}-{name}.json", self.date);
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        std::fs::write(folder.join(&file), text).with_context(|| format!("{file} cannot be written"))?;
-        Ok(file)
+        write_raw(folder, &self.date, &self.name, self)
     }
 
     /// All cases that were measured, in order.
@@ -137,6 +116,40 @@ impl Results {
         let these = self.measured.iter().filter(|one| one.case == *case && one.server == server);
         Spread::of(these.filter_map(figure).filter(|value| value.is_finite()).collect())
     }
+}
+
+impl Server {
+    pub(super) fn of(rival: &Rival) -> Server {
+        Server {
+            name: rival.name,
+            versions: rival.versions.clone(),
+            settings: rival.settings.clone(),
+            counted_by: rival.processes.how(),
+        }
+    }
+}
+
+/// The commit that is measured, and whether the tree has changes beside it.
+pub(super) fn commit(root: &Path) -> String {
+    let git = |arguments: &[&str]| {
+        let mut all = vec!["-C", root.to_str().unwrap_or(".")];
+        all.extend(arguments);
+        first_line("git", &all)
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".into());
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|line| !line.is_empty());
+    if changed { format!("{commit} with changes") } else { commit }
+}
+
+/// Writes raw results as JSON; the file's name.
+pub(super) fn write_raw(folder: &Path, date: &str, name: &str, results: &impl Serialize) -> Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let name: String = name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' }).collect();
+    let file = format!("{date}-{name}.json");
+    let mut text = serde_json::to_string_pretty(results)?;
+    text.push('\n');
+    std::fs::write(folder.join(&file), text).with_context(|| format!("{file} cannot be written"))?;
+    Ok(file)
 }
 
 #[cfg(test)]

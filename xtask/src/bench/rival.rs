@@ -35,9 +35,13 @@ pub(super) struct Rival {
     pub(super) smtp: u16,
     pub(super) imap: u16,
     pub(super) pop3: u16,
+    /// IMAP with implicit TLS, where there is one.
+    pub(super) imaps: Option<u16>,
     /// How it is brought mail that it verifies.
     pub(super) verifies: Option<Verifies>,
     pub(super) processes: Processes,
+    /// Those of a database that serves it.
+    pub(super) beside: Option<Processes>,
     pub(super) folder: PathBuf,
     /// The program that keeps the mail and answers over IMAP.
     pub(super) keeper: Keeper,
@@ -87,6 +91,12 @@ impl Keeper {
 }
 
 impl Rival {
+    /// CPU of all its processes so far, user and system.
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
+        let beside = self.beside.as_ref().map_or(Ok(0.0), Processes::cpu_seconds)?;
+        Ok(self.processes.cpu_seconds()? + beside)
+    }
+
     /// Ends the keeper of the mail and starts it again: its memory is that of a fresh program.
     pub(super) fn restart(&mut self) -> Result<()> {
         let Keeper { program, arguments, log, id_file, child } = &mut self.keeper;

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::cases::{Case, Measured, kilobytes};
-use super::results::{Results, Spread};
+use super::machine::Machine;
+use super::results::{Results, Server, Spread};
 use super::{ours, theirs};
 
 /// Between these lines of benchmarks/README.md stands what the command wrote.
@@ -41,23 +42,32 @@ pub(super) fn text(results: &Results) -> String {
 
 /// Puts the text into the README, between its two marks.
 pub(super) fn put_into_readme(folder: &Path, text: &str, file: &str) -> Result<()> {
+    between(folder, (BEGIN, END), text, file)
+}
+
+/// Puts a text between two marks of the README.
+pub(super) fn between(folder: &Path, (begin, end): (&str, &str), text: &str, file: &str) -> Result<()> {
     let path = folder.join("README.md");
-    let old = std::fs::read_to_string(&path).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
-    let (before, rest) = old.split_once(BEGIN).with_context(|| format!("benchmarks/README.md has no line {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("benchmarks/README.md has no line {END}"))?;
-    let new = format!("{before}{BEGIN}\n\n{text}\nRaw: [{file}]({file})\n\n{END}{after}");
+    let old = std::fs::read_to_string(&path).unwrap_or_else(|_| format!("# Benchmarks\n\n{begin}\n{end}\n"));
+    let (before, rest) = old.split_once(begin).with_context(|| format!("benchmarks/README.md has no line {begin}"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("benchmarks/README.md has no line {end}"))?;
+    let new = format!("{before}{begin}\n\n{text}\nRaw: [{file}]({file})\n\n{end}{after}");
     std::fs::write(&path, new)?;
     Ok(())
 }
 
 fn head(results: &Results) -> String {
-    let machine = &results.machine;
-    let floor = |pointer: &str| results.floor.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
-    let mut text = format!(
+    let text = format!(
         "{} at {}: the median of {} round(s), in each both servers in turn for {} s per case; in brackets the least and \
          the most.\n\n",
         results.date, results.commit, results.rounds, results.seconds_per_case
     );
+    text + &facts(&results.machine, &results.floor, &results.servers)
+}
+
+/// The machine and the servers.
+pub(super) fn facts(machine: &Machine, floor: &serde_json::Value, servers: &[Server]) -> String {
+    let floor = |pointer: &str| floor.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
     let facts = [
         ("machine", format!("{} cores, {}, {:.0} GiB", machine.cores, machine.processor, machine.memory_gib)),
         ("system", format!("{}, Linux {}", machine.system, machine.kernel)),
@@ -75,8 +85,8 @@ fn head(results: &Results) -> String {
         ),
     ];
     let rows = facts.into_iter().map(|(name, fact)| vec![name.to_string(), fact]).collect();
-    text += &table(&["", "this run"], rows, &[false, false]);
-    for server in &results.servers {
+    let mut text = table(&["", "this run"], rows, &[false, false]);
+    for server in servers {
         let _ =
             write!(text, "\n{}: {}; counted by {}.\n\n", server.name, server.versions.join(", "), server.counted_by);
         for setting in &server.settings {
@@ -349,7 +359,7 @@ fn number(value: f64) -> String {
 }
 
 /// A Markdown table whose cells are padded to one width; `right` says which columns are aligned to the right.
-fn table(heads: &[&str], rows: Vec<Vec<String>>, right: &[bool]) -> String {
+pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>, right: &[bool]) -> String {
     let mut widths: Vec<usize> = heads.iter().map(|head| head.chars().count().max(3)).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -17,6 +17,7 @@ use crate::packages;
 
 pub(super) const NAME: &str = "Postfix + Dovecot";
 
+const DOVECOT_PACKAGES: &[&str] = &["dovecot-imapd", "dovecot-lmtpd", "dovecot-pop3d"];
 const PACKAGES: &[&str] = &["postfix", "dovecot-imapd", "dovecot-lmtpd", "dovecot-pop3d"];
 /// Owner of all mail: a number is enough, nobody of that name is needed.
 const MAIL_USER: u32 = 5000;
@@ -68,13 +69,48 @@ pub(super) fn install() -> Result<()> {
     Ok(())
 }
 
+/// Installs Dovecot alone.
+pub(super) fn install_dovecot() -> Result<()> {
+    packages::install_these(DOVECOT_PACKAGES, "the bench")?;
+    if !packages::is_root() {
+        bail!("Dovecot runs only when root starts it; run `cargo xtask bench` as root");
+    }
+    Ok(())
+}
+
+/// Dovecot alone, which keeps its mail so: `mdbox` or `maildir`.
+pub(super) fn dovecot(name: &'static str, folder: &Folder, format: &str, accounts: u32) -> Result<Rival> {
+    let own = folder.sub(format)?;
+    let [imap, pop3] = free_ports()?;
+    let mut processes = Processes::prepare(folder, format)?;
+    let users: Vec<String> = (1..=accounts).map(|number| format!("u{number:04}@{DOMAIN}")).collect();
+    let configuration = set_up_dovecot(&own, &users, imap, pop3, format)?;
+    let arguments = ["-F", "-c", &configuration.display().to_string()];
+    let keeper = Keeper::start(folder, &own, &mut processes, Path::new("/usr/sbin/dovecot"), &arguments)?;
+    wait_until("Dovecot does not listen", keeper.log(), || listens(imap) && listens(pop3))?;
+    Ok(Rival {
+        name,
+        versions: vec![format!("dovecot {}", version_of("dovecot-imapd")?)],
+        settings: SETTINGS.iter().filter(|line| line.starts_with("Dovecot")).map(|line| (*line).to_string()).collect(),
+        smtp: 0,
+        imap,
+        pop3,
+        imaps: None,
+        verifies: None,
+        processes,
+        beside: None,
+        folder: own,
+        keeper,
+    })
+}
+
 pub(super) fn start(folder: &Folder, accounts: u32) -> Result<Rival> {
     let own = folder.sub("theirs")?;
     let [smtp, imap, pop3] = free_ports()?;
     let mut processes = Processes::prepare(folder, "theirs")?;
     let users: Vec<String> = (1..=accounts).map(|number| format!("u{number:04}@{DOMAIN}")).collect();
 
-    let configuration = set_up_dovecot(&own, &users, imap, pop3)?;
+    let configuration = set_up_dovecot(&own, &users, imap, pop3, "mdbox")?;
     let dovecot = Path::new("/usr/sbin/dovecot");
     let arguments = ["-F", "-c", &configuration.display().to_string()];
     let keeper = Keeper::start(folder, &own, &mut processes, dovecot, &arguments)?;
@@ -104,7 +140,9 @@ pub(super) fn start(folder: &Folder, accounts: u32) -> Result<Rival> {
         smtp,
         imap,
         pop3,
+        imaps: None,
         processes,
+        beside: None,
         folder: own,
         keeper,
     })
@@ -115,7 +153,7 @@ fn version_of(package: &str) -> Result<String> {
         .with_context(|| format!("{package} has no version"))
 }
 
-fn set_up_dovecot(own: &Path, users: &[String], imap: u16, pop3: u16) -> Result<PathBuf> {
+fn set_up_dovecot(own: &Path, users: &[String], imap: u16, pop3: u16, format: &str) -> Result<PathBuf> {
     let mail = own.join("mail");
     std::fs::create_dir(&mail)?;
     chown(&mail, Some(MAIL_USER), Some(MAIL_USER))?;
@@ -133,7 +171,7 @@ protocols = imap lmtp pop3
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
-mail_location = mdbox:{own}/mail/%u
+mail_location = {format}:{own}/mail/%u
 mail_uid = {MAIL_USER}
 mail_gid = {MAIL_USER}
 mail_max_userip_connections = 10000

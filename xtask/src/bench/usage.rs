@@ -74,15 +74,20 @@ impl Processes {
         if self.group.is_some() { "control group" } else { "process tree" }
     }
 
-    pub(super) fn used(&self, folder: &Path) -> Result<Used> {
-        let ids = self.ids()?;
-        let cpu_seconds = match &self.group {
+    /// User and system, of all processes, ended ones too.
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
+        match &self.group {
             Some(group) => {
                 let stat = std::fs::read_to_string(group.join("cpu.stat"))?;
-                field(&stat, "usage_usec").context("cpu.stat has no usage_usec")? / 1e6
+                Ok(field(&stat, "usage_usec").context("cpu.stat has no usage_usec")? / 1e6)
             }
-            None => ids.iter().filter_map(|&id| process_cpu(id)).sum(),
-        };
+            None => Ok(self.ids()?.iter().filter_map(|&id| process_cpu(id)).sum()),
+        }
+    }
+
+    pub(super) fn used(&self, folder: &Path) -> Result<Used> {
+        let ids = self.ids()?;
+        let cpu_seconds = self.cpu_seconds()?;
         let written = |id: &u32| field(&std::fs::read_to_string(format!("/proc/{id}/io")).ok()?, "write_bytes:");
         let disk = super::machine::disk_counters(folder);
         Ok(Used {
