@@ -1,6 +1,7 @@
 //! FETCH (RFC 9051 §6.4.5) with BINARY (RFC 3516), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474).
 
 use crate::command::Body;
+use crate::command::search::{PartialRange, partial_range};
 use crate::cursor::{Cursor, Rule, is_atom_char};
 use crate::error::Problem;
 use crate::set::{MessageSet, Numbering};
@@ -18,6 +19,8 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// `VANISHED`: also tell what was expunged since (RFC 7162 §3.2.6); only with UID and `changed_since`.
     pub vanished: bool,
+    /// `PARTIAL range`: only these of the messages (RFC 9394 §3.3); only with UID.
+    pub partial: Option<PartialRange>,
 }
 
 /// One thing to tell about a message.
@@ -121,7 +124,7 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body>
     if items.is_empty() {
         return cursor.expected("what to fetch");
     }
-    let mut fetch = Fetch { numbering, set, items, changed_since: None, vanished: false };
+    let mut fetch = Fetch { numbering, set, items, changed_since: None, vanished: false, partial: None };
     if cursor.more() {
         modifiers(cursor, &mut fetch)?;
     }
@@ -139,7 +142,13 @@ fn modifiers(cursor: &mut Cursor<'_>, fetch: &mut Fetch) -> Rule<()> {
                 fetch.changed_since = Some(cursor.mod_sequence()?);
             }
             "VANISHED" => fetch.vanished = true,
-            _ => return cursor.fault_at(start, Problem::Expected("CHANGEDSINCE or VANISHED")),
+            // RFC 9394 §3.3 extends UID FETCH.
+            "PARTIAL" if fetch.numbering == Numbering::Uid && fetch.partial.is_none() => {
+                cursor.space()?;
+                fetch.partial = Some(partial_range(cursor)?);
+            }
+            "PARTIAL" => return cursor.fault_at(start, Problem::Expected("PARTIAL once, and only in UID FETCH")),
+            _ => return cursor.fault_at(start, Problem::Expected("CHANGEDSINCE, VANISHED or PARTIAL")),
         }
         Ok(())
     })?;

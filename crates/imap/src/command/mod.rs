@@ -4,12 +4,14 @@
 
 pub mod append;
 pub mod fetch;
+mod language;
 pub mod list;
 pub mod messages;
 pub mod quota;
 pub mod search;
 pub mod select;
 pub mod session;
+pub mod sort;
 pub mod status;
 mod table;
 
@@ -24,9 +26,10 @@ pub use append::Append;
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
-pub use search::{Search, SearchKey, SearchReturn};
+pub use search::{PartialRange, Search, SearchKey, SearchReturn};
 pub use select::{QresyncParameters, Select};
 pub use session::{Id, Secret};
+pub use sort::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 pub use status::StatusItem;
 pub use table::parse;
 
@@ -173,6 +176,16 @@ pub enum Body {
     Expunge(Option<MessageSet>),
     /// SEARCH and UID SEARCH (§6.4.4).
     Search(Search),
+    /// SORT and UID SORT (RFC 5256).
+    Sort(Sort),
+    /// THREAD and UID THREAD (RFC 5256).
+    Thread(Thread),
+    /// CANCELUPDATE (RFC 5267 §4.3.5): the tags of the searches.
+    CancelUpdate(Vec<Tag>),
+    /// COMPARATOR (RFC 5255 §4.7): what the client would have, the dearest first.
+    Comparator(Vec<String>),
+    /// LANGUAGE (RFC 5255 §3.2): language ranges, the dearest first.
+    Language(Vec<String>),
     /// FETCH and UID FETCH (§6.4.5).
     Fetch(Fetch),
     /// STORE and UID STORE (§6.4.6).

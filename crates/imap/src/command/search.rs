@@ -1,4 +1,7 @@
-//! SEARCH (RFC 9051 §6.4.4) with ESEARCH, SEARCHRES, WITHIN (RFC 5032), CONDSTORE and OBJECTID keys.
+//! SEARCH (RFC 9051 §6.4.4) with ESEARCH, SEARCHRES, PARTIAL (RFC 9394), CONTEXT (RFC 5267), WITHIN (RFC 5032),
+//! CONDSTORE and OBJECTID keys.
+
+use std::fmt;
 
 use encoding_rs::Encoding;
 
@@ -33,6 +36,48 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE` (RFC 5182).
     pub save: bool,
+    /// `PARTIAL range` (RFC 9394 §3.1); never with `all`.
+    pub partial: Option<PartialRange>,
+    /// `UPDATE`: tell how the result changes from now on (RFC 5267 §4.3).
+    pub update: bool,
+    /// `CONTEXT`: a hint that more searches of this kind will come (RFC 5267 §4.2).
+    pub context: bool,
+}
+
+impl SearchReturn {
+    /// Whether something is told at once: not when SAVE is all that is asked for (RFC 5182 §2.1).
+    pub fn is_answered(&self) -> bool {
+        *self != SearchReturn { save: true, ..SearchReturn::default() }
+    }
+}
+
+/// `partial-range` (RFC 9394 §4): places in a result, counted from 1, as the client wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialRange {
+    /// One end.
+    pub from: u32,
+    /// The other, which may be the lower one.
+    pub to: u32,
+    /// Counted from the end: `-1` is the last.
+    pub from_end: bool,
+}
+
+impl PartialRange {
+    /// Which of `count` results these are, counted from 0: an empty range where there are none.
+    pub fn of(&self, count: usize) -> std::ops::Range<usize> {
+        let (low, high) = (self.from.min(self.to) as usize, self.from.max(self.to) as usize);
+        match self.from_end {
+            false => (low - 1).min(count)..high.min(count),
+            true => count - high.min(count)..count - (low - 1).min(count),
+        }
+    }
+}
+
+impl fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.from_end { "-" } else { "" };
+        write!(f, "{sign}{}:{sign}{}", self.from, self.to)
+    }
 }
 
 /// `search-key`.
@@ -123,12 +168,24 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body
         charset = self::charset(cursor)?;
         cursor.space()?;
     }
+    Ok(Body::Search(Search { numbering, returns, key: keys(cursor, charset)? }))
+}
+
+/// `search-criteria = charset 1*(SP search-key)` (RFC 5256 §5): here the charset must be there.
+pub(super) fn criteria(cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
+    let charset = charset(cursor)?;
+    cursor.space()?;
+    keys(cursor, charset)
+}
+
+/// `search-key *(SP search-key)`.
+fn keys(cursor: &mut Cursor<'_>, charset: Option<&'static Encoding>) -> Rule<SearchKey> {
     let mut keys = Keys { charset, depth: cursor.syntax().limits.depth };
     let mut all = vec![keys.key(cursor)?];
     while cursor.more() {
         all.push(keys.key(cursor)?);
     }
-    Ok(Body::Search(Search { numbering, returns, key: together(all) }))
+    Ok(together(all))
 }
 
 /// The charset's name. US-ASCII is `None`: such text may as well be UTF-8.
@@ -143,8 +200,9 @@ fn charset(cursor: &mut Cursor<'_>) -> Rule<Option<&'static Encoding>> {
 }
 
 /// `search-return-opts`.
-fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
+pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
     let mut returns = SearchReturn::default();
+    let start = cursor.position();
     cursor.list("return options", |cursor| {
         let start = cursor.position();
         match cursor.word("a return option")?.as_str() {
@@ -153,13 +211,37 @@ fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
             "ALL" => returns.all = true,
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
-            _ => return cursor.fault_at(start, Problem::Expected("MIN, MAX, ALL, COUNT or SAVE")),
+            "UPDATE" => returns.update = true,
+            "CONTEXT" => returns.context = true,
+            "PARTIAL" if returns.partial.is_none() => {
+                cursor.space()?;
+                returns.partial = Some(partial_range(cursor)?);
+            }
+            _ => {
+                let options = "MIN, MAX, ALL, COUNT, SAVE, PARTIAL with a range, UPDATE or CONTEXT";
+                return cursor.fault_at(start, Problem::Expected(options));
+            }
         }
         Ok(())
     })?;
     // RFC 4731 §3.1: an empty list is ALL.
     returns.all |= returns == SearchReturn::default();
+    // RFC 9394 §3.1.
+    if returns.all && returns.partial.is_some() {
+        return cursor.fault_at(start, Problem::Expected("either ALL or PARTIAL"));
+    }
     Ok(returns)
+}
+
+/// `partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number` (RFC 9394 §4).
+pub(super) fn partial_range(cursor: &mut Cursor<'_>) -> Rule<PartialRange> {
+    let from_end = cursor.eat(b'-');
+    let from = cursor.nz_number("a range like 1:100 or -1:-100")?;
+    if !cursor.eat(b':') || cursor.eat(b'-') != from_end {
+        return cursor.expected("a range like 1:100 or -1:-100");
+    }
+    let to = cursor.nz_number("a range like 1:100 or -1:-100")?;
+    Ok(PartialRange { from, to, from_end })
 }
 
 fn together(mut keys: Vec<SearchKey>) -> SearchKey {

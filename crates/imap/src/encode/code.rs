@@ -38,6 +38,8 @@ pub enum ResponseCode {
     AuthorizationFailed,
     /// `BADCHARSET (..)`.
     BadCharset(Vec<String>),
+    /// `BADCOMPARATOR` (RFC 5255).
+    BadComparator,
     /// `CANNOT`.
     Cannot,
     /// `CAPABILITY ..`: the capabilities, joined by spaces.
@@ -76,6 +78,8 @@ pub enum ResponseCode {
     NoPerm,
     /// `NOTSAVED` (RFC 5182).
     NotSaved,
+    /// `NOUPDATE "tag"` (RFC 5267).
+    NoUpdate(Tag),
     /// `OVERQUOTA`.
     OverQuota,
     /// `PARSE`.
@@ -187,6 +191,10 @@ impl Writer<'_> {
             }
             ResponseCode::HighestModSeq(value) => self.put(format_args!("HIGHESTMODSEQ {value}")),
             ResponseCode::MailboxId(id) => self.put(format_args!("MAILBOXID ({id})")),
+            ResponseCode::NoUpdate(tag) => {
+                self.raw(b"NOUPDATE ");
+                self.string(tag.as_str().as_bytes());
+            }
             ResponseCode::Modified(set) => self.put(format_args!("MODIFIED {set}")),
             ResponseCode::PermanentFlags(flags, any) => {
                 self.raw(b"PERMANENTFLAGS ");
@@ -204,6 +212,7 @@ impl Writer<'_> {
             | ResponseCode::AuthorizationFailed
             | ResponseCode::Cannot
             | ResponseCode::ClientBug
+            | ResponseCode::BadComparator
             | ResponseCode::Closed
             | ResponseCode::ContactAdmin
             | ResponseCode::Corruption
@@ -242,6 +251,7 @@ impl ResponseCode {
             ResponseCode::AuthenticationFailed => "AUTHENTICATIONFAILED",
             ResponseCode::AuthorizationFailed => "AUTHORIZATIONFAILED",
             ResponseCode::BadCharset(..) => "BADCHARSET",
+            ResponseCode::BadComparator => "BADCOMPARATOR",
             ResponseCode::Cannot => "CANNOT",
             ResponseCode::Capability(..) => "CAPABILITY",
             ResponseCode::ClientBug => "CLIENTBUG",
@@ -261,6 +271,7 @@ impl ResponseCode {
             ResponseCode::NonExistent => "NONEXISTENT",
             ResponseCode::NoPerm => "NOPERM",
             ResponseCode::NotSaved => "NOTSAVED",
+            ResponseCode::NoUpdate(..) => "NOUPDATE",
             ResponseCode::OverQuota => "OVERQUOTA",
             ResponseCode::Parse => "PARSE",
             ResponseCode::PermanentFlags(..) => "PERMANENTFLAGS",

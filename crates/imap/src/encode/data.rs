@@ -1,6 +1,8 @@
 //! Untagged data: mailboxes, searches, sizes, quotas.
 
-use crate::command::{List, StatusItem, Tag};
+use std::fmt;
+
+use crate::command::{List, PartialRange, StatusItem, Tag};
 use crate::encode::Writer;
 use crate::flags::Flag;
 use crate::mailbox::{MailboxName, SEPARATOR, SpecialUse};
@@ -71,11 +73,51 @@ pub struct SearchAnswer {
     /// `MAX`.
     pub max: Option<u32>,
     /// `ALL`; an empty set is left out (RFC 4731 §3.1).
-    pub all: Option<NumberSet>,
+    pub all: Option<Results>,
+    /// `PARTIAL`: what was asked for, and what there is of it (RFC 9394 §3.1).
+    pub partial: Option<(PartialRange, Results)>,
     /// `COUNT`.
     pub count: Option<u64>,
     /// `MODSEQ` (RFC 7162 §3.1.10).
     pub mod_seq: Option<u64>,
+}
+
+/// Numbers that were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Results {
+    /// In the order of the mailbox.
+    Set(NumberSet),
+    /// In an order of their own (RFC 5267 §3.1).
+    Order(Vec<u32>),
+}
+
+impl Results {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Results::Set(numbers) => numbers.is_empty(),
+            Results::Order(numbers) => numbers.is_empty(),
+        }
+    }
+}
+
+impl fmt::Display for Results {
+    /// `sequence-set`. RFC 5267 §3.2: a range stands only for numbers that rise.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers = match self {
+            Results::Set(numbers) => return write!(f, "{numbers}"),
+            Results::Order(numbers) => numbers,
+        };
+        for (index, run) in numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b)).enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            match run {
+                [first, .., last] => write!(f, "{comma}{first}:{last}")?,
+                [only] => write!(f, "{comma}{only}")?,
+                [] => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The namespaces: prefixes, each with separator `/`.
@@ -245,6 +287,12 @@ impl Writer<'_> {
         }
         if let Some(all) = answer.all.as_ref().filter(|all| !all.is_empty()) {
             self.put(format_args!(" ALL {all}"));
+        }
+        if let Some((range, results)) = &answer.partial {
+            match results.is_empty() {
+                true => self.put(format_args!(" PARTIAL ({range} NIL)")),
+                false => self.put(format_args!(" PARTIAL ({range} {results})")),
+            }
         }
         if let Some(mod_seq) = answer.mod_seq {
             self.put(format_args!(" MODSEQ {mod_seq}"));

@@ -3,10 +3,14 @@
 mod code;
 mod data;
 mod fetch;
+mod sort;
 mod strings;
 
 pub use code::{ResponseCode, Status};
-pub use data::{ListExtra, ListResponse, MailboxAttribute, Namespaces, QuotaResource, SearchAnswer, StatusValue};
+pub use data::{
+    ListExtra, ListResponse, MailboxAttribute, Namespaces, QuotaResource, Results, SearchAnswer, StatusValue,
+};
+pub use sort::{ContextChange, ThreadPiece};
 
 /// Writes responses into a buffer, in the dialect the client enabled.
 #[derive(Debug)]

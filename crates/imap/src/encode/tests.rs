@@ -123,10 +123,17 @@ fn search_data() {
     check(false, |w| w.search(&set(""), Some(3)), "* SEARCH\r\n");
     check(false, |w| w.search(&set("2,84:85"), None), "* SEARCH 2 84 85\r\n");
     check(false, |w| w.search(&set("2,5"), Some(917)), "* SEARCH 2 5 (MODSEQ 917)\r\n");
-    let some = SearchAnswer { min: Some(2), max: Some(9), all: Some(set("2,9")), count: Some(2), mod_seq: Some(7) };
+    let some = SearchAnswer {
+        min: Some(2),
+        max: Some(9),
+        all: Some(Results::Set(set("2,9"))),
+        count: Some(2),
+        mod_seq: Some(7),
+        ..SearchAnswer::default()
+    };
     let full = "* ESEARCH (TAG \"A282\") UID MIN 2 MAX 9 COUNT 2 ALL 2,9 MODSEQ 7\r\n";
     check(false, |w| w.esearch(&tag, Numbering::Uid, &some), full);
-    let none = SearchAnswer { all: Some(set("")), ..SearchAnswer::default() };
+    let none = SearchAnswer { all: Some(Results::Set(set(""))), ..SearchAnswer::default() };
     check(false, |w| w.esearch(&tag, Numbering::Sequence, &none), "* ESEARCH (TAG \"A282\")\r\n");
 }
 

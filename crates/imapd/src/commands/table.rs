@@ -84,6 +84,9 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
             search.numbering,
             read("search", Selected, move |session, tx, cursor| search::read(session, tx, search, cursor.search())),
         ),
+        Body::Sort(_) | Body::Thread(_) | Body::CancelUpdate(_) | Body::Comparator(_) | Body::Language(_) => {
+            now("sort", Any, |_, _| Some(Reply::bad("this server cannot do that yet")))
+        }
         Body::Fetch(fetch) => numbered(
             fetch.numbering,
             either(

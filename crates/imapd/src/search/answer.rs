@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postroad_imap::command::{Search, SearchReturn};
-use postroad_imap::encode::SearchAnswer;
+use postroad_imap::encode::{Results, SearchAnswer};
 use postroad_imap::{NumberSet, Numbering};
 use postroad_mail::UidSet;
 use postroad_store::ModSeq;
@@ -41,7 +41,8 @@ pub(super) fn write(session: &mut Session, search: &Search, with_mod_seq: bool, 
         min: numbers.first().filter(|_| returns.min),
         max: numbers.last().filter(|_| returns.max),
         count: returns.count.then(|| numbers.count()),
-        all: returns.all.then_some(numbers),
+        all: returns.all.then_some(Results::Set(numbers)),
+        partial: None,
         mod_seq: with_mod_seq.then(|| mod_seq(returns, &each)).flatten(),
     };
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
