@@ -6,11 +6,14 @@
 pub mod bans;
 pub mod certificates;
 pub mod dmarc_results;
+pub mod failures;
+pub mod greylist;
 pub mod keys;
 pub mod policy;
 pub mod reports;
 pub mod srs;
 pub mod sts;
+pub mod tls_posts;
 pub mod tls_results;
 
 use postroad_store::Migration;
@@ -26,4 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     tls_results::V1,
     dmarc_results::V1,
     reports::V1,
+    failures::V1,
+    tls_posts::V1,
+    greylist::MIGRATION,
 ];
