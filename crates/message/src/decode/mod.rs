@@ -48,7 +48,8 @@ pub(crate) fn html_of(encoding: &Encoding, label: Option<&str>, octets: &[u8]) -
 /// Octets of HTML in which a `<meta charset>` is looked for (the HTML standard's number).
 const META_MAX: usize = 1024;
 
-fn meta_charset(html: &[u8]) -> Option<String> {
+/// The charset that HTML names in its head, if it does.
+pub fn meta_charset(html: &[u8]) -> Option<String> {
     let head = html[..html.len().min(META_MAX)].to_ascii_lowercase();
     let meta = memchr::memmem::find(&head, b"<meta")?;
     let at = meta + memchr::memmem::find(&head[meta..], b"charset=")? + b"charset=".len();

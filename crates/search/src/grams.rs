@@ -1,0 +1,271 @@
+//! Letter groups: what is kept of a text, and what a text to look for must have of it.
+//!
+//! Of the skeleton of a text (`fold::skeleton`) each three letters or digits in a row are a group; of scripts without
+//! spaces between words (Han, kana, and Hangul taken apart) each character and each two; of other characters beyond ASCII,
+//! each. A group is a bit among [`BUCKETS`]. Groups never reach across spaces and punctuation.
+//!
+//! Invariant: if one text is a part of another, in any of the ways of comparing that share the skeleton, its groups are
+//! among the other's.
+
+use crate::fold::skeleton_of;
+
+/// Bits of a signature.
+pub const BUCKETS: usize = 1 << BITS;
+
+const BITS: u32 = 14;
+const WORDS: usize = BUCKETS / 64;
+
+/// Which letter groups are in a text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signature(Box<[u64; WORDS]>);
+
+/// The groups that a text to look for consists of; at most [`Grams::MAX`] of them, which is enough to tell texts apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grams(Vec<u16>);
+
+impl Signature {
+    /// Octets when stored.
+    pub const LENGTH: usize = BUCKETS / 8;
+
+    /// Of an empty text.
+    pub fn new() -> Signature {
+        Signature(Box::new([0; WORDS]))
+    }
+
+    /// Of a text that nobody knows: it may have everything.
+    pub fn full() -> Signature {
+        Signature(Box::new([u64::MAX; WORDS]))
+    }
+
+    /// Adds a text. Groups do not reach from one call to the next: give what overlaps.
+    pub fn add(&mut self, text: &str) {
+        let mut reader = Reader::default();
+        let bits = &mut self.0;
+        let mut set = |bucket: u16| bits[usize::from(bucket >> 6)] |= 1 << (bucket & 63);
+        if text.is_ascii() {
+            for byte in text.bytes() {
+                reader.ascii(byte, &mut set);
+            }
+        } else {
+            for c in text.chars() {
+                match u8::try_from(c) {
+                    Ok(byte) if byte < 128 => reader.ascii(byte, &mut set),
+                    Ok(_) | Err(_) => skeleton_of(c, &mut |c| reader.character(c, &mut set)),
+                }
+            }
+        }
+    }
+
+    /// Whether a text that consists of these groups could be in it.
+    pub fn may_have(&self, grams: &Grams) -> bool {
+        grams.0.iter().all(|bucket| self.has(*bucket))
+    }
+
+    pub(crate) fn has(&self, bucket: u16) -> bool {
+        self.0[usize::from(bucket >> 6)] >> (bucket & 63) & 1 == 1
+    }
+
+    pub(crate) fn words(&self) -> &[u64; WORDS] {
+        &self.0
+    }
+
+    /// As it is stored.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// As it was stored; `None` when it was something else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Signature> {
+        if bytes.len() != Signature::LENGTH {
+            return None;
+        }
+        let mut signature = Signature::new();
+        for (word, bytes) in signature.0.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = u64::from_le_bytes(bytes.try_into().ok()?);
+        }
+        Some(signature)
+    }
+
+    /// Whether stored bytes could have the groups, without reading all of them. Bytes of another length may have all.
+    pub fn bytes_may_have(bytes: &[u8], grams: &Grams) -> bool {
+        bytes.len() != Signature::LENGTH
+            || grams.0.iter().all(|bucket| bytes[usize::from(bucket >> 3)] >> (bucket & 7) & 1 == 1)
+    }
+}
+
+impl Default for Signature {
+    fn default() -> Signature {
+        Signature::new()
+    }
+}
+
+impl std::fmt::Debug for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signature({} of {BUCKETS})", self.0.iter().map(|word| word.count_ones()).sum::<u32>())
+    }
+}
+
+impl Grams {
+    /// Most groups that are asked about.
+    pub const MAX: usize = 24;
+
+    /// Of a text to look for. Long texts are asked about by groups from all over them.
+    pub fn of(text: &str) -> Grams {
+        let mut all = Vec::new();
+        let mut reader = Reader::default();
+        let mut add = |bucket| all.push(bucket);
+        for c in text.chars() {
+            skeleton_of(c, &mut |c| reader.character(c, &mut add));
+        }
+        all.sort_unstable();
+        all.dedup();
+        let step = all.len().div_ceil(Grams::MAX).max(1);
+        Grams(all.into_iter().step_by(step).collect())
+    }
+
+    /// These and those: what must have both.
+    #[must_use]
+    pub fn and(&self, other: &Grams) -> Grams {
+        let mut all: Vec<u16> = self.0.iter().chain(&other.0).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        let step = all.len().div_ceil(Grams::MAX).max(1);
+        Grams(all.into_iter().step_by(step).collect())
+    }
+
+    /// Nothing can be said about such a text: it is too short, or has no letters.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bits that must be set.
+    pub fn buckets(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+/// The last characters of the current run.
+#[derive(Default)]
+struct Reader {
+    /// Of a run of letters: the last two, 21 bits each, and how many there were.
+    last: u64,
+    run: u32,
+    /// Of a run of ideographs: the last.
+    previous: Option<char>,
+}
+
+impl Reader {
+    fn ascii(&mut self, byte: u8, set: &mut impl FnMut(u16)) {
+        self.previous = None;
+        if byte.is_ascii_alphanumeric() {
+            self.letter(u32::from(byte.to_ascii_lowercase()), set);
+        } else {
+            self.run = 0;
+        }
+    }
+
+    /// A character of a skeleton.
+    fn character(&mut self, c: char, set: &mut impl FnMut(u16)) {
+        if is_ideograph(c) {
+            self.run = 0;
+            set(bucket(u64::from(u32::from(c))));
+            if let Some(previous) = self.previous.replace(c) {
+                set(bucket(pair(previous, c)));
+            }
+            return;
+        }
+        self.previous = None;
+        if c.is_alphanumeric() {
+            return self.letter(u32::from(c), set);
+        }
+        self.run = 0;
+        if !c.is_ascii() && !c.is_whitespace() && !c.is_control() {
+            set(bucket(u64::from(u32::from(c))));
+        }
+    }
+
+    fn letter(&mut self, letter: u32, set: &mut impl FnMut(u16)) {
+        let group = self.last << CHAR_BITS | u64::from(letter);
+        self.last = group & PAIR_MASK;
+        self.run += 1;
+        if self.run >= 3 {
+            set(bucket(group));
+        }
+    }
+}
+
+fn pair(first: char, second: char) -> u64 {
+    u64::from(u32::from(first)) << CHAR_BITS | u64::from(u32::from(second))
+}
+
+/// On-disk format: a change is a new [`crate::VERSION`].
+fn bucket(group: u64) -> u16 {
+    let mixed = group.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed >> (64 - BITS)) as u16
+}
+
+const CHAR_BITS: u32 = 21;
+const PAIR_MASK: u64 = (1 << (2 * CHAR_BITS)) - 1;
+
+/// Scripts whose words are written without spaces, and of which two characters say a lot. Hangul comes taken apart.
+fn is_ideograph(c: char) -> bool {
+    matches!(u32::from(c),
+        0x1100..=0x11FF | 0x2E80..=0x2FDF | 0x3005..=0x3007 | 0x3040..=0x312F | 0x31A0..=0x31BF | 0x31F0..=0x31FF
+        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x1B000..=0x1B16F | 0x20000..=0x3FFFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(text: &str) -> Signature {
+        let mut signature = Signature::new();
+        signature.add(text);
+        signature
+    }
+
+    #[test]
+    fn parts_are_proposed_and_others_are_not() {
+        for (text, part, proposed) in [
+            ("Hello World", "ello wor", true),
+            ("Hello World", "HELLO", true),
+            ("Hello World", "hells", false),
+            ("Hello World", "he wo", true),
+            ("Grüße aus Köln", "köln", true),
+            ("Grüße aus Köln", "koln", true),
+            ("gru\u{308}n", "GRÜN", true),
+            ("日本語の文章", "本語", true),
+            ("日本語の文章", "本文", false),
+            ("日本語の文章", "文", true),
+            ("日本語の文章", "人", false),
+            ("서울에서", "울에", true),
+            ("서울에서", "부산", false),
+            ("it costs 5 €", "€", true),
+            ("it costs 5 $", "€", false),
+            ("", "", true),
+        ] {
+            assert_eq!(signature(text).may_have(&Grams::of(part)), proposed, "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn stored_forms() {
+        let whole = signature("some text, and 日本");
+        assert_eq!(Signature::from_bytes(&whole.to_bytes()), Some(whole.clone()));
+        assert_eq!(Signature::from_bytes(b"short"), None);
+        let grams = Grams::of("some");
+        assert!(Signature::bytes_may_have(&whole.to_bytes(), &grams));
+        assert!(!Signature::bytes_may_have(&whole.to_bytes(), &Grams::of("other")));
+        assert!(Signature::bytes_may_have(b"damaged", &grams), "who knows");
+        assert!(Signature::full().may_have(&grams));
+    }
+
+    #[test]
+    fn long_texts_ask_for_few_groups() {
+        let text: String = (0..10_000u32).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
+        let grams = Grams::of(&text);
+        assert!(!grams.is_empty() && grams.buckets().len() <= Grams::MAX);
+        assert!(signature(&text).may_have(&grams));
+    }
+}
