@@ -11,6 +11,7 @@ pub mod greylist;
 pub mod keys;
 pub mod policy;
 pub mod reports;
+pub mod sending;
 pub mod srs;
 pub mod sts;
 pub mod tls_posts;
@@ -32,4 +33,5 @@ pub const MIGRATIONS: &[Migration] = &[
     failures::V1,
     tls_posts::V1,
     greylist::MIGRATION,
+    sending::MIGRATION,
 ];
