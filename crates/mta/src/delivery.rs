@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postroad_mail::deliver::{self, Kept};
 use postroad_mail::resolve::Target;
@@ -14,10 +15,11 @@ use postroad_mail::{Actor, Arrival, By, Error, Filing, Mailbox, MailboxName, Rol
 use postroad_queue as queue;
 use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
-use postroad_trust::reports;
+use postroad_trust::{greylist, reports, sending};
 
 use crate::checks::Filed;
 use crate::extensions::Wanted;
+use crate::gate::Lessons;
 use crate::notice::{self, Notice, Original};
 use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
@@ -32,14 +34,18 @@ pub(crate) struct Delivery {
     pub(crate) sender: MailFrom,
     /// Whose login handed it in.
     pub(crate) login: Option<AccountId>,
-    /// The sender's own domain vouches for who brought it (SPF).
-    pub(crate) vouched: bool,
+    /// What is known of the sender, where nobody logged in.
+    pub(crate) standing: queue::Standing,
     pub(crate) now: Timestamp,
     pub(crate) full: FullMailbox,
     pub(crate) terms: queue::Terms,
     /// What the sender may have of what they wished for.
     pub(crate) wanted: Wanted,
     pub(crate) story: Story,
+    /// How much whoever logged in may send.
+    pub(crate) allowed: sending::Limits,
+    /// What it teaches, where strangers are asked to come again.
+    pub(crate) lessons: Option<Lessons>,
     /// Who sent it, when it may carry reports: then it waits to be read as well.
     pub(crate) report: Option<reports::Sender>,
     /// What goes into accounts here, each once.
@@ -93,8 +99,35 @@ pub(crate) struct Failure {
 pub(crate) enum Undone {
     /// These parcels failed: nobody is reached, or somebody must be told first.
     Failed(Vec<Failure>),
+    /// The account has sent as much as it may meanwhile, in other sessions.
+    TooMuch(sending::TooMuch),
     /// The store or a row failed.
     Broken(Error),
+}
+
+/// What a delivery made known to who looks after this server.
+#[derive(Debug, Default)]
+struct News {
+    /// Sources that are not asked to come again any more.
+    known: Vec<String>,
+    /// The account is near this limit, and how much it has sent.
+    near: Option<(sending::Bound, u64)>,
+}
+
+impl News {
+    fn tell(&self, delivery: &Delivery) {
+        for source in &self.known {
+            metrics::counter!("postroad_greylist_learned_total").increment(1);
+            tracing::info!(source, "a source of mail has come back often enough, and is not put off any more");
+        }
+        if let (Some((bound, used)), Some(account)) = (self.near, delivery.login) {
+            metrics::counter!("postroad_sending_limits_total", "level" => sending::Level::Near.name()).increment(1);
+            tracing::warn!(account = account.0, sender = delivery.sender.path.as_ref().map(ToString::to_string),
+                used, limit = delivery.allowed.of(bound), what = bound.what(), within = bound.within(),
+                "an account is near what it may send; if its owner does not know of it, somebody has the password: \
+                 `postroad account suspend`, then `postroad account password`");
+        }
+    }
 }
 
 impl From<postroad_store::Error> for Undone {
@@ -235,8 +268,12 @@ where
             .write(locks(&delivery, letter.as_deref()), move |tx| write(tx, &job, &expected, enclosed.as_deref()))
             .await;
         let failed = match written {
-            Ok(Stored { value: failures, receipt }) => return Ok((receipt, failures)),
+            Ok(Stored { value: (failures, news), receipt }) => {
+                news.tell(&delivery);
+                return Ok((receipt, failures));
+            }
             Err(Undone::Failed(failed)) => failed,
+            Err(undone @ Undone::TooMuch(_)) => return Err(undone),
             Err(Undone::Broken(Error::Store(postroad_store::Error::Temporary(_)))) if attempt < ATTEMPTS => continue,
             Err(Undone::Broken(Error::Store(postroad_store::Error::OutcomeUnknown(why)))) => {
                 let receipt = look_up(store, &delivery, locks(&delivery, letter.as_deref())).await;
@@ -289,7 +326,7 @@ fn write(
     delivery: &Delivery,
     expected: &[Failure],
     notice: Option<&Notice>,
-) -> Result<Vec<Failure>, Undone> {
+) -> Result<(Vec<Failure>, News), Undone> {
     let by = By::new(delivery.now, Actor::Delivery);
     let mut story = delivery.story.clone();
     let mut failures = Vec::new();
@@ -325,8 +362,36 @@ fn write(
     if let Some(notice) = notice {
         notice::send(tx, &by, notice, &mut story)?;
     }
+    let news = remember(tx, delivery, &mut story)?;
     story.write(tx)?;
-    Ok(failures)
+    Ok((failures, news))
+}
+
+/// What is learned and counted of a delivery. Late in the transaction: deliveries of one account or source wait for each other here.
+fn remember(tx: &mut WriteTx, delivery: &Delivery, story: &mut Story) -> Result<News, Undone> {
+    let (now, mut news) = (delivery.now, News::default());
+    if let Some(Lessons { lessons, terms }) = &delivery.lessons {
+        news.known = greylist::learn(tx, lessons, terms, now)?;
+        if let Some(account) = delivery.login {
+            let to: Vec<&str> = delivery.outgoing.iter().map(|recipient| recipient.address.as_str()).collect();
+            greylist::wrote(tx, account, &to, now)?;
+        }
+    }
+    if let Some(account) = delivery.login {
+        let sent = sending::count(tx, account, delivery.recipients.len() as u64, now)?;
+        // Other sessions of the account did not know of this one, nor this one of them.
+        delivery.allowed.check(&sent, 0, 0, now).map_err(Undone::TooMuch)?;
+        if let Some(near) = delivery.allowed.near(&sent, now)
+            && sending::tell(tx, account, sending::Level::Near, now)?
+        {
+            let (bound, used) = near;
+            let limit = delivery.allowed.of(bound);
+            let (what, within) = (bound.what(), bound.within());
+            story.note(now, "remark", format_args!("the account has sent {used} {what} within a {within}, of {limit}"));
+            news.near = Some(near);
+        }
+    }
+    Ok(news)
 }
 
 /// Files one parcel and says where.
@@ -427,6 +492,7 @@ pub(crate) fn queue_notice(
     by: &By,
     recipients: &[queue::Recipient],
     arrival: &Arrival,
+    priority: i8,
     story: &Story,
 ) -> Result<queue::QueueId, Undone> {
     let kept = Kept::put(tx, arrival)?;
@@ -436,7 +502,7 @@ pub(crate) fn queue_notice(
         size: arrival.size,
         sender: String::new(),
         account: None,
-        vouched: false,
+        standing: queue::Standing::Unknown,
         envid: None,
         ret: None,
         body: body_of(None, arrival),
@@ -446,13 +512,57 @@ pub(crate) fn queue_notice(
         hold_until: None,
         hold_asked: None,
         deliver_by: None,
-        priority: 0,
+        priority,
         solicitation: None,
         // A notice is tried for as long as is usual, however little patience there is for mail.
         terms: queue::Terms::default(),
         recipients: recipients.to_vec(),
     };
     let id = queue::enqueue(tx, &outgoing, by.now)?;
+    kept.finish(tx)?;
+    Ok(id)
+}
+
+/// Puts a letter with a report into the queue like a notice. `here`: somebody in a domain of ours wants it. Then it is read here
+/// as if it had come from outside, and what is for a mailbox waits for a moment, as held mail does, so that it is filed instead of
+/// being sent to ourselves.
+pub(crate) fn queue_report(
+    tx: &mut WriteTx,
+    by: &By,
+    recipients: &[queue::Recipient],
+    arrival: &Arrival,
+    here: Option<&reports::Sender>,
+    story: &Story,
+) -> Result<Option<queue::QueueId>, Undone> {
+    let kept = Kept::put(tx, arrival)?;
+    if let Some(sender) = here {
+        reports::wait(tx, kept.blob(), arrival.size, story.id(), by.now, sender)?;
+    }
+    let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
+    let outgoing = queue::Outgoing {
+        blob: kept.blob(),
+        size: arrival.size,
+        sender: String::new(),
+        account: None,
+        standing: queue::Standing::Unknown,
+        envid: None,
+        ret: None,
+        body: body_of(None, arrival),
+        smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
+        requiretls: false,
+        trace: Some(story.id()),
+        hold_until: here.map(|_| by.now.plus(A_MOMENT)),
+        hold_asked: None,
+        deliver_by: None,
+        priority: 0,
+        solicitation: None,
+        terms: queue::Terms::default(),
+        recipients: recipients.to_vec(),
+    };
+    let id = match recipients.is_empty() {
+        true => None,
+        false => Some(queue::enqueue(tx, &outgoing, by.now)?),
+    };
     kept.finish(tx)?;
     Ok(id)
 }
@@ -467,7 +577,7 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
         size: arrival.size,
         sender: sender.path.as_ref().map(ToString::to_string).unwrap_or_default(),
         account: delivery.login,
-        vouched: delivery.vouched,
+        standing: delivery.standing,
         envid: sender.envid.clone(),
         ret: sender.ret.map(|ret| match ret {
             Ret::Full => queue::Ret::Full,
@@ -480,7 +590,7 @@ fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
         requiretls: sender.requiretls,
         trace: Some(delivery.story.id()),
         hold_until: delivery.wanted.hold_until,
-        hold_asked: sender.hold.filter(|_| delivery.wanted.hold_until.is_some()).map(|hold| hold.to_string()),
+        hold_asked: sender.hold.map(|hold| hold.to_string()),
         deliver_by: delivery.wanted.deliver_by,
         priority: delivery.wanted.priority.level(),
         solicitation: sender.solicitation.as_ref().map(ToString::to_string),
@@ -522,6 +632,9 @@ fn original(recipient: &RcptTo, behind_alias: bool) -> Option<String> {
         None => None,
     }
 }
+
+/// What is held is filed; that it is held at all is what counts.
+const A_MOMENT: Duration = Duration::from_micros(1);
 
 /// Transactions for one delivery: deadlocks, and races in which one more mailbox fills up.
 const ATTEMPTS: u32 = 4;
@@ -674,7 +787,7 @@ mod tests {
             original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),
             login: None,
-            vouched: false,
+            standing: queue::Standing::Unknown,
             now: Timestamp(1),
             full: FullMailbox::TryLater,
             story: Story::begin(),

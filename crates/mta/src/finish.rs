@@ -6,12 +6,13 @@ use postroad_mail::{Arrival, Error};
 use postroad_mailauth::dmarc;
 use postroad_mailauth::report::letter;
 use postroad_message::date::DateTime;
+use postroad_queue::Standing;
 use postroad_smtp::{RcptTo, Reply, Role, Verdict};
 use postroad_store::Receipt;
 use postroad_trust::reports::Sender;
 
 use crate::body::Body;
-use crate::checks::{Checked, Filed, Summary};
+use crate::checks::{Checked, Filed, Summary, Told as Kept};
 use crate::delivery::{self, Delivery, Failure, Recipient, Undone};
 use crate::header;
 use crate::inbound::{Inbound, Session, role_name};
@@ -37,14 +38,15 @@ impl Inbound {
         if !self.body(session).await?.reviewed {
             self.review(session).await?;
         }
-        let Some(Body { intake, place, hashers, signatures, signing, .. }) = session.world.body.take() else {
+        let Some(Body { intake, place, hashers, signatures, signing, copy, .. }) = session.world.body.take() else {
             return Err(replies::mail_failed(
                 &Error::Corrupt("the message is gone".into()),
                 self.settings.full_mailbox,
             ));
         };
         let digests = hashers.finish();
-        let checked = self.check(session, signatures, &digests).await?;
+        let kept = Kept { header: intake.header(), body: copy.as_deref() };
+        let checked = self.check(session, signatures, &digests, kept).await?;
         let marked = self.gate_message(session);
         if marked.filed == Filed::Junk {
             session.world.recipients.iter_mut().for_each(|accepted| accepted.filed = Filed::Junk);
@@ -72,8 +74,9 @@ impl Inbound {
         };
         let arrival = finished.map_err(|error| self.failed(&error, "storing a message"))?;
         let size = arrival.size;
-        let summary = checked.and_then(|checked| checked.summary);
-        let delivery = self.plan(session, arrival, original, summary, report)?;
+        let standing = checked.as_ref().map(|checked| checked.standing).unwrap_or_default();
+        let seen = Seen { summary: checked.and_then(|checked| checked.summary), standing, report };
+        let delivery = self.plan(session, arrival, original, seen)?;
         let result = self.deliver(role, Arc::clone(&delivery)).await;
         drop(place);
         Ok(match result {
@@ -93,6 +96,7 @@ impl Inbound {
                 }
                 nobody_reached(role, &delivery.recipients, &failures)
             }
+            Err(Undone::TooMuch(much)) => return Err(self.over(session, &much).await),
             Err(Undone::Broken(error)) => return Err(self.failed(&error, "delivering a message")),
         })
     }
@@ -102,14 +106,15 @@ impl Inbound {
         session: &mut Session,
         arrival: Arrival,
         original: Original,
-        summary: Option<Summary>,
-        report: Option<Sender>,
+        seen: Seen,
     ) -> Result<Arc<Delivery>, Reply> {
         let (parcels, outgoing, recipients) =
             delivery::plan(session.recipients(), &session.world.recipients, session.world.wanted.hold_until.is_some());
-        let (Some(sender), Some(mut story)) = (session.sender().cloned(), session.world.story.clone()) else {
+        let (Some(mut sender), Some(mut story)) = (session.sender().cloned(), session.world.story.clone()) else {
             return Err(Reply::new(503, (5, 5, 1), "MAIL first"));
         };
+        // RFC 3865 §2.7: what the header says goes on as the parameter.
+        sender.solicitation = sender.solicitation.or_else(|| session.world.solicitation.clone());
         let now = (self.clock)();
         if let Some(id) = &arrival.message_id {
             story.key(id);
@@ -117,8 +122,8 @@ impl Inbound {
         let id = arrival.message_id.as_deref().unwrap_or("none");
         story.note(now, "received", format_args!("{} bytes, Message-ID {id}", arrival.size));
         session.world.story = Some(story.clone());
+        let Seen { summary, standing, report } = seen;
         // Not in the session's: a message that is not stored after all comes again.
-        let vouched = summary.as_ref().is_some_and(Summary::vouches_for_sender);
         // A report of who is known to be its sender is not reported on: two servers would write to each other for ever.
         let is_report = report.as_ref().is_some_and(|sender| sender.verified);
         if let (Some(recorder), Some(summary)) = (self.recorder(), summary.filter(|_| !is_report)) {
@@ -129,7 +134,9 @@ impl Inbound {
             original,
             sender,
             login: login(session).map(|login| login.account),
-            vouched,
+            allowed: session.world.allowance.as_ref().map(|allowance| allowance.limits).unwrap_or_default(),
+            lessons: self.lessons(session),
+            standing,
             now,
             full: self.settings.full_mailbox,
             terms: self.settings.terms,
@@ -146,6 +153,10 @@ impl Inbound {
         let notice = |failures: Vec<Failure>| {
             let delivery = Arc::clone(&delivery);
             async move {
+                // Carried out all the same: what is left is told in the story.
+                if delivery.standing == Standing::Forged {
+                    return Ok(None);
+                }
                 let report = Report {
                     hostname: self.settings.hostname.clone(),
                     sender: delivery.sender.path.clone(),
@@ -154,10 +165,13 @@ impl Inbound {
                     now: delivery.now,
                     trace: Some(delivery.story.id()),
                     serial: None,
-                    stranger: role == Role::Relay && delivery.login.is_none() && !delivery.vouched,
+                    stranger: role == Role::Relay
+                        && delivery.login.is_none()
+                        && delivery.standing != Standing::Vouched,
                     utf8: delivery.sender.smtputf8,
                     deliver_by: delivery.wanted.deliver_by.map(|by| by.at),
-                    hold_asked: None,
+                    hold_asked: delivery.sender.hold.map(|hold| hold.to_string()),
+                    priority: delivery.wanted.priority.level(),
                     original: delivery.original.clone(),
                     told: told(role, &delivery.recipients, &failures),
                 };
@@ -208,6 +222,13 @@ impl Inbound {
         replies::log(error, doing);
         replies::mail_failed(error, self.settings.full_mailbox)
     }
+}
+
+/// What was found about a message, as far as its delivery cares.
+struct Seen {
+    summary: Option<Summary>,
+    standing: Standing,
+    report: Option<Sender>,
 }
 
 /// Who sent what may carry reports; `None` for all other mail, and for what people of ours hand in.

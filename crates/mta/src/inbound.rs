@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::checks::{self, Checker};
 use crate::extensions;
-use crate::gate::Gate;
+use crate::gate::{Allowance, Gate};
 use crate::policy::{connect, mail, rcpt};
 use crate::sign::Signing;
 use crate::state::{Accepted, State, login};
@@ -209,7 +209,7 @@ impl Inbound {
     async fn decide_and_gate(&self, session: &mut Session, to: &RcptTo) -> Result<Accepted, rcpt::Refused> {
         let accepted = self.decide_recipient(session, to).await?;
         let name = accepted.name.as_ref().map_or_else(|| to.path.to_string(), ToString::to_string);
-        match self.gate_recipient(session, &to.path, &name).await {
+        match self.gate_recipient(session, &to.path, &name, &accepted).await {
             Ok(()) => Ok(accepted),
             Err(reply) => Err(rcpt::Refused { reply, unknown: false }),
         }
@@ -246,11 +246,12 @@ impl Inbound {
         let since = to.valid_since.filter(|_| !extensions::is_role(&to.path));
         let writer =
             session.sender().and_then(|sender| sender.path.as_ref()).filter(|_| authenticated).map(ToString::to_string);
-        let now = (self.clock)();
+        let (now, usual) = ((self.clock)(), self.settings.sending);
         let look = self.look(move |tx| {
             let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
             // Whoever logged in before being suspended sends nothing more.
             let works = insider.map_or(Ok(true), |account| works(tx, account))?;
+            let allowance = insider.map(|account| Allowance::of(tx, account, &usual, now)).transpose()?;
             let (resolution, has_room) = lead(tx, &path, size)?;
             let policy = match checked {
                 true => wishes(tx, &resolution, last)?,
@@ -264,15 +265,19 @@ impl Inbound {
                 (Resolution::NotOurs, Some(writer)) => barred(tx, writer, &path, now)?,
                 (_, _) => None,
             };
-            Ok((forged, works, policy, (resolution, has_room, made, barred)))
+            Ok((forged, (works, allowance), policy, (resolution, has_room, made, barred)))
         });
         let looked = look.await;
-        let (forged, works, policy, (resolution, has_room, made, barred)) =
+        // What could not be looked up is looked up with the next.
+        session.world.sender_seen &= looked.is_ok();
+        let (forged, (works, allowance), policy, (resolution, has_room, made, barred)) =
             looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
         if !works {
             session.world.sender_seen = false;
             return Err(rcpt::Refused { reply: replies::sender_suspended(), unknown: false });
         }
+        session.world.allowance = allowance.or(session.world.allowance.take());
+        self.may_send(session).await.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
         if forged && let Some(story) = &mut session.world.story {
             story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
         }

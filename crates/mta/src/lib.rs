@@ -32,7 +32,7 @@ mod story;
 
 pub use checks::Checker;
 pub use extensions::Extensions;
-pub use gate::{Gate, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
+pub use gate::{Gate, GreylistMode, GreylistSettings, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
 pub use inbound::{Inbound, Session, session};
 pub use settings::{ForeignFrom, FullMailbox, Settings};
 pub use sign::{Identity, Signers, Signing};

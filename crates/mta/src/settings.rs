@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use postroad_net::Network;
 use postroad_queue::Terms;
+use postroad_trust::sending::Limits;
 
 use crate::Extensions;
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub logins_limit: u32,
     /// How long the answer to a failed login takes. Never on loopback.
     pub login_delay: Duration,
+    /// How much accounts may send that have no limits of their own; nothing is without a limit.
+    pub sending: Limits,
     /// What a mailbox that is full answers.
     pub full_mailbox: FullMailbox,
     /// What happens to a submitted message whose From the sender does not own. Who else is at a domain of ours, or at one beside
@@ -75,6 +78,7 @@ impl Settings {
             unknown_limit: 20,
             logins_limit: 5,
             login_delay: Duration::from_secs(2),
+            sending: Limits::default(),
             full_mailbox: FullMailbox::TryLater,
             foreign_from: ForeignFrom::AddSender,
             header_firewall: true,

@@ -2,14 +2,14 @@
 
 use postroad_mail::resolve::Target;
 use postroad_mail::{Address, Authenticated};
-use postroad_smtp::Reply;
+use postroad_smtp::{Reply, Solicitation};
 use postroad_store::AccountId;
 use postroad_trust::policy::Policy;
 
 use crate::body::Body;
 use crate::checks::{Early, Filed};
 use crate::extensions::Wanted;
-use crate::gate::Guest;
+use crate::gate::{Allowance, Guest};
 use crate::story::{Stories, Story};
 
 /// What the world remembers about a session.
@@ -23,6 +23,8 @@ pub struct State {
     pub(crate) recipients: Vec<Accepted>,
     /// What the sender may have of what they wished for.
     pub(crate) wanted: Wanted,
+    /// The classes of solicitation that the header names (RFC 3865 §2.5).
+    pub(crate) solicitation: Option<Solicitation>,
     /// Whether it was looked up who the sender of the transaction is.
     pub(crate) sender_seen: bool,
     /// What is asked about connection and envelope while the message comes.
@@ -33,6 +35,10 @@ pub struct State {
     pub(crate) unknown: u32,
     /// Failed logins so far.
     pub(crate) failed_logins: u32,
+    /// How much whoever logged in has sent, and may send: looked up with the first recipient.
+    pub(crate) allowance: Option<Allowance>,
+    /// That they were refused for it is written down once in a session.
+    pub(crate) over_told: bool,
     /// What the gate knows of the client.
     pub(crate) guest: Guest,
     stories: Stories,
@@ -87,11 +93,14 @@ impl State {
             story: None,
             recipients: Vec::new(),
             wanted: Wanted::default(),
+            solicitation: None,
             sender_seen: false,
             early: None,
             body: None,
             unknown: 0,
             failed_logins: 0,
+            allowance: None,
+            over_told: false,
             guest: Guest::default(),
             stories,
         }
@@ -104,7 +113,9 @@ impl State {
         self.guest.end_transaction();
         self.recipients.clear();
         self.sender_seen = false;
+        self.allowance = None;
         self.wanted = Wanted::default();
+        self.solicitation = None;
         if let Some(story) = self.story.take() {
             self.stories.tell(story);
         }

@@ -38,11 +38,15 @@ pub(crate) struct Envelope {
 
 /// Checks under way; dropping it ends them.
 #[derive(Debug)]
-pub(crate) struct Early(JoinHandle<Envelope>);
+pub(crate) struct Early {
+    task: JoinHandle<Envelope>,
+    /// Somebody has waited for it.
+    seen: Option<Option<Envelope>>,
+}
 
 impl Drop for Early {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -78,7 +82,7 @@ impl Facts {
 impl Early {
     /// Starts asking, with a deadline of its own.
     pub(crate) fn start(dns: Arc<dyn Dns>, facts: Facts) -> Early {
-        Early(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let (dns, deadline, budget) = (&*dns, Instant::now() + DEADLINE - FOR_POLICY, Budget::of(QUESTIONS));
             let helo = async {
                 match facts.mail_from {
@@ -92,11 +96,21 @@ impl Early {
                 helo,
             );
             Envelope { iprev, mail_from, helo }
-        }))
+        });
+        Early { task, seen: None }
     }
 
     /// What was found; `None` when it panicked.
     pub(crate) async fn found(mut self) -> Option<Envelope> {
-        (&mut self.0).await.ok()
+        self.look().await.cloned()
+    }
+
+    /// The same before the end of the message. Dropped while it waits, it can be asked again.
+    pub(crate) async fn look(&mut self) -> Option<&Envelope> {
+        if self.seen.is_none() {
+            let found = (&mut self.task).await.ok();
+            self.seen = Some(found);
+        }
+        self.seen.as_ref().and_then(Option::as_ref)
     }
 }

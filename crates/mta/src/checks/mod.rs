@@ -15,6 +15,7 @@ mod believed;
 mod decide;
 pub mod drive;
 mod early;
+mod failure;
 mod findings;
 mod signatures;
 mod summary;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use postroad_dns::Dns;
 use postroad_mailauth::body::Digests;
 use postroad_mailauth::{arc, dmarc, iprev};
+use postroad_queue::Standing;
 use postroad_smtp::{Reply, Role};
 use postroad_trust::policy::{self, Policy};
 use tokio::time::Instant;
@@ -40,7 +42,9 @@ use crate::state::{Accepted, login};
 use crate::story::Story;
 
 pub use decide::Filed;
-pub(crate) use early::Early;
+pub(crate) use early::{Early, Envelope};
+pub use failure::{Failure, Failures};
+pub(crate) use failure::{BODY_MAX, Told};
 pub(crate) use findings::Findings;
 pub(crate) use signatures::Signatures;
 pub use summary::{Disposition, Override, OverrideKind, Recorder, Summary};
@@ -67,6 +71,7 @@ pub const QUESTIONS: usize = 200;
 pub struct Checker {
     dns: Names,
     recorder: Option<Recorder>,
+    failures: Failures,
 }
 
 /// Who is asked.
@@ -83,12 +88,12 @@ enum Names {
 impl Checker {
     /// There is no name server: mail is taken as it is, and says so.
     pub fn none() -> Checker {
-        Checker { dns: Names::Nobody, recorder: None }
+        Checker { dns: Names::Nobody, ..Checker::default() }
     }
 
     /// Asks `dns`.
     pub fn asking(dns: Arc<dyn Dns>) -> Checker {
-        Checker { dns: Names::Asked(dns), recorder: None }
+        Checker { dns: Names::Asked(dns), ..Checker::default() }
     }
 
     fn dns(&self) -> Option<&Arc<dyn Dns>> {
@@ -102,6 +107,17 @@ impl Checker {
     #[must_use]
     pub fn recording(self, recorder: Recorder) -> Checker {
         Checker { recorder: Some(recorder), ..self }
+    }
+
+    /// The recorder gets what may be told about single messages that fail.
+    #[must_use]
+    pub fn telling(self, failures: Failures) -> Checker {
+        Checker { failures, ..self }
+    }
+
+    /// Whether somebody may be told what stands in a message.
+    pub(crate) fn tells_bodies(&self) -> bool {
+        self.failures == Failures::Full && self.recorder.is_some()
     }
 }
 
@@ -124,6 +140,8 @@ pub(crate) struct Checked {
     pub(crate) client: Option<String>,
     /// For who writes reports.
     pub(crate) summary: Option<Summary>,
+    /// What is known of MAIL FROM.
+    pub(crate) standing: Standing,
 }
 
 /// Whether the mail of a session is looked at: only what others bring, and nobody answers for by a login.
@@ -160,6 +178,7 @@ impl Inbound {
         session: &mut Session,
         signatures: Option<Signatures>,
         digests: &Digests,
+        told: Told<'_>,
     ) -> Result<Option<Checked>, Reply> {
         if !concern(session) || matches!(self.checker.dns, Names::Unwanted) {
             return Ok(None);
@@ -174,6 +193,7 @@ impl Inbound {
                 arc_is_known: false,
                 client: None,
                 summary,
+                standing: Standing::Unknown,
             }));
         };
         let begun = Instant::now();
@@ -188,11 +208,15 @@ impl Inbound {
         tell::story(session, now, &findings);
         let policies: Vec<Policy> = concerned(session).map(|accepted| accepted.policy).collect();
         let believed = self.believed(&policies, &findings, &facts).await?;
-        let summary = self.judge(session, &findings, &facts, believed.as_ref())?;
         let results = tell::header(&self.settings.hostname, &findings, &facts);
+        let failure = |disposition| {
+            failure::of(self.checker.failures, &findings, &facts, disposition, &results, told)
+        };
+        let summary = self.judge(session, &findings, &facts, believed.as_ref(), failure)?;
+        let standing = decide::standing(&findings, believed.as_ref());
         let (arc, arc_is_known) = (findings.arc.cv, !findings.arc.temporary);
         let client = findings.iprev.name.filter(|_| findings.iprev.result == iprev::Result::Pass);
-        Ok(Some(Checked { results, arc, arc_is_known, client, summary }))
+        Ok(Some(Checked { results, arc, arc_is_known, client, summary, standing }))
     }
 
     /// Who speaks for a message that would be treated badly without; looked up only then.
@@ -203,7 +227,7 @@ impl Inbound {
         facts: &Facts,
     ) -> Result<Option<Believed>, Reply> {
         let harsh = |policy| decide::decide(findings, policy, None).action != Action::Deliver;
-        if !policies.iter().any(harsh) {
+        if !policies.iter().any(harsh) && decide::standing(findings, None) != Standing::Forged {
             return Ok(None);
         }
         let trusted = self.look(|tx| Ok(policy::trusted(tx)?)).await?;
@@ -217,6 +241,7 @@ impl Inbound {
         findings: &Findings,
         facts: &Facts,
         believed: Option<&Believed>,
+        failure: impl Fn(Disposition) -> Option<Failure>,
     ) -> Result<Option<Summary>, Reply> {
         let decisions: Vec<Decision> =
             concerned(session).map(|accepted| decide::decide(findings, &accepted.policy, believed)).collect();
@@ -228,7 +253,8 @@ impl Inbound {
             self.checker.recorder.is_some().then(|| {
                 let to = concerned(session).filter_map(|accepted| accepted.name.as_ref());
                 let to = to.map(|name| name.domain().as_str().to_owned()).collect();
-                summary::of(findings, facts, trace, to, disposition, &decisions, believed)
+                let summary = summary::of(findings, facts, trace, to, disposition, &decisions, believed);
+                Summary { failure: failure(disposition), ..summary }
             })
         };
         match together {
@@ -239,9 +265,15 @@ impl Inbound {
                 {
                     story.record(recorder, summary);
                 }
-                Err(replies::unverified(findings, decide::key_of(&decisions)))
+                let reply = replies::unverified(findings, decide::key_of(&decisions));
+                tell::refusal(trace, findings, facts, decide::key_of(&decisions), &reply);
+                Err(reply)
             }
-            Together::Defer => Err(replies::cannot_verify(findings)),
+            Together::Defer => {
+                let reply = replies::cannot_verify(findings);
+                tell::refusal(trace, findings, facts, None, &reply);
+                Err(reply)
+            }
             Together::Take(filed) => {
                 let passed = findings.dmarc.result == dmarc::Result::Pass;
                 let usual = if passed { Disposition::Pass } else { Disposition::None };

@@ -6,10 +6,12 @@
 //!
 //! Postmaster can always be written to (RFC 5321 §4.5.1), so lists refuse recipients and not connections.
 //!
-//! Standards: RFC 5782 (lists in the DNS), RFC 5321 §3.1 (the server speaks first), §4.5.3 (limits are transient).
+//! Standards: RFC 5782 (lists in the DNS), RFC 6647 (greylisting), RFC 5321 §3.1 (the server speaks first), §4.5.3 (limits are transient).
 
+mod greylist;
 mod lists;
 mod rates;
+mod sending;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,11 +26,15 @@ use tokio::time::Instant;
 
 use crate::checks::Filed;
 use crate::inbound::{Inbound, Session};
-use crate::state::login;
+use crate::state::{Accepted, login};
 
+pub use greylist::{GreylistMode, GreylistSettings};
 pub use lists::{ListAction, ListKind, ListSettings, Scores};
 pub use rates::RateSettings;
 
+use greylist::Greylist;
+pub(crate) use greylist::Lessons;
+pub(crate) use sending::Allowance;
 use lists::{Listing, Lists, Ruling};
 use rates::{Rates, Subject, TooMuch};
 
@@ -41,6 +47,7 @@ pub struct Gate {
     waiting: Arc<AtomicUsize>,
     rates: Rates,
     lists: Option<Arc<Lists>>,
+    greylist: Option<Greylist>,
 }
 
 /// The silence before the greeting.
@@ -85,6 +92,12 @@ impl Gate {
         Gate { lists, ..self }
     }
 
+    /// The same, asking who is not known to come again.
+    #[must_use]
+    pub fn with_greylist(self, settings: GreylistSettings) -> Gate {
+        Gate { greylist: Greylist::new(settings), ..self }
+    }
+
     /// Whether the client is a stranger at the relay.
     fn concerns(&self, session: &Session) -> bool {
         let client = session.peer().remote.ip();
@@ -110,8 +123,12 @@ impl Gate {
 
     /// A client did what no mail program does, or guesses.
     fn offended(&self, session: &Session, offence: Offence, points: u32, detail: &str) {
+        // `postroad check` asks as a stranger would, from an address of this machine.
+        let peer = session.peer();
+        let is_here = peer.remote.ip().to_canonical() == peer.local.ip().to_canonical();
         if let Some(bans) = &self.bans
             && self.concerns(session)
+            && !is_here
         {
             bans.offend(session.peer().remote.ip(), offence, points, detail, Instant::now());
         }
@@ -145,6 +162,8 @@ pub(crate) struct Guest {
     asking: Option<Asking>,
     /// What was found about the client and the sender of the transaction.
     listings: Option<Vec<Listing>>,
+    /// What the message teaches, once it is in.
+    lessons: Vec<postroad_trust::greylist::Lesson>,
 }
 
 /// Lists on their way; dropping it ends them.
@@ -162,6 +181,7 @@ impl Guest {
     pub(crate) fn end_transaction(&mut self) {
         self.asking = None;
         self.listings = None;
+        self.lessons.clear();
     }
 }
 
@@ -247,6 +267,7 @@ impl Inbound {
         session: &mut Session,
         to: &ForwardPath,
         name: &str,
+        accepted: &Accepted,
     ) -> Result<(), Reply> {
         if !self.gate.concerns(session) {
             return Ok(());
@@ -265,6 +286,10 @@ impl Inbound {
         {
             metrics::counter!("postroad_gate_refused_total", "by" => "list").increment(1);
             return Err(listed(session, &listing));
+        }
+        // Before the count of its mail: who has to come again is not counted twice.
+        if !is_postmaster(to) {
+            self.greylist_recipient(session, name, accepted).await?;
         }
         let subject = [Subject::Recipient(name.to_lowercase())];
         self.gate.rates.take(&subject, (self.clock)()).map_err(|much| much.reply())

@@ -9,7 +9,6 @@ use postroad_queue::{DELAY, LIFETIME};
 use postroad_store::Timestamp;
 
 use super::classify::Category;
-use super::settle::Words;
 
 /// What of the schedule an administrator may decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +40,10 @@ pub(crate) enum Pace {
 }
 
 impl Pace {
-    /// By what a host said for now.
-    pub(crate) fn of(words: &Words, category: Category) -> Pace {
+    /// By what a host said for now. What is a greylist's word, `classify` alone knows.
+    pub(crate) fn of(category: Category) -> Pace {
         match category {
-            _ if is_greylisting(words) => Pace::Soon,
+            // RFC 6647: it only wants to see whether we come back.
             Category::Greylist => Pace::Soon,
             Category::Rate => Pace::Slow,
             Category::MailboxFull => Pace::Long,
@@ -86,12 +85,6 @@ pub(crate) fn destination(failures: u32, now: Timestamp, random: u64) -> Timesta
     now.plus(jittered(step(RESTS, failures), random))
 }
 
-/// Whether the remote only wants to see whether we come back (RFC 6647): that is worth a try sooner.
-pub(crate) fn is_greylisting(words: &Words) -> bool {
-    let text = words.text.to_ascii_lowercase();
-    words.code.is_some_and(|code| code / 100 == 4) && GREY_WORDS.iter().any(|word| text.contains(word))
-}
-
 fn step(minutes: &[u64], number: u32) -> Duration {
     let at = (number.max(1) as usize - 1).min(minutes.len() - 1);
     Duration::from_secs(minutes[at] * 60)
@@ -116,8 +109,6 @@ const LONG: &[u64] = &[60, 120, 240, 480];
 const LONGEST: &[u64] = &[60, 240, 480];
 /// Minutes that a destination rests whose hosts cannot be reached.
 const RESTS: &[u64] = &[2, 5, 10, 15, 30, 60];
-/// How greylists call themselves.
-const GREY_WORDS: [&str; 5] = ["greylist", "graylist", "grey-list", "gray-list", "grey list"];
 
 #[cfg(test)]
 mod tests {
@@ -144,7 +135,6 @@ mod tests {
 
     #[test]
     fn each_class_has_its_pace() {
-        let said = Words::said(450, None, "later", "RCPT TO");
         for (category, expect) in [
             (Category::Greylist, Pace::Soon),
             (Category::Temporary, Pace::Usual),
@@ -152,16 +142,7 @@ mod tests {
             (Category::MailboxFull, Pace::Long),
             (Category::Reputation, Pace::Longest),
         ] {
-            assert_eq!(Pace::of(&said, category), expect);
+            assert_eq!(Pace::of(category), expect);
         }
-    }
-
-    #[test]
-    fn a_greylist_is_known_by_its_words() {
-        let said = |code, text: &str| Words::said(code, None, text, "RCPT TO");
-        assert!(is_greylisting(&said(450, "<a@b>: Recipient address rejected: Greylisted, see http://x/")));
-        assert!(is_greylisting(&said(451, "4.7.1 Graylisting in action")));
-        assert!(!is_greylisting(&said(550, "Greylisted for ever")));
-        assert!(!is_greylisting(&said(451, "Out of memory")));
     }
 }

@@ -164,10 +164,11 @@ impl Settler {
     async fn notice(&self, settling: &Settling, plan: &Plan, now: Timestamp) -> Result<Option<Notice>, Stopped> {
         let message = &settling.job.message;
         let Ok(sender) = message.sender.parse::<postroad_smtp::Address>() else { return Ok(None) };
-        if plan.told.is_empty() {
+        if plan.told.is_empty() || is_forged(message) {
             return Ok(None);
         }
-        let (blob, size, stranger) = (message.blob, message.size, message.account.is_none() && !message.vouched);
+        let stranger = message.account.is_none() && message.standing != queue::Standing::Vouched;
+        let (blob, size) = (message.blob, message.size);
         let whole = message.ret == Some(queue::Ret::Full)
             && size <= notice::MAX_WHOLE
             && message.body != queue::Body::BinaryMime
@@ -202,6 +203,7 @@ impl Settler {
             utf8: message.smtputf8,
             deliver_by: message.deliver_by.map(|by| by.at),
             hold_asked: message.hold_asked.clone(),
+            priority: message.priority,
             original,
             told: plan.told.clone(),
         };
@@ -271,6 +273,11 @@ impl Kept {
     }
 }
 
+/// RFC 5321 §6.2 wants failures told; a forged sender has no part in them, and a notice would be the forger's letter by our hand.
+fn is_forged(message: &queue::Message) -> bool {
+    message.account.is_none() && message.standing == queue::Standing::Forged
+}
+
 /// What is put into mailboxes with it.
 struct Parts<'a> {
     notice: Option<&'a Notice>,
@@ -321,6 +328,10 @@ fn write(
         );
     } else if let Some(notice) = notice {
         notice::send(tx, &By::new(now, Actor::Delivery), notice, &mut story)?;
+    } else if !plan.told.is_empty() && is_forged(&job.message) {
+        let sender = &job.message.sender;
+        let why = "SPF or DMARC says that it is not from there";
+        story.note(now, "not told", format_args!("nobody is told of this failure: the sender <{sender}> is forged ({why})"));
     } else if !plan.told.is_empty() {
         story.note(now, "notice", format_args!("the sender <{}> cannot be told", job.message.sender));
     }
@@ -440,6 +451,7 @@ impl From<Undone> for Stopped {
         match undone {
             Undone::Broken(error) => Stopped::Broken(error),
             Undone::Failed(failures) => Stopped::Broken(Error::Corrupt(format!("a notice failed: {failures:?}"))),
+            Undone::TooMuch(much) => Stopped::Broken(Error::Corrupt(format!("a notice has a limit: {much:?}"))),
         }
     }
 }

@@ -32,11 +32,13 @@ const LISTS: &str = "lists of addresses (Spamhaus, Barracuda, SpamCop, Cloudmark
 const OTHERS: &str = "words that several servers use";
 
 /// The more telling come first: a greylist's words may stand beside those of a refusal, and a list's name beside anything.
-static WORDS: [(&str, Category, &str); 108] = [
+static WORDS: [(&str, Category, &str); 110] = [
     ("greylist", Category::Greylist, POSTFIX),
     ("graylist", Category::Greylist, OTHERS),
     ("grey-list", Category::Greylist, OTHERS),
+    ("gray-list", Category::Greylist, OTHERS),
     ("grey list", Category::Greylist, OTHERS),
+    ("gray list", Category::Greylist, OTHERS),
     ("spamhaus", Category::Reputation, LISTS),
     ("barracudacentral", Category::Reputation, LISTS),
     ("spamcop", Category::Reputation, LISTS),

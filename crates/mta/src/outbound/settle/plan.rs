@@ -201,10 +201,10 @@ struct Became {
 
 impl One<'_> {
     /// RFC 3461 §5.2.2: whoever wants to hear of success hears that the next host does not tell. RFC 2852 §4.1.4: so does
-    /// whoever set a time, where the next host does not keep it, and who wants to trace it, where it does.
+    /// whoever wants to trace it, and whoever set a time that is not over, where the next host does not keep it.
     fn relayed(&self, words: &Words, dsn: bool, in_time: bool) -> Became {
         let by = self.settling.job.message.deliver_by;
-        let is_timed = by.is_some_and(|by| if in_time { by.trace } else { !by.returns });
+        let is_timed = by.is_some_and(|by| by.trace || (!in_time && !by.returns && self.now < by.at));
         let wanted = (self.due.notify.success && !dsn) || (is_timed && self.due.notify != Notify::NEVER);
         let fate = wanted.then(|| Fate::Relayed(self.why(words)));
         self.ended(if dsn { Outcome::Delivered } else { Outcome::Relayed }, "sent", words, fate)
@@ -238,7 +238,7 @@ impl One<'_> {
     fn deferred(&self, words: &Words) -> Became {
         let attempts = self.due.attempts.saturating_add(1);
         let random = self.settling.random ^ scattered(self.settling.job.message.id.0);
-        let next = schedule::next(attempts, Pace::of(words, self.class(words).category), self.now, random);
+        let next = schedule::next(attempts, Pace::of(self.class(words).category), self.now, random);
         let until = next.min(self.settling.job.message.expires);
         // Who wants to hear when it is late hears then.
         let until = self.told_at().map_or(until, |at| until.min(at));
