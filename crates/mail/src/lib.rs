@@ -22,8 +22,11 @@
 //! RFC 8474 (object ids), RFC 9208 (quota), RFC 5321 (addresses), RFC 8265 (PRECIS), RFC 5891 (IDNA).
 
 pub mod accounts;
+pub mod acl;
+pub mod across;
 pub mod addresses;
 pub mod audit;
+pub mod batch;
 pub mod changes;
 pub mod copy;
 pub mod credentials;
@@ -34,16 +37,19 @@ pub mod flags;
 pub mod forwards;
 pub mod history;
 pub mod imports;
+pub mod index;
 pub mod intake;
 pub mod journal;
 pub mod login_cache;
 pub mod mailboxes;
+pub mod part;
 pub mod password;
 pub mod quota;
 pub mod resolve;
 pub mod restored;
 pub mod retention;
 pub mod undelete;
+pub mod urlauth;
 pub mod view;
 
 mod address;

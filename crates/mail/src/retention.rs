@@ -103,7 +103,7 @@ struct Gone {
     thread: i64,
 }
 
-/// Removes contents and lets their blobs go. Four statements, one more for blobs named twice.
+/// Removes contents and lets their blobs go. Five statements, one more for blobs named twice.
 fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
     if gone.is_empty() {
         return Ok(());
@@ -115,6 +115,7 @@ fn give_up(tx: &mut WriteTx, account: AccountId, gone: &[Gone]) -> Result<()> {
         "DELETE FROM imported {by:imported_message} WHERE account = $1 AND message {in:$2}",
         params![account, &ids],
     )?;
+    crate::index::forget_messages(tx, account, &ids)?;
     tx.execute(
         "DELETE FROM thread_key WHERE account = $1 AND thread {in:$2}
          AND NOT EXISTS (SELECT 1 FROM message AS m WHERE m.account = $1 AND m.id = thread_key.thread)
@@ -146,7 +147,19 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         give_up(tx, account, &batch)?;
         return Ok(Swept { entries, messages: batch.len() as u64, more: true });
     }
-    for table in ["entry", "expunged", "thread_key", "keyword", "subscription", "mailbox", "credential", "address"] {
+    for table in [
+        "entry",
+        "expunged",
+        "thread_key",
+        "keyword",
+        "subscription",
+        "acl",
+        "mailbox_key",
+        "mailbox",
+        "shared_account",
+        "credential",
+        "address",
+    ] {
         tx.execute(&format!("DELETE FROM {table} WHERE account = $1"), params![account])?;
     }
     tx.execute(
@@ -156,6 +169,7 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
     )?;
     let left =
         tx.one("SELECT EXISTS (SELECT 1 FROM journal WHERE account = $1)", params![account], |row| row.bool(0))?;
+    let left = left || crate::index::forget_account(tx, account)?;
     if !left {
         tx.execute("DELETE FROM account WHERE id = $1", params![account])?;
     }

@@ -11,10 +11,32 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail", version: 2, sql: V2 },
     Migration { owner: "mail", version: 3, sql: V3 },
     Migration { owner: "mail", version: 4, sql: V4 },
+    Migration { owner: "mail", version: 5, sql: V5 },
+    Migration { owner: "mail.search", version: 1, sql: crate::index::TABLES },
+    Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
+    Migration { owner: "mail.urlauth", version: 1, sql: crate::urlauth::TABLES },
 ];
 
-/// `entry` is clustered by uid, so that a range of uids is one stretch of pages. The partial indexes make
-/// SELECT's first unseen entry and EXPUNGE independent of the mailbox's size. `expunged` holds what was
+/// Who may do what with whose mailbox (`acl`), and accounts that nobody logs in to. The index on members finds the
+/// groups that somebody is in.
+const ACL_V1: &str = "
+CREATE TABLE acl (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    grantee {text} NOT NULL,
+    negative BIGINT NOT NULL,
+    rights BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, grantee, negative)
+) {clustered};
+CREATE INDEX acl_grantee ON acl (grantee, account, mailbox);
+CREATE TABLE shared_account (
+    account BIGINT NOT NULL,
+    PRIMARY KEY (account)
+);
+CREATE INDEX address_target_member ON address_target (lower(target));
+";
+
+/// `entry` is clustered by uid, so that a range of uids is one stretch of pages. `expunged` holds what was
 /// removed: `restorable` rows can be restored; the others (moved away, restored) only tell VANISHED.
 /// `mailbox.forgotten` is the highest modseq of rows of `expunged` that the retention took.
 const V1: &str = "
@@ -210,4 +232,15 @@ CREATE TABLE forward_target (
 const V4: &str = "
 DROP INDEX message_thread;
 CREATE INDEX message_reply ON message (account, thread) WHERE thread <> id;
+";
+
+/// What changed in a mailbox is found by the operations on it, a row of the journal each, instead of by an index that every
+/// entry pays for with each change; unseen and deleted entries are found by looking until as many are found as the
+/// mailbox's row counts.
+const V5: &str = "
+CREATE INDEX journal_mailbox ON journal (account, mailbox, modseq) WHERE mailbox IS NOT NULL;
+CREATE INDEX journal_other ON journal (account, other, modseq) WHERE other IS NOT NULL;
+DROP INDEX entry_modseq;
+DROP INDEX entry_unseen;
+DROP INDEX entry_deleted;
 ";

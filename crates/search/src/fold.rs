@@ -36,12 +36,14 @@ pub(crate) fn skeleton_of(c: char, emit: &mut impl FnMut(char)) {
         if is_dropped(part) {
             return;
         }
-        for lower in part.to_lowercase().filter(|c| !is_dropped(*c)) {
+        // By way of the capital: i;unicode-casemap knows upper case, where a dotless i is an I, a final sigma a sigma.
+        let mut capitals = part.to_uppercase();
+        let capital = match (capitals.next(), capitals.next()) {
+            (Some(one), None) => one,
+            (_, _) => part,
+        };
+        for lower in capital.to_lowercase().filter(|c| !is_dropped(*c)) {
             match lower {
-                'ς' => emit('σ'),
-                // i;unicode-casemap knows upper case: a dotless i is an I, a subscript iota an iota.
-                'ı' => emit('i'),
-                SUBSCRIPT_IOTA => emit('ι'),
                 'ß' => {
                     emit('s');
                     emit('s');
@@ -77,6 +79,7 @@ mod tests {
             ("ｱｲ", "アイ", "アイ"),
             ("日本語", "日本語", "日本語"),
             ("½", "1⁄2", "1⁄2"),
+            ("\u{1c80}", "\u{1c80}", "в"),
         ] {
             assert_eq!(folded(text), folds, "{text}");
             assert_eq!(skeleton(text), bones, "{text}");

@@ -85,6 +85,11 @@ impl Score {
         self.found.iter().all(|(whole, part)| whole + part > 0)
     }
 
+    /// Whether words were looked for and found.
+    pub fn is_of_words(&self) -> bool {
+        !self.found.is_empty() && self.is_match()
+    }
+
     /// RFC 6203 §4: from 1 to 100.
     pub fn relevancy(&self) -> u8 {
         if self.found.is_empty() {

@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use postroad_message::address::Address;
 use postroad_message::decode::{self, Decoder, Encoding};
 use postroad_message::{Content, Part, header};
 
@@ -287,6 +288,18 @@ pub fn header_text(block: &[u8]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// An address as it is looked through: `Name <local@host>`, the name decoded.
+pub fn address_text(address: &Address) -> String {
+    match address {
+        Address::Mailbox(mailbox) => match mailbox.display_name() {
+            Some(name) => format!("{name} <{}>", mailbox.addr_spec()),
+            None => mailbox.addr_spec(),
+        },
+        Address::GroupStart(name) => decode::header(name.as_bytes()),
+        Address::GroupEnd => String::new(),
+    }
 }
 
 #[cfg(test)]
