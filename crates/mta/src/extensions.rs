@@ -26,7 +26,7 @@ use crate::inbound::{Inbound, Session};
 
 pub(crate) use valid_since::{is_role, refusal, youngest};
 
-use postroad_message::header::{find, text};
+use postroad_message::header::{fields, find, text};
 
 /// What the administrator decides about extensions. The default trusts nobody.
 #[derive(Debug, Clone)]
@@ -123,10 +123,12 @@ impl Extensions {
     /// RFC 3865 §2.3.
     fn refuses(&self, classes: &Solicitation) -> Option<Reply> {
         let class = classes.in_common(self.solicitations_refused.as_ref()?)?;
-        Some(Reply::new(550, (5, 7, 1), format!("Solicitations of the class {class} are not taken here.")))
+        // RFC 3865 §2.4: with the parameter that matched.
+        Some(Reply::new(550, (5, 7, 1), format!("SOLICIT={class} Solicitations of this class are not taken here.")))
     }
 
-    /// RFC 4865 §4: more than was promised is refused; a time that is over is no hold.
+    /// RFC 4865 §4.2: more than was promised is refused, and so is a time that is over, since it is none in the future (§3).
+    /// One that has just passed is no hold: clocks differ.
     fn hold(&self, hold: Hold, now: Timestamp) -> Result<Option<Timestamp>, Reply> {
         let longest = self.hold_max.as_secs().min(u64::from(HOLD_LIMIT));
         let until = match hold {
@@ -135,6 +137,9 @@ impl Extensions {
             Hold::Until(moment) => Some(Timestamp(moment.saturating_mul(1_000_000)))
                 .filter(|until| *until <= now.plus(Duration::from_secs(longest))),
         };
+        if until.is_some_and(|until| until < now.minus(CLOCKS_DIFFER)) {
+            return Err(Reply::new(501, (5, 5, 4), "HOLDUNTIL= is in the past."));
+        }
         match until {
             Some(until) => Ok(Some(until).filter(|until| *until > now)),
             None => {
@@ -155,11 +160,13 @@ impl Extensions {
         let returns = by.mode == ByMode::Return;
         if returns && u64::try_from(by.seconds).unwrap_or(0) < least {
             let text = format!("No delivery in less than {least} seconds is promised here.");
-            return Err(Reply::new(501, (5, 4, 7), text));
+            // RFC 2852 §3: 55z.
+            return Err(Reply::new(555, (5, 5, 4), text));
         }
         let at = Timestamp(now.0.saturating_add(by.seconds.saturating_mul(1_000_000)));
-        if returns && hold_until.is_some_and(|until| until >= at) {
-            return Err(Reply::new(501, (5, 4, 7), "It would be held until after it had to be delivered."));
+        // RFC 4865 §5.2: whatever is to happen then.
+        if hold_until.is_some_and(|until| until >= at) {
+            return Err(Reply::new(501, (5, 5, 4), "It would be held until after it had to be delivered."));
         }
         Ok(queue::DeliverBy { at, returns, trace: by.trace })
     }
@@ -200,7 +207,10 @@ pub(crate) struct Asked {
 
 /// Reads the fields of RFC 7293 §3.2, RFC 6758 §3.1 and RFC 3865 §2.5.
 pub(crate) fn asked_in(block: &[u8]) -> Asked {
-    let priority = find(block, PRIORITY_FIELD).and_then(|field| Priority::parse(text(field.value).trim()));
+    let mut priorities = fields(block).filter(|field| field.is(PRIORITY_FIELD));
+    // RFC 6758 §3.1 and §4: a single one, with comments around it.
+    let priority = priorities.next().filter(|_| priorities.next().is_none());
+    let priority = priority.and_then(|field| Priority::parse(without_comments(&text(field.value)).trim()));
     let classes = find(block, "Solicitation").and_then(|field| Solicitation::parse(&text(field.value)));
     Asked { since: valid_since::header_wishes(block), priority, solicitation: classes }
 }
@@ -209,8 +219,11 @@ impl Inbound {
     /// Gives what is asked for in header fields. The error is the reply to the message.
     pub(crate) async fn grant_asked(&self, session: &mut Session, asked: Asked) -> Result<(), Reply> {
         let facts = self.facts(session);
-        if let Some(reply) = asked.solicitation.and_then(|classes| self.settings.extensions.refuses(&classes)) {
-            return Err(reply);
+        if let Some(classes) = asked.solicitation {
+            if let Some(reply) = self.settings.extensions.refuses(&classes) {
+                return Err(reply);
+            }
+            session.world.solicitation = Some(classes);
         }
         // A parameter counts, and the field beside it does not (RFC 6758 §3.1).
         let said = session.sender().is_some_and(|sender| sender.priority.is_some());
@@ -257,6 +270,31 @@ impl Inbound {
     }
 }
 
+/// RFC 5322 §3.2.2: what stands outside of comments.
+fn without_comments(value: &str) -> String {
+    let (mut depth, mut quoted) = (0_u32, false);
+    let outside = |c: &char| match (*c, quoted) {
+        (_, true) => {
+            quoted = false;
+            depth == 0
+        }
+        ('\\', false) => {
+            quoted = true;
+            depth == 0
+        }
+        ('(', false) => {
+            depth += 1;
+            false
+        }
+        (')', false) if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        _ => depth == 0,
+    };
+    value.chars().filter(outside).collect()
+}
+
 /// Local parts are ours to compare, and we fold their case.
 fn same(one: &Address, other: &Address) -> bool {
     one.local().to_lowercase() == other.local().to_lowercase() && one.domain_ascii() == other.domain_ascii()
@@ -285,7 +323,8 @@ pub(crate) fn claims(session: &Session) -> String {
 /// What is said to a sender who did not get the priority that they asked for (RFC 6710 §4.1: X.3.6).
 pub(crate) fn lowered(mail: &MailFrom, wanted: &Wanted) -> Option<Reply> {
     let wished = mail.priority.filter(|wished| *wished != wanted.priority)?;
-    let text = format!("Sender accepted. Not with priority {wished}, but with {}.", wanted.priority);
+    // §4.1: the new priority, a blank, and words.
+    let text = format!("{} is the priority that it gets, and not {wished}. Sender accepted.", wanted.priority);
     Some(Reply::new(250, (2, 3, 6), text))
 }
 
@@ -309,6 +348,9 @@ pub(crate) fn story_of(mail: &MailFrom) -> String {
     }
     text
 }
+
+/// HOLDUNTIL may be over for so long: the client's clock and ours are not the same.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
 
 /// RFC 4865 §3 writes intervals with nine digits; nobody plans a mail for longer.
 const HOLD_LIMIT: u32 = 366 * 24 * 60 * 60;
@@ -359,6 +401,21 @@ mod tests {
     }
 
     #[test]
+    fn the_field_of_a_priority_is_single_and_has_comments() {
+        for (fields, expect) in [
+            ("MT-Priority: -3\r\n", Some(-3)),
+            ("MT-Priority: 4 (ultra \\) (very))\r\n", Some(4)),
+            ("mt-priority: (a) 0\r\n", Some(0)),
+            ("MT-Priority: 4\r\nMT-Priority: 4\r\n", None),
+            ("MT-Priority: (4)\r\n", None),
+            ("MT-Priority: high\r\n", None),
+        ] {
+            let asked = asked_in(format!("{fields}From: a@b.test\r\n\r\n").as_bytes());
+            assert_eq!(asked.priority.map(Priority::level), expect, "{fields}");
+        }
+    }
+
+    #[test]
     fn nobody_gets_more_than_they_may_have() {
         let (stranger, near) = ("203.0.113.9", "192.0.2.9");
         // (parameters, client, logged in) -> what becomes of it.
@@ -367,12 +424,14 @@ mod tests {
             ("HOLDFOR=3600", stranger, true, "held 3600"),
             ("HOLDFOR=3601", stranger, true, "501 5.5.4"),
             ("HOLDUNTIL=2026-11-22T12:30:00Z", stranger, true, "held 1800"),
-            ("HOLDUNTIL=2026-11-22T11:00:00Z", stranger, true, "-"),
+            ("HOLDUNTIL=2026-11-22T11:58:00Z", stranger, true, "-"),
+            ("HOLDUNTIL=2026-11-22T11:00:00Z", stranger, true, "501 5.5.4"),
             ("HOLDUNTIL=9999-11-22T11:00:00Z", stranger, true, "501 5.5.4"),
             ("BY=120;R", stranger, false, "by 120 returns"),
-            ("BY=59;R", stranger, false, "501 5.4.7"),
+            ("BY=59;R", stranger, false, "555 5.5.4"),
             ("BY=-5;NT", stranger, false, "by -5 tells"),
-            ("BY=600;R HOLDFOR=600", stranger, true, "501 5.4.7"),
+            ("BY=600;R HOLDFOR=600", stranger, true, "501 5.5.4"),
+            ("BY=600;N HOLDFOR=601", stranger, true, "501 5.5.4"),
             ("BY=601;R HOLDFOR=600", stranger, true, "held 600 by 601 returns"),
             ("MT-PRIORITY=9", stranger, false, "- lowered"),
             ("MT-PRIORITY=9", stranger, true, "priority 4 lowered"),

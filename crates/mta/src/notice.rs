@@ -55,6 +55,8 @@ pub(crate) struct Report {
     pub(crate) deliver_by: Option<Timestamp>,
     /// For how long its sender wanted it to be held (RFC 4865 §5).
     pub(crate) hold_asked: Option<String>,
+    /// How urgent the message is, and so what is told of it (RFC 6710 §4.6).
+    pub(crate) priority: i8,
     /// What is repeated of it.
     pub(crate) original: Original,
     pub(crate) told: Vec<Told>,
@@ -149,6 +151,7 @@ impl Words {
 pub(crate) struct Notice {
     arrival: Arrival,
     to: Return,
+    priority: i8,
 }
 
 /// Where the sender is.
@@ -184,6 +187,7 @@ pub(crate) async fn prepare(store: &Store, signing: &Signing, mut report: Report
             return Ok(None);
         }
     }
+    let priority = report.priority;
     let broke = |_| Error::Corrupt("writing a notice panicked".to_owned());
     let message = tokio::task::spawn_blocking(move || write(&report)).await.map_err(broke)?;
     let mut prefix = b"Return-Path: <>\r\n".to_vec();
@@ -197,7 +201,7 @@ pub(crate) async fn prepare(store: &Store, signing: &Signing, mut report: Report
         intake.finish(prefix)
     });
     let arrival = made.await.map_err(broke)??;
-    Ok(Some(Notice { arrival, to }))
+    Ok(Some(Notice { arrival, to, priority }))
 }
 
 /// Puts the notice where it goes, and into the story. What concerns the sender's mailbox alone is survived: the
@@ -209,7 +213,7 @@ pub(crate) fn send(tx: &mut WriteTx, by: &By, notice: &Notice, story: &mut Story
             Err(reply) => story.note(by.now, "notice", format_args!("the sender cannot be told: {reply}")),
         },
         Return::Elsewhere(recipients) => {
-            let id = delivery::queue_notice(tx, by, recipients, &notice.arrival, story)?;
+            let id = delivery::queue_notice(tx, by, recipients, &notice.arrival, notice.priority, story)?;
             let names: Vec<&str> = recipients.iter().map(|recipient| recipient.address.as_str()).collect();
             story.note(by.now, "notice", format_args!("the sender is told: {} as {id}", names.join(", ")));
         }

@@ -114,7 +114,7 @@ fn strict_settings_refuse() {
         S: 250 {*}\n\
         @newest bob@example.test INBOX <<END\n\
         Return-Path: <alice@example.test>\n\
-        Received: from unknown\n\tby mx.example.test with ESMTPA\n\tid {*}\n\tfor <bob@example.test>;\n\t{*}\n\
+        Received: from hidden.invalid\n\tby mx.example.test with ESMTPA\n\tid {*}\n\tfor <bob@example.test>;\n\t{*}\n\
         From: alice@example.test\nDate: x\nMessage-ID: <1@x>\nX-MS-Exchange-Organization-A: b\n\nEND\n";
     transcript::check(text, town);
 }

@@ -160,6 +160,25 @@ pub fn check(tx: &ReadTx, sender: &str, recipient: &str, now: Timestamp) -> Resu
     Ok(tx.row(&sql, params![&recipient, &sender, domain, now], read)?)
 }
 
+/// Of these recipients those whom mail of this sender is not to go to, each once. One statement.
+pub fn among(tx: &ReadTx, sender: &str, recipients: &[String], now: Timestamp) -> Result<Vec<Entry>> {
+    let recipients: Vec<String> =
+        recipients.iter().filter(|recipient| !is_role(recipient)).map(|recipient| canonical(recipient)).collect();
+    if sender.is_empty() || recipients.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sender = canonical(sender);
+    let domain = domain_of(&sender);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM suppression
+         WHERE address {{in:$1}} AND scope IN ($2, $3, '*') AND active = 1 AND (expires IS NULL OR expires > $4)
+         ORDER BY address, scope"
+    );
+    let mut entries = tx.rows(&sql, params![&recipients, &sender, domain, now], read)?;
+    entries.dedup_by(|one, before| one.address == before.address);
+    Ok(entries)
+}
+
 /// The host of a recipient said for good that it does not exist. `source` is where that stands: a queue id.
 pub fn refused(
     tx: &mut WriteTx,

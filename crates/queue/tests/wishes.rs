@@ -52,20 +52,6 @@ fn what_is_wished_for_is_kept_with_the_message() {
 }
 
 #[test]
-fn who_has_a_condition_of_their_own_goes_alone() {
-    each_store(MIGRATIONS, |test| {
-        let post = Post::new(test);
-        let node = post.node("one");
-        let since = |address: &str| Recipient { valid_since: Some("2026-11-22T12:00:00Z;C".to_owned()), ..to(address) };
-        post.put(NOW, vec![to("a@far.test"), since("b@far.test"), to("c@far.test"), since("d@far.test")]);
-        let jobs = post.claim(&ask(&node, NOW));
-        let shapes: Vec<Vec<&str>> =
-            jobs.iter().map(|job| job.recipients.iter().map(|due| due.address.as_str()).collect()).collect();
-        assert_eq!(shapes, [vec!["a@far.test", "c@far.test"], vec!["b@far.test"], vec!["d@far.test"]]);
-    });
-}
-
-#[test]
 fn what_is_urgent_goes_first_and_nobody_starves() {
     each_store(MIGRATIONS, |test| {
         let post = Post::new(test);

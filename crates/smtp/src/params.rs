@@ -234,8 +234,9 @@ impl MailFrom {
                 self.hold = Some(hold.ok_or_else(|| bad_value("HOLDUNTIL=", "a time such as 2026-11-22T12:00:00Z"))?);
             }
             ("MT-PRIORITY", Some(value)) => {
-                let priority = Priority::parse(value);
-                self.priority = Some(priority.ok_or_else(|| bad_value("MT-PRIORITY=", "a number from -9 to 9"))?);
+                // RFC 6710 §4.1: 5.5.2.
+                let bad = || Reply::new(501, (5, 5, 2), "MT-PRIORITY= takes a number from -9 to 9");
+                self.priority = Some(Priority::parse(value).ok_or_else(bad)?);
             }
             ("SOLICIT", Some(value)) => {
                 let classes = Solicitation::parse(value);

@@ -1,7 +1,7 @@
 //! The Received line (RFC 5321 §4.4) with the `with` keywords of RFC 3848, RFC 6531 §4.3 and the IANA
 //! registry "Mail Transmission Types".
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use postroad_protocol::TlsFacts;
 
@@ -11,7 +11,7 @@ use crate::{Address, Helo, Priority, Role, Solicitation};
 /// The facts of a Received line. Build it with [`crate::Session::received`] and change what the site hides.
 #[derive(Debug, Clone)]
 pub struct Received<'a> {
-    /// The client's greeting.
+    /// The client's greeting; without it its address stands there, and without both a name that says that it is hidden.
     pub helo: Option<&'a Helo>,
     /// The client's address; `None` hides it.
     pub remote: Option<SocketAddr>,
@@ -55,10 +55,13 @@ impl Received<'_> {
     pub fn header(&self) -> String {
         let mut line = Folded::new("Received:");
         line.word("from");
-        line.word(self.helo.map_or("unknown", |helo| helo.for_header()));
-        if let Some(remote) = self.remote {
-            let ip = remote.ip().to_canonical();
-            let literal = if ip.is_ipv6() { format!("[IPv6:{ip}]") } else { format!("[{ip}]") };
+        let literal = self.remote.map(|remote| match remote.ip().to_canonical() {
+            IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+            IpAddr::V4(ip) => format!("[{ip}]"),
+        });
+        // `From-domain = "FROM" FWS Extended-Domain`: something has to stand there. RFC 6761 §6.4: nobody has this name.
+        line.word(self.helo.map_or(literal.as_deref().unwrap_or(HIDDEN), |helo| helo.for_header()));
+        if let Some(literal) = literal {
             // What DNS says is the client's word: only a well-formed name goes into a header.
             match self.reverse_name.filter(|name| name.is_ascii() && check_domain(name).is_ok()) {
                 Some(name) => line.word(&format!("({name} {literal})")),
@@ -70,6 +73,11 @@ impl Received<'_> {
         line.word(self.by);
         line.word("with");
         line.word(self.with);
+        // RFC 3865 §2.6: behind the protocol.
+        if let Some(classes) = self.solicitation.map(ToString::to_string).filter(|classes| classes.len() <= CLASSES_MAX)
+        {
+            line.word(&format!("(SOLICIT={classes})"));
+        }
         if let Some(tls) = self.tls {
             line.fold();
             let group = tls.group.as_deref().map_or(String::new(), |group| format!(" {group}"));
@@ -90,10 +98,6 @@ impl Received<'_> {
         if let Some(priority) = self.priority {
             line.word("PRIORITY");
             line.word(&priority.to_string());
-        }
-        if let Some(classes) = self.solicitation {
-            line.fold();
-            line.word(&format!("(solicitation {classes})"));
         }
         line.end(self.date)
     }
@@ -148,6 +152,11 @@ impl Folded {
         self.text
     }
 }
+
+/// Longer, the classes fit into no line (RFC 5322 §2.1.1), and they cannot be folded.
+const CLASSES_MAX: usize = 900;
+/// Where a client is not shown.
+const HIDDEN: &str = "hidden.invalid";
 
 /// RFC 5322 §2.1.1: lines should be no longer than 78 characters.
 const FOLD_AT: usize = 76;

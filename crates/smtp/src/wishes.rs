@@ -15,7 +15,7 @@ pub struct DeliverBy {
     pub seconds: i64,
     /// What happens when the time is over.
     pub mode: ByMode,
-    /// `T`: each relay that does the same tells the sender (RFC 2852 §4.1.5).
+    /// `T`: each relay that does the same tells the sender (RFC 2852 §4.1.4).
     pub trace: bool,
 }
 
@@ -100,9 +100,10 @@ impl fmt::Display for DeliverBy {
 }
 
 impl Hold {
-    /// `future-release-interval`: 1 to 9 digits.
+    /// `future-release-integer = %x31-39 *8DIGIT`
     pub fn parse_for(text: &str) -> Option<Hold> {
-        let good = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let good =
+            (1..=9).contains(&text.len()) && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
         good.then(|| text.parse().ok().map(Hold::For)).flatten()
     }
 
@@ -166,7 +167,9 @@ impl ValidSince {
             Some((moment, word)) if word.eq_ignore_ascii_case("C") => (moment, WithoutRrvs::Continue),
             Some(_) => return None,
         };
-        Some(ValidSince { since: parse_date_time(moment)?, without })
+        // RFC 7293 §3.1: without a fraction of a second.
+        let moment = parse_date_time(moment).filter(|_| !moment.contains('.'))?;
+        Some(ValidSince { since: moment, without })
     }
 }
 
@@ -238,6 +241,7 @@ mod tests {
             ("2026-11-22T12:00:00Z", Some("2026-11-22T12:00:00Z;R")),
             ("2026-11-22T12:00:00Z;c", Some("2026-11-22T12:00:00Z;C")),
             ("2026-11-22T12:00:00Z;x", None),
+            ("2026-11-22T12:00:00.5Z", None),
             ("yesterday", None),
         ] {
             assert_eq!(ValidSince::parse(text).map(|since| since.to_string()).as_deref(), expect, "{text}");
@@ -246,7 +250,9 @@ mod tests {
             assert_eq!(Solicitation::parse(text).is_some(), expect, "{text}");
         }
         assert_eq!(Hold::parse_for("3600").map(|hold| hold.to_string()).as_deref(), Some("for;3600"));
-        assert_eq!(Hold::parse_for("-1"), None);
+        for text in ["-1", "0", "01", "1234567890", ""] {
+            assert_eq!(Hold::parse_for(text), None, "{text}");
+        }
         assert_eq!(
             Hold::parse_until("2026-11-22T12:00:00Z").map(|hold| hold.to_string()).as_deref(),
             Some("until;2026-11-22T12:00:00Z")

@@ -25,6 +25,7 @@ fn report(told: Vec<Told>) -> Report {
         utf8: false,
         deliver_by: Some(NOW),
         hold_asked: Some("for;60".to_owned()),
+        priority: 0,
         original: Original::header(b"Subject: Lunch?\r\nMessage-ID: <1@example.test>\r\n\r\n"),
         told,
     }

@@ -31,7 +31,7 @@ use super::envelope::{self, Less, Wish};
 use super::gates::{Entry, Gates, PutOff, Slot};
 use super::halt::Halt;
 use super::hosts::{Host, Ourselves};
-use super::open::at_host;
+use super::open::{Unusable, at_host};
 use super::pool::{self, Key, Pool};
 use super::security::results::Results;
 use super::security::{Guard, Refusal};
@@ -81,6 +81,8 @@ pub(crate) enum Reach {
     Unreachable(String),
     /// None was tried, because they have just failed for other mail; in words.
     Spared(String),
+    /// Hosts are there, and not as this message has to be protected: other mail may go.
+    Withheld,
     /// Its host has enough to do for so long.
     Crowded(Duration),
     /// It did not come to that.
@@ -112,8 +114,8 @@ pub(super) struct Trip<'a> {
     stalled: bool,
     /// The message cannot be read: no host can help.
     unreadable: bool,
-    /// A host was left out because of a policy.
-    refused: bool,
+    /// A host was left out, or left, because of what this message is to be protected by.
+    withheld: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -180,7 +182,7 @@ impl Carrier {
             reached: false,
             stalled: false,
             unreadable: false,
-            refused: false,
+            withheld: false,
             notes: sender.iter().map(leaves_from).chain(planned.notes).collect(),
             sender,
         };
@@ -204,7 +206,7 @@ impl Carrier {
         }
         metrics::counter!("postroad_outbound_refused_by_policy_total").increment(1);
         trip.attempt = Attempt { host: Some(host.name.clone()), policy: Some(because), ..Attempt::default() };
-        trip.refused = true;
+        trip.withheld = true;
         trip.note(verdict);
     }
 
@@ -288,7 +290,8 @@ impl Carrier {
                     // As above.
                     left = vec![address];
                 }
-                Err((verdict, tls)) => {
+                Err(Unusable { verdict, tls, withheld }) => {
+                    trip.withheld |= withheld;
                     trip.attempt.tls = tls.or(trip.attempt.tls.take());
                     self.learn(shape, from, &host.name, &[&verdict], trip);
                     trip.note(verdict);
@@ -389,7 +392,7 @@ impl Carrier {
             let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
             let (remote, sender) = (connection.capabilities(), trip.sender.as_ref());
             let transaction = match envelope::transaction(trip.job, sender, &chunk, wish, trip.source.size(), remote) {
-                Ok(transaction) => wishes::put(transaction, &trip.job.message, (self.clock)()),
+                Ok(transaction) => wishes::put(transaction, &trip.job.message, remote, (self.clock)()),
                 Err((index, words)) => {
                     trip.answer(index, Verdict::Failed(words));
                     continue;
@@ -484,6 +487,11 @@ async fn make_do(less: Less, lacking: Unsuited, source: &mut Source) -> Result<W
 }
 
 impl Trip<'_> {
+    /// REQUIRETLS.
+    pub(super) fn requires_tls(&self) -> bool {
+        self.job.message.requiretls
+    }
+
     /// A recipient has its verdict.
     fn answer(&mut self, index: usize, verdict: Verdict) {
         let number = self.job.recipients[index].number;
@@ -577,7 +585,7 @@ impl Trip<'_> {
             // Who has just failed and who has no time: the second may take it soon.
             (_, Some(wait)) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait)),
             // Nothing is wrong with the hosts, and a policy concerns each message by itself.
-            (verdict, _) if !self.tried && self.refused => (verdict, Reach::Unknown),
+            (verdict, _) if self.withheld => (verdict, Reach::Withheld),
             (Verdict::Deferred(words), _) if !self.tried => {
                 let reach = Reach::Spared(words.text.clone());
                 (Verdict::Spared(words), reach)

@@ -80,6 +80,11 @@ impl Ourselves {
         })
     }
 
+    /// With the names of the addresses that mail leaves from.
+    pub(super) fn also(&self, names: Vec<String>) -> Ourselves {
+        Ourselves { names: self.names.iter().cloned().chain(names).collect(), listeners: self.listeners.clone() }
+    }
+
     fn are_called(&self, name: &str) -> bool {
         self.names.iter().any(|own| own == name)
     }

@@ -33,6 +33,7 @@ mod security;
 mod settle;
 mod shaping;
 mod source;
+mod suppressed;
 mod targets;
 pub(crate) mod tls;
 mod wire;

@@ -23,8 +23,14 @@ use super::targets::Way;
 use super::tls::{Assurance, Broken, Trust};
 use super::words;
 
-/// Why a host carries nothing, with the TLS that there was.
-type Unusable = (Verdict, Option<String>);
+/// Why a host carries nothing.
+pub(super) struct Unusable {
+    pub(super) verdict: Verdict,
+    /// The TLS that there was.
+    pub(super) tls: Option<String>,
+    /// It is good enough for mail of which less is demanded.
+    pub(super) withheld: bool,
+}
 
 impl Carrier {
     /// Begins a session; in clear when TLS fails and clear text will do.
@@ -46,7 +52,9 @@ impl Carrier {
         };
         let settings = self.session(&trip.way, protection, ours);
         let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
-        let why = match opened {
+        // What a route demands is demanded of all mail of its domain.
+        let is_withheld = terms.policy.is_some() || trip.requires_tls();
+        let (why, kind) = match opened {
             Ok(mut connection) => {
                 connection.local = ours;
                 self.count(&seen, seen.shortfall(&connection), trip);
@@ -55,6 +63,7 @@ impl Carrier {
             // Whatever goes wrong from STARTTLS on, a host that cannot do better is as good as one that offers no TLS.
             Err(Unopened::Session(failure, tls)) => {
                 let fault = seen.fault(&failure);
+                let fault_kind = fault.as_ref().map(|fault| fault.kind);
                 let is_about_tls = fault.is_some();
                 if let Some(fault) = fault {
                     self.count(&seen, Some(fault), trip);
@@ -65,19 +74,24 @@ impl Carrier {
                         blame(slot, &failure, &peer.host);
                     }
                     let verdict = refused(&failure, routed);
-                    return Err((if is_about_tls { explained(verdict, terms) } else { verdict }, tls));
+                    let verdict = match fault_kind {
+                        Some(kind) => explained(verdict, terms, kind, trip.requires_tls()),
+                        None => verdict,
+                    };
+                    return Err(Unusable { verdict, tls, withheld: is_about_tls && is_withheld });
                 }
-                failure.to_string()
+                (failure.to_string(), FailureKind::StarttlsNotSupported)
             }
             Err(Unopened::Handshake(broken)) => {
                 self.count(&seen, Some(broken.clone()), trip);
-                broken.why
+                (broken.why, broken.kind)
             }
         };
         metrics::counter!("postroad_outbound_tls_failures_total").increment(1);
         let failed = |why: String| {
             let words = Words::ours((4, 7, 5), why, Phase::StartTls.name());
-            (explained(Verdict::Deferred(words), terms), None)
+            let verdict = explained(Verdict::Deferred(words), terms, kind, trip.requires_tls());
+            Unusable { verdict, tls: None, withheld: is_withheld && !protection.may_fall_back() }
         };
         if !protection.may_fall_back() || trip.halt.is_pulled() {
             return Err(failed(why));
@@ -112,7 +126,8 @@ impl Carrier {
             }
             Err(Unopened::Session(failure, tls)) => {
                 blame(slot, &failure, &host);
-                Err(Err((refused(&failure, trip.way.route.is_some()), tls)))
+                let verdict = refused(&failure, trip.way.route.is_some());
+                Err(Err(Unusable { verdict, tls, withheld: false }))
             }
             Err(Unopened::Handshake(broken)) => Err(Ok(broken.why)),
         }
@@ -189,25 +204,69 @@ impl Seen<'_> {
     }
 }
 
-/// The words of a verdict with the policy that demands what failed, and what can be done.
-fn explained(verdict: Verdict, terms: &Terms) -> Verdict {
+/// The words of a verdict with who demands what failed, and what can be done.
+fn explained(verdict: Verdict, terms: &Terms, kind: FailureKind, required: bool) -> Verdict {
     let Some(policy) = &terms.policy else { return verdict };
-    let next = match policy.kind {
-        PolicyKind::Tlsa => {
+    let next = match (policy.kind, About::of(kind)) {
+        (PolicyKind::Tlsa, About::Starttls) => {
+            "Its TLSA records promise TLS: either somebody between us takes it away, or it was switched off there, which is \
+             for its administrator to put right; until then mail waits"
+        }
+        (PolicyKind::Sts, About::Starttls) => {
+            "Its domain's policy promises TLS: either somebody between us takes it away, or it was switched off there, which \
+             is for its administrator to put right; until then mail waits"
+        }
+        (PolicyKind::Tlsa, About::Certificate) => {
             "Either somebody is between us, or its TLSA records and its certificate were not renewed together, which is \
              for its administrator to put right; until then mail waits"
         }
-        PolicyKind::Sts => {
+        (PolicyKind::Sts, About::Certificate) => {
             "Either somebody is between us, or its certificate is not what its domain's policy promises, which is for its \
              administrator to put right; until then mail waits"
         }
-        PolicyKind::NoPolicyFound => "This server was told to send with TLS only",
+        (PolicyKind::Tlsa | PolicyKind::Sts, About::Tls) => {
+            "Either somebody between us breaks TLS, or it does not work there, which is for its administrator to put right; \
+             until then mail waits"
+        }
+        (PolicyKind::NoPolicyFound, _) if required => {
+            "The sender wants TLS on the whole way; without that it can be sent"
+        }
+        (PolicyKind::NoPolicyFound, _) => "This server was told to send with TLS only",
     };
     let more = |words: Words| Words { text: format!("{}. {} demands it. {next}", words.text, terms.because), ..words };
     match verdict {
         Verdict::Deferred(words) => Verdict::Deferred(more(words)),
         Verdict::Failed(words) => Verdict::Failed(more(words)),
         Verdict::Relayed { .. } | Verdict::Spared(_) | Verdict::Here { .. } | Verdict::NotTried => verdict,
+    }
+}
+
+/// What of TLS failed.
+enum About {
+    /// It is not offered, or refused.
+    Starttls,
+    /// What the host shows is not what was promised.
+    Certificate,
+    /// It does not come about.
+    Tls,
+}
+
+impl About {
+    fn of(kind: FailureKind) -> About {
+        match kind {
+            FailureKind::StarttlsNotSupported => About::Starttls,
+            FailureKind::CertificateHostMismatch
+            | FailureKind::CertificateExpired
+            | FailureKind::CertificateNotTrusted
+            | FailureKind::TlsaInvalid
+            | FailureKind::DaneRequired => About::Certificate,
+            // These are found out before a host is called.
+            FailureKind::ValidationFailure
+            | FailureKind::DnssecInvalid
+            | FailureKind::StsPolicyFetchError
+            | FailureKind::StsPolicyInvalid
+            | FailureKind::StsWebpkiInvalid => About::Tls,
+        }
     }
 }
 

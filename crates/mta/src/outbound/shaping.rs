@@ -342,6 +342,12 @@ impl Shaping {
         self.state().rules.egress.iter().find(|one| one.address == local)?.helo.clone()
     }
 
+    /// All names that are said in EHLO, in lower case.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let state = self.state();
+        state.rules.egress.iter().filter_map(|one| Some(one.helo.as_ref()?.to_ascii_lowercase())).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

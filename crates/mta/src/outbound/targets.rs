@@ -52,9 +52,10 @@ impl Carrier {
     }
 
     pub(super) async fn hosts(&self, job: &Job, way: &Way, random: u64) -> Result<Vec<Host>, Verdict> {
+        let ourselves = self.ourselves.also(self.shaping.names());
         let search = Search {
             dns: &self.dns,
-            ourselves: &self.ourselves,
+            ourselves: &ourselves,
             port: way.port,
             allow_loopback: self.settings.allow_loopback,
             random,

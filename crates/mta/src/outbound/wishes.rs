@@ -1,13 +1,13 @@
 //! What a sender wished for, as it is passed on to the next host, and what becomes of it where that does not know the wish.
 //! Pure.
 //!
-//! Standards: RFC 2852 §4.1 (DELIVERBY), RFC 6710 §4 and RFC 6758 §3.3 (MT-PRIORITY), RFC 7293 §4 and §7 (RRVS), RFC 3865
+//! Standards: RFC 2852 §4.1 (DELIVERBY), RFC 6710 §4 and RFC 6758 §3.3 (MT-PRIORITY), RFC 7293 §5.1.1 and §6 (RRVS), RFC 3865
 //! §2.3 (NO-SOLICITING).
 
 use postroad_message::date::DateTime;
 use postroad_queue::{Due, Job, Message};
 use postroad_smtp::client::{Capabilities, Transaction};
-use postroad_smtp::{ByMode, DeliverBy, Priority, Solicitation, ValidSince, WithoutRrvs};
+use postroad_smtp::{ByMode, DeliverBy, Notify, Priority, Solicitation, ValidSince, WithoutRrvs};
 use postroad_store::Timestamp;
 
 use super::settle::Words;
@@ -19,15 +19,26 @@ fn deliver_by(message: &Message, now: Timestamp) -> Option<DeliverBy> {
     Some(DeliverBy { seconds: by.at.0.saturating_sub(now.0).div_euclid(1_000_000), mode, trace: by.trace })
 }
 
-/// Puts the wishes into an envelope.
-pub(super) fn put(transaction: Transaction, message: &Message, now: Timestamp) -> Transaction {
-    let priority = Priority::new(i64::from(message.priority));
-    Transaction {
+/// Puts the wishes into an envelope for this host.
+pub(super) fn put(transaction: Transaction, message: &Message, remote: &Capabilities, now: Timestamp) -> Transaction {
+    let mut transaction = Transaction {
         deliver_by: deliver_by(message, now),
-        priority: (priority != Priority::NORMAL).then_some(priority),
+        // RFC 6710 §4.2, RFC 6758 §3.2: also where nobody said one.
+        priority: Some(Priority::new(i64::from(message.priority))),
         solicitation: message.solicitation.as_deref().and_then(Solicitation::parse),
         ..transaction
+    };
+    // RFC 2852 §4.1.4.2: who does not keep the time is to tell of delays at least.
+    if transaction.deliver_by.is_some_and(|by| by.mode == ByMode::Notify) && remote.deliver_by.is_none() {
+        for recipient in &mut transaction.recipients {
+            match &mut recipient.notify {
+                None => recipient.notify = Some(Notify { success: false, failure: true, delay: true }),
+                Some(Notify { success: false, failure: false, delay: false }) => {}
+                Some(notify) => notify.delay = true,
+            }
+        }
     }
+    transaction
 }
 
 /// Why a message that goes back when its time is over is not tried any more; `None` while it may be.
@@ -46,20 +57,13 @@ pub(super) fn needs_valid_since(due: &Due, remote: &Capabilities) -> Option<Word
     })
 }
 
-/// The header fields in which wishes go on through a host that does not know them. A field of RRVS names its recipient, and would
-/// name it to the others: the queue hands out such a recipient alone.
+/// The header field in which a priority goes on through a host that does not know it. RRVS has a field as well, which is for
+/// those alone who know that it will be looked at behind that host (RFC 7293 §4 and §6), and we never do.
 pub(super) fn tunnelled(job: &Job, remote: &Capabilities) -> Vec<u8> {
     let mut fields = String::new();
     // RFC 6758 §3.3. What others wrote into such a field went when the message came in.
     if job.message.priority != 0 && !remote.priority {
         fields.push_str(&format!("MT-Priority: {}\r\n", job.message.priority));
-    }
-    if let ([due], false) = (job.recipients.as_slice(), remote.valid_since)
-        && let Some(since) = due.valid_since.as_deref().and_then(ValidSince::parse)
-        && due.address.is_ascii()
-    {
-        let date = DateTime::utc(since.since.saturating_mul(1_000_000)).format();
-        fields.push_str(&format!("Require-Recipient-Valid-Since: {};\r\n\t{date}\r\n", due.address));
     }
     fields.into_bytes()
 }
@@ -68,7 +72,7 @@ pub(super) fn tunnelled(job: &Job, remote: &Capabilities) -> Vec<u8> {
 mod tests {
     use std::time::Duration;
 
-    use postroad_queue::{self as queue, Body, Node, Notify, Purpose, QueueId};
+    use postroad_queue::{self as queue, Body, Node, Purpose, QueueId};
     use postroad_store::BlobId;
 
     use super::*;
@@ -100,7 +104,7 @@ mod tests {
         let due = Due {
             number: 0,
             address: "bob@far.test".to_owned(),
-            notify: Notify::default(),
+            notify: queue::Notify::default(),
             orcpt: None,
             attempts: 0,
             delay_told: false,
@@ -133,7 +137,7 @@ mod tests {
             let at = Timestamp(NOW.0 + left * 1_000);
             let by = queue::DeliverBy { at, returns, trace: false };
             let job = job(|job| job.message.deliver_by = Some(by));
-            let put = put(Transaction::new(None, 0, Vec::new()), &job.message, NOW);
+            let put = put(Transaction::new(None, 0, Vec::new()), &job.message, &Capabilities::default(), NOW);
             assert_eq!(put.deliver_by.map(|by| by.to_string()).as_deref(), Some(expect));
             assert_eq!(too_late(&job.message, NOW).is_some(), late, "{left}");
         }
@@ -149,19 +153,33 @@ mod tests {
         assert_eq!(tunnelled(&urgent, &none), b"MT-Priority: -3\r\n");
         assert!(tunnelled(&urgent, &all).is_empty() && tunnelled(&job(|_| {}), &none).is_empty());
         let goes_on = job(|job| job.recipients[0].valid_since = since("2026-11-22T12:00:00Z;C"));
-        assert_eq!(
-            String::from_utf8(tunnelled(&goes_on, &none)).expect("ASCII"),
-            "Require-Recipient-Valid-Since: bob@far.test;\r\n\tSun, 22 Nov 2026 12:00:00 +0000\r\n"
-        );
+        assert!(tunnelled(&goes_on, &none).is_empty());
         assert!(needs_valid_since(&goes_on.recipients[0], &none).is_none());
         let returns = job(|job| job.recipients[0].valid_since = since("2026-11-22T12:00:00Z;R"));
         assert!(needs_valid_since(&returns.recipients[0], &none).is_some());
         assert!(needs_valid_since(&returns.recipients[0], &all).is_none());
-        // Nobody is named to the others.
-        let two = job(|job| {
-            job.recipients[0].valid_since = since("2026-11-22T12:00:00Z;C");
-            job.recipients.push(job.recipients[0].clone());
-        });
-        assert!(tunnelled(&two, &none).is_empty());
+    }
+
+    #[test]
+    fn who_does_not_keep_the_time_is_asked_to_tell_of_delays() {
+        let keeps = Capabilities { deliver_by: Some(0), ..Capabilities::default() };
+        let notify = |success, failure, delay| Some(Notify { success, failure, delay });
+        for (wished, expect) in [
+            (None, notify(false, true, true)),
+            (notify(true, false, false), notify(true, false, true)),
+            (notify(false, true, true), notify(false, true, true)),
+            (notify(false, false, false), notify(false, false, false)),
+        ] {
+            let path = postroad_smtp::ForwardPath::Address("bob@far.test".parse().expect("an address"));
+            let to = postroad_smtp::RcptTo { notify: wished, ..postroad_smtp::RcptTo::new(path) };
+            let envelope = |remote: &Capabilities, returns| {
+                let by = queue::DeliverBy { at: NOW.plus(Duration::from_secs(60)), returns, trace: false };
+                let job = job(|job| job.message.deliver_by = Some(by));
+                put(Transaction::new(None, 0, vec![to.clone()]), &job.message, remote, NOW).recipients[0].notify
+            };
+            assert_eq!(envelope(&Capabilities::default(), false), expect);
+            assert_eq!(envelope(&keeps, false), wished, "it tells by itself");
+            assert_eq!(envelope(&Capabilities::default(), true), wished);
+        }
     }
 }

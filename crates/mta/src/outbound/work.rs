@@ -14,6 +14,7 @@ use super::held;
 use super::lease::Lease;
 use super::schedule;
 use super::settle::{Attempt, Destination, Settled, Settler, Settling, Verdict, Words};
+use super::suppressed;
 use super::wishes;
 
 /// What all jobs of a life share.
@@ -38,7 +39,7 @@ impl Bench {
             Purpose::Send => match late {
                 Some(words) => attempt::everybody(&job, Verdict::Failed(words), Reach::Unknown),
                 None => match held::look(&self.carrier.store, &job).await {
-                    Ok(None) => self.attempt(&job, route, random).await,
+                    Ok(None) => self.send(&job, route, random).await,
                     Ok(Some(found)) => {
                         here = found.here.map(Arc::new);
                         Tried {
@@ -88,6 +89,22 @@ impl Bench {
             }
         }
         reached
+    }
+
+    /// The attempt, without those who came onto the list of whom nothing is sent to while the mail waited.
+    async fn send(&self, job: &Job, route: Option<Arc<Route>>, random: u64) -> Tried {
+        match suppressed::look(&self.carrier.store, job, (self.clock)()).await {
+            Ok(barred) if barred.is_empty() => self.attempt(job, route, random).await,
+            Ok(barred) => match suppressed::without(job, &barred) {
+                Some(rest) => suppressed::with(Some(self.attempt(&rest, route, random).await), barred),
+                None => suppressed::with(None, barred),
+            },
+            Err(error) => {
+                tracing::warn!(%error, message = %job.message.id, "it cannot be looked up whether mail may be sent");
+                let words = Words::ours((4, 3, 0), "It cannot be sent at the moment", "looking whether it may be");
+                attempt::everybody(job, Verdict::Deferred(words), Reach::Unknown)
+            }
+        }
     }
 
     /// The attempt on a task of its own: a panic in it ends nothing else.
@@ -148,12 +165,13 @@ fn destination(job: &Job, tried: &Tried, now: Timestamp, random: u64) -> Destina
             Destination::Down { until, failures, why: why.clone() }
         }
         Reach::Crowded(wait) => Destination::Later { until: now.plus(*wait) },
-        Reach::Reached if was_down => Destination::Up,
+        // What one message demands of a host is no reason for others to wait, which may demand less (TLS-Required: No).
+        Reach::Reached | Reach::Withheld if was_down => Destination::Up,
         // What ended before the hosts were tried says nothing of them, but a probe must let others try.
         Reach::Unknown if job.probe && tried.verdicts.iter().any(|(_, verdict)| *verdict != Verdict::NotTried) => {
             Destination::Up
         }
-        Reach::Reached | Reach::Unknown => Destination::AsBefore,
+        Reach::Reached | Reach::Withheld | Reach::Unknown => Destination::AsBefore,
     }
 }
 
@@ -164,6 +182,7 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
     let reach = match tried.reach {
         Reach::Reached => "reached",
         Reach::Unreachable(_) | Reach::Spared(_) => "unreachable",
+        Reach::Withheld => "withheld",
         Reach::Crowded(_) | Reach::Unknown => "not tried",
     };
     metrics::counter!("postroad_outbound_attempts_total", "reach" => reach).increment(1);

@@ -119,7 +119,8 @@ fn dane() -> Vec<Row> {
             tlsa: Published::Other,
             story: &[
                 "TLS not established; by DANE (3 1 1)",
-                "deferred: bob@D: TLS is required and the remote does not offer it. DANE (3 1 1) demands it",
+                "deferred: bob@D: TLS is required and the remote does not offer it. DANE (3 1 1) demands it. Its TLSA records \
+                 promise TLS: either somebody between us takes it away",
             ],
             counted: starttls(FailureKind::StarttlsNotSupported),
             ..refused("STARTTLS was taken out on the way")
@@ -455,4 +456,51 @@ fn mta_sts_keeps_mail_from_strangers() {
 #[test]
 fn senders_ask_for_more_or_for_less() {
     run(&wishes());
+}
+
+/// What one message has to be protected by keeps no other message of the domain: each goes, waits or fails by its own rule.
+#[test]
+fn mail_that_needs_no_tls_passes_what_a_policy_keeps() {
+    let land = Land::new();
+    // Somebody else's key in the DNS; and a host that DNSSEC names, with a certificate of nobody, and no TLSA records.
+    let pair = land.unknown.issue(&["h.kept.test", "h.named.test"]);
+    let zone = |port: &SharedPort| {
+        let other = Tlsa { usage: 3, selector: 1, matching: 1, data: vec![9; 32] };
+        Fixed::new()
+            .with_mx("kept.test", 10, "h.kept.test")
+            .with_address("h.kept.test", port.address(1).ip())
+            .with_security("kept.test", Security::Secure)
+            .with_tlsa(&format!("_{}._tcp.h.kept.test", port.number()), other)
+            .with_mx("named.test", 10, "h.named.test")
+            .with_address("h.named.test", port.address(2).ip())
+            .with_security("named.test", Security::Secure)
+    };
+    let world = World::new(TestStore::sqlite(MIGRATIONS), zone, |settings| land.settings(settings));
+    let offers = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "REQUIRETLS"];
+    let manner = || Manner::default().offering(&offers).secured(&pair);
+    let (kept, named) =
+        (Remote::start(world.port.address(1), manner()), Remote::start(world.port.address(2), manner()));
+    let relaxed = MESSAGE.replacen("From:", "TLS-Required: No\r\nFrom:", 1);
+    let last = |sent: &Sent| world.story(sent, 1).pop().expect("an outcome");
+    let strict = |to: &str| world.send(MESSAGE.as_bytes(), &[to], |outgoing| outgoing.requiretls = true);
+    let usual = |to: &str| world.send(MESSAGE.as_bytes(), &[to], |_| {});
+    for round in 0..2 {
+        // In the second round all of them stand behind what was kept in the first.
+        let waits = last(&usual("bob@kept.test"));
+        assert!(waits.contains("matches none of its TLSA records. DANE (3 1 1) demands it"), "{round}: {waits}");
+        let waits = last(&strict("bob@kept.test"));
+        assert!(waits.contains("DANE (3 1 1), and REQUIRETLS demands it"), "{round}: {waits}");
+        let went = last(&world.send(relaxed.as_bytes(), &["bob@kept.test"], |_| {}));
+        assert!(went.starts_with("sent: bob@kept.test: 250"), "{round}: {went}");
+        let waits = last(&strict("bob@named.test"));
+        assert!(
+            waits.starts_with("deferred") && waits.contains("The sender wants TLS on the whole way"),
+            "{round}: {waits}"
+        );
+        let went = last(&usual("bob@named.test"));
+        assert!(went.starts_with("sent: bob@named.test: 250"), "{round}: {went}");
+        assert_eq!(world.destinations(), [], "{round}: nothing is wrong with the hosts");
+    }
+    assert_eq!((kept.ledger().received.len(), named.ledger().received.len()), (2, 2));
+    assert_eq!(world.waiting(), 6);
 }

@@ -118,3 +118,63 @@ fn who_does_not_exist_is_remembered_for_who_wrote() {
     assert!(told.iter().any(|line| line.starts_with("suppressed: gone@d1.test")), "{told:?}");
     assert_eq!((known("gone@d1.test"), known("bob@d1.test")), (1, 0));
 }
+
+/// What was taken in before is not tried any more when its recipient comes onto the list; the others of the message are.
+#[test]
+fn what_waits_for_who_is_suppressed_meanwhile_is_not_tried() {
+    let world = world();
+    write(&world, |tx| {
+        let rule = Rule { failures: 1, apart: Duration::ZERO, lasts: Duration::from_secs(3600) };
+        suppression::set_rule(tx, "us.test", Some(rule))?;
+        let now = Timestamp::now();
+        suppression::refused(tx, "news@us.test", "gone@d1.test", "550 5.1.1 No such user", "q1", now).map(|_| ())
+    });
+    let remote = Remote::start(world.port.address(1), Manner::default());
+    let ours = |outgoing: &mut queue::Outgoing| {
+        (outgoing.sender, outgoing.account) = ("news@us.test".into(), Some(AccountId(1)));
+    };
+    let sent = world.send(MESSAGE.as_bytes(), &["Gone@d1.test", "bob@d1.test"], ours);
+    let told = world.story(&sent, 2);
+    let failed = told.iter().find(|line| line.starts_with("failed: Gone@d1.test")).expect("it is told");
+    assert!(
+        failed.contains("does not exist") && failed.contains("postroad suppression remove gone@d1.test"),
+        "{failed}"
+    );
+    assert!(told.iter().any(|line| line.starts_with("sent: bob@d1.test")), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("notice: ")), "its sender is told: {told:?}");
+    // What another domain sends, what is forwarded and what nobody of ours wrote goes on.
+    let others: [fn(&mut queue::Outgoing); 3] = [
+        |outgoing| (outgoing.sender, outgoing.account) = ("a@them.test".into(), Some(AccountId(2))),
+        |outgoing| {
+            (outgoing.sender, outgoing.account) = ("news@us.test".into(), Some(AccountId(1)));
+            outgoing.recipients[0].via = Some("list@us.test".into());
+        },
+        |outgoing| outgoing.sender = "news@us.test".into(),
+    ];
+    for change in others {
+        let told = world.story(&world.send(MESSAGE.as_bytes(), &["gone@d1.test"], change), 1);
+        assert!(told.iter().any(|line| line.starts_with("sent: gone@d1.test")), "{told:?}");
+    }
+    let rcpt: Vec<usize> = remote.ledger().received.iter().map(|one| one.rcpt.len()).collect();
+    assert_eq!(rcpt, [1, 1, 1, 1]);
+    let alone = world.send(MESSAGE.as_bytes(), &["gone@d1.test"], ours);
+    assert!(world.story(&alone, 1).iter().any(|line| line.starts_with("failed: gone@d1.test")));
+    assert_eq!(remote.ledger().received.len(), 4);
+}
+
+/// A domain whose exchanger has the name of one of our addresses leads back to us, whatever address that name has.
+#[test]
+fn names_of_egress_addresses_are_our_own() {
+    let zone = |port: &postroad_testkit::SharedPort| {
+        Fixed::new().with_mx("loop.test", 10, "out2.us.test").with_address("out2.us.test", port.address(1).ip())
+    };
+    let world = World::new(TestStore::sqlite(MIGRATIONS), zone, |_| {});
+    write(&world, |tx| shaping::set_egress(tx, &egress("127.77.0.1", "default", Some("Out2.us.test"))));
+    let remote = Remote::start(world.port.address(1), Manner::default());
+    let told = world.story(&world.send(MESSAGE.as_bytes(), &["bob@loop.test"], |_| {}), 1);
+    assert!(
+        told.iter().any(|line| line.starts_with("failed: bob@loop.test") && line.contains("this server")),
+        "{told:?}"
+    );
+    assert!(remote.ledger().connections.is_empty());
+}

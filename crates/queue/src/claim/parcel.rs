@@ -17,8 +17,6 @@ pub(super) struct Key {
     pub(super) via: Option<String>,
     pub(super) due: i64,
     pub(super) priority: i64,
-    /// It has a condition of its own (RRVS), which its message may have to name: it goes with no other.
-    pub(super) alone: bool,
 }
 
 impl Key {
@@ -43,8 +41,7 @@ pub(super) struct Parcel {
 }
 
 /// Columns of a [`Key`].
-pub(super) const KEY: &str = "message, number, domain, via, due, priority,
-    CAST(CASE WHEN valid_since IS NULL THEN 0 ELSE 1 END AS BIGINT) AS alone";
+pub(super) const KEY: &str = "message, number, domain, via, due, priority";
 
 pub(super) fn read_key(row: &postroad_store::Row<'_>) -> postroad_store::Result<Key> {
     Ok(Key {
@@ -54,7 +51,6 @@ pub(super) fn read_key(row: &postroad_store::Row<'_>) -> postroad_store::Result<
         via: row.text_or_null(3)?,
         due: row.int(4)?,
         priority: row.int(5)?,
-        alone: row.bool(6)?,
     })
 }
 
@@ -64,10 +60,6 @@ pub(super) fn gather(keys: Vec<Key>, per_job: usize) -> Vec<Parcel> {
     let mut open: HashMap<(i64, String, Option<String>), usize> = HashMap::new();
     for key in keys {
         let row = (key.number, key.due);
-        if key.alone {
-            parcels.push(Parcel { message: key.message, domain: key.domain, via: key.via, rows: vec![row] });
-            continue;
-        }
         let place = open.entry((key.message, key.domain.clone(), key.via.clone())).or_insert(usize::MAX);
         match parcels.get_mut(*place) {
             Some(parcel) if parcel.rows.len() < per_job => parcel.rows.push(row),

@@ -108,7 +108,10 @@ pub const NAMES: &[Name] = &[
     gauge("postroad_queue_recipients", "Recipients that wait."),
     gauge("postroad_queue_oldest_seconds", "Age of the oldest message in the queue; 0 when it is empty."),
     // Sending (mta).
-    counter("postroad_outbound_attempts_total", "Attempts to send, by reach (reached, unreachable, not tried)."),
+    counter(
+        "postroad_outbound_attempts_total",
+        "Attempts to send, by reach (reached, unreachable, withheld for a policy, not tried).",
+    ),
     counter(
         "postroad_outbound_recipients_total",
         "What attempts came to for recipients, by outcome (relayed, failed, deferred).",
