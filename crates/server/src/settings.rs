@@ -332,7 +332,7 @@ pub(crate) const KEYS: &[Key] = &[
         "acme.authorities",
         "PEM file with the one authority behind the directory's own certificate; none: the system's.",
     ),
-    key("acme.publish-tlsa", "Publish the TLSA records of the keys through [dns-update]."),
+    key("acme.publish-tlsa", "Publish TLSA records of the keys at the hosts that take mail, through [dns-update]."),
     key("limits.connections", "Connections at once, all listeners together."),
     key("limits.connections-per-address", "Connections at once from one IPv4 address or IPv6 /64."),
     key("limits.message-size", "Largest message taken in, in octets."),

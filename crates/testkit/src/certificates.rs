@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rustls::SupportedCipherSuite;
 use rustls::crypto::aws_lc_rs;
 use rustls::crypto::hash::HashAlgorithm;
@@ -35,12 +37,27 @@ impl Authority {
 
     /// A certificate for these host names or addresses.
     pub fn issue(&self, names: &[&str]) -> Pair {
+        self.issue_in(names, (1975, 4096))
+    }
+
+    /// One that is valid from the first day of a year to the first day of another.
+    pub fn issue_in(&self, names: &[&str], (from, until): (i32, i32)) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("good names");
+        let mut params = CertificateParams::new(names).expect("good names");
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
         let key = KeyPair::generate().expect("a key can be made");
         let made = params.signed_by(&key, &self.issuer).expect("a certificate can be made");
         Pair { chain: made.pem() + &self.issuer.pem(), key: key.serialize_pem() }
     }
+}
+
+/// A certificate that vouches for itself.
+pub fn self_signed(names: &[&str]) -> Pair {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let params = CertificateParams::new(names).expect("good names");
+    let key = KeyPair::generate().expect("a key can be made");
+    let made = params.self_signed(&key).expect("a certificate can be made");
+    Pair { chain: made.pem(), key: key.serialize_pem() }
 }
 
 impl Default for Authority {

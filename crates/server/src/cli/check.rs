@@ -15,7 +15,8 @@ pub(crate) struct DomainCheck {
     /// A public address that mail leaves from, when neither the settings nor the DNS tell; may stand several times.
     #[arg(long, value_name = "IP", requires = "domain")]
     pub(crate) address: Vec<IpAddr>,
-    /// A list of bad addresses (DNSBL) to look into instead of the usual ones; may stand several times.
+    /// A list of bad addresses (DNSBL) to look into instead of those of the settings, or of the usual ones; may stand several
+    /// times.
     #[arg(long, value_name = "ZONE", requires = "domain")]
     pub(crate) list: Vec<String>,
     /// What is added to the standard ports, as in `quickstart --port-offset`: for a trial.

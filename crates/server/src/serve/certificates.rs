@@ -53,6 +53,12 @@ pub(super) async fn start(
         tracing::warn!(%error, "the certificates in the database cannot be read; it is tried again");
     }
     running.spawn(shown.follow(stop.clone()));
+    // What the keeper below does not look after.
+    if !settings.acme.terms_agreed || !settings.certificate.is_empty() {
+        let (watched, dns) = (watched(settings, certificates), Arc::clone(&dns));
+        let watch = acme::Watch::new(Arc::clone(certificates), dns, watched, TLSA_PORT);
+        running.spawn(watch.run(stop.clone()));
+    }
     if !settings.acme.terms_agreed {
         return Ok(());
     }
@@ -70,6 +76,16 @@ pub(super) async fn start(
     let keeper = Keeper::new(store.clone(), acme(settings)?, wanted, dns, clock, node);
     running.spawn(keeper.run(stop.clone()));
     Ok(())
+}
+
+/// Names whose TLSA records may be there: the server's own, and those of its certificates.
+fn watched(settings: &Settings, certificates: &Certificates) -> Vec<String> {
+    let shown = certificates.facts(SystemTime::now()).into_iter().flat_map(|facts| facts.names);
+    let names = std::iter::once(settings.hostname.clone()).chain(shown).map(|name| name.to_ascii_lowercase());
+    let names: std::collections::BTreeSet<String> = names
+        .filter(|name| name.contains('.') && !name.contains('*') && name.parse::<std::net::IpAddr>().is_err())
+        .collect();
+    names.into_iter().take(WATCHED_MAX).collect()
 }
 
 /// What clients are shown: files and database together.
@@ -208,6 +224,11 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     }
     Some(bytes).filter(|bytes| !bytes.is_empty())
 }
+
+/// Where other servers look for records about mail. RFC 7672 §2.2.
+const TLSA_PORT: u16 = 25;
+/// Names whose records are looked at.
+const WATCHED_MAX: usize = 100;
 
 /// Longer than this no zone takes.
 const SETTLE_MAX: u64 = 300;

@@ -113,10 +113,16 @@ fn with_an_rsa_key_and_with_an_account_of_the_authority() {
 #[test]
 fn in_dns_with_a_wildcard_and_tlsa_records_follow() {
     go(async {
-        let zone = Zone::unsigned("example.test", "@ A 127.0.0.1\nmail A 127.0.0.1\n").updatable();
-        let world = World::in_zones(vec![Zone::unsigned("", ""), zone]);
+        let zone = "@ A 127.0.0.1\n@ MX 10 mx\nmail A 127.0.0.1\nmx A 127.0.0.1\nmta-sts A 127.0.0.1\n";
+        let world = World::in_zones(vec![Zone::unsigned("", ""), Zone::unsigned("example.test", zone).updatable()]);
         let test = sqlite();
-        let wanted = Wanted { more: vec!["*.example.test".into()], ..only_host() };
+        let domain = |tx: &mut postroad_store::WriteTx| {
+            let by = postroad_mail::By::new(postroad_store::Timestamp::now(), postroad_mail::Actor::System);
+            postroad_mail::domains::create(tx, &by, &postroad_mail::Domain::parse("example.test").expect("a name"))
+        };
+        test.store.write_blocking(Locks::none(), domain).expect("a domain");
+        let more = ["*.example.test", "mx.example.test", "mta-sts.example.test"].map(String::from).to_vec();
+        let wanted = Wanted { more, ..only_host() };
         let key = Key::parse(UPDATE_KEY).expect("a key");
         let zone = acme::Zone {
             server: world.dns.address(),
@@ -142,6 +148,9 @@ fn in_dns_with_a_wildcard_and_tlsa_records_follow() {
         let ours = test.store.read_blocking(|tx| acme::tlsa(tx, HOST)).expect("keys");
         assert_eq!(published.len(), 2);
         assert!(ours.iter().all(|one| published.contains(one)), "{published:?} {ours:?}");
+        // So has the host that the DNS names, and nobody who takes no mail.
+        assert_eq!(dns.tlsa("_25._tcp.mx.example.test").await.expect("published").records.len(), 2);
+        dns.tlsa("_25._tcp.mta-sts.example.test").await.expect_err("no mail is taken there");
         // A server that refuses is told of, and nothing else breaks.
         let zone = settings.zone.clone().map(|zone| acme::Zone { key: None, ..zone });
         let other = Wanted { host: "other.example.test".into(), ..Wanted::default() };

@@ -13,6 +13,7 @@ use postroad_trust::certificates::{self, Certificate, Key, KeyRole, Line};
 
 use super::chain::{certificates as ders, public_key};
 use super::keys::sha256;
+use super::takers::{Takers, complain, is_named};
 use super::{Keeper, Zone};
 
 pub use postroad_dns::Tlsa;
@@ -56,22 +57,17 @@ impl Keeper {
         };
         let seen = self.seen(line).await;
         let chain: Vec<Vec<u8>> = ders(&certificate.chain).into_iter().map(|der| der.to_vec()).collect();
-        let is_named = |set: &Answer<Tlsa>| set.records.iter().any(|one| matches(one, &chain));
-        let is_wrong = seen.sets.iter().any(|(_, set)| !is_named(set));
+        let is_wrong = seen.sets.iter().any(|(_, set)| !is_named(set, &chain));
         metrics::gauge!("postroad_tlsa_mismatch", "line" => line.name.clone()).set(f64::from(u8::from(is_wrong)));
         for (name, set) in &seen.sets {
-            if !is_named(set) {
-                tracing::error!(
-                    name,
-                    "the TLSA records in DNS do not name the certificate in use: senders that go by DANE cannot deliver; \
-                     publish the records that `postroad dns` shows, or remove them"
-                );
+            if !is_named(set, &chain) {
+                complain(name);
             }
         }
         if self.settings.publishes_tlsa
             && let Some(zone) = &self.settings.zone
         {
-            self.publish_tlsa(zone, line, &keys, &seen).await;
+            self.publish_tlsa(zone, line, &keys, &seen).await?;
         }
         let Some(next) = keys.iter().find(|key| key.role == KeyRole::Next) else { return Ok(()) };
         self.remember(next, &seen).await
@@ -129,27 +125,41 @@ impl Keeper {
         format!("_{}._tcp.{name}", self.settings.tlsa_port)
     }
 
-    /// Puts the records of both keys where they are not.
-    async fn publish_tlsa(&self, zone: &Zone, line: &Line, keys: &[Key], seen: &Seen) {
+    /// Puts the records of both keys where mail is taken and they are not; takes ours away where none is taken.
+    async fn publish_tlsa(
+        &self,
+        zone: &Zone,
+        line: &Line,
+        keys: &[Key],
+        seen: &Seen,
+    ) -> Result<(), certificates::Error> {
         let records = of_keys(keys);
         if seen.is_unsure || records.len() < BOTH {
-            return;
+            return Ok(());
         }
+        let takers = Takers::find(&self.store, &self.dns, &self.wanted.host).await?;
         for name in &line.names {
             let owner = self.owner(name);
-            let there = seen.sets.iter().find(|(one, _)| *one == owner);
-            let is_same = |set: &Answer<Tlsa>| {
-                set.records.len() == records.len() && records.iter().all(|one| set.records.contains(one))
+            let there = seen.sets.iter().find(|(one, _)| *one == owner).map(|(_, set)| set.records.as_slice());
+            let is_same = |set: &[Tlsa]| set.len() == records.len() && records.iter().all(|one| set.contains(one));
+            let wanted: &[Tlsa] = match (takers.knows(name), there) {
+                (Some(true), Some(set)) if is_same(set) => continue,
+                (Some(true), Some(_) | None) => &records,
+                // Before, they were put at every name of a certificate.
+                (Some(false), Some(set)) if set.iter().all(|one| records.contains(one)) => &[],
+                (Some(false) | None, Some(_) | None) => continue,
             };
-            if there.is_some_and(|(_, set)| is_same(set)) {
-                continue;
-            }
+            let told = if wanted.is_empty() {
+                "TLSA records taken away: no mail is taken there"
+            } else {
+                "TLSA records published"
+            };
             let wanted =
-                records.iter().map(|one| Record { name: owner.clone(), ttl: TTL, data: Data::Tlsa(one.clone()) });
+                wanted.iter().map(|one| Record { name: owner.clone(), ttl: TTL, data: Data::Tlsa(one.clone()) });
             let update =
                 wanted.fold(Update::of(&self.zone_of(zone, &owner).await).delete(&owner, Type::Tlsa), Update::add);
             match self.change(zone, &update).await {
-                Ok(()) => tracing::info!(name = owner, "TLSA records published"),
+                Ok(()) => tracing::info!(name = owner, "{told}"),
                 Err(failure) => tracing::warn!(
                     name = owner,
                     problem = failure.problem,
@@ -158,6 +168,7 @@ impl Keeper {
                 ),
             }
         }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ mod order;
 mod problem;
 mod renewal;
 mod shown;
+mod takers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub use names::{Wanted, wanted};
 pub use problem::Failure;
 pub use renewal::renew_at;
 pub use shown::{Answers, Shown};
+pub use takers::Watch;
 
 /// The time of day, or a test's.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -11,6 +11,7 @@ mod dane;
 mod dkim;
 mod dmarc;
 mod exchangers;
+mod greetings;
 mod line;
 mod lists;
 mod policy;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::World;
 use super::addresses::is_local;
 use super::certificate;
+use super::greetings::{self, Shown};
 use super::line::Line;
-use super::wire::{connect, shown_chain};
 use crate::settings::{STANDARD, Service, TlsMode};
 
 const WHAT: &str = "ports";
@@ -19,7 +19,8 @@ const ADDRESSES_MAX: usize = 4;
 struct Port {
     name: &'static str,
     number: u16,
-    is_implicit: bool,
+    service: Service,
+    tls: TlsMode,
     is_for_people: bool,
 }
 
@@ -39,7 +40,8 @@ fn wanted(world: &World) -> Vec<Port> {
     let port = |(name, service, number, tls): &(&'static str, Service, u16, TlsMode)| Port {
         name,
         number: *number,
-        is_implicit: *tls == TlsMode::Implicit,
+        service: *service,
+        tls: *tls,
         is_for_people: *service != Service::Http,
     };
     offered.map(port).collect()
@@ -51,11 +53,9 @@ pub(super) async fn look(world: Arc<World>) -> Vec<Line> {
     let mut asked = Vec::new();
     for address in found.records.into_iter().take(ADDRESSES_MAX) {
         for port in wanted(&world) {
-            let (at, host) = (SocketAddr::new(address, port.number + world.offset), host.clone());
-            let work = move || {
-                let stream = connect(at)?;
-                Ok(if port.is_implicit { Some(shown_chain(stream, &host)) } else { None })
-            };
+            let at = SocketAddr::new(address, port.number + world.offset);
+            let (host, helo) = (host.clone(), world.helo.clone());
+            let work = move || greetings::hear(at, port.service, port.tls, &host, &helo);
             asked.push((address, port, tokio::task::spawn_blocking(work)));
         }
     }
@@ -64,14 +64,28 @@ pub(super) async fn look(world: Arc<World>) -> Vec<Line> {
         let at = format!("{host} ({address}), port {} ({}),", port.number, port.name);
         match work.await.unwrap_or_else(|error| Err(error.to_string())) {
             Err(why) => lines.push(closed(address, port, &at, &why)),
-            Ok(None) => open.push(port.number.to_string()),
-            Ok(Some(Err(why))) => lines.push(Line::fail(
+            Ok(Shown::Other(why)) => lines.push(Line::fail(
                 WHAT,
-                format!("{at} speaks no TLS: {why}"),
-                "programs for mail cannot connect there",
-                "let the listener have tls = \"implicit\", and look at what stands in front of it",
+                format!("{at} is not what it should be: {why}"),
+                "programs cannot use it",
+                "look which program listens there, and what stands in front of it",
             )),
-            Ok(Some(Ok(chain))) => {
+            Ok(Shown::Clear) => open.push(port.number.to_string()),
+            Ok(Shown::NoTls(why)) => lines.push(match port.tls {
+                TlsMode::Implicit => Line::fail(
+                    WHAT,
+                    format!("{at} speaks no TLS: {why}"),
+                    "programs for mail cannot connect there",
+                    "let the listener have tls = \"implicit\", and look at what stands in front of it",
+                ),
+                TlsMode::Starttls | TlsMode::None => Line::fail(
+                    WHAT,
+                    format!("{at} has no STARTTLS: {why}"),
+                    "programs for mail refuse to log in there, or passwords go in clear",
+                    "let the listener have tls = \"starttls\", and look whether a firewall or proxy changes what is said",
+                ),
+            }),
+            Ok(Shown::Chain(chain)) => {
                 open.push(port.number.to_string());
                 lines.push(certificate::look(&world, &at, host, &chain, port.is_for_people || world.is_enforced));
             }

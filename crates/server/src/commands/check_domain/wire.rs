@@ -113,11 +113,14 @@ pub(super) fn shown_chain(stream: TcpStream, host: &str) -> Result<Vec<Vec<u8>>,
     Ok(chain)
 }
 
-/// A conversation in SMTP, in clear.
-pub(super) struct Smtp {
+/// A conversation in lines, in clear.
+pub(super) struct Talk {
     stream: TcpStream,
     left: Vec<u8>,
 }
+
+/// A conversation in SMTP, in clear.
+pub(super) struct Smtp(Talk);
 
 /// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,12 +140,12 @@ impl Reply {
 
 impl Smtp {
     pub(super) fn over(stream: TcpStream) -> Smtp {
-        Smtp { stream, left: Vec::new() }
+        Smtp(Talk::over(stream))
     }
 
     /// Says a line and hears the reply.
     pub(super) fn ask(&mut self, line: &str) -> Result<Reply, String> {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).map_err(|error| error.to_string())?;
+        self.0.say(line)?;
         self.reply()
     }
 
@@ -150,7 +153,7 @@ impl Smtp {
     pub(super) fn reply(&mut self) -> Result<Reply, String> {
         let (mut lines, mut octets) = (Vec::new(), 0);
         loop {
-            let line = self.line()?;
+            let line = self.0.line()?;
             octets += line.len();
             if octets > REPLY_MAX {
                 return Err("the reply has no end".into());
@@ -166,10 +169,44 @@ impl Smtp {
 
     /// The connection itself, to go on in TLS.
     pub(super) fn into_stream(self) -> TcpStream {
+        self.0.into_stream()
+    }
+}
+
+impl Talk {
+    pub(super) fn over(stream: TcpStream) -> Talk {
+        Talk { stream, left: Vec::new() }
+    }
+
+    /// Says a line.
+    pub(super) fn say(&mut self, line: &str) -> Result<(), String> {
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Hears lines up to one that is the last, which is among them.
+    pub(super) fn until(&mut self, is_last: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
+        let (mut lines, mut octets) = (Vec::new(), 0);
+        loop {
+            let line = self.line()?;
+            octets += line.len();
+            if octets > REPLY_MAX {
+                return Err("the answer has no end".into());
+            }
+            let is_over = is_last(&line);
+            lines.push(line);
+            if is_over {
+                return Ok(lines);
+            }
+        }
+    }
+
+    /// The connection itself, to go on in TLS.
+    pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    fn line(&mut self) -> Result<String, String> {
+    /// The next line, without its end.
+    pub(super) fn line(&mut self) -> Result<String, String> {
         loop {
             if let Some(end) = self.left.iter().position(|octet| *octet == b'\n') {
                 let line: Vec<u8> = self.left.drain(..=end).collect();
