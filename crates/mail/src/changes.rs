@@ -1,8 +1,11 @@
 //! What happened in a mailbox since a session last looked: the one function behind IMAP's untagged
 //! responses, QRESYNC and JMAP.
 
+use std::ops::ControlFlow;
+
 use postroad_store::{AccountId, ModSeq, ReadTx, params};
 
+use crate::selected::Place;
 use crate::{Entry, Mailbox, MailboxId, Result, UidSet, Want, mailboxes, sql, view};
 
 /// How far a session has seen a mailbox: all operations below `modseq`, and of `modseq` itself the
@@ -39,7 +42,10 @@ pub struct Changes {
 }
 
 /// What happened in `mailbox` since `mark`, at most `limit` changed entries at a time. One statement when
-/// nothing happened, three otherwise.
+/// nothing happened, four otherwise.
+///
+/// The journal says which entries may have changed; a page may be empty and not the last, where later operations
+/// changed them again.
 ///
 /// When the retention has forgotten which uids vanished since `mark`, `vanished` names every uid below
 /// uidnext that does not exist (RFC 7162 §3.2.5.2 allows it); that reads all uids.
@@ -52,28 +58,109 @@ pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: 
     if Mark::at(row.highest_modseq) <= mark {
         return Ok(Changes { mailbox: Some(row), ..nothing });
     }
-    let mut changed = tx.rows(
+    let Touched { uids, until } = touched(tx, account, mailbox, mark, limit.max(1))?;
+    let place = Place::of(&uids);
+    let text = format!(
         "SELECT uid, flags, keywords, modseq, saved, message, size FROM entry
-         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND (modseq > $3 OR uid > $4)
-         ORDER BY modseq, uid LIMIT $5",
-        params![account, mailbox, mark.modseq, mark.uid, sql::limit(limit.saturating_add(1))],
-        |row| view::entry(row, Want::Flags),
-    )?;
-    let more = changed.len() > limit;
-    changed.truncate(limit);
-    let mark_now = match changed.last() {
-        Some(last) if more => Mark { modseq: last.modseq, uid: last.uid },
-        Some(_) | None if more => mark,
-        Some(_) | None => Mark::at(row.highest_modseq),
-    };
-    changed.sort_unstable_by_key(|entry| entry.uid);
+         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND {} ORDER BY uid",
+        place.clause("uid", 4)
+    );
+    let params = vec![account.into(), mailbox.into(), mark.modseq.into()];
+    let mut changed = tx.rows(&text, &place.params(params), |row| view::entry(row, Want::Flags))?;
+    let here = mark..until.unwrap_or(Mark::at(row.highest_modseq));
+    changed.retain(|entry| {
+        let at = Mark { modseq: entry.modseq, uid: entry.uid };
+        at > here.start && at <= here.end && uids.contains(entry.uid)
+    });
     let vanished = if forgotten > mark.modseq {
         let living: UidSet = view::uids(tx, account, mailbox)?.into_iter().collect();
         UidSet::range(1, row.uidnext).difference(&living).difference(&UidSet::single(row.uidnext))
     } else {
         vanished_since(tx, account, mailbox, mark.modseq)?
     };
-    Ok(Changes { mailbox: Some(row), mark: mark_now, vanished, changed, more })
+    Ok(Changes { mailbox: Some(row), mark: here.end, vanished, changed, more: until.is_some() })
+}
+
+/// Entries that operations were about: those that may have changed.
+struct Touched {
+    uids: UidSet,
+    /// How far the operations were looked at; `None`: there are no more.
+    until: Option<Mark>,
+}
+
+/// The entries that operations after `mark` put into the mailbox or changed there, so many operations and uids at most.
+/// One statement.
+fn touched(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limit: usize) -> Result<Touched> {
+    let (mut all, mut room, mut until) = (Vec::new(), limit as u64, None);
+    let mut operations = 0;
+    each_operation(tx, account, mailbox, mark.modseq, limit.saturating_add(1), |modseq, uids| {
+        operations += 1;
+        let uids = if modseq > mark.modseq { uids } else { uids.difference(&UidSet::range(0, mark.uid)) };
+        if operations > limit || (room == 0 && !uids.is_empty()) {
+            // Everything before this operation.
+            until = Some(Mark::at(ModSeq(modseq.0 - 1)));
+            return ControlFlow::Break(());
+        }
+        if uids.count() > room {
+            let some = first_of(&uids, room);
+            until = Some(Mark { modseq, uid: some.last().unwrap_or(0) });
+            all.extend_from_slice(some.ranges());
+            return ControlFlow::Break(());
+        }
+        room -= uids.count();
+        all.extend_from_slice(uids.ranges());
+        ControlFlow::Continue(())
+    })?;
+    Ok(Touched { uids: UidSet::from_ranges(all), until })
+}
+
+/// The uids that operations after `since` put into the mailbox or changed there; some may be gone since. `None`: there were too
+/// many operations, and looking at each entry is cheaper. One statement.
+pub fn touched_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
+    let (mut all, mut operations) = (Vec::new(), 0);
+    each_operation(tx, account, mailbox, since, OPERATIONS_MAX + 1, |modseq, uids| {
+        operations += 1;
+        if modseq > since {
+            all.extend_from_slice(uids.ranges());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok((operations <= OPERATIONS_MAX).then(|| UidSet::from_ranges(all)))
+}
+
+/// Shows the operations at or after `since` that put entries into the mailbox or changed them there, with their uids.
+fn each_operation(
+    tx: &ReadTx,
+    account: AccountId,
+    mailbox: MailboxId,
+    since: ModSeq,
+    limit: usize,
+    mut each: impl FnMut(ModSeq, UidSet) -> ControlFlow<()>,
+) -> Result<()> {
+    // Of an operation from this mailbox into itself the new uids count.
+    tx.each(
+        "SELECT modseq, uids FROM journal {by:journal_mailbox}
+         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND what IN ('append', 'flags')
+         UNION ALL
+         SELECT modseq, other_uids FROM journal {by:journal_other}
+         WHERE account = $1 AND other = $2 AND modseq >= $3
+         ORDER BY 1 LIMIT $4",
+        params![account, mailbox, since, sql::limit(limit)],
+        |row| Ok(each(row.id(0)?, row.text(1).map(|text| UidSet::parse(&text).unwrap_or_default())?)),
+    )?;
+    Ok(())
+}
+
+/// The lowest `count` uids.
+fn first_of(uids: &UidSet, count: u64) -> UidSet {
+    let mut left = count;
+    let ranges = uids.ranges().iter().map_while(|&(low, high)| {
+        let taken = left.min(u64::from(high - low) + 1);
+        left -= taken;
+        let last = low.saturating_add(u32::try_from(taken).unwrap_or(u32::MAX).wrapping_sub(1));
+        (taken > 0).then_some((low, last))
+    });
+    UidSet::from_ranges(ranges)
 }
 
 /// The uids that were taken out of the mailbox after `since`.
@@ -85,3 +172,6 @@ fn vanished_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, since: Mo
     )?;
     Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
 }
+
+/// Operations that are looked at one by one to find what changed; of more, every entry is looked at.
+const OPERATIONS_MAX: usize = 20_000;

@@ -58,32 +58,36 @@ impl Place {
 /// The entries of `uids` that exist, by uid. One statement, one more for several ranges that may hold more
 /// than [`LIST_MAX`] uids.
 pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "", "", account, mailbox, uids)
+    read(tx, "entry", "ORDER BY uid", account, mailbox, uids)
 }
 
-/// The entries of `uids` that exist and have `\Deleted`, by uid. Statements as [`entries`].
+/// The entries of `uids` that exist and have `\Deleted`, by uid: looked for from the end, until all that the mailbox counts
+/// were found. Statements as [`entries`].
 pub(crate) fn deleted(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "{by:entry_deleted}", "AND (flags & 8) = 8", account, mailbox, uids)
+    let until = "AND (flags & 8) = 8 ORDER BY uid DESC
+                 LIMIT (SELECT deleted FROM mailbox WHERE account = $1 AND id = $2)";
+    let mut found = read(tx, "entry", until, account, mailbox, uids)?;
+    found.reverse();
+    Ok(found)
 }
 
 /// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal.
 pub(crate) fn restorable(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "expunged", "", "AND restorable = 1", account, mailbox, uids)
+    read(tx, "expunged", "AND restorable = 1 ORDER BY uid", account, mailbox, uids)
 }
 
 fn read(
     tx: &ReadTx,
     table: &str,
-    by: &str,
-    and: &str,
+    rest: &str,
     account: AccountId,
     mailbox: MailboxId,
     uids: &UidSet,
 ) -> Result<Vec<Before>> {
     let (place, filter) = place(tx, table, account, mailbox, uids)?;
     let text = format!(
-        "SELECT uid, flags, keywords, modseq, size FROM {table} {by}
-         WHERE account = $1 AND mailbox = $2 {and} AND {} ORDER BY uid",
+        "SELECT uid, flags, keywords, modseq, size FROM {table}
+         WHERE account = $1 AND mailbox = $2 AND {} {rest}",
         place.clause("uid", 3)
     );
     let mut found = Vec::new();

@@ -1,9 +1,11 @@
 //! Looking into a mailbox, in sets.
 
+use std::ops::ControlFlow;
+
 use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, Row, Timestamp, WriteTx, params};
 
 use crate::selected::{LIST_MAX, Place};
-use crate::{Error, Flags, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What, sql};
+use crate::{Error, Flags, Keywords, Mailbox, MailboxId, MessageId, Result, ThreadId, UidSet, What, sql};
 
 /// Which entries, and how much of each.
 #[derive(Debug, Clone)]
@@ -12,7 +14,8 @@ pub struct Query<'a> {
     pub uids: &'a UidSet,
     /// How much of each.
     pub want: Want,
-    /// Only entries with a higher modseq (FETCH CHANGEDSINCE, RFC 7162 §3.1.4.1).
+    /// Only entries with a higher modseq (FETCH CHANGEDSINCE, RFC 7162 §3.1.4.1). All others of `uids` are looked at too:
+    /// [`crate::changes::touched_since`] says which need not be.
     pub changed_since: Option<ModSeq>,
     /// At most this many, the lowest uids first: the caller goes on behind the last uid it got.
     pub limit: usize,
@@ -104,10 +107,9 @@ fn part(
     let params = vec![account.into(), mailbox.into(), Param::from(sql::limit(room))];
     let (since, params, place_sql) = match query.changed_since {
         None => ("", params, place.clause("e.uid", 4)),
-        // With CHANGEDSINCE the rows are found by modseq: the plus keeps the uid out of the choice of index.
         Some(since) => {
             let params = params.into_iter().chain([since.into()]).collect();
-            ("AND e.modseq > $4", params, place.clause("+ e.uid", 5))
+            ("AND e.modseq > $4", params, place.clause("e.uid", 5))
         }
     };
     let text = format!(
@@ -166,7 +168,7 @@ pub fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<u
 }
 
 /// The uids of entries that have all of `with` and none of `without` (SEARCH UNSEEN and the like). One
-/// statement; unseen and deleted ones are found without reading the others.
+/// statement; unseen and deleted ones are looked for from the end until all that there are were found.
 pub fn uids_by_flags(
     tx: &ReadTx,
     account: AccountId,
@@ -174,35 +176,53 @@ pub fn uids_by_flags(
     with: Flags,
     without: Flags,
 ) -> Result<UidSet> {
-    // The literal conditions are those of the partial indexes.
-    let (by, index) = if without.contains(Flags::SEEN) {
-        ("{by:entry_unseen}", "AND (flags & 1) = 0")
+    let counted = if without.contains(Flags::SEEN) {
+        Some(("(flags & 1) = 0", "unseen"))
     } else if with.contains(Flags::DELETED) {
-        ("{by:entry_deleted}", "AND (flags & 8) = 8")
+        Some(("(flags & 8) = 8", "deleted"))
     } else {
-        ("", "")
+        None
+    };
+    let among = match counted {
+        None => "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2".to_owned(),
+        Some((condition, count)) => {
+            format!(
+                "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2 AND {condition} ORDER BY uid DESC
+                 LIMIT (SELECT {count} FROM mailbox WHERE account = $1 AND id = $2)"
+            )
+        }
     };
     let uids = tx.rows(
-        &format!(
-            "SELECT uid FROM entry {by}
-             WHERE account = $1 AND mailbox = $2 {index} AND (flags & $3) = $3 AND (flags & $4) = 0 ORDER BY uid"
-        ),
+        &format!("SELECT uid FROM ({among}) AS e WHERE (flags & $3) = $3 AND (flags & $4) = 0"),
         params![account, mailbox, with.bits(), without.bits()],
         |row| sql::small(row, 0),
     )?;
-    Ok(uids.into_iter().collect())
+    Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
 }
 
-/// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number). One
-/// statement that reads one row.
-pub fn first_unseen(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Option<u32>> {
-    let uid = tx.row(
-        "SELECT uid FROM entry {by:entry_unseen}
-         WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid LIMIT 1",
-        params![account, mailbox],
-        |row| sql::small(row, 0),
+/// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number), which `counts` is
+/// about. No statement when all are seen, otherwise one, which looks from the side where it will be found sooner.
+pub fn first_unseen(tx: &ReadTx, account: AccountId, counts: &Mailbox) -> Result<Option<u32>> {
+    if counts.unseen == 0 {
+        return Ok(None);
+    }
+    let (order, nth) = match counts.unseen > counts.messages / 2 {
+        true => ("", 1),
+        // The unseen ones are the latest, as a rule: the first is the last that is met on the way down.
+        false => ("DESC", counts.unseen),
+    };
+    let mut found = None;
+    tx.each(
+        &format!(
+            "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid {order} LIMIT $3"
+        ),
+        params![account, counts.id, nth],
+        |row| {
+            found = Some(sql::small(row, 0)?);
+            Ok(ControlFlow::Continue(()))
+        },
     )?;
-    Ok(uid)
+    Ok(found)
 }
 
 /// How many entries lie before `uid`: its sequence number less one. Counts them: prefer the map.

@@ -35,7 +35,7 @@ pub(crate) fn read(
     }
     let target = find(session, tx, select)?;
     let leaves_unclaimed = session.view.as_ref().is_some_and(|view| view.unclaimed);
-    if leaves_unclaimed || (target.mailbox.has_recent() && !read_only) {
+    if leaves_unclaimed || (target.mailbox.has_recent() && !read_only && target.owner.is_none()) {
         return Ok(Flow::Write);
     }
     open(session, tx, select, cursor, &target, read_only)
@@ -52,7 +52,7 @@ pub(crate) fn write(
     let target = find(session, tx, select)?;
     sync::claim_recent(session, tx)?;
     let flow = open(session, tx, select, cursor, &target, read_only)?;
-    if !read_only {
+    if !read_only && target.owner.is_none() {
         view::claim_recent(tx, target.account, target.mailbox.id)?;
     }
     Ok(flow)
@@ -87,12 +87,15 @@ fn open(
         session.enable_condstore();
     }
     let recent = status::recent(tx, target)?;
+    let own = target.owner.is_none();
     session.view = Some(View {
         account,
         rights: target.rights,
         mailbox: mailbox.id,
         uid_validity: mailbox.uidvalidity,
-        read_only,
+        examined: read_only,
+        read_only: read_only || !target.rights.intersects(Rights::CHANGING),
+        claims: own && !read_only,
         mark: Mark::at(mailbox.highest_modseq),
         uid_next: mailbox.uidnext,
         recent_from: mailbox.first_recent,
@@ -103,9 +106,11 @@ fn open(
         map: None,
         ghosts: Arc::default(),
         saved: Arc::default(),
+        contexts: Arc::default(),
+        touched: Arc::default(),
     });
     sync::tell_known_flags(session)?;
-    tell_state(session, tx, mailbox, recent)?;
+    tell_state(session, tx, target, recent)?;
     if let Some(known) = &select.qresync
         && known.uid_validity == mailbox.uidvalidity
     {
@@ -116,15 +121,16 @@ fn open(
 }
 
 fn done(session: &Session) -> Result<Flow, Error> {
-    let (code, text) = match session.view()?.read_only {
-        true => (ResponseCode::ReadOnly, "EXAMINE done"),
-        false => (ResponseCode::ReadWrite, "SELECT done"),
-    };
+    // RFC 4314 §5.2: SELECT without a right to change anything opens for reading only.
+    let view = session.view()?;
+    let code = if view.read_only { ResponseCode::ReadOnly } else { ResponseCode::ReadWrite };
+    let text = if view.examined { "EXAMINE done" } else { "SELECT done" };
     Ok(Flow::Done(Reply::ok_with(code, text)))
 }
 
 /// EXISTS, RECENT and the response codes. Outlook needs EXISTS and UIDVALIDITY.
-fn tell_state(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, recent: u32) -> Result<(), Error> {
+fn tell_state(session: &mut Session, tx: &ReadTx, target: &Target, recent: u32) -> Result<(), Error> {
+    let mailbox = &target.mailbox;
     let rev2 = session.enabled.rev2;
     let unseen = match rev2 {
         true => None,
@@ -140,7 +146,7 @@ fn tell_state(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, recent: u32
         (Some(ResponseCode::UidValidity(mailbox.uidvalidity)), "UIDs are valid"),
         (Some(ResponseCode::UidNext(mailbox.uidnext)), "the next UID"),
         (Some(ResponseCode::HighestModSeq(mailbox.highest_modseq.0.unsigned_abs())), "the last change"),
-        (Some(ResponseCode::MailboxId(mailbox.id.to_string())), "the mailbox's id"),
+        (Some(ResponseCode::MailboxId(target.object_id())), "the mailbox's id"),
     ];
     for (code, text) in codes {
         if code.is_some() {
@@ -149,7 +155,7 @@ fn tell_state(session: &mut Session, tx: &ReadTx, mailbox: &Mailbox, recent: u32
     }
     // RFC 9051 §6.3.2: LIST tells the name as the server knows it.
     if rev2 {
-        let name = names::to_wire(mailbox.name.as_str());
+        let name = names::to_wire(&target.shown());
         writer.list(&ListResponse { attributes: &[], name: name.as_ref(), extra: &[] });
     }
     Ok(())
@@ -162,7 +168,11 @@ fn first_unseen(session: &Session, tx: &ReadTx, mailbox: &Mailbox) -> Result<Opt
         return Ok(None);
     }
     let account = session.place()?.account;
-    let Some(uid) = view::first_unseen(tx, account, mailbox.id)? else { return Ok(None) };
+    let Some(uid) = view::first_unseen(tx, account, mailbox)? else { return Ok(None) };
+    // As many messages as UIDs were given: none is missing before it.
+    if mailbox.messages == mailbox.uidnext.saturating_sub(1) {
+        return Ok(Some(uid));
+    }
     Ok(Some(view::entries_before(tx, account, mailbox.id, uid)? + 1))
 }
 

@@ -14,7 +14,7 @@ use crate::session::Session;
 
 /// Decoding a part from its start.
 #[derive(Debug)]
-pub(super) struct Decoding {
+pub(crate) struct Decoding {
     /// What is left of it in the message.
     rest: Range<u64>,
     /// `None` when the end was decoded.
@@ -22,7 +22,7 @@ pub(super) struct Decoding {
 }
 
 impl Decoding {
-    pub(super) fn new(encoding: &Encoding, body: Range<u64>) -> Decoding {
+    pub(crate) fn new(encoding: &Encoding, body: Range<u64>) -> Decoding {
         Decoding { rest: body, decoder: Some(Decoder::new(encoding)) }
     }
 
@@ -46,21 +46,21 @@ impl Decoding {
 
 /// Counts a part's decoded octets.
 #[derive(Debug)]
-pub(super) struct Measuring {
+pub(crate) struct Measuring {
     decoding: Decoding,
     /// So far.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Whether there is a NUL among them.
-    pub(super) nul: bool,
+    pub(crate) nul: bool,
 }
 
 impl Measuring {
-    pub(super) fn new(decoding: Decoding) -> Measuring {
+    pub(crate) fn new(decoding: Decoding) -> Measuring {
         Measuring { decoding, size: 0, nul: false }
     }
 
     /// True at the end; false: the budget is used up.
-    pub(super) fn go_on(
+    pub(crate) fn go_on(
         &mut self,
         session: &Session,
         tx: &ReadTx,
@@ -80,7 +80,7 @@ impl Measuring {
 
 /// Tells a range of a part's decoded octets.
 #[derive(Debug)]
-pub(super) struct Telling {
+pub(crate) struct Telling {
     decoding: Decoding,
     /// Octets to pass over first.
     skip: u64,
@@ -89,12 +89,12 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn new(decoding: Decoding, range: Range<u64>) -> Telling {
+    pub(crate) fn new(decoding: Decoding, range: Range<u64>) -> Telling {
         Telling { decoding, skip: range.start, left: range.end - range.start }
     }
 
     /// True at the end; false: the budget is used up.
-    pub(super) fn go_on(
+    pub(crate) fn go_on(
         &mut self,
         session: &mut Session,
         tx: &ReadTx,

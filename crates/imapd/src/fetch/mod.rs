@@ -13,13 +13,13 @@
 //!
 //! What it never does: parse a message, or hold more of it than one piece.
 
-mod binary;
+pub(crate) mod binary;
 mod envelope;
 mod message;
 pub(crate) mod octets;
 mod plan;
 mod seen;
-mod structure;
+pub(crate) mod structure;
 
 use postroad_imap::command::Fetch;
 use postroad_imap::{Numbering, ResponseCode, Status};
@@ -65,7 +65,7 @@ impl Cursor {
 pub(crate) fn read(session: &mut Session, tx: &ReadTx, fetch: &Fetch, cursor: &mut Cursor) -> Result<Flow, Error> {
     let plan = match cursor.plan.take() {
         Some(plan) => plan,
-        None => Plan::new(session, fetch)?,
+        None => Plan::new(session, tx, fetch)?,
     };
     if plan.condstore {
         session.enable_condstore();
@@ -219,7 +219,7 @@ fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
     // RFC 5530 EXPUNGEISSUED, RFC 2180 §4.1: a client that asked for more than what is gone has its answer.
     // By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
     if plan.ghosts && fetch.numbering == Numbering::Sequence {
-        let status = if plan.is_empty() { Status::No } else { Status::Ok };
+        let status = if plan.all_gone { Status::No } else { Status::Ok };
         return Reply::new(
             status,
             Some(ResponseCode::ExpungeIssued),

@@ -1,11 +1,13 @@
 //! What a FETCH comes to: which messages, which rows, which items.
 
 use postroad_imap::Numbering;
-use postroad_imap::command::{Fetch, FetchItem, SectionText};
-use postroad_mail::{UidSet, Want};
-use postroad_store::ModSeq;
+use postroad_imap::command::{Fetch, FetchItem, PartialRange, SectionText};
+use postroad_mail::view::{self, Query};
+use postroad_mail::{Rights, UidSet, Want, changes};
+use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::Error;
+use crate::search::answer::nth;
 use crate::session::Session;
 
 /// A FETCH, worked out once.
@@ -15,6 +17,8 @@ pub(super) struct Plan {
     targets: UidSet,
     /// Some of those meant are gone.
     pub(super) ghosts: bool,
+    /// None of those meant exists.
+    pub(super) all_gone: bool,
     /// What to tell, in this order.
     pub(super) items: Vec<FetchItem>,
     /// What to tell besides of a message that is `\Seen` only now.
@@ -33,14 +37,25 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(session: &Session, fetch: &Fetch) -> Result<Plan, Error> {
+    pub(super) fn new(session: &Session, tx: &ReadTx, fetch: &Fetch) -> Result<Plan, Error> {
         // RFC 7162 §3.2.6: VANISHED needs QRESYNC.
         if fetch.vanished && !session.enabled.qresync {
             return Err(Error::bad("VANISHED needs ENABLE QRESYNC first"));
         }
         let view = session.view()?;
         let named = view.resolve(&fetch.set, fetch.numbering)?;
-        let targets = named.difference(&view.ghosts);
+        let mut targets = named.difference(&view.ghosts);
+        let ghosts = targets.count() != named.count();
+        let all_gone = targets.is_empty();
+        let changed_since = fetch.changed_since.map(mod_seq);
+        if let Some(since) = changed_since
+            && let Some(touched) = changes::touched_since(tx, view.account, view.mailbox, since)?
+        {
+            targets = targets.intersection(&touched);
+        }
+        if let Some(range) = fetch.partial {
+            targets = part(session, tx, &targets, changed_since, range)?;
+        }
         let has = |item: &FetchItem| fetch.items.contains(item);
         // RFC 7162 §3.1.4.1 and §3.1.5: both enable CONDSTORE, and CHANGEDSINCE implies MODSEQ.
         let condstore = fetch.changed_since.is_some() || has(&FetchItem::ModSeq);
@@ -53,7 +68,7 @@ impl Plan {
         if fetch.changed_since.is_some() && !has(&FetchItem::ModSeq) {
             items.push(FetchItem::ModSeq);
         }
-        let sets_seen = !view.read_only && items.iter().any(sets_seen);
+        let sets_seen = !view.read_only && view.rights.contains(Rights::SEEN) && items.iter().any(sets_seen);
         let mut items_when_seen = Vec::new();
         if sets_seen && !has(&FetchItem::Flags) {
             items_when_seen.push(FetchItem::Flags);
@@ -69,22 +84,18 @@ impl Plan {
             Want::Summary => ROWS_SUMMARIES,
         };
         Ok(Plan {
-            ghosts: targets.count() != named.count(),
+            ghosts,
+            all_gone,
             targets,
             tells_flags: has(&FetchItem::Flags) || sets_seen,
             items,
             items_when_seen,
             sets_seen,
             condstore,
-            changed_since: fetch.changed_since.map(mod_seq),
+            changed_since,
             want,
             batch,
         })
-    }
-
-    /// Whether none of the messages meant exists.
-    pub(super) fn is_empty(&self) -> bool {
-        self.targets.is_empty()
     }
 
     /// Whether there are messages after the UID `last`.
@@ -99,6 +110,27 @@ impl Plan {
             Some(_) | None => UidSet::new(),
         }
     }
+}
+
+/// RFC 9394 §3.3: these places of what would be told. With CHANGEDSINCE that is what changed.
+fn part(
+    session: &Session,
+    tx: &ReadTx,
+    targets: &UidSet,
+    changed_since: Option<ModSeq>,
+    range: PartialRange,
+) -> Result<UidSet, Error> {
+    let place = session.place()?;
+    let changed = match changed_since {
+        None => targets.clone(),
+        Some(_) => {
+            let limit = usize::try_from(targets.count()).unwrap_or(usize::MAX);
+            let query = Query { uids: targets, want: Want::Flags, changed_since, limit };
+            view::entries(tx, place.account, place.mailbox, &query)?.iter().map(|entry| entry.uid).collect()
+        }
+    };
+    let count = usize::try_from(changed.count()).unwrap_or(usize::MAX);
+    Ok(nth(&changed, range.of(count)))
 }
 
 /// A modification sequence as the store counts them.

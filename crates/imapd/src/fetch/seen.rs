@@ -4,6 +4,7 @@ use postroad_mail::view::{self, Query};
 use postroad_mail::{FlagChange, Flags, UidSet, Want, flags};
 use postroad_store::{ReadTx, WriteTx};
 
+use crate::context;
 use crate::error::Error;
 use crate::fetch::Cursor;
 use crate::fetch::plan::Plan;
@@ -47,6 +48,7 @@ pub(super) fn write(session: &mut Session, tx: &mut WriteTx, seen: &mut Seen) ->
     let changed = flags::change(tx, &session.by()?, account, mailbox, &seen.pending, &change, None)?;
     seen.pending = UidSet::new();
     seen.changed = changed.changed.iter().map(|entry| entry.uid).collect();
+    context::touched(session, seen.changed.iter());
     sync::own_change(session, changed.modseq);
     Ok(())
 }

@@ -6,7 +6,7 @@ use postroad_message::{Content, Disposition, Nested, Param, Part};
 use crate::fetch::envelope;
 
 /// `body`; with `extended`, BODYSTRUCTURE's extension data.
-pub(super) fn write(writer: &mut Writer<'_>, part: &Part, extended: bool) {
+pub(crate) fn write(writer: &mut Writer<'_>, part: &Part, extended: bool) {
     writer.raw(b"(");
     match &part.content {
         Content::Multipart(parts) => {
