@@ -47,11 +47,14 @@
 
 mod append;
 pub mod capability;
+mod collation;
 mod commands;
+mod context;
 mod error;
 mod fetch;
 mod flags;
 mod job;
+mod language;
 mod login;
 mod names;
 mod run;
@@ -59,12 +62,17 @@ mod search;
 mod seqmap;
 mod session;
 mod settings;
+mod shared;
+mod sort;
 mod steps;
 mod sync;
 mod target;
+mod thread;
+mod urls;
 mod view;
 
 pub use error::Error;
 pub use job::{Job, Login, Outcome};
 pub use session::Session;
 pub use settings::Settings;
+pub use sort::cache::SortKeys;

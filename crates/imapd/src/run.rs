@@ -67,10 +67,8 @@ impl Session {
             }
             Phase::Appending(mut appending) => {
                 let ran = self.append_job(tx, &mut appending);
-                if !matches!(ran, Ok(true)) {
-                    self.phase = Phase::Appending(appending);
-                }
-                ran.map(|_| ())
+                self.phase = Phase::Appending(appending);
+                ran
             }
             other @ (Phase::Greeting
             | Phase::Ready
@@ -89,7 +87,7 @@ impl Session {
     fn tag(&self) -> Option<&Tag> {
         match &self.phase {
             Phase::Working(running) => Some(&running.tag),
-            Phase::Appending(appending) => Some(appending.tag()),
+            Phase::Appending(appending) => appending.tag(),
             Phase::LoggingIn(tag, _) | Phase::Penalty(tag, _, _) => Some(tag),
             Phase::Idle(_)
             | Phase::Greeting
@@ -154,7 +152,7 @@ impl Session {
             if let Tx::Write(tx) = tx {
                 sync::claim_recent(self, tx)?;
             }
-            if expunges && sync::tell_expunged(self) == sync::Gathered::Part {
+            if expunges && sync::tell_expunged(self)? == sync::Gathered::Part {
                 running.writes = false;
                 return Ok(Worked::Unfinished);
             }
@@ -202,7 +200,7 @@ impl Session {
         }
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
         if !idle.more {
-            idle.more = sync::tell_expunged(self) == sync::Gathered::Part;
+            idle.more = sync::tell_expunged(self)? == sync::Gathered::Part;
             idle.heard = heard;
         }
         Ok(())
@@ -218,7 +216,7 @@ impl Session {
             // RFC 9051 §6.3.2: a SELECT that fails leaves no mailbox selected.
             self.view = None;
         }
-        if let Error::Deselected | Error::OutOfStep = error {
+        if let Error::Deselected | Error::Withdrawn | Error::OutOfStep = error {
             // RFC 9051 §6.3.5 is silent; clients survive the loss of a connection, not of a mailbox.
             return self.say_bye(None, &error.reply().text);
         }
@@ -228,7 +226,7 @@ impl Session {
             self.phase = Phase::Closing;
             return;
         }
-        let mut close = self.leaving();
+        let close = self.leaving();
         match std::mem::take(&mut self.phase) {
             Phase::Idle(mut idle) => {
                 // Tried again at the next tick, not at once: the store may be away for a while.
@@ -237,7 +235,7 @@ impl Session {
                 self.phase = Phase::Idle(idle);
                 return;
             }
-            Phase::Appending(appending) => close = self.append_failed(&appending),
+            Phase::Appending(appending) => return self.append_failed(appending, error),
             Phase::Closing => self.phase = Phase::Closing,
             Phase::Greeting
             | Phase::Ready

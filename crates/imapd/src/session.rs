@@ -17,7 +17,9 @@ use postroad_mail::{Authenticated, By, MailboxId};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_store::{AccountId, Receipt, Timestamp};
 
+use crate::collation::Collation;
 use crate::error::{Error, Reply};
+use crate::language::Language;
 use crate::settings::Settings;
 use crate::steps::{Phase, Running};
 use crate::view::View;
@@ -33,6 +35,10 @@ pub struct Session {
     pub(crate) login: Option<Authenticated>,
     pub(crate) view: Option<View>,
     pub(crate) enabled: Enabled,
+    /// How SEARCH, SORT and THREAD compare texts (RFC 5255 §4).
+    pub(crate) collation: Collation,
+    /// The language that people are spoken to in (RFC 5255 §3).
+    pub(crate) language: Language,
     /// What may go to the client.
     pub(crate) out: Vec<u8>,
     /// What the job under way says.
@@ -64,8 +70,17 @@ pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     /// VANISHED instead of EXPUNGE (RFC 7162 §3.2).
     pub(crate) qresync: bool,
+    /// UTF8=ACCEPT: UTF-8 in quoted strings and names (RFC 6855 §3).
+    pub(crate) utf8: bool,
     /// IMAP4rev2: UTF-8 names, no RECENT, ESEARCH instead of SEARCH (RFC 9051 appendix E).
     pub(crate) rev2: bool,
+}
+
+impl Enabled {
+    /// Whether quoted strings and names are UTF-8.
+    pub(crate) fn utf8(self) -> bool {
+        self.utf8 || self.rev2
+    }
 }
 
 /// What a job that fails goes back to.
@@ -92,6 +107,8 @@ impl Session {
             login: None,
             view: None,
             enabled: Enabled::default(),
+            collation: Collation::default(),
+            language: Language::default(),
             out: Vec::new(),
             staged: Vec::new(),
             before: None,
@@ -193,12 +210,12 @@ impl Session {
 
     /// Writes what the job under way says.
     pub(crate) fn writer(&mut self) -> Writer<'_> {
-        Writer::new(&mut self.staged, self.enabled.rev2)
+        Writer::new(&mut self.staged, self.enabled.utf8()).speaking(self.language.words())
     }
 
     /// Writes what needs no job.
     pub(crate) fn now_writer(&mut self) -> Writer<'_> {
-        Writer::new(&mut self.out, self.enabled.rev2)
+        Writer::new(&mut self.out, self.enabled.utf8()).speaking(self.language.words())
     }
 
     /// Whether the job under way has said as much as one job should ([`crate::settings::OUTPUT_BUDGET`]).
@@ -253,6 +270,12 @@ pub(crate) enum Cursor {
     Fetch(Box<crate::fetch::Cursor>),
     /// SEARCH.
     Search(Box<crate::search::Cursor>),
+    /// SORT.
+    Sort(Box<crate::sort::Cursor>),
+    /// THREAD.
+    Thread(Box<crate::thread::Cursor>),
+    /// URLFETCH.
+    UrlFetch(Box<crate::commands::Fetching>),
     /// STORE changed the flags of more messages than one job tells of.
     Store(Box<crate::commands::Telling>),
     /// SELECT with QRESYNC has more changes to tell.
@@ -267,7 +290,13 @@ impl Cursor {
         }
         match self {
             Cursor::Fetch(cursor) => cursor,
-            Cursor::Start | Cursor::Search(_) | Cursor::Store(_) | Cursor::Select(_) => unreachable!("made above"),
+            Cursor::Start
+            | Cursor::Search(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::UrlFetch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
         }
     }
 
@@ -275,7 +304,30 @@ impl Cursor {
     pub(crate) fn is_in_literal(&self) -> bool {
         match self {
             Cursor::Fetch(cursor) => cursor.is_in_literal(),
-            Cursor::Start | Cursor::Search(_) | Cursor::Store(_) | Cursor::Select(_) => false,
+            Cursor::UrlFetch(cursor) => cursor.is_in_literal(),
+            Cursor::Start
+            | Cursor::Search(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => false,
+        }
+    }
+
+    /// URLFETCH's cursor, made when first asked for.
+    pub(crate) fn url_fetch(&mut self) -> &mut crate::commands::Fetching {
+        if !matches!(self, Cursor::UrlFetch(_)) {
+            *self = Cursor::UrlFetch(Box::default());
+        }
+        match self {
+            Cursor::UrlFetch(cursor) => cursor,
+            Cursor::Start
+            | Cursor::Fetch(_)
+            | Cursor::Search(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
         }
     }
 
@@ -286,7 +338,47 @@ impl Cursor {
         }
         match self {
             Cursor::Search(cursor) => cursor,
-            Cursor::Start | Cursor::Fetch(_) | Cursor::Store(_) | Cursor::Select(_) => unreachable!("made above"),
+            Cursor::Start
+            | Cursor::Fetch(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::UrlFetch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
+        }
+    }
+
+    /// SORT's cursor, made when first asked for.
+    pub(crate) fn sort(&mut self) -> &mut crate::sort::Cursor {
+        if !matches!(self, Cursor::Sort(_)) {
+            *self = Cursor::Sort(Box::default());
+        }
+        match self {
+            Cursor::Sort(cursor) => cursor,
+            Cursor::Start
+            | Cursor::Fetch(_)
+            | Cursor::Search(_)
+            | Cursor::Thread(_)
+            | Cursor::UrlFetch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
+        }
+    }
+
+    /// THREAD's cursor, made when first asked for.
+    pub(crate) fn thread(&mut self) -> &mut crate::thread::Cursor {
+        if !matches!(self, Cursor::Thread(_)) {
+            *self = Cursor::Thread(Box::default());
+        }
+        match self {
+            Cursor::Thread(cursor) => cursor,
+            Cursor::Start
+            | Cursor::Fetch(_)
+            | Cursor::Search(_)
+            | Cursor::Sort(_)
+            | Cursor::UrlFetch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
         }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! What it never does: read a file. The shell fills this in.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::sort::cache::SortKeys;
 
 /// The settings of the IMAP service; shared by all sessions.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct Settings {
     pub cleartext_on_loopback: bool,
     /// Whether STARTTLS can be offered, that is, whether there is a certificate.
     pub starttls: bool,
+    /// The server's own name, as URLs have it (RFC 5092).
+    pub host: String,
     /// The largest message taken by APPEND, in octets.
     pub message_size_max: u64,
     /// How long the answer to a failed login is held back; the second failure waits twice as long and so
@@ -30,6 +35,8 @@ pub struct Settings {
     /// How often a client in IDLE hears `* OK Still here`, so that routers and mobile networks keep the
     /// connection and a dead one is noticed.
     pub idle_tick: Duration,
+    /// What SORT and THREAD keep of mailboxes, for all sessions.
+    pub sort_keys: Arc<SortKeys>,
 }
 
 impl Default for Settings {
@@ -38,12 +45,14 @@ impl Default for Settings {
             rev2: false,
             cleartext_on_loopback: false,
             starttls: true,
+            host: "localhost".to_owned(),
             message_size_max: 50 * 1024 * 1024,
             login_delay: Duration::from_secs(2),
             no_delay_on_loopback: true,
             patience_before_login: Duration::from_secs(90),
             patience: Duration::from_secs(30 * 60),
             idle_tick: Duration::from_secs(120),
+            sort_keys: Arc::default(),
         }
     }
 }
@@ -58,8 +67,16 @@ pub(crate) const BAD_COMMANDS_MAX: u32 = 20;
 pub(crate) const OUTPUT_BUDGET: usize = 256 * 1024;
 /// At most this many messages are looked at by one job of FETCH or SEARCH.
 pub(crate) const MESSAGES_PER_JOB: usize = 2_000;
-/// Octets of an APPEND that are handed to the disk at once.
+/// Octets of APPENDs that are handed to the disk at once.
 pub(crate) const APPEND_CHUNK: usize = 64 * 1024;
+/// APPENDs that came together share a transaction up to so many messages ...
+pub(crate) const APPEND_BATCH_MESSAGES: usize = 256;
+/// ... or octets; one APPEND with more has a transaction of its own.
+pub(crate) const APPEND_BATCH_OCTETS: u64 = 8 * 1024 * 1024;
+/// Octets of messages that wait in memory for the end of their APPEND; more wait in files.
+pub(crate) const APPEND_HELD_MAX: u64 = 32 * 1024 * 1024;
+/// Octets that CATENATE copies from another message in one job.
+pub(crate) const CATENATE_PER_JOB: u64 = 1024 * 1024;
 /// A client in IDLE is not dropped before this: Outlook hangs when it is. Clients say DONE and IDLE again
 /// after 29 minutes (RFC 2177).
 pub(crate) const IDLE_PATIENCE_MIN: Duration = Duration::from_secs(60 * 60);

@@ -11,14 +11,16 @@ use std::sync::Arc;
 
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
-use postroad_mail::{Entry, Flags, UidSet, mailboxes, view};
+use postroad_mail::{Entry, Flags, Rights, UidSet, acl, mailboxes, view};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
+use crate::context;
 use crate::error::Error;
 use crate::flags;
 use crate::seqmap::SeqMap;
 use crate::session::{Place, Session};
 use crate::settings::{CHANGES_PER_JOB, EXPUNGES_PER_JOB};
+use crate::target;
 use crate::view::number_set;
 
 /// How much of what happened is in the view now.
@@ -33,6 +35,7 @@ pub(crate) enum Gathered {
 /// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing
 /// happened. [`Error::Deselected`] when the mailbox is gone.
 pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
+    refresh_rights(session, tx)?;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
     let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
     let mut arrived = Vec::new();
@@ -48,18 +51,50 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         }
         session.view_mut()?.vanished(&changes.vanished);
         tell_flags(session, tx, &old)?;
+        context::touched(session, old.iter().map(|entry| entry.uid));
         arrived.extend(new.iter().map(|entry| entry.uid));
         (mark, session.view_mut()?.mark) = (changes.mark, changes.mark);
         // Arrivals may lie on any page, and can be told only together: uids must rise.
         if changes.more && now.uidnext == known {
+            context::update(session, tx, &UidSet::new())?;
             return Ok(Gathered::Part);
         }
         if !changes.more {
             break;
         }
     }
-    tell_arrived(session, &UidSet::from_iter(arrived))?;
+    let arrived = UidSet::from_iter(arrived);
+    tell_arrived(session, &arrived)?;
+    context::update(session, tx, &arrived)?;
     Ok(Gathered::All)
+}
+
+/// Looks what this login may do now in a mailbox of somebody else, and tells what changed (RFC 4314 §5.1.1). Nothing in
+/// one's own; one statement in others. [`Error::Withdrawn`] without `r`.
+pub(crate) fn refresh_rights(session: &mut Session, tx: &ReadTx) -> Result<(), Error> {
+    let login = session.account()?;
+    let Some(view) = session.view.as_ref().filter(|view| view.account != login) else { return Ok(()) };
+    let rights = acl::rights(tx, &target::who(session)?, view.account, view.mailbox)?;
+    if !rights.contains(Rights::READ) {
+        // The list of a mailbox goes with it.
+        let there = mailboxes::by_id(tx, view.account, view.mailbox)?.is_some_and(|mailbox| mailbox.selectable);
+        return Err(if there { Error::Withdrawn } else { Error::Deselected });
+    }
+    if rights == view.rights {
+        return Ok(());
+    }
+    let was_read_only = view.read_only;
+    let view = session.view_mut()?;
+    view.rights = rights;
+    view.read_only = view.examined || !rights.intersects(Rights::CHANGING);
+    let read_only = view.read_only;
+    tell_known_flags(session)?;
+    if read_only != was_read_only {
+        // RFC 9051 §7.1: access while selected has changed.
+        let code = if read_only { ResponseCode::ReadOnly } else { ResponseCode::ReadWrite };
+        session.writer().untagged(Status::Ok, Some(&code), "your rights have changed");
+    }
+    Ok(())
 }
 
 /// Loads the map if the view has none. The view must be up to date.
@@ -150,7 +185,7 @@ pub(crate) fn tell_keywords(session: &mut Session, tx: &ReadTx, entries: &[Entry
 /// `* FLAGS` and `* OK [PERMANENTFLAGS ..]` as they are known now.
 pub(crate) fn tell_known_flags(session: &mut Session) -> Result<(), Error> {
     let view = session.view()?;
-    let read_only = view.read_only;
+    let (read_only, rights) = (view.read_only, view.rights);
     let all = Flags::ANSWERED | Flags::FLAGGED | Flags::DELETED | Flags::SEEN | Flags::DRAFT;
     let mut known = flags::of_system(all);
     known.extend(view.keywords.iter().filter_map(|keyword| flags::keyword(keyword)));
@@ -158,7 +193,10 @@ pub(crate) fn tell_known_flags(session: &mut Session) -> Result<(), Error> {
     writer.flags(&known);
     let code = match read_only {
         true => ResponseCode::PermanentFlags(Vec::new(), false),
-        false => ResponseCode::PermanentFlags(known, true),
+        false => {
+            known.retain(|flag| flags::right_to(flag).is_some_and(|right| rights.contains(right)));
+            ResponseCode::PermanentFlags(known, rights.contains(Rights::WRITE))
+        }
     };
     writer.untagged(Status::Ok, Some(&code), "flags that stay");
     Ok(())
@@ -181,21 +219,24 @@ fn tell_arrived(session: &mut Session, uids: &UidSet) -> Result<(), Error> {
 }
 
 /// `* n EXPUNGE` or `* VANISHED uids` for what is gone: only where the protocol allows it.
-pub(crate) fn tell_expunged(session: &mut Session) -> Gathered {
+pub(crate) fn tell_expunged(session: &mut Session) -> Result<Gathered, Error> {
     let qresync = session.enabled.qresync;
-    let Some(view) = &mut session.view else { return Gathered::All };
+    let Some(view) = &session.view else { return Ok(Gathered::All) };
+    let gone: UidSet = view.ghosts.iter().take(EXPUNGES_PER_JOB).collect();
+    context::expunging(session, &gone)?;
+    let view = session.view_mut()?;
     let (uids, seqs) = view.lay_ghosts(EXPUNGES_PER_JOB);
     let rest = if view.ghosts.is_empty() { Gathered::All } else { Gathered::Part };
     let mut writer = session.writer();
     if qresync {
         writer.vanished(false, &number_set(&uids));
-        return rest;
+        return Ok(rest);
     }
     // RFC 9051 §7.5.1: each EXPUNGE lowers the numbers of all behind it at once.
     for (told, seq) in (0..).zip(seqs) {
         writer.expunge(seq - told);
     }
-    rest
+    Ok(rest)
 }
 
 /// Marks the recent messages that the client was told of as announced, so that no other session sees them as

@@ -19,6 +19,7 @@ use postroad_mail::changes::Mark;
 use postroad_mail::{MailboxId, Rights, UidSet};
 use postroad_store::AccountId;
 
+use crate::context::Context;
 use crate::error::{Error, Reply};
 use crate::seqmap::SeqMap;
 
@@ -33,8 +34,12 @@ pub(crate) struct View {
     pub(crate) mailbox: MailboxId,
     /// Its UIDVALIDITY.
     pub(crate) uid_validity: u32,
-    /// Opened by EXAMINE, so that nothing may change.
+    /// Opened by EXAMINE.
+    pub(crate) examined: bool,
+    /// Nothing may change: opened by EXAMINE, or without a right to change anything.
     pub(crate) read_only: bool,
+    /// Recent messages are this session's to claim: not somebody else's, who would see them as old then.
+    pub(crate) claims: bool,
     /// Changes up to here are in the view.
     pub(crate) mark: Mark,
     /// Messages from this UID on are not in the view yet.
@@ -56,6 +61,10 @@ pub(crate) struct View {
     pub(crate) ghosts: Arc<UidSet>,
     /// The result of the last SEARCH RETURN (SAVE): `$` (RFC 9051 §6.4.4.1).
     pub(crate) saved: Arc<UidSet>,
+    /// Results that are followed (RFC 5267).
+    pub(crate) contexts: Arc<Vec<Context>>,
+    /// What this session changed since these results were looked at.
+    pub(crate) touched: Arc<UidSet>,
 }
 
 impl View {
@@ -109,7 +118,7 @@ impl View {
         let count = u32::try_from(new.count()).unwrap_or(u32::MAX);
         self.exists += count;
         self.recent += count;
-        self.unclaimed = !self.read_only;
+        self.unclaimed = self.claims;
         if let Some(map) = &self.map {
             let map = SeqMap::from_set(&map.uids().union(&new));
             self.exists = map.len();

@@ -39,6 +39,8 @@ pub enum SortKey {
     DisplayTo,
     /// `FROM`.
     From,
+    /// `RELEVANCY`: the best match first (RFC 6203 §5).
+    Relevancy,
     /// `SIZE`.
     Size,
     /// `SUBJECT`: the base subject.
@@ -147,6 +149,7 @@ const SORT_KEYS: &[(&str, SortKey)] = &[
     ("DISPLAYFROM", SortKey::DisplayFrom),
     ("DISPLAYTO", SortKey::DisplayTo),
     ("FROM", SortKey::From),
+    ("RELEVANCY", SortKey::Relevancy),
     ("SIZE", SortKey::Size),
     ("SUBJECT", SortKey::Subject),
     ("TO", SortKey::To),

@@ -1,5 +1,7 @@
 //! Status responses and response codes (RFC 9051 §7.1, RFC 5530).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -38,6 +40,8 @@ pub enum ResponseCode {
     AuthorizationFailed,
     /// `BADCHARSET (..)`.
     BadCharset(Vec<String>),
+    /// `BADURL url` (RFC 4469): the URL as it came.
+    BadUrl(String),
     /// `BADCOMPARATOR` (RFC 5255).
     BadComparator,
     /// `CANNOT`.
@@ -68,6 +72,8 @@ pub enum ResponseCode {
     Limit,
     /// `MAILBOXID (id)` (RFC 8474).
     MailboxId(String),
+    /// `MESSAGELIMIT n` (RFC 9738): so many messages are taken by one command.
+    MessageLimit(u32),
     /// `MODIFIED set` (RFC 7162): sequence numbers or, for UID STORE, UIDs.
     Modified(NumberSet),
     /// `NOMODSEQ`.
@@ -110,6 +116,8 @@ pub enum ResponseCode {
     UnknownCte,
     /// `UNSEEN n` (RFC 3501).
     Unseen(u32),
+    /// `URLMECH INTERNAL` (RFC 4467).
+    UrlMech,
     /// `USEATTR` (RFC 6154).
     UseAttr,
 }
@@ -166,12 +174,24 @@ impl Writer<'_> {
     /// `text`: for people. What a line cannot have becomes a space or `?`, and a bracket would be read as a code.
     fn human(&mut self, text: &str) {
         let text = if text.is_empty() { "done" } else { text };
+        let text = self.say.map_or(Cow::Borrowed(text), |say| say(text));
+        let utf8 = self.utf8 || self.say.is_some();
         for (index, character) in text.chars().enumerate() {
             match character {
                 '[' if index == 0 => self.out.push(b'('),
                 _ if character.is_control() => self.out.push(b' '),
-                _ if !character.is_ascii() && !self.utf8 => self.out.push(b'?'),
+                _ if !character.is_ascii() && !utf8 => self.out.push(b'?'),
                 _ => self.raw(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+    }
+
+    /// `url-resp-text` (RFC 4469 §5): no bracket and no control character, which no URL has unescaped.
+    fn url_text(&mut self, url: &str) {
+        for byte in url.bytes() {
+            match byte {
+                b'!'..=b'\\' | b'^'..=b'~' => self.out.push(byte),
+                _ => self.put(format_args!("%{byte:02X}")),
             }
         }
     }
@@ -185,6 +205,10 @@ impl Writer<'_> {
                 self.raw(b"BADCHARSET ");
                 self.in_parentheses(known, |writer, name| writer.astring(name.as_bytes()));
             }
+            ResponseCode::BadUrl(url) => {
+                self.raw(b"BADURL ");
+                self.url_text(url);
+            }
             ResponseCode::Capability(list) => self.put(format_args!("CAPABILITY {list}")),
             ResponseCode::CopyUid(validity, source, target) => {
                 self.put(format_args!("COPYUID {validity} {source} {target}"));
@@ -195,6 +219,7 @@ impl Writer<'_> {
                 self.raw(b"NOUPDATE ");
                 self.string(tag.as_str().as_bytes());
             }
+            ResponseCode::MessageLimit(most) => self.put(format_args!("MESSAGELIMIT {most}")),
             ResponseCode::Modified(set) => self.put(format_args!("MODIFIED {set}")),
             ResponseCode::PermanentFlags(flags, any) => {
                 self.raw(b"PERMANENTFLAGS ");
@@ -206,6 +231,7 @@ impl Writer<'_> {
             ResponseCode::UidNext(uid) => self.put(format_args!("UIDNEXT {uid}")),
             ResponseCode::UidValidity(value) => self.put(format_args!("UIDVALIDITY {value}")),
             ResponseCode::Unseen(sequence) => self.put(format_args!("UNSEEN {sequence}")),
+            ResponseCode::UrlMech => self.raw(b"URLMECH INTERNAL"),
             ResponseCode::Alert
             | ResponseCode::AlreadyExists
             | ResponseCode::AuthenticationFailed
@@ -251,6 +277,7 @@ impl ResponseCode {
             ResponseCode::AuthenticationFailed => "AUTHENTICATIONFAILED",
             ResponseCode::AuthorizationFailed => "AUTHORIZATIONFAILED",
             ResponseCode::BadCharset(..) => "BADCHARSET",
+            ResponseCode::BadUrl(_) => "BADURL",
             ResponseCode::BadComparator => "BADCOMPARATOR",
             ResponseCode::Cannot => "CANNOT",
             ResponseCode::Capability(..) => "CAPABILITY",
@@ -266,6 +293,7 @@ impl ResponseCode {
             ResponseCode::InUse => "INUSE",
             ResponseCode::Limit => "LIMIT",
             ResponseCode::MailboxId(..) => "MAILBOXID",
+            ResponseCode::MessageLimit(_) => "MESSAGELIMIT",
             ResponseCode::Modified(..) => "MODIFIED",
             ResponseCode::NoModSeq => "NOMODSEQ",
             ResponseCode::NonExistent => "NONEXISTENT",
@@ -287,6 +315,7 @@ impl ResponseCode {
             ResponseCode::Unavailable => "UNAVAILABLE",
             ResponseCode::UnknownCte => "UNKNOWN-CTE",
             ResponseCode::Unseen(..) => "UNSEEN",
+            ResponseCode::UrlMech => "URLMECH",
             ResponseCode::UseAttr => "USEATTR",
         }
     }

@@ -80,6 +80,8 @@ pub struct SearchAnswer {
     pub count: Option<u64>,
     /// `MODSEQ` (RFC 7162 §3.1.10).
     pub mod_seq: Option<u64>,
+    /// `RELEVANCY`: a score from 1 to 100 for each message, in the order of ALL (RFC 6203 §4).
+    pub relevancy: Option<Vec<u8>>,
 }
 
 /// Numbers that were found.
@@ -296,6 +298,10 @@ impl Writer<'_> {
         }
         if let Some(mod_seq) = answer.mod_seq {
             self.put(format_args!(" MODSEQ {mod_seq}"));
+        }
+        if let Some(scores) = answer.relevancy.as_ref().filter(|scores| !scores.is_empty()) {
+            let scores: Vec<String> = scores.iter().map(u8::to_string).collect();
+            self.put(format_args!(" RELEVANCY ({})", scores.join(" ")));
         }
         self.end_line();
     }

@@ -1,5 +1,8 @@
 //! Responses into bytes (RFC 9051 §7). Everything is appended to a buffer; nothing is sent from here.
 
+mod acl;
+use std::borrow::Cow;
+
 mod code;
 mod data;
 mod fetch;
@@ -12,6 +15,9 @@ pub use data::{
 };
 pub use sort::{ContextChange, ThreadPiece};
 
+/// What makes of an English sentence one in another language.
+pub type Say = fn(&str) -> Cow<'_, str>;
+
 /// Writes responses into a buffer, in the dialect the client enabled.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -19,6 +25,8 @@ pub struct Writer<'a> {
     pub out: &'a mut Vec<u8>,
     /// The client enabled UTF8=ACCEPT or IMAP4rev2: 8-bit in quoted strings, mailbox names in UTF-8.
     pub utf8: bool,
+    /// How sentences for people are said in their language (RFC 5255 §3); `None`: as they are, in ASCII.
+    say: Option<Say>,
     /// The next FETCH item is the first of its response: no space before it.
     first_item: bool,
 }
@@ -26,7 +34,12 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`.
     pub fn new(out: &'a mut Vec<u8>, utf8: bool) -> Writer<'a> {
-        Writer { out, utf8, first_item: false }
+        Writer { out, utf8, say: None, first_item: false }
+    }
+
+    /// Sentences for people are said this way, and may be in UTF-8.
+    pub fn speaking(self, say: Option<Say>) -> Writer<'a> {
+        Writer { say, ..self }
     }
 
     /// Formatted text, which must be clean of anything a client said.

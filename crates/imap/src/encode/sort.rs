@@ -26,11 +26,14 @@ pub enum ThreadPiece {
 }
 
 impl Writer<'_> {
-    /// `* SORT n ..`; also when there are none.
-    pub fn sort(&mut self, numbers: &[u32]) {
+    /// `* SORT n ..` and `(MODSEQ n)` (RFC 7162 §3.1.6); also when nothing was found.
+    pub fn sort(&mut self, numbers: &[u32], mod_seq: Option<u64>) {
         self.raw(b"* SORT");
         for number in numbers {
             self.put(format_args!(" {number}"));
+        }
+        if let (false, Some(mod_seq)) = (numbers.is_empty(), mod_seq) {
+            self.put(format_args!(" (MODSEQ {mod_seq})"));
         }
         self.end_line();
     }

@@ -2,7 +2,9 @@
 //!
 //! Adding a command touches its file and one row of `table.rs`.
 
+mod acl;
 mod close;
+mod comparator;
 mod copy;
 mod create;
 mod delete;
@@ -10,6 +12,7 @@ mod enable;
 mod expunge;
 mod id;
 mod idle;
+mod language;
 mod list;
 mod logout;
 mod lsub;
@@ -23,6 +26,7 @@ mod status;
 mod store;
 mod subscribe;
 mod table;
+mod urlauth;
 
 use postroad_imap::{Body, Tag};
 use postroad_store::{ReadTx, WriteTx};
@@ -32,8 +36,10 @@ use crate::run::Tx;
 use crate::session::{Cursor, Flow, Session};
 use crate::steps::Running;
 
+pub(crate) use copy::strip_unpermitted;
 pub(crate) use store::Telling;
 pub(crate) use table::row;
+pub(crate) use urlauth::Fetching;
 
 /// A row of the table, for one command.
 pub(crate) struct Row<'a> {

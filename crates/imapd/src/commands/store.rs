@@ -2,15 +2,19 @@
 
 use postroad_imap::command::{Store, StoreAction};
 use postroad_imap::{NumberSet, Numbering, ResponseCode, Status};
+use postroad_mail::across::Keep;
+use postroad_mail::flags::MAX_NAMED;
 use postroad_mail::view::{self, Query, Want};
-use postroad_mail::{Entry, FlagChange, UidSet, flags as mail_flags};
+use postroad_mail::{Entry, FlagChange, Flags, Keyword, Rights, UidSet, flags as mail_flags};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
+use crate::context;
 use crate::error::{Error, Reply};
 use crate::flags;
 use crate::session::{Cursor, Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
+use crate::target;
 use crate::view::number_set;
 
 /// What STORE has to tell, when it is too much for one job.
@@ -38,19 +42,66 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor
         StoreAction::Add => FlagChange::Add(system, keywords),
         StoreAction::Remove => FlagChange::Remove(system, keywords),
     };
-    let since = store.unchanged_since.map(|modseq| ModSeq(i64::try_from(modseq).unwrap_or(i64::MAX)));
-    let changed = mail_flags::change(tx, &session.by()?, account, mailbox, &present, &change, since)?;
+    let changes = within_rights(tx, Place { account, mailbox }, view.rights, change)?;
+    let by = session.by()?;
+    let mut since = store.unchanged_since.map(|modseq| ModSeq(i64::try_from(modseq).unwrap_or(i64::MAX)));
+    let (mut rest, mut modseq) = (present.clone(), None);
+    let (mut really, mut unchanged, mut modified) = (UidSet::new(), UidSet::new(), UidSet::new());
+    for change in changes {
+        let changed = mail_flags::change(tx, &by, account, mailbox, &rest, &change, since.take())?;
+        really = really.union(&changed.changed.iter().map(|entry| entry.uid).collect());
+        unchanged = unchanged.union(&changed.unchanged);
+        modified = modified.union(&changed.modified);
+        rest = rest.difference(&changed.modified);
+        modseq = changed.modseq.or(modseq);
+    }
 
-    let really: UidSet = changed.changed.iter().map(|entry| entry.uid).collect();
+    context::touched(session, really.iter());
     let uids = match (store.silent, session.enabled.condstore) {
-        (false, _) => really.union(&changed.unchanged),
+        (false, _) => really.union(&unchanged),
         // RFC 7162 §3.1.3: MODSEQ is told of what changed even with .SILENT.
         (true, true) => really,
         (true, false) => UidSet::new(),
     };
-    let reply = reply(session, store, (&gone, &present), &changed.modified)?;
-    *cursor = Cursor::Store(Box::new(Telling { uids, after: 0, modseq: changed.modseq, reply }));
+    let reply = reply(session, store, (&gone, &present), &modified)?;
+    *cursor = Cursor::Store(Box::new(Telling { uids, after: 0, modseq, reply }));
     tell(session, tx, store, cursor)
+}
+
+/// What of a change this login may do (RFC 4314 §4): as a whole in a mailbox of its own. `NO [NOPERM]` only when
+/// nothing is left of it.
+fn within_rights(tx: &ReadTx, place: Place, rights: Rights, change: FlagChange) -> Result<Vec<FlagChange>, Error> {
+    let keep = flags::permitted(rights);
+    if keep == Keep::ALL {
+        return Ok(vec![change]);
+    }
+    let within = |system: Flags| system.without(Flags::ALL.without(keep.flags));
+    let words = |keywords: Vec<Keyword>| if keep.keywords { keywords } else { Vec::new() };
+    let lacks = |system: Flags, keywords: &[Keyword]| {
+        let asked = !system.is_empty() || !keywords.is_empty();
+        let left = !within(system).is_empty() || (keep.keywords && !keywords.is_empty());
+        asked && !left
+    };
+    match change {
+        FlagChange::Add(system, keywords) | FlagChange::Remove(system, keywords) if lacks(system, &keywords) => {
+            Err(target::lacking())
+        }
+        FlagChange::Add(system, keywords) => Ok(vec![FlagChange::Add(within(system), words(keywords))]),
+        FlagChange::Remove(system, keywords) => Ok(vec![FlagChange::Remove(within(system), words(keywords))]),
+        FlagChange::Replace(..) if keep.flags.is_empty() => Err(target::lacking()),
+        // What may not be changed stays as it is in each message.
+        FlagChange::Replace(system, keywords) => {
+            let known = view::keywords(tx, place.account, place.mailbox)?;
+            let others = known.iter().filter_map(|text| Keyword::parse(text)).filter(|known| !keywords.contains(known));
+            let others: Vec<Keyword> = words(others.collect());
+            let mut parts = others.chunks(MAX_NAMED);
+            let gone = keep.flags.without(system);
+            let first = FlagChange::Remove(gone, parts.next().unwrap_or_default().to_vec());
+            let rest = parts.map(|part| FlagChange::Remove(Flags::NONE, part.to_vec()));
+            let last = FlagChange::Add(within(system), words(keywords));
+            Ok(std::iter::once(first).chain(rest).chain([last]).collect())
+        }
+    }
 }
 
 /// Tells of what was changed: the next part. Until all is told the view stays where it was, so that a failure

@@ -1,16 +1,17 @@
 //! The table: each command with its states and what does it.
 
+use postroad_imap::command::Acl;
 use postroad_imap::{Body, Numbering, Tag};
 use postroad_store::{ReadTx, WriteTx};
 
 use super::{Handler, Row, States};
 use super::{
-    close, copy, create, delete, enable, expunge, id, idle, list, lsub, r#move, namespace, quota, rename, select,
-    starttls, status, store, subscribe,
+    acl, close, comparator, copy, create, delete, enable, expunge, id, idle, language, list, lsub, r#move, namespace,
+    quota, rename, select, starttls, status, store, subscribe, urlauth,
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
-use crate::{capability, fetch, login, search};
+use crate::{capability, context, fetch, login, search, sort, thread};
 
 /// The row of a command.
 pub(crate) fn row(body: &Body) -> Row<'_> {
@@ -63,6 +64,20 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
             read("status", After, move |session, tx, _| status::run(session, tx, mailbox, items))
         }
         Body::Idle => now("idle", After, idle::run),
+        Body::Acl(command @ (Acl::Set { .. } | Acl::Delete { .. })) => {
+            write(acl::name(command), After, move |session, tx| acl::write(session, tx, command))
+        }
+        Body::Acl(command) => read(acl::name(command), After, move |session, tx, _| acl::read(session, tx, command)),
+        Body::GenUrlAuth(all) => either(
+            "genurlauth",
+            After,
+            move |session, tx, _| urlauth::generate(session, tx, all),
+            move |session, tx, _| urlauth::generate_with_keys(session, tx, all),
+        ),
+        Body::ResetKey(reset) => write("resetkey", After, move |session, tx| urlauth::reset(session, tx, reset)),
+        Body::UrlFetch(all) => {
+            read("urlfetch", After, move |session, tx, cursor| urlauth::fetch(session, tx, all, cursor.url_fetch()))
+        }
         Body::GetQuota(root) => read("getquota", After, move |session, tx, _| quota::get(session, tx, root)),
         Body::GetQuotaRoot(mailbox) => {
             read("getquotaroot", After, move |session, tx, _| quota::get_root(session, tx, mailbox))
@@ -84,9 +99,19 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
             search.numbering,
             read("search", Selected, move |session, tx, cursor| search::read(session, tx, search, cursor.search())),
         ),
-        Body::Sort(_) | Body::Thread(_) | Body::CancelUpdate(_) | Body::Comparator(_) | Body::Language(_) => {
-            now("sort", Any, |_, _| Some(Reply::bad("this server cannot do that yet")))
+        Body::Sort(sort) => numbered(
+            sort.search.numbering,
+            read("sort", Selected, move |session, tx, cursor| sort::read(session, tx, sort, cursor.sort())),
+        ),
+        Body::Thread(thread) => numbered(
+            thread.numbering,
+            read("thread", Selected, move |session, tx, cursor| thread::read(session, tx, thread, cursor.thread())),
+        ),
+        Body::CancelUpdate(tags) => {
+            now("cancelupdate", Selected, move |session, _| Some(context::cancel(session, tags)))
         }
+        Body::Comparator(wanted) => now("comparator", After, move |session, _| comparator::run(session, wanted)),
+        Body::Language(wanted) => now("language", Any, move |session, _| language::run(session, wanted)),
         Body::Fetch(fetch) => numbered(
             fetch.numbering,
             either(
