@@ -17,6 +17,8 @@ pub enum Error {
     /// The mailbox that is selected is gone: another session deleted it. The session ends, as clients
     /// expect no other way out (RFC 9051 §6.3.5 leaves it open).
     Deselected,
+    /// The selected mailbox is somebody else's, who took the right to read it away. The session ends (RFC 4314 §5.1.1).
+    Withdrawn,
     /// A message's stored summary is damaged.
     Summary,
     /// The answer broke off inside of a literal that was partly sent: nothing but the end of the
@@ -92,6 +94,7 @@ impl Error {
         match self {
             Error::Refused(reply) => reply.clone(),
             Error::Deselected => Reply::no(ResponseCode::NonExistent, "the selected mailbox was deleted"),
+            Error::Withdrawn => Reply::no(ResponseCode::NoPerm, "you may no longer read the selected mailbox"),
             Error::OutOfStep => Reply::no(ResponseCode::Unavailable, "too much happened unheard; connect again"),
             Error::Summary => Reply::no(ResponseCode::Corruption, "stored data is damaged; it was logged"),
             Error::Cut(error) => error.reply(),
@@ -113,6 +116,7 @@ impl Error {
             Error::Mail(_)
             | Error::Refused(_)
             | Error::Deselected
+            | Error::Withdrawn
             | Error::OutOfStep
             | Error::Cut(_)
             | Error::Unlocked(_) => false,
@@ -126,7 +130,12 @@ impl Error {
             Error::Mail(error @ postroad_mail::Error::Corrupt(_)) => Some(error.to_string()),
             Error::Summary => Some(self.to_string()),
             Error::Cut(error) => error.log(),
-            Error::Mail(_) | Error::Refused(_) | Error::Deselected | Error::OutOfStep | Error::Unlocked(_) => None,
+            Error::Mail(_)
+            | Error::Refused(_)
+            | Error::Deselected
+            | Error::Withdrawn
+            | Error::OutOfStep
+            | Error::Unlocked(_) => None,
         }
     }
 }
@@ -169,6 +178,7 @@ impl fmt::Display for Error {
         match self {
             Error::Refused(reply) => f.write_str(&reply.text),
             Error::Deselected => f.write_str("the selected mailbox was deleted"),
+            Error::Withdrawn => f.write_str("the selected mailbox may no longer be read"),
             Error::OutOfStep => f.write_str("too much happened unheard"),
             Error::Summary => f.write_str("the stored summary of a message is damaged"),
             Error::Cut(error) => write!(f, "{error}; the answer had begun, so the connection was closed"),

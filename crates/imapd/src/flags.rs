@@ -1,7 +1,8 @@
 //! Flags between the wire and the store.
 
 use postroad_imap::Flag;
-use postroad_mail::{Flags, Keyword, Keywords};
+use postroad_mail::across::Keep;
+use postroad_mail::{Flags, Keyword, Keywords, Rights};
 
 use crate::error::Error;
 
@@ -23,6 +24,31 @@ pub(crate) fn split(flags: &[Flag]) -> Result<(Flags, Vec<Keyword>), Error> {
         }
     }
     Ok((system, keywords))
+}
+
+/// The right that changing a flag takes (RFC 4314 §2.1); `None` for what nobody can change.
+pub(crate) fn right_to(flag: &Flag) -> Option<Rights> {
+    match flag {
+        Flag::Seen => Some(Rights::SEEN),
+        Flag::Deleted => Some(Rights::DELETE_MESSAGES),
+        Flag::Answered | Flag::Draft | Flag::Flagged | Flag::Keyword(_) => Some(Rights::WRITE),
+        Flag::Recent | Flag::Other(_) => None,
+    }
+}
+
+/// The flags that whoever has these rights may set.
+pub(crate) fn permitted(rights: Rights) -> Keep {
+    let mut flags = Flags::NONE;
+    for (right, system) in [
+        (Rights::SEEN, Flags::SEEN),
+        (Rights::DELETE_MESSAGES, Flags::DELETED),
+        (Rights::WRITE, Flags::ANSWERED | Flags::FLAGGED | Flags::DRAFT),
+    ] {
+        if rights.contains(right) {
+            flags = flags | system;
+        }
+    }
+    Keep { flags, keywords: rights.contains(Rights::WRITE) }
 }
 
 /// An entry's flags as they are written.

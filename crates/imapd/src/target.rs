@@ -1,8 +1,12 @@
 //! The mailboxes that commands name: whose they are, and what this login may do with them.
 //!
 //! Every name that a client gives goes through here, and nothing else asks the store for a mailbox by its name.
-//! Three questions: [`find`] for a mailbox that must be there, [`destination`] for one that messages are put
-//! into, [`named`] for a name that may be free.
+//! [`find`] is for a mailbox that must be there, [`look`] the same where nothing of it is written, [`destination`] for one
+//! that messages are put into, [`may_create`] for a name that shall be made.
+//!
+//! **Namespaces** (RFC 2342). `Other Users/bob@example.test/Drafts` is the mailbox Drafts of Bob's account,
+//! `Shared/info@example.test/INBOX` that of an account that nobody logs in to. A name in one of these prefixes whose
+//! second level is no address is an ordinary name of one's own.
 //!
 //! **Locks.** A write holds the locks of the account that logged in, of the account whose mailbox is selected, and
 //! of those that the command turned out to need. A handler that in a write names a mailbox of an account whose lock
@@ -11,26 +15,35 @@
 //! accounts do not wait for each other. Commands that know their target from a read before ([`Session::lock_also`])
 //! spare themselves the second beginning.
 //!
-//! What it never does: tell a name without the right `l` apart from one that is not there.
+//! What it never does: tell a name without the right `l` apart from one that is not there, unless the right that the
+//! command needs is there (RFC 4314 §6).
 
 use postroad_imap::{MailboxName as WireName, ResponseCode};
+use postroad_mail::acl::{self, Owner, Who};
 use postroad_mail::mailboxes::{self, Mailbox};
-use postroad_mail::{Error as MailError, MailboxName, Rights, What};
+use postroad_mail::{Address, Error as MailError, MailboxId, MailboxName, Rights, What};
 use postroad_store::{AccountId, ReadTx};
 
 use crate::error::Error;
 use crate::names;
 use crate::session::{Place, Session};
 
+/// The namespace of other users' mailboxes.
+pub(crate) const OTHERS: &str = "Other Users/";
+/// The namespace of the mailboxes of shared accounts.
+pub(crate) const SHARED: &str = "Shared/";
+
 /// A mailbox that a command names.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// Whose it is.
     pub(crate) account: AccountId,
-    /// Its row.
+    /// Its row; its name is that in the account.
     pub(crate) mailbox: Mailbox,
     /// What this login may do with it.
     pub(crate) rights: Rights,
+    /// The owner, when that is not who logged in.
+    pub(crate) owner: Option<Owner>,
 }
 
 /// A name, whether there is such a mailbox or not.
@@ -40,6 +53,8 @@ pub(crate) struct Named {
     pub(crate) account: AccountId,
     /// Its name in that account.
     pub(crate) name: MailboxName,
+    /// The owner, when that is not who logged in.
+    pub(crate) owner: Option<Owner>,
 }
 
 impl Target {
@@ -47,19 +62,84 @@ impl Target {
     pub(crate) fn place(&self) -> Place {
         Place { account: self.account, mailbox: self.mailbox.id }
     }
+
+    /// The name by which this login knows it.
+    pub(crate) fn shown(&self) -> String {
+        shown(self.owner.as_ref(), &self.mailbox.name)
+    }
+
+    /// Its object id (RFC 8474), which is nobody else's among all that this login can see.
+    pub(crate) fn object_id(&self) -> String {
+        match &self.owner {
+            None => self.mailbox.id.to_string(),
+            Some(owner) => format!("A{:x}-{}", owner.account.0, self.mailbox.id),
+        }
+    }
 }
 
-/// The mailbox of this name; placeholders (`\Noselect`) too.
+/// A name in an account as somebody else knows it; one's own as it is.
+pub(crate) fn shown(owner: Option<&Owner>, name: &MailboxName) -> String {
+    match owner {
+        None => name.as_str().to_owned(),
+        Some(owner) => format!("{}{name}", prefix(owner)),
+    }
+}
+
+/// What all names of an owner begin with.
+pub(crate) fn prefix(owner: &Owner) -> String {
+    let space = if owner.is_shared { SHARED } else { OTHERS };
+    format!("{space}{}/", owner.address)
+}
+
+/// A name of somebody else's mailbox, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Foreign<'a> {
+    shared: bool,
+    owner: &'a str,
+    /// The name in the owner's account; `None`: the level above all of them.
+    name: Option<&'a str>,
+}
+
+fn foreign(text: &str) -> Option<Foreign<'_>> {
+    let (shared, rest) = match (text.strip_prefix(OTHERS), text.strip_prefix(SHARED)) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return None,
+    };
+    // A separator may be in a local part, not in a domain.
+    let at = rest.find('@')?;
+    let (owner, name) = match rest[at..].find('/') {
+        Some(end) => (&rest[..at + end], Some(&rest[at + end + 1..])),
+        None => (rest, None),
+    };
+    Some(Foreign { shared, owner, name })
+}
+
+/// Whether a name is one of somebody else's mailboxes.
+pub(crate) fn is_foreign(name: &str) -> bool {
+    foreign(name).is_some()
+}
+
+/// The mailbox of this name; placeholders (`\Noselect`) of one's own too.
 ///
 /// Errors: `NO [NONEXISTENT]` when it is not there or this login may not know of it, `NO [NOPERM]` when it lacks
 /// one of the `needed` rights, [`Error::Unlocked`].
 pub(crate) fn find(session: &Session, tx: &ReadTx, name: &WireName, needed: Rights) -> Result<Target, Error> {
-    let named = named(session, tx, name)?;
-    let mailbox = mailboxes::find(tx, named.account, &named.name)?;
-    let mailbox = mailbox.ok_or(Error::Mail(MailError::NotFound(What::Mailbox)))?;
-    let target = Target { account: named.account, mailbox, rights: Rights::ALL };
-    permit(target.rights, needed)?;
+    let target = look(session, tx, name, needed)?;
+    session.locked(target.account)?;
     Ok(target)
+}
+
+/// [`find`] for a mailbox that is not changed, whatever else the command writes: its account's lock is not asked for.
+pub(crate) fn look(session: &Session, tx: &ReadTx, name: &WireName, needed: Rights) -> Result<Target, Error> {
+    let Named { account, name, owner } = named(session, tx, name)?;
+    let mailbox = mailboxes::find(tx, account, &name)?.ok_or_else(missing)?;
+    if owner.is_none() {
+        return Ok(Target { account, mailbox, rights: Rights::ALL, owner });
+    }
+    let rights = acl::rights(tx, &who(session)?, account, mailbox.id)?;
+    permit(rights, needed)?;
+    Ok(Target { account, mailbox, rights, owner })
 }
 
 /// The mailbox that APPEND, COPY, MOVE and the like put messages into: it can be selected, and this login has `i`.
@@ -76,18 +156,95 @@ pub(crate) fn destination(session: &Session, tx: &ReadTx, name: &WireName) -> Re
 }
 
 /// Whose name it is, whether there is such a mailbox or not. Says nothing about rights.
-///
-/// Errors: [`Error::Unlocked`]; `NO [CANNOT]` for what cannot be a name.
-pub(crate) fn named(session: &Session, _tx: &ReadTx, name: &WireName) -> Result<Named, Error> {
+fn named(session: &Session, tx: &ReadTx, wire: &WireName) -> Result<Named, Error> {
     let account = session.account()?;
-    session.locked(account)?;
-    Ok(Named { account, name: names::of_wire(name)? })
+    let wire_name = wire.without_trailing_separator();
+    let Some(foreign) = foreign(wire_name.as_str()) else {
+        return Ok(Named { account, name: names::of_wire(wire)?, owner: None });
+    };
+    let address = Address::parse(foreign.owner).map_err(|_| missing())?;
+    let owner = acl::owner(tx, &address)?.filter(|owner| owner.is_shared == foreign.shared && owner.account != account);
+    let owner = owner.ok_or_else(missing)?;
+    let name = MailboxName::parse(foreign.name.unwrap_or_default()).map_err(|_| missing())?;
+    Ok(Named { account: owner.account, name, owner: Some(owner) })
 }
 
-/// `NO [NOPERM]` unless all of `needed` are there.
-pub(crate) fn permit(rights: Rights, needed: Rights) -> Result<(), Error> {
-    match rights.contains(needed) {
-        true => Ok(()),
-        false => Err(Error::no(ResponseCode::NoPerm, "you have not the right to do this with this mailbox")),
+/// A name that this login may make a mailbox of, and in another's account the mailbox whose list of rights it gets when
+/// no mailbox is above it: INBOX, as if all others lay below.
+///
+/// RFC 4314 §4: `k` on the nearest mailbox above. Where it is not there the answer is the same as where there is no
+/// such account or mailbox.
+///
+/// Errors: `NO [NOPERM]`, [`Error::Unlocked`]; `NO [CANNOT]` for what cannot be a name.
+pub(crate) fn may_create(session: &Session, tx: &ReadTx, name: &WireName) -> Result<(Named, Option<MailboxId>), Error> {
+    let refused = || Error::no(ResponseCode::NoPerm, "you may not make mailboxes there");
+    let named = match named(session, tx, name) {
+        Err(Error::Mail(MailError::NotFound(What::Mailbox))) => return Err(refused()),
+        other => other?,
+    };
+    if named.owner.is_none() {
+        return Ok((named, None));
+    }
+    let mut above: Vec<MailboxName> = named.name.ancestors().collect();
+    let mut parent = None;
+    while let (None, Some(name)) = (&parent, above.pop()) {
+        parent = mailboxes::find(tx, named.account, &name)?.filter(|mailbox| mailbox.selectable);
+    }
+    let (parent, root) = match parent {
+        Some(mailbox) => (mailbox.id, None),
+        None => (MailboxId::INBOX, Some(MailboxId::INBOX)),
+    };
+    match acl::rights(tx, &who(session)?, named.account, parent)?.contains(Rights::CREATE) {
+        true => session.locked(named.account).map(|()| (named, root)),
+        false => Err(refused()),
+    }
+}
+
+/// Who asks for rights.
+pub(crate) fn who(session: &Session) -> Result<Who, Error> {
+    session.login.as_ref().map(Who::of).ok_or_else(|| Error::bug("a command before login"))
+}
+
+/// Fails unless all of `needed` are there: as if the mailbox were not, for whom it is not visible. With nothing needed
+/// any of the rights that make it known will do (RFC 4314 §4, MYRIGHTS).
+fn permit(rights: Rights, needed: Rights) -> Result<(), Error> {
+    if needed.is_empty() {
+        return if rights.intersects(Rights::KNOWN_BY) { Ok(()) } else { Err(missing()) };
+    }
+    if rights.contains(needed) {
+        return Ok(());
+    }
+    Err(if rights.contains(Rights::LOOKUP) { lacking() } else { missing() })
+}
+
+/// `NO [NOPERM]`.
+pub(crate) fn lacking() -> Error {
+    Error::no(ResponseCode::NoPerm, "you have not the right to do this with this mailbox")
+}
+
+fn missing() -> Error {
+    Error::Mail(MailError::NotFound(What::Mailbox))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_others_are_taken_apart() {
+        for (name, expected) in [
+            ("Other Users/bob@example.test/INBOX", Some((false, "bob@example.test", Some("INBOX")))),
+            ("Other Users/bob@example.test", Some((false, "bob@example.test", None))),
+            ("Shared/a/b@example.test/x/y", Some((true, "a/b@example.test", Some("x/y")))),
+            ("Shared/info@example.test/", Some((true, "info@example.test", Some("")))),
+            ("Shared/Projects/x@y", Some((true, "Projects/x@y", None))),
+            ("Shared/Projects", None),
+            ("Other Users", None),
+            ("other users/bob@example.test/INBOX", None),
+            ("INBOX", None),
+        ] {
+            let found = foreign(name).map(|found| (found.shared, found.owner, found.name));
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }

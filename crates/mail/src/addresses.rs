@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use postroad_store::{AccountId, Param, ReadTx, WriteTx, params};
 
-use crate::{Address, Bound, By, Error, Result, What, accounts, domains, resolve, sql};
+use crate::{Address, Bound, By, Error, Result, What, accounts, acl, domains, resolve, sql};
 
 /// Most targets of an alias or group.
 pub const MAX_TARGETS: usize = 1_000;
@@ -44,6 +44,9 @@ pub fn create(tx: &mut WriteTx, by: &By, address: &Address, kind: &Kind) -> Resu
 pub fn replace(tx: &mut WriteTx, by: &By, address: &Address, kind: &Kind) -> Result<()> {
     let address = real(tx, address)?;
     take(tx, &address)?;
+    if !matches!(kind, Kind::Group(_)) {
+        acl::forget_grantee(tx, &address)?;
+    }
     put(tx, &address, kind)?;
     domains::log(tx, by, &format!("address {address} replaced by {}", kind.text()))
 }
@@ -52,6 +55,7 @@ pub fn replace(tx: &mut WriteTx, by: &By, address: &Address, kind: &Kind) -> Res
 pub fn delete(tx: &mut WriteTx, by: &By, address: &Address) -> Result<()> {
     let address = real(tx, address)?;
     take(tx, &address)?;
+    acl::forget_grantee(tx, &address)?;
     domains::log(tx, by, &format!("address {address} deleted"))
 }
 

@@ -11,7 +11,7 @@ use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 use crate::accounts::{self, State};
 use crate::journal::{self, Note, Operation};
 use crate::password::{PasswordHash, Workspace};
-use crate::{Actor, Address, Bound, By, Error, Result, Service, What};
+use crate::{Actor, Address, Bound, By, Error, Result, Service, What, acl};
 
 /// Most app passwords of an account.
 pub const MAX_APP_PASSWORDS: usize = 50;
@@ -290,12 +290,21 @@ pub struct NewAppPassword {
 
 /// Sets the account's password.
 pub fn set_password(tx: &mut WriteTx, by: &By, account: AccountId, hash: &PasswordHash) -> Result<()> {
-    accounts::existing(tx, account)?;
+    may_have_passwords(tx, account)?;
     let modseq = journal::begin(tx, account)?;
     tx.execute("DELETE FROM credential WHERE account = $1 AND name IS NULL", params![account])?;
     insert_password(tx, by, account, hash)?;
     let note = Note { before: b"password\n", ..Note::plain(Operation::Credential) };
     journal::end(tx, by, account, modseq, &note)
+}
+
+/// Nobody logs in to a shared account.
+fn may_have_passwords(tx: &ReadTx, account: AccountId) -> Result<()> {
+    accounts::existing(tx, account)?;
+    match acl::is_shared_account(tx, account)? {
+        true => Err(Error::Refused("a shared account has no passwords: its members log in as themselves")),
+        false => Ok(()),
+    }
 }
 
 /// Writes the row of an account's password. One statement.
@@ -330,7 +339,7 @@ fn scopes(text: &str) -> Vec<Service> {
 /// Adds an app password; answers with its number. Errors: `Refused` for no name or no scope,
 /// `Exists(Credential)`, `Limit(AppPasswords)`.
 pub fn add_app_password(tx: &mut WriteTx, by: &By, account: AccountId, new: &NewAppPassword) -> Result<i64> {
-    accounts::existing(tx, account)?;
+    may_have_passwords(tx, account)?;
     if new.name.is_empty() || new.name.len() > MAX_APP_NAME_BYTES || new.name.contains(char::is_control) {
         return Err(Error::Refused("an app password has a name of at most 200 bytes without control characters"));
     }

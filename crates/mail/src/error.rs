@@ -70,6 +70,10 @@ pub enum Bound {
     AppPasswords,
     /// `forwards::MAX_TARGETS` of an account.
     Forwards,
+    /// `acl::MAX_GRANTS` of a mailbox.
+    Grants,
+    /// `across::MAX_ACROSS` messages go to another account at a time.
+    Across,
 }
 
 /// Why a mailbox name cannot be.
@@ -139,6 +143,8 @@ impl fmt::Display for Bound {
             Bound::Targets => "too many targets of this alias",
             Bound::AppPasswords => "too many app passwords in this account",
             Bound::Forwards => "an account forwards to 20 addresses at most; an alias of its own leads to more",
+            Bound::Grants => "too many entries in the list of rights of this mailbox; a group is one entry",
+            Bound::Across => "too many messages for one step into another account; take fewer at a time",
         })
     }
 }

@@ -111,7 +111,8 @@ impl fmt::Display for Place {
             | Operation::Flags
             | Operation::Copy
             | Operation::Expunge
-            | Operation::Restore => "removed",
+            | Operation::Restore
+            | Operation::Acl => "removed",
         };
         write!(f, "{how} from {mailbox} of {address}, uid {uid}")?;
         if let Some(to) = &left.to {

@@ -33,6 +33,8 @@ pub enum Operation {
     Expunge,
     /// Removed entries were put back.
     Restore,
+    /// Somebody's rights to a mailbox changed.
+    Acl,
 }
 
 /// A row of the journal.
@@ -90,7 +92,7 @@ pub fn changes(tx: &ReadTx, account: AccountId, since: ModSeq, limit: usize) -> 
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 13] = [
+    pub const ALL: [Operation; 14] = [
         Operation::Account,
         Operation::Credential,
         Operation::Create,
@@ -104,6 +106,7 @@ impl Operation {
         Operation::Move,
         Operation::Expunge,
         Operation::Restore,
+        Operation::Acl,
     ];
 
     /// The name on disk.
@@ -122,6 +125,7 @@ impl Operation {
             Operation::Move => "move",
             Operation::Expunge => "expunge",
             Operation::Restore => "restore",
+            Operation::Acl => "acl",
         }
     }
 

@@ -12,7 +12,7 @@ use crate::copy::{self, Target};
 use crate::expunge::{self, After};
 use crate::journal::{self, Note, Operation};
 use crate::mailboxes::{self, MAX_MAILBOXES, MAX_SUBSCRIPTIONS, Mailbox};
-use crate::{Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, selected, sql};
+use crate::{Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, selected, sql};
 
 /// Makes a mailbox, and the levels above it that are missing (RFC 9051 §6.3.4). A placeholder becomes
 /// a mailbox with a new uidvalidity.
@@ -32,6 +32,8 @@ pub fn create(
         return Err(Error::Exists(What::Mailbox));
     }
     let made = missing(&all, name)?;
+    let parent =
+        name.ancestors().filter_map(|above| all.get(&above).filter(|row| row.selectable)).last().map(|row| row.id);
     let allotted = allot(tx, by, account, made.len() + usize::from(all.contains_key(name)))?;
     if all.contains_key(name) {
         // The placeholder's row goes, so that the new mailbox has nothing of the old one.
@@ -43,6 +45,10 @@ pub fn create(
         Some(_) | None => rows.push((name.clone(), role)),
     }
     let id = insert(tx, account, &allotted, &rows)?;
+    if let Some(parent) = parent {
+        let made: Vec<MailboxId> = (allotted.first_id..=id.0).map(MailboxId).collect();
+        acl::inherit(tx, account, parent, &made)?;
+    }
     let note = Note { mailbox: Some(id), before: b"", ..Note::plain(Operation::Create) };
     journal::end(tx, by, account, allotted.modseq, &note)?;
     mailboxes::by_id(tx, account, id)?.ok_or(Error::NotFound(What::Mailbox))
@@ -62,6 +68,7 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
         return Err(Error::Refused("only the mailboxes below this name can be deleted"));
     }
     let modseq = journal::begin(tx, account)?;
+    acl::forget_mailbox(tx, account, row.id)?;
     if row.messages > 0 {
         expunge::take_out(tx, by, account, row.id, &UidSet::all(), modseq, After::Restorable)?;
         expunge::give_back(tx, account, row.id, modseq)?;

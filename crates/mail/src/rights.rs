@@ -36,6 +36,23 @@ impl Rights {
     /// All of them: what the owner has.
     pub const ALL: Rights = Rights((1 << 11) - 1);
 
+    /// `k` and `x`: what the obsolete `c` means (§2.1.1).
+    pub const CREATE_OR_DELETE_MAILBOX: Rights = Rights(Rights::CREATE.0 | Rights::DELETE_MAILBOX.0);
+    /// `t` and `e`: what the obsolete `d` means (§2.1.1).
+    pub const DELETE_OR_EXPUNGE_MESSAGES: Rights = Rights(Rights::DELETE_MESSAGES.0 | Rights::EXPUNGE.0);
+    /// `s`, `w` and `t`: each lets some flags be changed.
+    pub const FLAGS: Rights = Rights(Rights::SEEN.0 | Rights::WRITE.0 | Rights::DELETE_MESSAGES.0);
+    /// Any of these lets a mailbox be opened for more than reading (§5.2).
+    pub const CHANGING: Rights = Rights(Rights::FLAGS.0 | Rights::INSERT.0 | Rights::EXPUNGE.0);
+    /// Whoever has any of these knows that there is the mailbox (§4, MYRIGHTS).
+    pub const KNOWN_BY: Rights = Rights(
+        Rights::LOOKUP.0
+            | Rights::READ.0
+            | Rights::INSERT.0
+            | Rights::CREATE_OR_DELETE_MAILBOX.0
+            | Rights::ADMINISTER.0,
+    );
+
     /// Each right with its letter, in the order in which they are written.
     pub const LETTERS: [(Rights, char); 11] = [
         (Rights::LOOKUP, 'l'),
@@ -72,13 +89,12 @@ impl Rights {
         self.0 == 0
     }
 
-    /// Rights by their letters. The obsolete `c` and `d` of RFC 2086 mean what RFC 4314 §2.1.1 makes of them: `c`
-    /// is `k` and `x`, `d` is `t` and `e`. A letter that is no right is the error.
+    /// Rights by their letters. The obsolete `c` and `d` of RFC 2086 mean what RFC 4314 §2.1.1 makes of them. A letter that is no right is the error.
     pub fn parse(letters: &str) -> Result<Rights, char> {
         letters.chars().try_fold(Rights::NONE, |rights, letter| {
             let right = match letter {
-                'c' => Some(Rights::CREATE | Rights::DELETE_MAILBOX),
-                'd' => Some(Rights::DELETE_MESSAGES | Rights::EXPUNGE),
+                'c' => Some(Rights::CREATE_OR_DELETE_MAILBOX),
+                'd' => Some(Rights::DELETE_OR_EXPUNGE_MESSAGES),
                 _ => Rights::LETTERS.into_iter().find(|(_, own)| *own == letter).map(|(right, _)| right),
             };
             right.map(|right| rights | right).ok_or(letter)
@@ -104,8 +120,7 @@ impl BitOr for Rights {
     }
 }
 
-/// The letters; with any of `k` and `x` also `c`, with any of `t` and `e` also `d`, for clients of RFC 2086
-/// (RFC 4314 §2.1.1) are the protocol's to add.
+/// The letters. The obsolete ones are the protocol's to add.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (right, letter) in Rights::LETTERS {

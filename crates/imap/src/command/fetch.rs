@@ -196,7 +196,7 @@ fn push(items: &mut Vec<FetchItem>, item: FetchItem) {
 }
 
 /// `section = "[" [section-spec] "]"`.
-fn section(cursor: &mut Cursor<'_>) -> Rule<Section> {
+pub(crate) fn section(cursor: &mut Cursor<'_>) -> Rule<Section> {
     if !cursor.eat(b'[') {
         return cursor.expected("[ and a section");
     }

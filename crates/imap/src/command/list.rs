@@ -44,6 +44,8 @@ pub struct ListReturn {
     pub children: bool,
     /// `SPECIAL-USE`.
     pub special_use: bool,
+    /// `MYRIGHTS` (RFC 8440).
+    pub my_rights: bool,
     /// `STATUS (..)` (RFC 5819).
     pub status: Option<Vec<StatusItem>>,
 }
@@ -134,12 +136,13 @@ fn returns(cursor: &mut Cursor<'_>, returns: &mut ListReturn) -> Rule<()> {
             "SUBSCRIBED" => returns.subscribed = true,
             "CHILDREN" => returns.children = true,
             "SPECIAL-USE" => returns.special_use = true,
+            "MYRIGHTS" => returns.my_rights = true,
             "STATUS" => {
                 cursor.space()?;
                 returns.status = Some(status::items(cursor)?);
             }
             _ => {
-                let known = "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS";
+                let known = "SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS or STATUS";
                 return cursor.fault_at(start, Problem::Expected(known));
             }
         }

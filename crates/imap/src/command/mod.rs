@@ -2,6 +2,7 @@
 //!
 //! RFC 9051 §9 `command`. Nothing here knows whether a command is allowed in a state; that is `imapd`'s table.
 
+pub mod acl;
 pub mod append;
 pub mod fetch;
 mod language;
@@ -14,6 +15,7 @@ pub mod session;
 pub mod sort;
 pub mod status;
 mod table;
+pub mod urlauth;
 
 use std::fmt;
 
@@ -22,7 +24,8 @@ use crate::limits::Limits;
 use crate::mailbox::{MailboxName, SpecialUse};
 use crate::set::MessageSet;
 
-pub use append::Append;
+pub use acl::Acl;
+pub use append::{Append, AppendMessage, LiteralKind, Replaced};
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
@@ -32,6 +35,7 @@ pub use session::{Id, Secret};
 pub use sort::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 pub use status::StatusItem;
 pub use table::parse;
+pub use urlauth::{GenUrlAuth, ResetKey, UrlFetch, UrlItem};
 
 /// What the client names its command by; the answer carries it back.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -93,7 +97,8 @@ pub struct Command {
     pub body: Body,
 }
 
-/// What a command asks. APPEND does not appear: the framer announces it ([`crate::AppendStart`]) and streams it.
+/// What a command asks. APPEND and REPLACE do not appear: the framer tells them by [`crate::Event::AppendStart`] and
+/// streams their messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// CAPABILITY (RFC 9051 §6.1.1).
@@ -194,6 +199,14 @@ pub enum Body {
     Copy(Copy),
     /// MOVE and UID MOVE (§6.4.8).
     Move(Copy),
+    /// SETACL, DELETEACL, GETACL, LISTRIGHTS and MYRIGHTS (RFC 4314).
+    Acl(Acl),
+    /// GENURLAUTH (RFC 4467 §7).
+    GenUrlAuth(Vec<GenUrlAuth>),
+    /// RESETKEY (RFC 4467 §7).
+    ResetKey(ResetKey),
+    /// URLFETCH (RFC 4467 §7, RFC 5524).
+    UrlFetch(Vec<UrlFetch>),
     /// GETQUOTA (RFC 9208 §4.1.1): the quota root.
     GetQuota(String),
     /// GETQUOTAROOT (RFC 9208 §4.1.2).

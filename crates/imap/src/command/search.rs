@@ -42,6 +42,8 @@ pub struct SearchReturn {
     pub update: bool,
     /// `CONTEXT`: a hint that more searches of this kind will come (RFC 5267 §4.2).
     pub context: bool,
+    /// `RELEVANCY`: how well each message matches (RFC 6203 §4).
+    pub relevancy: bool,
 }
 
 impl SearchReturn {
@@ -95,6 +97,8 @@ pub enum SearchKey {
     Sequence(MessageSet),
     /// `UID set`.
     Uid(MessageSet),
+    /// `FUZZY key` (RFC 6203 §3).
+    Fuzzy(Box<SearchKey>),
     /// `ANSWERED`.
     Answered,
     /// `DELETED`.
@@ -171,6 +175,25 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body
     Ok(Body::Search(Search { numbering, returns, key: keys(cursor, charset)? }))
 }
 
+/// Whether a command is a SEARCH that names a charset: after ENABLE UTF8=ACCEPT that is an error (RFC 6855 §3).
+pub fn names_charset(frame: &[u8], syntax: &crate::command::Syntax) -> bool {
+    let mut cursor = Cursor::new(frame, syntax);
+    if crate::command::table::tag(&mut cursor).is_err() || cursor.space().is_err() {
+        return false;
+    }
+    if cursor.eat_word("UID") && cursor.space().is_err() {
+        return false;
+    }
+    if !cursor.eat_word("SEARCH") || cursor.space().is_err() {
+        return false;
+    }
+    if cursor.eat_word("RETURN") && (cursor.space().is_err() || return_options(&mut cursor).is_err()) {
+        return false;
+    }
+    cursor.skip_spaces();
+    cursor.eat_word("CHARSET")
+}
+
 /// `search-criteria = charset 1*(SP search-key)` (RFC 5256 §5): here the charset must be there.
 pub(super) fn criteria(cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
     let charset = charset(cursor)?;
@@ -213,12 +236,13 @@ pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
             "SAVE" => returns.save = true,
             "UPDATE" => returns.update = true,
             "CONTEXT" => returns.context = true,
+            "RELEVANCY" => returns.relevancy = true,
             "PARTIAL" if returns.partial.is_none() => {
                 cursor.space()?;
                 returns.partial = Some(partial_range(cursor)?);
             }
             _ => {
-                let options = "MIN, MAX, ALL, COUNT, SAVE, PARTIAL with a range, UPDATE or CONTEXT";
+                let options = "MIN, MAX, ALL, COUNT, SAVE, PARTIAL with a range, UPDATE, CONTEXT or RELEVANCY";
                 return cursor.fault_at(start, Problem::Expected(options));
             }
         }
@@ -322,6 +346,7 @@ impl Keys {
             }
             Form::ModSeq => mod_seq(cursor),
             Form::Uid => cursor.message_set().map(SearchKey::Uid),
+            Form::Fuzzy => self.within(cursor, |keys, cursor| Ok(SearchKey::Fuzzy(Box::new(keys.key(cursor)?)))),
             Form::Not => self.within(cursor, |keys, cursor| Ok(not(keys.key(cursor)?))),
             Form::Or => self.within(cursor, |keys, cursor| {
                 let first = keys.key(cursor)?;
@@ -399,6 +424,7 @@ enum Form {
     Header,
     ModSeq,
     Uid,
+    Fuzzy,
     Not,
     Or,
 }
@@ -415,6 +441,7 @@ const FORMS: &[(&str, Form)] = &[
     ("EMAILID", Form::Id(SearchKey::EmailId)),
     ("FLAGGED", Form::Is(|| SearchKey::Flagged)),
     ("FROM", Form::Text(SearchKey::From)),
+    ("FUZZY", Form::Fuzzy),
     ("HEADER", Form::Header),
     ("KEYWORD", Form::Keyword(SearchKey::Keyword)),
     ("LARGER", Form::Octets(SearchKey::Larger)),

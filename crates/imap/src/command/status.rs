@@ -27,6 +27,8 @@ pub enum StatusItem {
     MailboxId,
     /// `DELETED-STORAGE` (RFC 9208).
     DeletedStorage,
+    /// `APPENDLIMIT` (RFC 7889 §3.1).
+    AppendLimit,
 }
 
 impl StatusItem {
@@ -43,6 +45,7 @@ impl StatusItem {
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
             StatusItem::MailboxId => "MAILBOXID",
             StatusItem::DeletedStorage => "DELETED-STORAGE",
+            StatusItem::AppendLimit => "APPENDLIMIT",
         }
     }
 }
@@ -73,7 +76,7 @@ pub(super) fn items(cursor: &mut Cursor<'_>) -> Rule<Vec<StatusItem>> {
     Ok(items)
 }
 
-const EVERY: [StatusItem; 10] = [
+const EVERY: [StatusItem; 11] = [
     StatusItem::Messages,
     StatusItem::Recent,
     StatusItem::UidNext,
@@ -84,4 +87,5 @@ const EVERY: [StatusItem; 10] = [
     StatusItem::HighestModSeq,
     StatusItem::MailboxId,
     StatusItem::DeletedStorage,
+    StatusItem::AppendLimit,
 ];

@@ -1,6 +1,8 @@
 //! The commands as rows: name, numbering, grammar. A new command is a row here and its grammar file.
 
-use crate::command::{Body, Command, Syntax, Tag, fetch, list, messages, quota, search, select, session, status};
+use crate::command::{
+    Body, Command, Syntax, Tag, fetch, list, messages, quota, search, select, session, status, urlauth,
+};
 use crate::cursor::{Cursor, Fault, Rule};
 use crate::error::{ParseError, Problem};
 use crate::set::Numbering;
@@ -86,25 +88,33 @@ const ROWS: &[Row] = &[
     plain("COMPARATOR", super::language::comparator),
     plain("CREATE", select::create),
     plain("DELETE", |c| select::one_name(c).map(Body::Delete)),
+    plain("DELETEACL", super::acl::delete),
     plain("ENABLE", session::enable),
     plain("EXAMINE", |c| select::select(c).map(Body::Examine)),
     both("EXPUNGE", |_| Ok(Body::Expunge(None)), messages::uid_expunge),
     both("FETCH", |c| fetch::fetch(c, Numbering::Sequence), |c| fetch::fetch(c, Numbering::Uid)),
+    plain("GETACL", super::acl::get),
+    plain("GENURLAUTH", urlauth::gen_url_auth),
     plain("GETQUOTA", quota::get_quota),
     plain("GETQUOTAROOT", |c| select::one_name(c).map(Body::GetQuotaRoot)),
     plain("ID", session::id),
     plain("IDLE", |_| Ok(Body::Idle)),
     plain("LANGUAGE", super::language::language),
     plain("LIST", list::list),
+    plain("LISTRIGHTS", super::acl::list_rights),
     plain("LOGIN", session::login),
     plain("LOGOUT", |_| Ok(Body::Logout)),
     plain("LSUB", list::lsub),
     both("MOVE", |c| messages::r#move(c, Numbering::Sequence), |c| messages::r#move(c, Numbering::Uid)),
+    plain("MYRIGHTS", super::acl::my_rights),
     plain("NAMESPACE", |_| Ok(Body::Namespace)),
     plain("NOOP", |_| Ok(Body::Noop)),
     plain("RENAME", select::rename),
+    plain("REPLACE", super::append::without_message),
+    plain("RESETKEY", urlauth::reset_key),
     both("SEARCH", |c| search::search(c, Numbering::Sequence), |c| search::search(c, Numbering::Uid)),
     plain("SELECT", |c| select::select(c).map(Body::Select)),
+    plain("SETACL", super::acl::set),
     plain("SETQUOTA", quota::set_quota),
     both("SORT", |c| super::sort::sort(c, Numbering::Sequence), |c| super::sort::sort(c, Numbering::Uid)),
     plain("STARTTLS", |_| Ok(Body::StartTls)),
@@ -114,5 +124,6 @@ const ROWS: &[Row] = &[
     both("THREAD", |c| super::sort::thread(c, Numbering::Sequence), |c| super::sort::thread(c, Numbering::Uid)),
     plain("UNSELECT", |_| Ok(Body::Unselect)),
     plain("UNSUBSCRIBE", |c| select::one_name(c).map(Body::Unsubscribe)),
+    plain("URLFETCH", urlauth::url_fetch),
     plain("XLIST", list::xlist),
 ];

@@ -25,6 +25,12 @@ pub(crate) fn run(session: &mut Session, names: &[String]) -> Option<Reply> {
                 session.framer.syntax_mut().utf8 = true;
                 enabled.push("IMAP4rev2");
             }
+            // RFC 6855 §3.
+            "UTF8=ACCEPT" => {
+                session.enabled.utf8 = true;
+                session.framer.syntax_mut().utf8 = true;
+                enabled.push("UTF8=ACCEPT");
+            }
             // RFC 5161 §3.1: what the server does not know is ignored.
             _ => {}
         }

@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 use postroad_imap::command::{List, StatusItem};
 use postroad_imap::encode::{ListExtra, ListResponse, MailboxAttribute};
 use postroad_imap::{Pattern, ResponseCode, SpecialUse};
-use postroad_mail::mailboxes::{self, Listed};
 use postroad_mail::{MailboxName, Rights, Role};
 use postroad_store::ReadTx;
 
-use super::status;
+use super::{acl, status};
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
 use crate::settings::PATTERN_OCTETS_MAX;
-use crate::target::Target;
+use crate::shared::{self, Known};
 
 pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flow, Error> {
     let done = Ok(Flow::Done(Reply::ok(if list.xlist { "XLIST done" } else { "LIST done" })));
@@ -32,7 +31,7 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flo
     }
     let patterns: Vec<Pattern> =
         list.patterns.iter().filter(|text| !text.is_empty()).map(|text| Pattern::new(&list.reference, text)).collect();
-    let all = mailboxes::list(tx, session.account()?)?;
+    let all = shared::known(session, tx, &patterns)?;
     for (name, line) in choose(list, &patterns, &all) {
         tell(session, tx, list, &name, &line)?;
     }
@@ -42,20 +41,25 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flo
 /// What is to be told of a name.
 struct Line<'a> {
     /// What the store has of it; `None`: only names below it are there.
-    listed: Option<&'a Listed>,
+    known: Option<&'a Known>,
     /// The selection options chose names below it (RFC 5258 §4).
     child_info: bool,
 }
 
 /// The names that patterns and selection options choose, in the order of the store.
-fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Listed]) -> Vec<(MailboxName, Line<'a>)> {
+fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Known]) -> Vec<(MailboxName, Line<'a>)> {
     let mut lines: Vec<(MailboxName, Line<'a>)> = Vec::new();
     let mut places: BTreeMap<MailboxName, usize> = BTreeMap::new();
     let matches = |name: &MailboxName| patterns.iter().any(|pattern| pattern.matches(name.as_str()));
-    for listed in all {
-        if selected(list, listed) && matches(&listed.name) {
-            places.insert(listed.name.clone(), lines.len());
-            lines.push((listed.name.clone(), Line { listed: Some(listed), child_info: false }));
+    let matches_level = |name: &MailboxName| {
+        patterns.iter().any(|pattern| pattern.as_str().ends_with('%') && pattern.matches(name.as_str()))
+    };
+    for known in all {
+        let name = &known.listed.name;
+        let told = if known.is_level { matches_level(name) } else { matches(name) };
+        if told && selected(list, known) {
+            places.insert(name.clone(), lines.len());
+            lines.push((name.clone(), Line { known: Some(known), child_info: false }));
         }
     }
     if !list.selection.recursive_match {
@@ -63,11 +67,11 @@ fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Listed]) -> Vec<(Mail
     }
     // RFC 9051 §6.3.9.6: RECURSIVEMATCH also tells the parents of what is selected, but only for what is not
     // told itself: the rest would be redundant.
-    for listed in all.iter().filter(|listed| selected(list, listed) && !matches(&listed.name)) {
-        for parent in listed.name.ancestors().filter(&matches) {
+    for known in all.iter().filter(|known| selected(list, known) && !matches(&known.listed.name)) {
+        for parent in known.listed.name.ancestors().filter(&matches) {
             let place = *places.entry(parent.clone()).or_insert_with(|| {
-                let own = all.iter().find(|other| other.name == parent);
-                lines.push((parent, Line { listed: own, child_info: false }));
+                let own = all.iter().find(|other| other.listed.name == parent);
+                lines.push((parent, Line { known: own, child_info: false }));
                 lines.len() - 1
             });
             lines[place].1.child_info = true;
@@ -77,15 +81,16 @@ fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Listed]) -> Vec<(Mail
 }
 
 /// Whether the selection options (RFC 5258 §3.1) choose it; REMOTE adds nothing here.
-fn selected(list: &List, listed: &Listed) -> bool {
+fn selected(list: &List, known: &Known) -> bool {
+    let listed = &known.listed;
     let use_of = listed.mailbox.as_ref().and_then(|mailbox| mailbox.role).and_then(special_use);
-    if list.selection.special_use && use_of.is_none() {
+    if list.selection.special_use && (use_of.is_none() || known.shared.is_some()) {
         return false;
     }
     match list.selection.subscribed {
         true => listed.subscribed,
         // A subscription to a name that is not there is told only to who asks for subscriptions.
-        false => listed.mailbox.is_some(),
+        false => listed.mailbox.is_some() || known.is_level,
     }
 }
 
@@ -97,10 +102,13 @@ fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, lin
     let response = ListResponse { attributes: &attributes, name: Some(&wire_name), extra };
     session.writer().list_as(list, &response);
     // RFC 5819 §2: no STATUS of what cannot be selected. LIST comes before its STATUS.
-    let mailbox = line.listed.and_then(|listed| listed.mailbox.as_ref()).filter(|mailbox| mailbox.selectable);
+    let login = session.account()?;
+    let Some(target) = line.known.and_then(|known| known.target(login)) else { return Ok(()) };
+    if list.returns.my_rights {
+        session.writer().my_rights(&wire_name, &acl::shown(target.rights));
+    }
     let items: Option<&Vec<StatusItem>> = list.returns.status.as_ref();
-    if let (Some(mailbox), Some(items)) = (mailbox, items) {
-        let target = Target { account: session.account()?, mailbox: mailbox.clone(), rights: Rights::ALL };
+    if let (Some(items), true) = (items, target.rights.contains(Rights::READ)) {
         let values = status::values(session, tx, &target, items)?;
         session.writer().status(&wire_name, &values);
     }
@@ -109,19 +117,22 @@ fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, lin
 
 fn attributes(list: &List, line: &Line<'_>) -> Vec<MailboxAttribute> {
     let mut all = Vec::new();
-    let mailbox = line.listed.and_then(|listed| listed.mailbox.as_ref());
+    let listed = line.known.map(|known| &known.listed);
+    let mailbox = listed.and_then(|listed| listed.mailbox.as_ref());
     match mailbox {
+        None if line.known.is_some_and(|known| known.is_level) => all.push(MailboxAttribute::NoSelect),
         None => all.push(MailboxAttribute::NonExistent),
         Some(mailbox) if !mailbox.selectable => all.push(MailboxAttribute::NoSelect),
         Some(_) => {}
     }
-    let has_children = line.listed.is_none_or(|listed| listed.has_children);
+    let has_children = listed.is_none_or(|listed| listed.has_children);
     all.push(if has_children { MailboxAttribute::HasChildren } else { MailboxAttribute::HasNoChildren });
     let told = list.selection.subscribed || list.returns.subscribed;
-    if told && line.listed.is_some_and(|listed| listed.subscribed) {
+    if told && listed.is_some_and(|listed| listed.subscribed) {
         all.push(MailboxAttribute::Subscribed);
     }
-    let role = mailbox.and_then(|mailbox| mailbox.role);
+    let own = line.known.is_none_or(|known| known.shared.is_none());
+    let role = mailbox.and_then(|mailbox| mailbox.role).filter(|_| own);
     if list.xlist && role == Some(Role::Inbox) {
         all.push(MailboxAttribute::Inbox);
     }

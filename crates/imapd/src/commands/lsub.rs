@@ -4,31 +4,32 @@ use std::collections::BTreeSet;
 
 use postroad_imap::Pattern;
 use postroad_imap::encode::{ListResponse, MailboxAttribute};
-use postroad_mail::{MailboxName, mailboxes};
+use postroad_mail::MailboxName;
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
+use crate::shared;
 
 pub(crate) fn run(session: &mut Session, tx: &ReadTx, reference: &str, pattern: &str) -> Result<Flow, Error> {
     let pattern = Pattern::new(reference, pattern);
     let mut told: BTreeSet<MailboxName> = BTreeSet::new();
-    let all = mailboxes::list(tx, session.account()?)?;
-    let subscribed: Vec<_> = all.iter().filter(|listed| listed.subscribed).collect();
-    for listed in &subscribed {
-        if pattern.matches(listed.name.as_str()) {
-            let selectable = listed.mailbox.as_ref().is_some_and(|mailbox| mailbox.selectable);
+    let mut subscribed = shared::known(session, tx, std::slice::from_ref(&pattern))?;
+    subscribed.retain(|known| known.listed.subscribed);
+    for known in &subscribed {
+        if pattern.matches(known.listed.name.as_str()) {
+            let selectable = known.listed.mailbox.as_ref().is_some_and(|mailbox| mailbox.selectable);
             // Thunderbird wants \Noselect here too.
             let attributes: &[MailboxAttribute] = if selectable { &[] } else { &[MailboxAttribute::NoSelect] };
-            tell(session, &listed.name, attributes);
-            told.insert(listed.name.clone());
+            tell(session, &known.listed.name, attributes);
+            told.insert(known.listed.name.clone());
         }
     }
     // RFC 3501 §6.3.9: with `%`, a name that is not subscribed but has subscribed names below it is told
     // as \Noselect: only for what is not told itself, else clients take the parent for subscribed.
-    let hidden = subscribed.iter().filter(|listed| !pattern.matches(listed.name.as_str()));
-    for parent in hidden.flat_map(|listed| listed.name.ancestors()) {
+    let hidden = subscribed.iter().filter(|known| !pattern.matches(known.listed.name.as_str()));
+    for parent in hidden.flat_map(|known| known.listed.name.ancestors()) {
         if pattern.matches(parent.as_str()) && told.insert(parent.clone()) {
             tell(session, &parent, &[MailboxAttribute::NoSelect]);
         }

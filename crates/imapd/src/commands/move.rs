@@ -1,21 +1,23 @@
-//! MOVE and UID MOVE (RFC 9051 §6.4.8, RFC 6851).
+//! MOVE and UID MOVE (RFC 9051 §6.4.8, RFC 6851), also from one account to another.
 
 use postroad_imap::Status;
 use postroad_imap::command::Copy;
-use postroad_mail::copy;
+use postroad_mail::Rights;
 use postroad_store::WriteTx;
 
-use super::copy::copy_uid;
+use super::copy::{How, copy_uid, transfer};
 use crate::error::{Error, Reply};
 use crate::session::{Flow, Session};
 use crate::target;
 
 pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Result<Flow, Error> {
+    // RFC 6851 §4.4: what STORE \Deleted and EXPUNGE take.
+    if !session.view()?.rights.contains(Rights::DELETE_OR_EXPUNGE_MESSAGES) {
+        return Err(target::lacking());
+    }
     let target = target::destination(session, tx, &copy.mailbox)?;
-    let view = session.view()?;
-    let uids = view.resolve(&copy.set, copy.numbering)?;
-    let (by, account, mailbox) = (session.by()?, view.account, view.mailbox);
-    let moved = copy::move_to(tx, &by, account, mailbox, &uids, target.mailbox.id)?;
+    let uids = session.view()?.resolve(&copy.set, copy.numbering)?;
+    let moved = transfer(session, tx, &uids, &target, How::Move)?;
     // RFC 6851 §4.3: COPYUID in an untagged OK, before the EXPUNGE responses, which the synchronisation tells.
     if let Some(code) = copy_uid(&moved) {
         session.writer().untagged(Status::Ok, Some(&code), "moved");

@@ -49,9 +49,10 @@ pub(crate) fn values(
                 session.enable_condstore();
                 mailbox.highest_modseq.0.unsigned_abs()
             }
+            StatusItem::AppendLimit => session.settings.message_size_max,
             StatusItem::DeletedStorage => deleted_storage(tx, target)?,
             StatusItem::MailboxId => {
-                values.push(StatusValue::MailboxId(mailbox.id.to_string()));
+                values.push(StatusValue::MailboxId(target.object_id()));
                 continue;
             }
         };
