@@ -107,14 +107,18 @@ impl<'a> Cursor<'a> {
     pub(crate) fn space(&mut self) -> Rule<()> {
         let before = self.at;
         self.skip_spaces();
-        let beside = self.peek() == Some(b'(') || (before > 0 && self.bytes[before - 1] == b')');
-        if self.at > before || beside {
+        if self.at > before || self.is_beside() {
             Ok(())
         } else if self.at == self.bytes.len() {
             self.expected("more before the end of the line")
         } else {
             self.expected("a space")
         }
+    }
+
+    /// Whether a parenthesis is where a space is left out.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.peek() == Some(b'(') || (self.at > 0 && self.bytes[self.at - 1] == b')')
     }
 
     /// Nothing but spaces is left.

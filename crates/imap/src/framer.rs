@@ -1,15 +1,16 @@
 //! Bytes into commands: lines, literals, bounds.
 //!
 //! A command ends with the first line that does not announce a literal (RFC 9051 §2.2, §4.3; RFC 7888). The framer
-//! knows no grammar, with one exception: in APPEND it tells the message from the mailbox's name, because a
-//! message is handed on in pieces and never held. Lines end with CRLF; a bare LF is taken for one, as other
+//! knows no grammar, with one exception: in APPEND and REPLACE it tells messages from what stands around them
+//! (`command/append.rs`), because a message is handed on in pieces and never held. Lines end with CRLF; a bare LF is taken for one, as other
 //! servers do, since people type IMAP by hand. What comes out does not depend on how the bytes were cut.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 
-use crate::command::append::{self, Head};
-use crate::command::{Append, Syntax, Tag};
+use crate::command::append::{self, LiteralKind, Place, Segment};
+use crate::command::{Append, AppendMessage, Syntax, Tag};
 use crate::cursor::LiteralHead;
 use crate::error::{ParseError, Problem};
 
@@ -24,27 +25,35 @@ pub enum Event {
     Line(Vec<u8>),
     /// A synchronising literal was announced and will be taken: write `+ OK\r\n` (RFC 9051 §4.3).
     Continue,
-    /// An APPEND up to its message. Call [`Framer::accept_append`] or [`Framer::refuse_append`] before the next event.
-    AppendStart(AppendStart),
-    /// The next octets of the message.
+    /// An APPEND or REPLACE up to its first message. [`Framer::refuse_append`] ends it, now or later.
+    AppendStart(Append),
+    /// The next message of it begins.
+    AppendMessage(AppendMessage),
+    /// Octets of the message follow. Call [`Framer::accept_append`] or [`Framer::refuse_append`] before the next event.
+    AppendLiteral(AppendLiteral),
+    /// The next octets.
     AppendChunk(Vec<u8>),
-    /// The message is whole and its command ended well.
+    /// A part of the message that the server has already: a URL (RFC 4469).
+    AppendUrl(String),
+    /// The message is whole.
+    AppendMessageEnd,
+    /// The command is whole and ended well.
     AppendEnd,
     /// The command broke a bound or, for APPEND, the grammar. What belonged to it is thrown away by the framer.
     Refused(Refused),
 }
 
-/// APPEND up to its message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppendStart {
-    /// The command.
-    pub append: Append,
-    /// Octets of the message.
+/// A literal with octets of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppendLiteral {
+    /// How many.
     pub size: u64,
     /// The client waits for `+` before it sends them: [`Framer::accept_append`] says so too.
     pub synchronising: bool,
     /// `~{n}`: the message may have NULs (RFC 3516 §4.4).
     pub binary: bool,
+    /// What they are.
+    pub kind: LiteralKind,
 }
 
 /// A command that is not taken.
@@ -67,6 +76,10 @@ pub enum Refusal {
     LiteralTooBig,
     /// A message above [`crate::Limits::append`]: `NO [TOOBIG]` (RFC 7889 §4).
     MessageTooBig,
+    /// More messages in one APPEND than [`crate::Limits::messages`]: `NO [MESSAGELIMIT n]` (RFC 9738).
+    TooManyMessages(u32),
+    /// More parts in one message than [`crate::Limits::parts`]: `NO [LIMIT]`.
+    TooManyParts,
     /// APPEND's arguments are wrong, or something follows the message: `BAD`.
     Append(ParseError),
 }
@@ -77,6 +90,8 @@ impl fmt::Display for Refusal {
             Refusal::LineTooLong => f.write_str("the line is too long"),
             Refusal::LiteralTooBig => f.write_str("the literal is too big"),
             Refusal::MessageTooBig => f.write_str("the message is too big"),
+            Refusal::TooManyMessages(most) => write!(f, "no more than {most} messages at once"),
+            Refusal::TooManyParts => f.write_str("the message has too many parts"),
             Refusal::Append(error) => error.fmt(f),
         }
     }
@@ -98,9 +113,27 @@ pub struct Framer {
     swallowed: u64,
     /// The end of the line that is being thrown away: it may announce more to throw away.
     tail: Vec<u8>,
-    append_tag: Option<Tag>,
+    /// The APPEND that is coming.
+    append: Option<Course>,
+    /// What was found in a line and not told yet.
+    found: VecDeque<Event>,
     raw_line: bool,
     state: State,
+}
+
+/// How far an APPEND is.
+#[derive(Debug)]
+struct Course {
+    tag: Tag,
+    /// Where its next stretch begins.
+    place: Place,
+    /// It is REPLACE, which takes one message.
+    replaces: bool,
+    messages: usize,
+    /// Parts of the message that is coming.
+    parts: usize,
+    /// Octets of all its literals.
+    octets: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +142,10 @@ enum State {
     Command,
     /// In a literal that is kept.
     Literal { left: usize },
-    /// An APPEND was announced and awaits the session's word.
+    /// A literal of an APPEND was announced and awaits the session's word.
     Decide { size: u64, synchronising: bool },
-    /// In the message of an APPEND.
+    /// In a message of an APPEND.
     Message { left: u64 },
-    /// In the line after the message.
-    MessageEnd,
     /// In octets that are thrown away, and then the rest of their line.
     Swallow { left: u64 },
     /// In a line that is thrown away.
@@ -144,7 +175,8 @@ impl Framer {
             literal_octets: 0,
             swallowed: 0,
             tail: Vec::new(),
-            append_tag: None,
+            append: None,
+            found: VecDeque::new(),
             raw_line: false,
             state: State::Command,
         }
@@ -178,20 +210,27 @@ impl Framer {
         self.raw_line = true;
     }
 
-    /// Takes the message just announced. True: write `+ OK\r\n`.
+    /// Takes the literal just announced. True: write `+ OK\r\n`.
     pub fn accept_append(&mut self) -> bool {
         let State::Decide { size, synchronising } = self.state else { return false };
         self.state = State::Message { left: size };
         synchronising
     }
 
-    /// Does not take the message just announced, or no more of it: what still comes of it is thrown away unheard.
+    /// Takes no more of the APPEND that was begun: what still comes of it is thrown away unheard.
     /// The session answers the tagged `NO` at once. True: too much to throw away, close after the answer.
+    /// Not to be called after [`Event::AppendEnd`].
     pub fn refuse_append(&mut self) -> bool {
+        self.found.clear();
+        let coming = self.append.take().is_some();
         match self.state {
-            State::Decide { synchronising: true, .. } => self.state = State::Command,
+            State::Decide { synchronising: true, .. } => self.start_over(),
             State::Decide { size: left, synchronising: false } | State::Message { left } => return self.swallow(left),
-            State::MessageEnd => self.state = State::SkipLine,
+            State::Literal { left } if coming => return self.swallow(left as u64),
+            State::Command if coming => {
+                self.frame.clear();
+                self.state = State::SkipLine;
+            }
             State::Command | State::Literal { .. } | State::Swallow { .. } | State::SkipLine | State::Closed => {}
         }
         false
@@ -203,6 +242,8 @@ impl Framer {
         self.buffer.clear();
         self.start = 0;
         self.searched = 0;
+        self.append = None;
+        self.found.clear();
         self.start_over();
         dropped
     }
@@ -210,13 +251,15 @@ impl Framer {
     /// What comes next.
     pub fn next_event(&mut self) -> Event {
         loop {
+            if let Some(event) = self.found.pop_front() {
+                return event;
+            }
             let event = match self.state {
                 State::Command if self.raw_line && self.frame.is_empty() => self.raw_line(),
                 State::Command => self.command_line(),
                 State::Literal { left } => self.literal(left),
                 State::Decide { .. } | State::Closed => Some(Event::NeedInput),
                 State::Message { left } => self.message(left),
-                State::MessageEnd => self.message_end(),
                 State::Swallow { left } => self.throw_away(left),
                 State::SkipLine => self.skip_line(),
             };
@@ -262,24 +305,35 @@ impl Framer {
                 let begun = if self.frame.is_empty() { &self.buffer[self.start..] } else { &self.frame[..] };
                 // Of a line that is still coming, enough must be there whatever the cut.
                 let tag = Tag::of(&begun[..begun.len().min(self.syntax.limits.line)]);
+                let tag = self.append.take().map(|course| course.tag).or(tag);
                 return Some(self.refuse_line(tag));
             }
             Line::Whole(line) => &self.buffer[line],
         };
         // iOS sends empty lines between commands.
-        if self.frame.is_empty() && line.iter().all(|&byte| byte == b' ') {
+        if self.append.is_none() && self.frame.is_empty() && line.iter().all(|&byte| byte == b' ') {
             return None;
         }
         self.line_octets += line.len();
         self.frame.extend_from_slice(line);
         let line = self.frame.len() - line.len()..self.frame.len();
-        match self.announced(line) {
-            Some(head) => self.begin_literal(head),
-            None => {
-                let command = std::mem::take(&mut self.frame);
-                self.start_over();
-                Some(Event::Command(command))
-            }
+        let head = self.announced(line);
+        let end = head.map_or(self.frame.len(), |head| head.start);
+        let place = self.append.as_ref().map_or(Place::Start, |course| course.place);
+        let tag = self.append.as_ref().map(|course| &course.tag);
+        let literal = head.map(|head| head.binary);
+        match append::segment(&self.frame[..end], place, tag, literal, &self.syntax) {
+            Segment::Other | Segment::Text => match head {
+                Some(head) => self.begin_literal(head),
+                None => {
+                    let command = std::mem::take(&mut self.frame);
+                    self.start_over();
+                    Some(Event::Command(command))
+                }
+            },
+            Segment::Data(steps, kind) => self.announce(steps, Some(kind), head),
+            Segment::End(steps) => self.announce(steps, None, None),
+            Segment::Bad(error) => Some(self.refuse(Refusal::Append(error), head)),
         }
     }
 
@@ -295,15 +349,9 @@ impl Framer {
 
     fn begin_literal(&mut self, head: LiteralHead) -> Option<Event> {
         let limits = &self.syntax.limits;
-        match append::head(&self.frame[..head.start], &self.syntax) {
-            Head::Message(_) if head.size > limits.append => return Some(self.refuse(Refusal::MessageTooBig, head)),
-            Head::Message(append) => return Some(self.announce(append, head)),
-            Head::Bad(error) => return Some(self.refuse(Refusal::Append(error), head)),
-            Head::Other | Head::Name => {}
-        }
         let size = usize::try_from(head.size).unwrap_or(usize::MAX);
         if size > limits.literal || self.literal_octets.saturating_add(size) > limits.literals {
-            return Some(self.refuse(Refusal::LiteralTooBig, head));
+            return Some(self.refuse(Refusal::LiteralTooBig, Some(head)));
         }
         self.literal_octets += size;
         self.frame.extend_from_slice(b"\r\n");
@@ -311,12 +359,93 @@ impl Framer {
         head.synchronising.then_some(Event::Continue)
     }
 
-    fn announce(&mut self, append: Append, head: LiteralHead) -> Event {
-        self.start_over();
-        self.append_tag = Some(append.tag.clone());
-        let LiteralHead { size, synchronising, binary, .. } = head;
-        self.state = State::Decide { size, synchronising };
-        Event::AppendStart(AppendStart { append, size, synchronising, binary })
+    /// A stretch of an APPEND was read: up to a literal of this kind, or to its end.
+    fn announce(
+        &mut self,
+        steps: Vec<append::Step>,
+        kind: Option<LiteralKind>,
+        head: Option<LiteralHead>,
+    ) -> Option<Event> {
+        if let Err(why) = self.count(&steps, kind, head) {
+            return Some(self.refuse(why, head));
+        }
+        self.frame.clear();
+        self.line_octets = 0;
+        self.literal_octets = 0;
+        self.found.extend(steps.into_iter().map(|step| match step {
+            append::Step::Begin(append) => Event::AppendStart(append),
+            append::Step::Message(message) => Event::AppendMessage(message),
+            append::Step::Url(url) => Event::AppendUrl(url),
+            append::Step::MessageEnd => Event::AppendMessageEnd,
+        }));
+        match (kind, head) {
+            (Some(kind), Some(LiteralHead { size, synchronising, binary, .. })) => {
+                self.found.push_back(Event::AppendLiteral(AppendLiteral { size, synchronising, binary, kind }));
+                self.state = State::Decide { size, synchronising };
+                if let Some(course) = &mut self.append {
+                    course.place = match kind {
+                        LiteralKind::Message => Place::Behind,
+                        LiteralKind::Part => Place::Parts,
+                        LiteralKind::Utf8Message => Place::Utf8 { part: false },
+                        LiteralKind::Utf8Part => Place::Utf8 { part: true },
+                    };
+                }
+            }
+            (None, _) | (Some(_), None) => {
+                self.append = None;
+                self.start_over();
+                self.found.push_back(Event::AppendEnd);
+            }
+        }
+        None
+    }
+
+    /// Counts what a stretch brings against the bounds of one command.
+    fn count(
+        &mut self,
+        steps: &[append::Step],
+        kind: Option<LiteralKind>,
+        head: Option<LiteralHead>,
+    ) -> Result<(), Refusal> {
+        if let Some(append::Step::Begin(begin)) = steps.first() {
+            let (tag, replaces) = (begin.tag.clone(), begin.replaces.is_some());
+            self.append = Some(Course { tag, place: Place::Start, replaces, messages: 0, parts: 0, octets: 0 });
+        }
+        let (limits, Some(course)) = (&self.syntax.limits, &mut self.append) else { return Ok(()) };
+        for step in steps {
+            match step {
+                append::Step::Begin(_) | append::Step::MessageEnd => {}
+                append::Step::Message(_) => {
+                    course.messages += 1;
+                    course.parts = 0;
+                }
+                append::Step::Url(_) => course.parts += 1,
+            }
+            if course.parts > limits.parts {
+                return Err(Refusal::TooManyParts);
+            }
+        }
+        match kind {
+            Some(LiteralKind::Part | LiteralKind::Utf8Part) => course.parts += 1,
+            Some(LiteralKind::Message | LiteralKind::Utf8Message) | None => {}
+        }
+        if course.replaces && course.messages > 1 {
+            // RFC 8508 §4.7: one message for one.
+            let problem = Problem::Expected("one message, not several");
+            return Err(Refusal::Append(ParseError { tag: Some(course.tag.clone()), problem, position: 0 }));
+        }
+        if course.messages > limits.messages {
+            return Err(Refusal::TooManyMessages(u32::try_from(limits.messages).unwrap_or(u32::MAX)));
+        }
+        if course.parts > limits.parts {
+            return Err(Refusal::TooManyParts);
+        }
+        let size = head.map_or(0, |head| head.size);
+        course.octets = course.octets.saturating_add(size);
+        match size > limits.append || course.octets > limits.appends {
+            true => Err(Refusal::MessageTooBig),
+            false => Ok(()),
+        }
     }
 
     fn literal(&mut self, left: usize) -> Option<Event> {
@@ -333,8 +462,9 @@ impl Framer {
 
     fn message(&mut self, left: u64) -> Option<Event> {
         if left == 0 {
-            self.state = State::MessageEnd;
-            return None;
+            self.state = State::Command;
+            let whole = self.append.as_ref().is_some_and(|course| course.place == Place::Behind);
+            return whole.then_some(Event::AppendMessageEnd);
         }
         let taken = self.buffered().min(CHUNK).min(usize::try_from(left).unwrap_or(usize::MAX));
         if taken == 0 {
@@ -346,26 +476,6 @@ impl Framer {
         Some(Event::AppendChunk(chunk))
     }
 
-    fn message_end(&mut self) -> Option<Event> {
-        let before = self.start;
-        let rest = match self.line(self.syntax.limits.line) {
-            Line::Incomplete => return Some(Event::NeedInput),
-            Line::TooLong => false,
-            Line::Whole(line) => self.buffer[line].iter().all(|&byte| byte == b' '),
-        };
-        let tag = self.append_tag.take();
-        if rest {
-            self.start_over();
-            return Some(Event::AppendEnd);
-        }
-        // The line is read again, to be thrown away with what it may announce.
-        self.start = before;
-        self.state = State::SkipLine;
-        let problem = Problem::Expected("the end of the line after the message");
-        let error = ParseError { tag: tag.clone(), problem, position: 0 };
-        Some(Event::Refused(Refused { tag, why: Refusal::Append(error), close: false }))
-    }
-
     fn refuse_line(&mut self, tag: Option<Tag>) -> Event {
         self.start_over();
         self.raw_line = false;
@@ -374,10 +484,13 @@ impl Framer {
     }
 
     /// RFC 7888 §4: after the answer a client that waits sends the next command, one that does not its octets.
-    fn refuse(&mut self, why: Refusal, head: LiteralHead) -> Event {
-        let tag = Tag::of(&self.frame);
+    fn refuse(&mut self, why: Refusal, head: Option<LiteralHead>) -> Event {
+        let tag = match self.append.take() {
+            Some(course) => Some(course.tag),
+            None => Tag::of(&self.frame),
+        };
         self.start_over();
-        let close = !head.synchronising && self.swallow(head.size);
+        let close = head.is_some_and(|head| !head.synchronising && self.swallow(head.size));
         Event::Refused(Refused { tag, why, close })
     }
 

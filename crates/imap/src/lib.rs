@@ -20,6 +20,7 @@ mod limits;
 mod mailbox;
 mod pattern;
 mod set;
+pub mod url;
 mod utf7;
 
 pub use command::{Body, Command, Syntax, Tag, parse};
@@ -28,7 +29,7 @@ pub use date::{Date, DateTime};
 pub use encode::{ResponseCode, Status, Writer};
 pub use error::{ParseError, Problem};
 pub use flags::{Flag, FlagError, Keyword};
-pub use framer::{AppendStart, Event, Framer, Refusal, Refused};
+pub use framer::{AppendLiteral, Event, Framer, Refusal, Refused};
 pub use limits::Limits;
 pub use mailbox::{MailboxName, NameError, SpecialUse};
 pub use pattern::Pattern;

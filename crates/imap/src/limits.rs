@@ -11,6 +11,12 @@ pub struct Limits {
     pub literals: usize,
     /// Octets of an APPENDed message (APPENDLIMIT, RFC 7889).
     pub append: u64,
+    /// Octets of all messages of one APPEND (RFC 3502).
+    pub appends: u64,
+    /// Messages of one APPEND.
+    pub messages: usize,
+    /// Parts of one catenated message (RFC 4469).
+    pub parts: usize,
     /// Octets of refused literals that are read and thrown away before the connection is given up (RFC 7888 §4).
     pub swallow: u64,
     /// Parentheses, NOT and OR within each other in SEARCH, and lists in FETCH.
@@ -28,6 +34,9 @@ impl Default for Limits {
             literal: 64 * 1024,
             literals: 256 * 1024,
             append: 100 * 1024 * 1024,
+            appends: 1024 * 1024 * 1024,
+            messages: 10_000,
+            parts: 1_000,
             swallow: 256 * 1024 * 1024,
             depth: 100,
             set: 16 * 1024,

@@ -3,7 +3,16 @@
 use postroad_imap::{Event, Framer, Limits, Syntax};
 
 fn framer() -> Framer {
-    let limits = Limits { line: 64, literal: 20, literals: 30, append: 1000, swallow: 5000, ..Limits::default() };
+    let limits = Limits {
+        line: 64,
+        literal: 20,
+        literals: 30,
+        append: 1000,
+        swallow: 5000,
+        messages: 3,
+        parts: 3,
+        ..Limits::default()
+    };
     Framer::new(Syntax { utf8: false, limits })
 }
 
@@ -11,6 +20,7 @@ fn framer() -> Framer {
 fn events(framer: &mut Framer, pieces: &[&[u8]]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut message: Vec<u8> = Vec::new();
+    let mut refuse = false;
     for piece in pieces {
         framer.feed(piece);
         loop {
@@ -30,21 +40,27 @@ fn events(framer: &mut Framer, pieces: &[&[u8]]) -> Vec<String> {
                 }
                 Event::Line(line) => found.push(format!("line {}", line.escape_ascii())),
                 Event::Continue => found.push("continue".to_owned()),
-                Event::AppendStart(start) => {
-                    let append = &start.append;
-                    let verdict = if append.mailbox.as_str() == "refuse" {
-                        format!("refused, close {}", framer.refuse_append())
-                    } else {
-                        format!("accepted, continue {}", framer.accept_append())
-                    };
-                    found.push(format!(
-                        "append {} to {}, {} octets{}, {verdict}",
-                        append.tag,
-                        append.mailbox,
-                        start.size,
-                        if start.binary { " binary" } else { "" }
-                    ));
+                Event::AppendStart(append) => {
+                    refuse = append.mailbox.as_str() == "refuse";
+                    let replaces = append.replaces.map_or(String::new(), |replaced| {
+                        format!(" for {:?} {}", replaced.numbering, replaced.number.unwrap_or(0))
+                    });
+                    found.push(format!("append {} to {}{replaces}", append.tag, append.mailbox));
                 }
+                Event::AppendMessage(head) => {
+                    let flags = head.flags.iter().map(|flag| flag.as_str().to_owned());
+                    found.push(format!("next {}", flags.collect::<String>()));
+                }
+                Event::AppendLiteral(literal) => {
+                    let verdict = match refuse {
+                        true => format!("refused, close {}", framer.refuse_append()),
+                        false => format!("accepted, continue {}", framer.accept_append()),
+                    };
+                    let binary = if literal.binary { " binary" } else { "" };
+                    found.push(format!("{:?}, {} octets{binary}, {verdict}", literal.kind, literal.size));
+                }
+                Event::AppendUrl(url) => found.push(format!("url {url}")),
+                Event::AppendMessageEnd => found.push("message end".to_owned()),
                 Event::AppendEnd => found.push("append end".to_owned()),
                 Event::Refused(refused) => {
                     let tag = refused.tag.as_ref().map_or("*", |tag| tag.as_str());
@@ -127,29 +143,47 @@ fn long_lines() {
 fn messages_flow() {
     check(
         "a APPEND x (\\Seen) {5}\r\nhello\r\nb NOOP\r\n",
-        &["append a to x, 5 octets, accepted, continue true", "message hello", "append end", "command b NOOP"],
+        &[
+            "append a to x",
+            "next \\Seen",
+            "Message, 5 octets, accepted, continue true",
+            "message hello",
+            "message end",
+            "append end",
+            "command b NOOP",
+        ],
     );
     check(
         "a APPEND {1+}\r\nx ~{5+}\r\nhello \r\n",
-        &["append a to x, 5 octets binary, accepted, continue false", "message hello", "append end"],
+        &[
+            "append a to x",
+            "next ",
+            "Message, 5 octets binary, accepted, continue false",
+            "message hello",
+            "message end",
+            "append end",
+        ],
     );
-    check("a APPEND x {0+}\r\n\r\n", &["append a to x, 0 octets, accepted, continue false", "append end"]);
     check(
-        "a APPEND refuse {5}\r\nb NOOP\r\n",
-        &["append a to refuse, 5 octets, refused, close false", "command b NOOP"],
+        "a APPEND x {0+}\r\n\r\n",
+        &["append a to x", "next ", "Message, 0 octets, accepted, continue false", "message end", "append end"],
     );
-    check(
-        "a APPEND refuse {5+}\r\nhello\r\nb NOOP\r\n",
-        &["append a to refuse, 5 octets, refused, close false", "command b NOOP"],
-    );
+    let refused = ["append a to refuse", "next ", "Message, 5 octets, refused, close false", "command b NOOP"];
+    check("a APPEND refuse {5}\r\nb NOOP\r\n", &refused);
+    check("a APPEND refuse {5+}\r\nhello\r\nb NOOP\r\n", &refused);
+    check("a APPEND refuse {5+}\r\nhello (\\Seen) {3+}\r\nabc\r\nb NOOP\r\n", &refused);
     check("a APPEND x {1001}\r\nb NOOP\r\n", &["a refused: the message is too big", "command b NOOP"]);
     check("a APPEND x {9999+}\r\nb", &["a refused: the message is too big, close"]);
     check("a APPEND x (\\) {3+}\r\nabc\r\nb NOOP\r\n", &["a refused: expected a flag at octet 12", "command b NOOP"]);
+    check("a APPEND\r\nb NOOP\r\n", &["a refused: expected a mailbox name at octet 8", "command b NOOP"]);
     check(
-        "a APPEND x {3+}\r\nabc {2+}\r\nxy\r\nb NOOP\r\n",
+        "a APPEND x {3+}\r\nabcX\r\nb NOOP\r\n",
         &[
-            "append a to x, 3 octets, accepted, continue false",
+            "append a to x",
+            "next ",
+            "Message, 3 octets, accepted, continue false",
             "message abc",
+            "message end",
             "a refused: expected the end of the line after the message at octet 0",
             "command b NOOP",
         ],
@@ -157,15 +191,109 @@ fn messages_flow() {
 }
 
 #[test]
+fn several_messages_flow() {
+    check(
+        "a APPEND x {3+}\r\nabc (\\Seen) {2}\r\nxy\r\nb NOOP\r\n",
+        &[
+            "append a to x",
+            "next ",
+            "Message, 3 octets, accepted, continue false",
+            "message abc",
+            "message end",
+            "next \\Seen",
+            "Message, 2 octets, accepted, continue true",
+            "message xy",
+            "message end",
+            "append end",
+            "command b NOOP",
+        ],
+    );
+    check(
+        "a REPLACE 4 x CATENATE (URL {2+}\r\n/a TEXT {3+}\r\nabc URL /b) \r\nb NOOP\r\n",
+        &[
+            "append a to x for Sequence 4",
+            "next ",
+            "url /a",
+            "Part, 3 octets, accepted, continue false",
+            "message abc",
+            "url /b",
+            "message end",
+            "append end",
+            "command b NOOP",
+        ],
+    );
+    check(
+        "a APPEND x CATENATE (URL /a) UTF8 (~{3+}\r\nabc)\r\n",
+        &[
+            "append a to x",
+            "next ",
+            "url /a",
+            "message end",
+            "next ",
+            "Utf8Message, 3 octets binary, accepted, continue false",
+            "message abc",
+            "message end",
+            "append end",
+        ],
+    );
+    check(
+        "a UID REPLACE 4 x {1+}\r\na {1+}\r\nb\r\nb NOOP\r\n",
+        &[
+            "append a to x for Uid 4",
+            "next ",
+            "Message, 1 octets, accepted, continue false",
+            "message a",
+            "message end",
+            "a refused: expected one message, not several at octet 0",
+            "command b NOOP",
+        ],
+    );
+}
+
+#[test]
+fn messages_and_parts_are_counted() {
+    let three = "{1+}\r\na ".repeat(3);
+    let found = events(&mut framer(), &[format!("a APPEND x {three}{{1+}}\r\na\r\nb NOOP\r\n").as_bytes()]);
+    assert_eq!(found[found.len() - 2..], ["a refused: no more than 3 messages at once", "command b NOOP"]);
+    let four = "URL /a ".repeat(4);
+    let found = events(&mut framer(), &[format!("a APPEND x CATENATE ({four})\r\nb NOOP\r\n").as_bytes()]);
+    assert_eq!(found, ["a refused: the message has too many parts", "command b NOOP"]);
+    let texts = "TEXT {1+}\r\na ".repeat(4);
+    let found = events(&mut framer(), &[format!("a APPEND x CATENATE ({texts})\r\nb NOOP\r\n").as_bytes()]);
+    assert_eq!(found[found.len() - 2..], ["a refused: the message has too many parts", "command b NOOP"]);
+}
+
+#[test]
 fn a_message_can_be_refused_half_way() {
     let mut framer = framer();
     framer.feed(b"a APPEND x {8+}\r\nhell");
     assert!(matches!(framer.next_event(), Event::AppendStart(_)));
+    assert!(matches!(framer.next_event(), Event::AppendMessage(_)));
+    assert!(matches!(framer.next_event(), Event::AppendLiteral(_)));
     framer.accept_append();
     assert_eq!(framer.next_event(), Event::AppendChunk(b"hell".to_vec()));
     assert!(!framer.refuse_append());
-    framer.feed(b"o\r\n\r\r\nb NOOP\r\n");
+    framer.feed(b"o\r\n\r {2+}\r\nxy\r\nb NOOP\r\n");
     assert_eq!(framer.next_event(), Event::Command(b"b NOOP".to_vec()));
+}
+
+#[test]
+fn an_append_can_be_refused_between_its_parts() {
+    let mut framer = framer();
+    framer.feed(b"a APPEND x CATENATE (URL /a URL /b)\r\nb NOOP\r\n");
+    assert!(matches!(framer.next_event(), Event::AppendStart(_)));
+    assert!(matches!(framer.next_event(), Event::AppendMessage(_)));
+    assert_eq!(framer.next_event(), Event::AppendUrl("/a".to_owned()));
+    assert!(!framer.refuse_append());
+    assert_eq!(framer.next_event(), Event::Command(b"b NOOP".to_vec()));
+    framer.feed(b"c APPEND x CATENATE (TEXT {1+}\r\na");
+    while !matches!(framer.next_event(), Event::AppendLiteral(_)) {}
+    framer.accept_append();
+    assert_eq!(framer.next_event(), Event::AppendChunk(b"a".to_vec()));
+    assert_eq!(framer.next_event(), Event::NeedInput);
+    assert!(!framer.refuse_append());
+    framer.feed(b" TEXT {2+}\r\n\r\n)\r\nd NOOP\r\n");
+    assert_eq!(framer.next_event(), Event::Command(b"d NOOP".to_vec()));
 }
 
 #[test]
@@ -198,7 +326,11 @@ fn any_cut_gives_the_same() {
 
 /// Random bytes rarely make commands: let them choose among pieces of these.
 fn from_seed(seed: &[u8]) -> Vec<u8> {
-    const WORDS: [&[u8]; 20] = [
+    const WORDS: [&[u8]; 24] = [
+        b"f REPLACE 1 x CATENATE (",
+        b"TEXT {5+}\r\n",
+        b"URL /a",
+        b")",
         b"a NOOP",
         b"\r\n",
         b"\n",

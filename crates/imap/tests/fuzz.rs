@@ -1,5 +1,6 @@
 //! Whatever comes, nothing panics, and what is written can be read again.
 
+use postroad_imap::url::Url;
 use postroad_imap::{
     DateTime, Event, Flag, Framer, Limits, MailboxName, NumberSet, Pattern, SequenceSet, Syntax, Writer, from_utf7,
     parse, parse_auth_line, to_utf7,
@@ -20,21 +21,81 @@ fn fuzz_framer() {
         for _ in 0..=bytes.len() {
             match framer.next_event() {
                 Event::NeedInput => return,
-                Event::AppendStart(start) if start.size % 2 == 0 => {
+                Event::AppendLiteral(literal) if literal.size % 2 == 0 => {
                     framer.refuse_append();
                 }
-                Event::AppendStart(_) => {
+                Event::AppendLiteral(_) => {
                     framer.accept_append();
                 }
                 Event::Command(_)
                 | Event::Line(_)
                 | Event::Continue
+                | Event::AppendStart(_)
+                | Event::AppendMessage(_)
+                | Event::AppendUrl(_)
+                | Event::AppendMessageEnd
                 | Event::AppendChunk(_)
                 | Event::AppendEnd
                 | Event::Refused(_) => {}
             }
         }
         panic!("the framer makes events of nothing: {}", bytes.escape_ascii());
+    });
+}
+
+/// A URL that is one names the same after its relative form was read.
+#[test]
+fn fuzz_url() {
+    const WORDS: &[&str] = &[
+        "imap://",
+        "//",
+        "/",
+        "a",
+        "joe@",
+        "example.com",
+        ":143",
+        ";UID=",
+        "20",
+        ";UIDVALIDITY=",
+        ";SECTION=",
+        "1.2",
+        ".MIME",
+        "HEADER",
+        ";PARTIAL=",
+        "0.5",
+        ";EXPIRE=",
+        "2026-11-22T10:00:00Z",
+        ";URLAUTH=",
+        "submit+",
+        "user+",
+        "anonymous",
+        "authuser",
+        ":internal:",
+        "91354a473744909de610943775f92038",
+        "%20",
+        "%",
+        "?",
+        "[",
+        "]",
+        "\u{fc}",
+        "INBOX",
+        ";AUTH=*",
+        "@",
+    ];
+    postroad_fuzz::check!(INPUTS).with_type::<(bool, Vec<u8>)>().for_each(|(words, seed)| {
+        let text = match words {
+            true => seed.iter().map(|&byte| WORDS[usize::from(byte) % WORDS.len()]).collect::<String>(),
+            false => String::from_utf8_lossy(seed).into_owned(),
+        };
+        let Ok(url) = Url::parse(&text) else { return };
+        assert!(url.uid > 0);
+        if let Some(auth) = &url.auth {
+            // What is signed is a URL of the same message for the same people.
+            let rump = Url::parse(&text[..auth.rump]).expect("a rump is a URL");
+            let own = rump.auth.clone().expect("it says who may use it");
+            assert_eq!((own.access, own.expires, own.token), (auth.access.clone(), auth.expires, None));
+            assert_eq!((rump.uid, rump.mailbox, rump.section), (url.uid, url.mailbox, url.section));
+        }
     });
 }
 
@@ -173,19 +234,17 @@ fn fuzz_strings_come_back() {
 
 #[test]
 fn fuzz_flags_and_dates() {
-    postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, i64, i16)>().for_each(
-        |(bytes, seconds, zone)| {
-            if let Ok(flag) = Flag::parse(bytes) {
-                assert_eq!(Flag::parse(flag.as_str().as_bytes()), Ok(flag));
-            }
-            let _ = DateTime::parse(bytes);
-            let moment = DateTime { seconds: seconds % 253_402_300_800, offset: i32::from(zone % 1440) };
-            let written = moment.format();
-            if (0..250_000_000_000).contains(&moment.seconds) {
-                assert_eq!(DateTime::parse(written.as_bytes()), Some(moment), "{written}");
-            }
-        },
-    );
+    postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, i64, i16)>().for_each(|(bytes, seconds, zone)| {
+        if let Ok(flag) = Flag::parse(bytes) {
+            assert_eq!(Flag::parse(flag.as_str().as_bytes()), Ok(flag));
+        }
+        let _ = DateTime::parse(bytes);
+        let moment = DateTime { seconds: seconds % 253_402_300_800, offset: i32::from(zone % 1440) };
+        let written = moment.format();
+        if (0..250_000_000_000).contains(&moment.seconds) {
+            assert_eq!(DateTime::parse(written.as_bytes()), Some(moment), "{written}");
+        }
+    });
 }
 
 #[test]

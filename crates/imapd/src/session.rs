@@ -270,6 +270,8 @@ pub(crate) enum Cursor {
     Fetch(Box<crate::fetch::Cursor>),
     /// SEARCH.
     Search(Box<crate::search::Cursor>),
+    /// ESEARCH in several mailboxes.
+    Esearch(Box<crate::commands::Searching>),
     /// SORT.
     Sort(Box<crate::sort::Cursor>),
     /// THREAD.
@@ -295,6 +297,7 @@ impl Cursor {
             | Cursor::Sort(_)
             | Cursor::Thread(_)
             | Cursor::UrlFetch(_)
+            | Cursor::Esearch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => unreachable!("made above"),
         }
@@ -309,6 +312,7 @@ impl Cursor {
             | Cursor::Search(_)
             | Cursor::Sort(_)
             | Cursor::Thread(_)
+            | Cursor::Esearch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => false,
         }
@@ -326,6 +330,25 @@ impl Cursor {
             | Cursor::Search(_)
             | Cursor::Sort(_)
             | Cursor::Thread(_)
+            | Cursor::Esearch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => unreachable!("made above"),
+        }
+    }
+
+    /// ESEARCH's cursor, made when first asked for.
+    pub(crate) fn esearch(&mut self) -> &mut crate::commands::Searching {
+        if !matches!(self, Cursor::Esearch(_)) {
+            *self = Cursor::Esearch(Box::default());
+        }
+        match self {
+            Cursor::Esearch(cursor) => cursor,
+            Cursor::Start
+            | Cursor::Fetch(_)
+            | Cursor::Search(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::UrlFetch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => unreachable!("made above"),
         }
@@ -343,6 +366,7 @@ impl Cursor {
             | Cursor::Sort(_)
             | Cursor::Thread(_)
             | Cursor::UrlFetch(_)
+            | Cursor::Esearch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => unreachable!("made above"),
         }
@@ -360,6 +384,7 @@ impl Cursor {
             | Cursor::Search(_)
             | Cursor::Thread(_)
             | Cursor::UrlFetch(_)
+            | Cursor::Esearch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => unreachable!("made above"),
         }
@@ -377,6 +402,7 @@ impl Cursor {
             | Cursor::Search(_)
             | Cursor::Sort(_)
             | Cursor::UrlFetch(_)
+            | Cursor::Esearch(_)
             | Cursor::Store(_)
             | Cursor::Select(_) => unreachable!("made above"),
         }

@@ -8,7 +8,7 @@ use postroad_imap::{Body, Event, Problem, Refusal, Refused, ResponseCode, Status
 use postroad_protocol::{Interrupt, Protocol, Step, TlsFacts};
 use postroad_store::{Locks, ModSeq};
 
-use crate::append::{self, Appending};
+use crate::append::{Access as Needs, Appending, Next, Supply};
 use crate::capability;
 use crate::commands::{self, Access};
 use crate::error::Reply;
@@ -33,7 +33,7 @@ pub(crate) enum Phase {
     LoggingIn(Tag, Option<Box<Login>>),
     /// A failed login is held back for a while.
     Penalty(Tag, Reply, Duration),
-    /// An APPEND's message is coming.
+    /// APPENDs are coming.
     Appending(Box<Appending>),
     /// IDLE.
     Idle(Idle),
@@ -105,15 +105,13 @@ impl Protocol for Session {
                     };
                 }
                 Phase::Penalty(_, _, delay) => return Step::Do(Job::Pause(*delay)),
-                Phase::Appending(appending) if appending.wants_job() => {
-                    return Step::Do(match appending.access() {
-                        append::Access::Read => Job::Read("append"),
-                        append::Access::Disk => Job::Disk,
-                        append::Access::Write => self.data_job(true, "append"),
-                    });
+                Phase::Appending(_) => {
+                    if let Some(step) = self.appending() {
+                        return step;
+                    }
                 }
                 Phase::Idle(idle) if idle.more => return Step::Do(Job::Read("idle")),
-                Phase::Ready | Phase::Authenticating(_) | Phase::Appending(_) | Phase::Idle(_) => {
+                Phase::Ready | Phase::Authenticating(_) | Phase::Idle(_) => {
                     let event = self.framer.next_event();
                     if event == Event::NeedInput {
                         return self.wait();
@@ -199,23 +197,43 @@ impl Session {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    /// APPENDs go on. `None`: look again.
+    fn appending(&mut self) -> Option<Step<Job>> {
+        let job = |session: &Session, needs| match needs {
+            Needs::Read => Job::Read("append"),
+            Needs::Disk => Job::Disk,
+            Needs::Write => session.data_job(true, "append"),
+        };
+        match self.append_step(Supply::More) {
+            Some(Next::Job(needs)) => return Some(Step::Do(job(self, needs))),
+            Some(Next::Again) => return None,
+            None => {}
+        }
+        let event = self.framer.next_event();
+        if event != Event::NeedInput {
+            self.append_event(event);
+            return None;
+        }
+        match self.append_step(Supply::Dry) {
+            Some(Next::Job(needs)) => Some(Step::Do(job(self, needs))),
+            Some(Next::Again) => None,
+            None => Some(Step::Read),
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
         match event {
             Event::NeedInput => {}
             Event::Continue => self.now_writer().continuation("OK"),
             Event::Command(frame) => self.command(&frame),
             Event::Line(line) => self.line(&line),
-            Event::AppendStart(start) => self.append_start(start),
-            Event::AppendChunk(chunk) => {
-                if let Phase::Appending(appending) = &mut self.phase {
-                    appending.chunk(chunk);
-                }
-            }
-            Event::AppendEnd => {
-                if let Phase::Appending(appending) = &mut self.phase {
-                    appending.end();
-                }
-            }
+            Event::AppendStart(_)
+            | Event::AppendMessage(_)
+            | Event::AppendLiteral(_)
+            | Event::AppendChunk(_)
+            | Event::AppendUrl(_)
+            | Event::AppendMessageEnd
+            | Event::AppendEnd => self.append_event(event),
             Event::Refused(refused) => self.refused(&refused),
         }
     }
@@ -226,6 +244,13 @@ impl Session {
             return;
         }
         let command = match postroad_imap::parse(frame, self.framer.syntax()) {
+            Ok(command)
+                if self.enabled.utf8 && postroad_imap::command::search::names_charset(frame, self.framer.syntax()) =>
+            {
+                // RFC 6855 §3.
+                let reply = Reply::bad("with UTF8=ACCEPT SEARCH names no charset");
+                return self.complain(Some(&command.tag), &reply);
+            }
             Ok(command) => command,
             Err(error) => {
                 let reply = match &error.problem {
@@ -310,12 +335,7 @@ impl Session {
             | Phase::Closing => None,
         };
         self.phase = Phase::Ready;
-        let text = refused.why.to_string();
-        let reply = match &refused.why {
-            Refusal::LineTooLong | Refusal::Append(_) => Reply::bad(text),
-            Refusal::LiteralTooBig => Reply::new(Status::Bad, Some(ResponseCode::TooBig), text),
-            Refusal::MessageTooBig => Reply::no(ResponseCode::TooBig, text),
-        };
+        let reply = refusal(&refused.why);
         self.complain(refused.tag.as_ref().or(asked.as_ref()), &reply);
         if refused.close {
             self.say_bye(None, "cannot go on after that");
@@ -334,5 +354,17 @@ impl Session {
                 self.say_bye(None, "too many commands that are none");
             }
         }
+    }
+}
+
+/// What a client is told whose command the framer did not take.
+pub(crate) fn refusal(why: &Refusal) -> Reply {
+    let text = why.to_string();
+    match why {
+        Refusal::LineTooLong | Refusal::Append(_) => Reply::bad(text),
+        Refusal::LiteralTooBig => Reply::new(Status::Bad, Some(ResponseCode::TooBig), text),
+        Refusal::MessageTooBig => Reply::no(ResponseCode::TooBig, text),
+        Refusal::TooManyMessages(most) => Reply::no(ResponseCode::MessageLimit(*most), text),
+        Refusal::TooManyParts => Reply::no(ResponseCode::Limit, text),
     }
 }

@@ -5,17 +5,12 @@
 //! the content of the message, so what was removed here does not come back until the retention has passed.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, WriteTx, new_id, params};
+use postroad_store::{AccountId, Param, ReadTx, WriteTx, params};
 
-use crate::deliver::{self, MAX_THREAD_KEYS};
-use crate::journal::{self, Note, Operation};
-use crate::keywords::{self, Spelled};
-use crate::{
-    Arrival, Bound, By, Error, Filing, Flags, Keyword, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What,
-    selected, sql,
-};
+use crate::batch::{self, One};
+use crate::{Arrival, By, Filing, MailboxId, MessageId, Result, UidSet};
 
 /// Most messages of one operation.
 pub const MAX_BATCH: usize = 1_000;
@@ -100,23 +95,10 @@ pub fn deliver_all<I: Borrow<Incoming>>(
         return Ok(UidSet::new());
     }
     assert!(incoming.len() <= MAX_BATCH, "a batch is bounded");
-    let spelled = keywords::spell(tx, account, mailbox, &union_of_keywords(incoming))?;
-    let modseq = claim(tx, account, mailbox, incoming, quota)?;
-    let first = place(tx, account, mailbox, modseq, incoming)?;
-    keywords::learn(tx, account, mailbox, modseq, &spelled)?;
-    let messages: Vec<MessageId> = incoming.iter().map(|_| MessageId(new_id())).collect();
-    let threads = join_threads(tx, account, incoming, &messages)?;
-    let blobs: Vec<_> = incoming.iter().map(|one| &one.arrival.blob).collect();
-    tx.blob_put_all(&blobs)?;
-    insert_messages(tx, by, account, incoming, &messages, &threads)?;
-    let place = Place { account, mailbox, modseq, first };
-    insert_entries(tx, by, &place, incoming, &messages, &spelled)?;
-    remember(tx, account, mailbox, incoming, &messages)?;
-    let last = first + (incoming.len() - 1) as u32;
-    let uids = UidSet::range(first, last);
-    let note = Note { mailbox: Some(mailbox), uids: &uids, ..Note::plain(Operation::Append) };
-    journal::end(tx, by, account, modseq, &note)?;
-    Ok(uids)
+    let all: Vec<One<'_>> = incoming.iter().map(|one| One { arrival: &one.arrival, filing: &one.filing }).collect();
+    let filed = batch::file(tx, by, account, mailbox, &all, quota)?;
+    remember(tx, account, mailbox, incoming, &filed.messages)?;
+    Ok(filed.uids)
 }
 
 impl Source {
@@ -133,195 +115,6 @@ impl Source {
         bytes[8..].copy_from_slice(&rest.to_le_bytes());
         Source(bytes)
     }
-}
-
-/// Where entries go.
-struct Place {
-    account: AccountId,
-    mailbox: MailboxId,
-    modseq: ModSeq,
-    first: u32,
-}
-
-fn union_of_keywords(incoming: &[&Incoming]) -> Vec<Keyword> {
-    let mut seen = HashSet::new();
-    let all = incoming.iter().flat_map(|one| &one.filing.keywords);
-    all.filter(|keyword| seen.insert(keyword.folded())).cloned().collect()
-}
-
-/// Begins the operation and counts the messages, when account and mailbox take them. One statement.
-fn claim(
-    tx: &mut WriteTx,
-    account: AccountId,
-    mailbox: MailboxId,
-    incoming: &[&Incoming],
-    quota: bool,
-) -> Result<ModSeq> {
-    let bytes = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
-    let room = if quota {
-        "AND (quota_messages = 0 OR used_messages + $3 <= quota_messages)
-         AND (quota_bytes = 0 OR used_bytes + $4 <= quota_bytes)"
-    } else {
-        ""
-    };
-    let text = format!(
-        "UPDATE account SET modseq = modseq + 1, used_messages = used_messages + $3, used_bytes = used_bytes + $4
-         WHERE id = $1 AND state = 'active' {room}
-           AND EXISTS (SELECT 1 FROM mailbox b WHERE b.account = $1 AND b.id = $2 AND b.selectable = 1
-                                                 AND b.uidnext + $3 <= 4294967295)
-         RETURNING modseq"
-    );
-    let claimed =
-        tx.returning(&text, params![account, mailbox, sql::limit(incoming.len()), sql::number(bytes)], |row| {
-            row.id(0)
-        })?;
-    if let Some(modseq) = claimed.first() {
-        return Ok(*modseq);
-    }
-    match crate::mailboxes::by_id(tx, account, mailbox)? {
-        Some(row) if row.selectable && u64::from(row.uidnext) + incoming.len() as u64 > u64::from(u32::MAX) => {
-            Err(Error::Limit(Bound::Uids))
-        }
-        Some(row) if row.selectable => {
-            deliver::would_take(tx, account, bytes)?;
-            Err(Error::OverQuota)
-        }
-        Some(_) | None => Err(Error::NotFound(What::Mailbox)),
-    }
-}
-
-/// Takes uids and counts the entries: the first uid. One statement.
-fn place(
-    tx: &mut WriteTx,
-    account: AccountId,
-    mailbox: MailboxId,
-    modseq: ModSeq,
-    incoming: &[&Incoming],
-) -> Result<u32> {
-    let sum = |count: fn(Flags) -> i64| incoming.iter().map(|one| count(one.filing.flags)).sum::<i64>();
-    let size = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
-    let placed = tx
-        .returning(
-            "UPDATE mailbox SET uidnext = uidnext + $3, messages = messages + $3, unseen = unseen + $4,
-                                deleted = deleted + $5, size = size + $6, highest_modseq = $7
-             WHERE account = $1 AND id = $2 RETURNING uidnext - $3",
-            params![
-                account,
-                mailbox,
-                sql::limit(incoming.len()),
-                sum(selected::unseen),
-                sum(selected::deleted_count),
-                sql::number(size),
-                modseq
-            ],
-            |row| sql::small(row, 0),
-        )?
-        .pop();
-    placed.ok_or(Error::NotFound(What::Mailbox))
-}
-
-/// The conversations of messages that come one after the other, by the rule for one. Two statements.
-fn join_threads(
-    tx: &mut WriteTx,
-    account: AccountId,
-    incoming: &[&Incoming],
-    messages: &[MessageId],
-) -> Result<Vec<ThreadId>> {
-    let keys = |one: &Incoming| -> Vec<i64> {
-        one.arrival.thread_keys.iter().take(MAX_THREAD_KEYS).map(|key| key.cast_signed()).collect()
-    };
-    let mut all: Vec<i64> = incoming.iter().flat_map(|one| keys(one)).collect();
-    all.sort_unstable();
-    all.dedup();
-    let mut threads: HashMap<i64, i64> = HashMap::new();
-    if !all.is_empty() {
-        let rows = tx.rows(
-            "SELECT key, thread FROM thread_key WHERE account = $1 AND key {in:$2}",
-            params![account, &all],
-            |row| Ok((row.int(0)?, row.int(1)?)),
-        )?;
-        threads.extend(rows);
-    }
-    let mut new: Vec<[Param<'_>; 3]> = Vec::new();
-    let mut joined = Vec::with_capacity(incoming.len());
-    for (one, message) in incoming.iter().zip(messages) {
-        let keys = keys(one);
-        let thread = keys.iter().filter_map(|key| threads.get(key)).min().copied().unwrap_or(message.0);
-        for key in keys {
-            if threads.insert(key, *threads.get(&key).unwrap_or(&thread)).is_none() {
-                new.push([Param::from(account), Param::from(key), Param::from(thread)]);
-            }
-        }
-        joined.push(ThreadId(thread));
-    }
-    tx.insert_rows("INSERT INTO thread_key (account, key, thread)", &new, "ON CONFLICT (account, key) DO NOTHING")?;
-    Ok(joined)
-}
-
-fn insert_messages(
-    tx: &mut WriteTx,
-    by: &By,
-    account: AccountId,
-    incoming: &[&Incoming],
-    messages: &[MessageId],
-    threads: &[ThreadId],
-) -> Result<()> {
-    let rows: Vec<[Param<'_>; 8]> = incoming
-        .iter()
-        .zip(messages.iter().zip(threads))
-        .map(|(one, (message, thread))| {
-            let blob: BlobId = one.arrival.blob.id();
-            [
-                Param::from(account),
-                Param::from(*message),
-                Param::from(blob),
-                Param::from(sql::number(one.arrival.size)),
-                Param::from(one.filing.received.unwrap_or(by.now)),
-                Param::from(*thread),
-                Param::from(one.filing.trace),
-                Param::from(&one.arrival.summary_bytes),
-            ]
-        })
-        .collect();
-    tx.insert_rows("INSERT INTO message (account, id, blob, size, received, thread, trace, summary)", &rows, "")?;
-    Ok(())
-}
-
-fn insert_entries(
-    tx: &mut WriteTx,
-    by: &By,
-    place: &Place,
-    incoming: &[&Incoming],
-    messages: &[MessageId],
-    spelled: &Spelled,
-) -> Result<()> {
-    let keywords: Vec<Keywords> = incoming
-        .iter()
-        .map(|one| spelled.all.iter().filter(|own| one.filing.keywords.contains(own)).cloned().collect())
-        .collect();
-    let rows: Vec<[Param<'_>; 9]> = (place.first..)
-        .zip(incoming)
-        .zip(messages.iter().zip(&keywords))
-        .map(|((uid, one), (message, keywords))| {
-            [
-                Param::from(place.account),
-                Param::from(place.mailbox),
-                Param::from(uid),
-                Param::from(*message),
-                Param::from(one.filing.flags.bits()),
-                Param::from(keywords.as_stored()),
-                Param::from(place.modseq),
-                Param::from(by.now),
-                Param::from(sql::number(one.arrival.size)),
-            ]
-        })
-        .collect();
-    tx.insert_rows(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)",
-        &rows,
-        "",
-    )?;
-    Ok(())
 }
 
 /// The sources, for the next import. One that was brought again after it had gone leads to the new message.

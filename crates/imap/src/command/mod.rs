@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod append;
+pub mod esearch;
 pub mod fetch;
 mod language;
 pub mod list;
@@ -26,6 +27,7 @@ use crate::set::MessageSet;
 
 pub use acl::Acl;
 pub use append::{Append, AppendMessage, LiteralKind, Replaced};
+pub use esearch::{Esearch, Mailboxes};
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
@@ -181,6 +183,8 @@ pub enum Body {
     Expunge(Option<MessageSet>),
     /// SEARCH and UID SEARCH (§6.4.4).
     Search(Search),
+    /// ESEARCH, the command (RFC 7377).
+    Esearch(Esearch),
     /// SORT and UID SORT (RFC 5256).
     Sort(Sort),
     /// THREAD and UID THREAD (RFC 5256).

@@ -160,6 +160,11 @@ pub enum SearchKey {
 /// `search = "SEARCH" [search-return-opts] SP search-program`.
 pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
     cursor.space()?;
+    program(cursor, numbering).map(Body::Search)
+}
+
+/// `[search-return-opts SP] search-program`.
+pub(super) fn program(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Search> {
     let mut returns = None;
     if cursor.eat_word("RETURN") {
         cursor.space()?;
@@ -172,7 +177,7 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body
         charset = self::charset(cursor)?;
         cursor.space()?;
     }
-    Ok(Body::Search(Search { numbering, returns, key: keys(cursor, charset)? }))
+    Ok(Search { numbering, returns, key: keys(cursor, charset)? })
 }
 
 /// Whether a command is a SEARCH that names a charset: after ENABLE UTF8=ACCEPT that is an error (RFC 6855 §3).

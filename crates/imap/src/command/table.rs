@@ -90,6 +90,7 @@ const ROWS: &[Row] = &[
     plain("DELETE", |c| select::one_name(c).map(Body::Delete)),
     plain("DELETEACL", super::acl::delete),
     plain("ENABLE", session::enable),
+    plain("ESEARCH", super::esearch::esearch),
     plain("EXAMINE", |c| select::select(c).map(Body::Examine)),
     both("EXPUNGE", |_| Ok(Body::Expunge(None)), messages::uid_expunge),
     both("FETCH", |c| fetch::fetch(c, Numbering::Sequence), |c| fetch::fetch(c, Numbering::Uid)),

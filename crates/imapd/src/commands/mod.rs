@@ -9,6 +9,7 @@ mod copy;
 mod create;
 mod delete;
 mod enable;
+mod esearch;
 mod expunge;
 mod id;
 mod idle;
@@ -37,6 +38,7 @@ use crate::session::{Cursor, Flow, Session};
 use crate::steps::Running;
 
 pub(crate) use copy::strip_unpermitted;
+pub(crate) use esearch::Searching;
 pub(crate) use store::Telling;
 pub(crate) use table::row;
 pub(crate) use urlauth::Fetching;

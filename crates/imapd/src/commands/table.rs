@@ -6,8 +6,8 @@ use postroad_store::{ReadTx, WriteTx};
 
 use super::{Handler, Row, States};
 use super::{
-    acl, close, comparator, copy, create, delete, enable, expunge, id, idle, language, list, lsub, r#move, namespace,
-    quota, rename, select, starttls, status, store, subscribe, urlauth,
+    acl, close, comparator, copy, create, delete, enable, esearch, expunge, id, idle, language, list, lsub, r#move,
+    namespace, quota, rename, select, starttls, status, store, subscribe, urlauth,
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
@@ -62,6 +62,9 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         Body::Namespace => now("namespace", After, |session, _| namespace::run(session)),
         Body::Status { mailbox, items } => {
             read("status", After, move |session, tx, _| status::run(session, tx, mailbox, items))
+        }
+        Body::Esearch(command) => {
+            read("esearch", After, move |session, tx, cursor| esearch::run(session, tx, command, cursor.esearch()))
         }
         Body::Idle => now("idle", After, idle::run),
         Body::Acl(command @ (Acl::Set { .. } | Acl::Delete { .. })) => {

@@ -164,6 +164,7 @@ fn mta(settings: &Settings, lmtp_clients: Vec<Network>, extensions: Extensions) 
     postroad_mta::Settings {
         lmtp_clients,
         extensions,
+        sending: settings.limits.sending(),
         full_mailbox: match settings.smtp.full_mailbox {
             settings::FullMailbox::TryLater => FullMailbox::TryLater,
             settings::FullMailbox::Refuse => FullMailbox::Refuse,
@@ -183,6 +184,7 @@ fn mta(settings: &Settings, lmtp_clients: Vec<Network>, extensions: Extensions) 
 fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
     postroad_imapd::Settings {
         starttls,
+        host: settings.hostname.clone(),
         rev2: settings.imap.rev2,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,

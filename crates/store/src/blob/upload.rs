@@ -18,6 +18,8 @@ pub struct Upload {
     spill: Option<Spill>,
     size: u64,
     failed: Option<Error>,
+    /// Up to so many bytes it lies in its row.
+    inline: usize,
 }
 
 /// A blob that is safe on disk and waits for its row: give it to [`crate::WriteTx::blob_put`].
@@ -50,7 +52,13 @@ struct Spill {
 
 impl Upload {
     pub(crate) fn new(blobs: Arc<Blobs>) -> Upload {
-        Upload { blobs, id: BlobId(new_id()), memory: Vec::new(), spill: None, size: 0, failed: None }
+        let inline = blobs.inline_limit;
+        Upload { blobs, id: BlobId(new_id()), memory: Vec::new(), spill: None, size: 0, failed: None, inline }
+    }
+
+    /// It goes to a file however small it is, where there are files: for who has many at once. Before the first byte.
+    pub fn outside(&mut self) {
+        self.inline = 0;
     }
 
     /// Takes bytes. Quick: memory, then a local file. After an error every further call fails with the same.
@@ -86,7 +94,7 @@ impl Upload {
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.size += bytes.len() as u64;
         if self.spill.is_none() {
-            let fits = self.memory.len() + bytes.len() <= self.blobs.inline_limit;
+            let fits = self.memory.len() + bytes.len() <= self.inline;
             match self.blobs.arrivals() {
                 Some(arrivals) if !fits => {
                     let name = format!("{}-{:08x}", self.id, crate::id::random_u32());

@@ -1,0 +1,70 @@
+//! Octets of APPENDs go to the blob store.
+
+use postroad_mail::Intake;
+use postroad_store::Upload;
+
+use super::{Appending, Command, Feed};
+use crate::error::Error;
+use crate::session::Session;
+use crate::settings::APPEND_HELD_MAX;
+use crate::steps::Phase;
+
+impl Session {
+    /// The session's part of [`crate::Job::Disk`]: octets of APPENDs go to the blob store, and whole messages are
+    /// made safe. Blocks. `upload` begins a blob: `|| store.upload()`. When it fails the client is told, and what
+    /// comes back is for the log.
+    pub fn run_disk(&mut self, upload: impl Fn() -> Upload) -> Option<String> {
+        let Phase::Appending(mut appending) = std::mem::take(&mut self.phase) else { return None };
+        let mut log = None;
+        for at in 0..appending.commands.len() {
+            let held = appending.held_octets();
+            let Some(command) = appending.commands.get_mut(at) else { break };
+            if let Err(error) = command.take(&upload, held) {
+                self.append_fails_at(&mut appending, at, &error);
+                log = error.log().or(log);
+            }
+        }
+        self.phase = Phase::Appending(appending);
+        log
+    }
+}
+
+impl Appending {
+    /// Octets of messages that are whole and not filed yet: small ones are held in memory.
+    fn held_octets(&self) -> u64 {
+        let messages = self.commands.iter().flat_map(|command| &command.messages);
+        messages.filter_map(|message| message.arrival.as_ref()).map(|arrival| arrival.size).sum()
+    }
+}
+
+impl Command {
+    /// Feeds what there is, up to what the server has itself.
+    fn take(&mut self, upload: &impl Fn() -> Upload, mut held: u64) -> Result<(), Error> {
+        while let Some(feed) = self.feeds.pop_front_if(|feed| !matches!(feed, Feed::Url(_))) {
+            let message = self.messages.iter_mut().find(|message| message.arrival.is_none());
+            let message = message.ok_or_else(|| Error::bug("octets without a message"))?;
+            let begin = || {
+                let mut upload = upload();
+                if held >= APPEND_HELD_MAX {
+                    upload.outside();
+                }
+                Intake::new(upload, postroad_message::Limits::default())
+            };
+            let intake = message.intake.get_or_insert_with(begin);
+            match feed {
+                Feed::Octets(octets) => {
+                    self.waiting -= octets.len();
+                    intake.feed(&octets)?;
+                }
+                Feed::End | Feed::Url(_) => {
+                    if let Some(intake) = message.intake.take() {
+                        let arrival = intake.finish(Vec::new())?;
+                        held = held.saturating_add(arrival.size);
+                        message.arrival = Some(Box::new(arrival));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
