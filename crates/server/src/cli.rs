@@ -7,6 +7,8 @@ mod certificate;
 mod check;
 mod dkim;
 mod dns;
+mod index;
+mod greylist;
 mod mta_sts;
 mod policy;
 mod report;
@@ -26,6 +28,8 @@ pub(crate) use certificate::Certificate;
 pub(crate) use check::DomainCheck;
 pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
+pub(crate) use index::Index;
+pub(crate) use greylist::Greylist;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use report::Report;
@@ -231,10 +235,28 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// The full-text index that makes searching fast.
+    Index {
+        #[command(subcommand)]
+        action: Index,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Who is shut out of all services: by counting what fails, or by hand.
     Ban {
         #[command(subcommand)]
         action: Ban,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Strangers who were asked to come again, and who is known by now.
+    Greylist {
+        #[command(subcommand)]
+        action: Greylist,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -439,6 +461,26 @@ pub(crate) enum Account {
         /// Messages; without it no limit.
         #[arg(long)]
         messages: Option<u64>,
+    },
+    /// Show how much the account sent and may send, or set how much.
+    Limit {
+        /// The account.
+        address: String,
+        /// Messages within an hour; 0: any number.
+        #[arg(long, value_name = "N")]
+        messages_per_hour: Option<u32>,
+        /// Messages within a day; 0: any number.
+        #[arg(long, value_name = "N")]
+        messages_per_day: Option<u32>,
+        /// Recipients within an hour; 0: any number.
+        #[arg(long, value_name = "N")]
+        recipients_per_hour: Option<u32>,
+        /// Recipients within a day; 0: any number.
+        #[arg(long, value_name = "N")]
+        recipients_per_day: Option<u32>,
+        /// As the settings say again.
+        #[arg(long, conflicts_with_all = ["messages_per_hour", "messages_per_day", "recipients_per_hour", "recipients_per_day"])]
+        usual: bool,
     },
     /// No signing in and no new mail, until resumed.
     Suspend {

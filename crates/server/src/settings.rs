@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use acme::{AcmeSettings, Challenge, DnsUpdateSettings, KeyKind};
-pub(crate) use gate::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, GateSettings};
+pub(crate) use gate::{
+    DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, GateSettings, GreylistMode, GreylistSettings,
+};
 pub(crate) use reports::ReportSettings;
 pub(crate) use signing::SigningSettings;
 
@@ -130,6 +132,10 @@ pub(crate) struct LimitSettings {
     pub(crate) message_size: u64,
     pub(crate) recipients: usize,
     pub(crate) stop_seconds: u64,
+    pub(crate) account_messages_per_hour: u32,
+    pub(crate) account_messages_per_day: u32,
+    pub(crate) account_recipients_per_hour: u32,
+    pub(crate) account_recipients_per_day: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -338,11 +344,23 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.message-size", "Largest message taken in, in octets."),
     key("limits.recipients", "Recipients of one message."),
     key("limits.stop-seconds", "How long a stop waits for connections to finish."),
+    key(
+        "limits.account-messages-per-hour",
+        "Messages that one account may send within an hour, from wherever it comes; 0: any number. `postroad account limit`
+         gives an account limits of its own.",
+    ),
+    key("limits.account-messages-per-day", "The same within a day."),
+    key("limits.account-recipients-per-hour", "Recipients of them within an hour."),
+    key("limits.account-recipients-per-day", "The same within a day."),
     key("smtp.hide-sender", "Leave the client's address and login out of Received lines of submitted mail."),
     key("smtp.auth-equals-line", "Also offer AUTH= in the old spelling that some old clients look for."),
     key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
     key("smtp.full-mailbox", "What a mailbox that is full answers: \"try-later\" or \"refuse\"."),
-    key("smtp.foreign-from", "A From that the sender does not own: \"add-sender\" beside it, or \"refuse\"."),
+    key(
+        "smtp.foreign-from",
+        "A From of another domain: \"add-sender\" puts the sender beside it, \"refuse\" takes no such mail. At a domain of ours,
+         or near one's own, everybody writes as themselves or by an alias, whatever this says.",
+    ),
     key("smtp.xclient", "Networks of proxies and filters that may speak as their clients (XCLIENT)."),
     key("smtp.xforward", "Networks that may say for whom they pass mail on (XFORWARD), for the story only."),
     key("smtp.etrn-clients", "Networks that may ask that what waits for a domain is sent at once (ETRN)."),
@@ -385,6 +403,18 @@ pub(crate) const KEYS: &[Key] = &[
         "Mail is refused when the weights of the lists that name its sender add up to this; 0: never.",
     ),
     key("gate.score-junk", "The same, but it goes to Junk."),
+    key(
+        "gate.greylist.mode",
+        "Strangers whom nobody knows yet are asked to come again: \"off\", \"suspicious\" (without SPF, without a name of their
+         address that leads back, or on a list), or \"all\".",
+    ),
+    key("gate.greylist.wait-minutes", "They are taken after so long."),
+    key("gate.greylist.come-back-hours", "And within so long; then they begin anew."),
+    key("gate.greylist.remember-days", "Who is known is remembered for so long after they came last."),
+    key(
+        "gate.greylist.messages-to-be-known",
+        "A domain that SPF vouches for, or a network, is known after so many messages that came again.",
+    ),
     key(
         "dnsbl.zone",
         "A list of clients or domains in the DNS: \"zen.spamhaus.org\". Ask it through a resolver of your own.",
@@ -456,6 +486,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
     key("reports.tls", "Owners of domains are told each day how TLS with their hosts went, where they want it."),
+    key(
+        "reports.failures",
+        "Owners of domains are told of single messages that fail in their name, where they want it (ruf): \"off\", \"headers\" (what
+         verifies mail, people made unknown) or \"full\" (the message as it came).",
+    ),
+    key("reports.failures-per-day", "Reports about single messages to one address in a day."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
     key("retention.trace-days", "The story of a message is kept for so many days."),
     key("retention.report-days", "Reports of others are kept for so many days."),
@@ -504,6 +540,18 @@ impl Default for BlobSettings {
     }
 }
 
+impl LimitSettings {
+    /// How much an account may send that has no limits of its own.
+    pub(crate) fn sending(&self) -> postroad_trust::sending::Limits {
+        postroad_trust::sending::Limits {
+            messages_per_hour: self.account_messages_per_hour,
+            messages_per_day: self.account_messages_per_day,
+            recipients_per_hour: self.account_recipients_per_hour,
+            recipients_per_day: self.account_recipients_per_day,
+        }
+    }
+}
+
 impl Default for LimitSettings {
     fn default() -> Self {
         LimitSettings {
@@ -512,6 +560,10 @@ impl Default for LimitSettings {
             message_size: 100 * 1024 * 1024,
             recipients: 1_000,
             stop_seconds: 20,
+            account_messages_per_hour: 1_000,
+            account_messages_per_day: 5_000,
+            account_recipients_per_hour: 3_000,
+            account_recipients_per_day: 10_000,
         }
     }
 }
@@ -715,14 +767,17 @@ pub(crate) fn documented() -> String {
     let defaults = toml::Table::try_from(Settings::default()).unwrap_or_default();
     let mut section = "";
     for key in KEYS {
-        let (head, name) = key.path.split_once('.').unwrap_or(("", key.path));
+        let (head, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let inner = head
+            .split('.')
+            .filter(|part| !part.is_empty())
+            .try_fold(&defaults, |table, part| table.get(part).and_then(toml::Value::as_table));
         if head != section {
             section = head;
-            let many = !matches!(defaults.get(head), Some(toml::Value::Table(_)));
+            let many = inner.is_none();
             text += &if many { format!("\n# [[{head}]]  (as many as you like)\n") } else { format!("\n[{head}]\n") };
         }
-        let value =
-            if head.is_empty() { defaults.get(name) } else { defaults.get(head).and_then(|inner| inner.get(name)) };
+        let value = inner.and_then(|inner| inner.get(name));
         text += &format!("# {}\n", key.meaning);
         match value {
             Some(value) => text += &format!("{name} = {value}\n"),

@@ -136,8 +136,8 @@ impl Bound {
     /// Within which time.
     pub fn within(self) -> &'static str {
         match self.hours() {
-            1 => "hour",
-            _ => "day",
+            1 => "an hour",
+            _ => "a day",
         }
     }
 

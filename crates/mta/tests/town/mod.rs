@@ -68,6 +68,11 @@ impl Town {
         self
     }
 
+    /// What is in the store already, with other settings.
+    pub(crate) fn with_limits(store: &Store, change: impl FnOnce(&mut Settings)) -> Town {
+        Town::open(store, change)
+    }
+
     /// What is in the store already.
     pub(crate) fn again(store: &Store) -> Town {
         Town::open(store, |_| {})

@@ -22,6 +22,7 @@ pub(crate) enum Operation {
     AccountShow { address: String },
     AccountPassword { address: String, password: String },
     AccountQuota { address: String, size: Option<u64>, messages: Option<u64> },
+    AccountLimit { address: String, wish: SendingWish, usual: SendingWish },
     AccountSuspend { address: String },
     AccountResume { address: String },
     AccountRemove { address: String },
@@ -48,6 +49,9 @@ pub(crate) enum Operation {
     MailboxDeleted { address: String, mailbox: Option<String> },
     MailboxRestore { address: String, mailbox: String, numbers: Option<String>, into: Option<String> },
     Ban { order: BanOrder },
+    IndexStatus { address: Option<String> },
+    IndexRebuild { address: Option<String> },
+    Greylist { order: GreylistOrder },
     Certificate { order: CertificateOrder },
     Dkim { order: DkimOrder },
     DnsFacts { domain: String, hostname: String },
@@ -100,6 +104,28 @@ pub(crate) enum BanOrder {
     List,
     Add { network: String, seconds: Option<u64>, reason: String },
     Remove { network: String },
+}
+
+/// How much an account may send, as the administrator wrote it, or as the settings say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct SendingWish {
+    pub(crate) messages_per_hour: Option<u32>,
+    pub(crate) messages_per_day: Option<u32>,
+    pub(crate) recipients_per_hour: Option<u32>,
+    pub(crate) recipients_per_day: Option<u32>,
+    /// All as the settings say again.
+    pub(crate) reset: bool,
+}
+
+/// What is asked or ordered about who is asked to come again; of the settings what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GreylistOrder {
+    Known { limit: u32, remember_seconds: u64, enough: u32 },
+    Waiting { limit: u32, wait_seconds: u64, come_back_seconds: u64 },
+    Forgive { source: String },
+    Forget { source: String },
 }
 
 /// What is asked or ordered about reports.

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
 use crate::admin::{
-    self, Answer, BanOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection, socket,
+    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection,
+    SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, Domain, Forward, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy, Queue,
-    QueueWhich, Route, Trusted, TrustedKind,
+    Account, Alias, AppPassword, Ban, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy,
+    Queue, QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -67,6 +68,14 @@ pub(super) fn trusted(action: Trusted, at: &Place, output: Output) -> Result<Exi
     act(Operation::Policy { order }, at, output)
 }
 
+pub(super) fn index(action: Index, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        Index::Status { address } => Operation::IndexStatus { address },
+        Index::Rebuild { address } => Operation::IndexRebuild { address },
+    };
+    act(operation, at, output)
+}
+
 pub(super) fn ban(action: Ban, at: &Place, output: Output) -> Result<ExitCode> {
     let order = match action {
         Ban::List => BanOrder::List,
@@ -76,6 +85,24 @@ pub(super) fn ban(action: Ban, at: &Place, output: Output) -> Result<ExitCode> {
         Ban::Remove { network } => BanOrder::Remove { network },
     };
     act(Operation::Ban { order }, at, output)
+}
+
+pub(super) fn greylist(action: Greylist, at: &Place, output: Output) -> Result<ExitCode> {
+    let terms = || Ok::<_, anyhow::Error>(place::settings(at)?.gate.greylist.terms());
+    let order = match action {
+        Greylist::List { waiting: false, limit } => {
+            let terms = terms()?;
+            GreylistOrder::Known { limit, remember_seconds: terms.remember.as_secs(), enough: terms.enough }
+        }
+        Greylist::List { waiting: true, limit } => {
+            let terms = terms()?;
+            let (wait_seconds, come_back_seconds) = (terms.wait.as_secs(), terms.come_back.as_secs());
+            GreylistOrder::Waiting { limit, wait_seconds, come_back_seconds }
+        }
+        Greylist::Forgive { source } => GreylistOrder::Forgive { source },
+        Greylist::Forget { source } => GreylistOrder::Forget { source },
+    };
+    act(Operation::Greylist { order }, at, output)
 }
 
 pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<ExitCode> {
@@ -95,6 +122,26 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
         }
         Account::Quota { address, size: text, messages } => {
             Operation::AccountQuota { address, size: size(&text)?, messages }
+        }
+        Account::Limit {
+            address,
+            messages_per_hour,
+            messages_per_day,
+            recipients_per_hour,
+            recipients_per_day,
+            usual: reset,
+        } => {
+            let wish =
+                SendingWish { messages_per_hour, messages_per_day, recipients_per_hour, recipients_per_day, reset };
+            let of = place::settings(at)?.limits;
+            let usual = SendingWish {
+                messages_per_hour: Some(of.account_messages_per_hour),
+                messages_per_day: Some(of.account_messages_per_day),
+                recipients_per_hour: Some(of.account_recipients_per_hour),
+                recipients_per_day: Some(of.account_recipients_per_day),
+                reset: false,
+            };
+            Operation::AccountLimit { address, wish, usual }
         }
         Account::Suspend { address } => Operation::AccountSuspend { address },
         Account::Resume { address } => Operation::AccountResume { address },

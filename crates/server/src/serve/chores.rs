@@ -5,9 +5,9 @@ use std::time::Duration;
 use postroad_mail::{Error, retention};
 use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
-use postroad_trust::bans;
 use postroad_trust::tls_results::{self, Day};
-use postroad_trust::{dmarc_results, reports};
+use postroad_trust::{bans, greylist, sending};
+use postroad_trust::{dmarc_results, failures, reports};
 
 use crate::settings::RetentionSettings;
 
@@ -19,27 +19,35 @@ const ACCOUNTS_PER_ROUND: usize = 1_000;
 const TRACE_BATCH: u32 = 5_000;
 /// Parts of the blobs' sweep in one round, each of a thousand.
 const BLOB_PARTS_PER_ROUND: u32 = 100;
+/// Parts of the greylist's sweep in one round.
+const GREYLIST_PARTS_PER_ROUND: u32 = 100;
 /// A blob without references waits so long: a reader may still stream it.
 const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
 /// How TLS sessions went is of use until the reports about it are sent and asked about.
 const TLS_RESULT_DAYS: i64 = 60;
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
+/// What is kept, and for how long.
+pub(super) struct Kept {
+    pub(super) retention: RetentionSettings,
+    pub(super) greylist: greylist::Terms,
+}
+
 /// Runs rounds until the stop.
-pub(super) async fn run(store: Store, settings: RetentionSettings, stop: Stop) {
+pub(super) async fn run(store: Store, kept: Kept, stop: Stop) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = stop.stopped() => return,
         }
-        if let Err(error) = round(&store, &settings, &stop).await {
+        if let Err(error) = round(&store, &kept, &stop).await {
             tracing::warn!(%error, "clearing away what was deleted goes on in the next round");
         }
     }
 }
 
-async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Result<(), Error> {
-    let now = Timestamp::now();
+async fn round(store: &Store, kept: &Kept, stop: &Stop) -> Result<(), Error> {
+    let (now, settings, terms) = (Timestamp::now(), &kept.retention, kept.greylist);
     let before = Timestamp(now.0 - i64::from(settings.deleted_days) * MICROS_PER_DAY);
     let due = store.read(move |tx| retention::due(tx, before, ACCOUNTS_PER_ROUND)).await?;
     for account in due {
@@ -60,10 +68,17 @@ async fn round(store: &Store, settings: &RetentionSettings, stop: &Stop) -> Resu
     let swept = store.write(Locks::none(), move |tx| {
         tls_results::sweep(tx, before)?;
         dmarc_results::sweep(tx, before)?;
+        failures::sweep(tx, before)?;
         reports::sweep(tx, reported).map_err(Error::from)
     });
     swept.await?;
     store.write(Locks::named(bans::LOCK), move |tx| bans::sweep(tx, now).map_err(Error::from)).await?;
+    store.write(Locks::none(), move |tx| sending::sweep(tx, now).map_err(Error::from)).await?;
+    let mut parts = 0;
+    while parts < GREYLIST_PARTS_PER_ROUND && !stop.is_stopped() {
+        let swept = store.write(Locks::none(), move |tx| greylist::sweep(tx, &terms, now).map_err(Error::from)).await?;
+        parts = if swept.value { parts + 1 } else { GREYLIST_PARTS_PER_ROUND };
+    }
     for _ in 0..BLOB_PARTS_PER_ROUND {
         let sweeper = store.clone();
         let swept = tokio::task::spawn_blocking(move || sweeper.sweep_blobs(now, BLOB_GRACE)).await;
@@ -134,8 +149,9 @@ mod tests {
             Ok::<_, Error>(())
         });
         made.await.expect("everything is there");
-        let settings = RetentionSettings { deleted_days: 30, trace_days: 30, report_days: 30 };
-        round(&store, &settings, &Stop::new()).await.expect("a round");
+        let retention = RetentionSettings { deleted_days: 30, trace_days: 30, report_days: 30 };
+        let kept = Kept { retention, greylist: greylist::Terms::default() };
+        round(&store, &kept, &Stop::new()).await.expect("a round");
         let left = store.read(|tx| {
             let count = |sql: &str| tx.one(sql, params![], |row| row.int(0));
             let sql = "SELECT count(*) FROM blob WHERE refs = 0 AND idle_since IS NULL";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use postroad_dns::Dns;
-use postroad_mta::{Gate, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
+use postroad_mta::{Gate, GreylistSettings, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
 use postroad_net::{BanSettings, Bans, Listed, Network, Stop, Told, WELCOME};
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Error, Locks, Store, Timestamp, TraceId, new_id};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
 use super::listeners::networks;
-use crate::settings::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, Settings};
+use crate::settings::{DnsblAction, DnsblKind, DnsblSettings, EarlyTalkers, GreylistMode, Settings};
 
 /// What was told is written together, so much at most.
 const AT_ONCE: usize = 256;
@@ -67,6 +67,7 @@ pub(super) fn gate(settings: &Settings, bans: Arc<Bans>, dns: Option<Arc<dyn Dns
         messages_per_recipient: from.messages_per_recipient,
     };
     let gate = Gate::new(spared(settings)?).with_bans(bans).with_hush(hush).with_rates(rates);
+    let gate = gate.with_greylist(greylist(&from.greylist, dns.is_some()));
     let lists = settings.dnsbl.iter().map(list).collect::<Result<Vec<_>>>()?;
     Ok(match dns {
         Some(dns) => gate.with_lists(dns, lists, Scores { reject: from.score_reject, junk: from.score_junk }),
@@ -76,6 +77,18 @@ pub(super) fn gate(settings: &Settings, bans: Arc<Bans>, dns: Option<Arc<dyn Dns
             gate
         }
     })
+}
+
+fn greylist(from: &crate::settings::GreylistSettings, has_dns: bool) -> GreylistSettings {
+    let mode = match from.mode {
+        GreylistMode::Off => postroad_mta::GreylistMode::Off,
+        GreylistMode::Suspicious => postroad_mta::GreylistMode::Suspicious,
+        GreylistMode::All => postroad_mta::GreylistMode::All,
+    };
+    if mode == postroad_mta::GreylistMode::Suspicious && !has_dns {
+        tracing::warn!("there is no name server, so nobody is suspicious to gate.greylist; see [dns]");
+    }
+    GreylistSettings { mode, terms: from.terms() }
 }
 
 fn list(from: &DnsblSettings) -> Result<ListSettings> {

@@ -7,6 +7,7 @@
 pub(crate) mod certificates;
 mod chores;
 mod gate;
+mod index;
 mod listeners;
 mod logging;
 pub(crate) mod outbound;
@@ -75,7 +76,11 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
-    let checker = names.asked().map_or_else(Checker::none, Checker::asking).recording(postroad_mta::reports::record);
+    let checker = names
+        .asked()
+        .map_or_else(Checker::none, Checker::asking)
+        .recording(postroad_mta::reports::record)
+        .telling(settings.reports.failures.into());
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
     let signing = Signing::new(Arc::new(Signers::new(store.clone(), Arc::clone(&clock))), Arc::clone(&srs));
     let gate = gate::gate(settings, bans, names.asked())?;
@@ -99,7 +104,9 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     running.spawn(scribe.run());
     reports::start(&mut running, settings, store, (names.dns(), signing.clone(), Arc::clone(&clock)), &stop)?;
     outbound::start(&mut running, settings, names, store, signing, clock, &stop)?;
-    running.spawn(chores::run(store.clone(), settings.retention.clone(), stop.clone()));
+    let kept = chores::Kept { retention: settings.retention.clone(), greylist: settings.gate.greylist.terms() };
+    running.spawn(chores::run(store.clone(), kept, stop.clone()));
+    running.spawn(index::run(store.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));
     {
         let (certificates, stop) = (Arc::clone(&certificates), stop.clone());

@@ -1,5 +1,8 @@
 //! The settings of the gate: who is shut out, slowed down or asked about before mail is taken.
 
+use std::time::Duration;
+
+use postroad_trust::greylist::Terms;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +21,55 @@ pub(crate) struct GateSettings {
     pub(crate) messages_per_recipient: u32,
     pub(crate) score_reject: i32,
     pub(crate) score_junk: i32,
+    pub(crate) greylist: GreylistSettings,
+}
+
+/// Who is asked to come again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct GreylistSettings {
+    pub(crate) mode: GreylistMode,
+    pub(crate) wait_minutes: u32,
+    pub(crate) come_back_hours: u32,
+    pub(crate) remember_days: u32,
+    pub(crate) messages_to_be_known: u32,
+}
+
+/// Which strangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GreylistMode {
+    /// None.
+    Off,
+    /// Those with something against them.
+    Suspicious,
+    /// All.
+    All,
+}
+
+impl GreylistSettings {
+    /// How long, and how often.
+    pub(crate) fn terms(&self) -> Terms {
+        let minutes = |minutes: u32| Duration::from_secs(60 * u64::from(minutes));
+        Terms {
+            wait: minutes(self.wait_minutes),
+            come_back: 60 * minutes(self.come_back_hours),
+            remember: 24 * 60 * minutes(self.remember_days),
+            enough: self.messages_to_be_known.max(1),
+        }
+    }
+}
+
+impl Default for GreylistSettings {
+    fn default() -> Self {
+        GreylistSettings {
+            mode: GreylistMode::Off,
+            wait_minutes: 5,
+            come_back_hours: 48,
+            remember_days: 40,
+            messages_to_be_known: 5,
+        }
+    }
 }
 
 /// What becomes of clients that speak before the greeting.
@@ -46,6 +98,7 @@ impl Default for GateSettings {
             messages_per_recipient: 1_000,
             score_reject: 0,
             score_junk: 0,
+            greylist: GreylistSettings::default(),
         }
     }
 }

@@ -73,6 +73,8 @@ pub const NAMES: &[Name] = &[
     counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
     counter("postroad_logins_failed_total", "Logins that failed, by service."),
     counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
+    // Search (server).
+    counter("postroad_index_messages_total", "Messages that the full-text index took in."),
     // The gate (mta).
     counter(
         "postroad_gate_abuse_total",
@@ -86,6 +88,15 @@ pub const NAMES: &[Name] = &[
     gauge(
         "postroad_dnsbl_usable",
         "1 for a list in the DNS that answers as lists do, 0 for one that is not used, by list.",
+    ),
+    counter(
+        "postroad_greylist_total",
+        "Recipients asked about at the greylist, by outcome (new and early are put off; back, passed, known, answer and full are not).",
+    ),
+    counter("postroad_greylist_learned_total", "Domains and networks that are not put off any more."),
+    counter(
+        "postroad_sending_limits_total",
+        "Accounts that came near what they may send, and messages and recipients refused for it, by level (near, over).",
     ),
     // Mail from others is looked at (mta).
     counter("postroad_checks_total", "Messages from others that were looked at, by method and result."),

@@ -3,6 +3,7 @@
 use postroad_mail::accounts::{self, Account, NewAccount, State};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{audit, credentials};
+use postroad_trust::sending;
 
 use super::{Desk, Outcome, about, address, domain_name, limit, size};
 use crate::admin::Answer;
@@ -90,7 +91,10 @@ pub(super) fn set_state(desk: &Desk<'_>, text: &str, to: State) -> Outcome {
 pub(super) fn remove(desk: &Desk<'_>, text: &str) -> Outcome {
     let account = desk.account(text)?;
     let id = account.id;
-    desk.of_account(&account, move |tx, by| accounts::delete(tx, by, id))?;
+    desk.of_account(&account, move |tx, by| {
+        sending::set_own(tx, id, &sending::Own::default())?;
+        accounts::delete(tx, by, id)
+    })?;
     Ok(Answer::done(format!("{text} is removed; its mail is cleared away in the background")))
 }
 
@@ -110,7 +114,7 @@ pub(super) fn audit(desk: &Desk<'_>, one: Option<&str>) -> Outcome {
     Ok(Answer::table(&["ACCOUNT", "FAULT"], rows, &format!("{count} accounts: all counters equal a recount")))
 }
 
-fn all(desk: &Desk<'_>) -> Outcome<Vec<Account>> {
+pub(super) fn all(desk: &Desk<'_>) -> Outcome<Vec<Account>> {
     let mut found: Vec<Account> = Vec::new();
     loop {
         let after = found.last().map(|account| account.id);

@@ -1,6 +1,7 @@
 //! Performs an operation: a transaction or two on the store, and words for what came of it.
 
 mod account;
+mod account_limit;
 mod alias;
 mod app_password;
 mod ban;
@@ -9,6 +10,8 @@ mod dkim;
 mod dns;
 mod domain;
 mod forward;
+mod index;
+mod greylist;
 mod mailbox;
 mod mta_sts;
 mod policy;
@@ -43,6 +46,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountShow { address } => account::show(&desk, &address),
         Operation::AccountPassword { address, password } => account::password(&desk, &address, &password),
         Operation::AccountQuota { address, size, messages } => account::quota(&desk, &address, size, messages),
+        Operation::AccountLimit { address, wish, usual } => account_limit::perform(&desk, &address, wish, &usual),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
         Operation::AccountRemove { address } => account::remove(&desk, &address),
@@ -73,7 +77,10 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::MailboxRestore { address, mailbox, numbers, into } => {
             undelete::restore(&desk, &address, &mailbox, numbers.as_deref(), into.as_deref())
         }
+        Operation::IndexStatus { address } => index::status(&desk, address.as_deref()),
+        Operation::IndexRebuild { address } => index::rebuild(&desk, address.as_deref()),
         Operation::Ban { order } => ban::perform(&desk, order),
+        Operation::Greylist { order } => greylist::perform(&desk, order),
         Operation::Certificate { order } => certificate::perform(&desk, order),
         Operation::Dkim { order } => dkim::perform(&desk, order),
         Operation::DnsFacts { domain, hostname } => dns::facts(&desk, &domain, &hostname),
