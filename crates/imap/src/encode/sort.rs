@@ -91,17 +91,17 @@ impl Writer<'_> {
     /// `* LANGUAGE (..)`: one tag is the language from now on, several are those to choose from.
     pub fn language(&mut self, tags: &[&str]) {
         self.raw(b"* LANGUAGE ");
-        self.in_parentheses(tags, |writer, tag| writer.string(tag.as_bytes()));
+        self.in_parentheses(tags, |writer, tag| writer.astring(tag.as_bytes()));
         self.end_line();
     }
 
     /// `* COMPARATOR active [(matched ..)]`: `matched` only when there are several.
     pub fn comparator(&mut self, active: &str, matched: &[&str]) {
         self.raw(b"* COMPARATOR ");
-        self.string(active.as_bytes());
+        self.astring(active.as_bytes());
         if matched.len() > 1 {
             self.raw(b" ");
-            self.in_parentheses(matched, |writer, name| writer.string(name.as_bytes()));
+            self.in_parentheses(matched, |writer, name| writer.astring(name.as_bytes()));
         }
         self.end_line();
     }

@@ -9,7 +9,11 @@ pub(super) fn say(english: &str) -> Cow<'_, str> {
     }
     match WORDS.binary_search_by(|(other, _)| other.cmp(&english)) {
         Ok(at) => Cow::Borrowed(WORDS[at].1),
-        Err(_) => Cow::Borrowed(english),
+        // `SELECT: log in first`
+        Err(_) => match english.split_once(": ").map(|(what, why)| (what, why, say(why))) {
+            Some((what, why, said)) if said != why => Cow::Owned(format!("{what}: {said}")),
+            Some(_) | None => Cow::Borrowed(english),
+        },
     }
 }
 

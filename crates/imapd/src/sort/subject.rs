@@ -113,7 +113,7 @@ mod tests {
             ("RE  : Hello", "Hello", true),
             ("Fw: Fwd: fW:Re: x", "x", true),
             ("Re[2]: x", "x", true),
-            ("re [blob] : x", "re [blob] : x", false),
+            ("re [blob] : x", "x", true),
             ("re [blob]: x", "x", true),
             ("Re[2][3]: x", "Re[2][3]: x", false),
             ("[list] x", "x", false),
