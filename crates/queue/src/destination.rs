@@ -18,6 +18,8 @@ pub struct Destination {
     pub failures: u32,
     /// Why it could not be reached.
     pub why: Option<String>,
+    /// Why nothing more went to it last, though it works: a limit, a slow start.
+    pub rests: Option<String>,
     /// Since when it cannot be reached or is crowded.
     pub since: Timestamp,
     /// Whether recipients may be parked behind it.
@@ -31,20 +33,20 @@ pub fn block(tx: &mut WriteTx, domain: &str, until: Timestamp, failures: u32, wh
         "INSERT INTO queue_destination (domain, not_before, failures, why, since, parked)
          VALUES ($1, $2, $3, $4, $5, 0)
          ON CONFLICT (domain) DO UPDATE SET not_before = excluded.not_before, failures = excluded.failures,
-            why = excluded.why,
+            why = excluded.why, rests = NULL,
             since = CASE WHEN queue_destination.failures = 0 THEN excluded.since ELSE queue_destination.since END",
         params![domain, until, failures.max(1), crate::storable(why).as_ref(), now],
     )?;
     Ok(())
 }
 
-/// The destination works and has enough to do: nothing more is tried there before `until`. What is known of its failures
-/// stays.
-pub fn rest(tx: &mut WriteTx, domain: &str, until: Timestamp, now: Timestamp) -> Result<()> {
+/// The destination works and has enough to do: nothing more is tried there before `until`, for this reason. What is known of its
+/// failures stays.
+pub fn rest(tx: &mut WriteTx, domain: &str, until: Timestamp, why: &str, now: Timestamp) -> Result<()> {
     tx.execute(
-        "INSERT INTO queue_destination (domain, not_before, failures, since, parked) VALUES ($1, $2, 0, $3, 0)
-         ON CONFLICT (domain) DO UPDATE SET not_before = excluded.not_before",
-        params![domain, until, now],
+        "INSERT INTO queue_destination (domain, not_before, failures, since, parked, rests) VALUES ($1, $2, 0, $3, 0, $4)
+         ON CONFLICT (domain) DO UPDATE SET not_before = excluded.not_before, rests = excluded.rests",
+        params![domain, until, now, crate::storable(why).as_ref()],
     )?;
     Ok(())
 }
@@ -52,7 +54,7 @@ pub fn rest(tx: &mut WriteTx, domain: &str, until: Timestamp, now: Timestamp) ->
 /// The destination can be reached again: what is parked behind it goes on.
 pub fn unblock(tx: &mut WriteTx, domain: &str, now: Timestamp) -> Result<()> {
     let known = tx.execute(
-        "UPDATE queue_destination SET failures = 0, why = NULL, since = $2, not_before = {least:not_before, $2}
+        "UPDATE queue_destination SET failures = 0, why = NULL, rests = NULL, since = $2, not_before = {least:not_before, $2}
          WHERE domain = $1",
         params![domain, now],
     )?;
@@ -145,10 +147,11 @@ fn read(row: &postroad_store::Row<'_>) -> postroad_store::Result<Destination> {
         why: row.text_or_null(3)?,
         since: row.id(4)?,
         parked: row.bool(5)?,
+        rests: row.text_or_null(6)?,
     })
 }
 
-const COLUMNS: &str = "domain, not_before, failures, why, since, parked";
+const COLUMNS: &str = "domain, not_before, failures, why, since, parked, rests";
 /// How long it is remembered that a destination could not be reached, after its time to be tried again.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Destinations forgotten at a time.

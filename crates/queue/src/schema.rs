@@ -38,9 +38,15 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "queue", version: 3, sql: V3 },
     Migration { owner: "queue", version: 4, sql: V4 },
     Migration { owner: "queue", version: 5, sql: V5 },
+    Migration { owner: "queue", version: 6, sql: V6 },
     crate::suppression::V1,
     crate::shaping::V1,
 ];
+
+/// Why nothing more goes to a destination that works.
+const V6: &str = "
+ALTER TABLE queue_destination ADD COLUMN rests {text};
+";
 
 /// Whether the sender's domain vouches for who brought the message.
 const V5: &str = "

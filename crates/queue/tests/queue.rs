@@ -581,9 +581,16 @@ fn a_destination_that_has_enough_to_do_rests_without_having_failed() {
         }
         post.rest("x.test", after(30), NOW);
         assert!(post.claim(&ask(&node, after(1))).is_empty());
+        let why = |domain: &str| {
+            let known = test.store.read_blocking(|tx| queue::destinations(tx, None, 10)).unwrap();
+            known.into_iter().find(|one| one.domain == domain).map(|one| (one.rests, one.why))
+        };
+        assert_eq!(why("x.test"), Some((Some("as many as it takes".to_owned()), None)));
         let jobs = post.claim(&ask(&node, after(30)));
         let seen: Vec<_> = jobs.iter().map(|job| (job.probe, job.failures, job.recipients[0].attempts)).collect();
         assert_eq!(seen, [(false, 0, 0), (false, 0, 0)], "all of it, and nobody is charged");
+        post.block("x.test", after(90), 1, "silence", after(60));
+        assert_eq!(why("x.test"), Some((None, Some("silence".to_owned()))), "it waits for another reason now");
     });
 }
 

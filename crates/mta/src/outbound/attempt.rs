@@ -83,8 +83,8 @@ pub(crate) enum Reach {
     Spared(String),
     /// Hosts are there, and not as this message has to be protected: other mail may go.
     Withheld,
-    /// Its host has enough to do for so long.
-    Crowded(Duration),
+    /// Its host has enough to do for so long; in words.
+    Crowded(Duration, String),
     /// It did not come to that.
     Unknown,
 }
@@ -107,8 +107,8 @@ pub(super) struct Trip<'a> {
     last: Option<(Verdict, Attempt)>,
     /// A connection was used, or tried to be made.
     tried: bool,
-    /// A host had no time.
-    put_off: Option<Duration>,
+    /// A host had no time for so long, and why.
+    put_off: Option<(Duration, String)>,
     reached: bool,
     /// A host was silent for so long that other mail need not try it now.
     stalled: bool,
@@ -220,7 +220,7 @@ impl Carrier {
         left.retain(|address| shape.allows(address.ip()));
         if let Some((wait, why)) = &shape.held {
             trip.notes.push(why.clone());
-            trip.put_off = Some(*wait);
+            trip.put_off = Some((*wait, why.clone()));
             return;
         }
         if left.is_empty() && !host.addresses.is_empty() {
@@ -228,8 +228,8 @@ impl Carrier {
             trip.attempt = Attempt { host: Some(host.name.clone()), policy, ..Attempt::default() };
             return trip.trouble(Words::ours((4, 4, 1), text, "looking for an address to send from"));
         }
-        if let Err(wait) = self.shaping.admit(shape) {
-            trip.put_off = Some(wait);
+        if let Err(put_off) = self.shaping.admit(shape) {
+            trip.put_off = Some(put_off);
             return;
         }
         let mut admitted = true;
@@ -252,18 +252,19 @@ impl Carrier {
                     return trip.trouble(Words::ours((4, 4, 1), why, "looking for a host that works"));
                 }
                 Berth::PutOff(PutOff(wait)) => {
-                    trip.put_off = Some(wait);
+                    trip.put_off =
+                        Some((wait, format!("waits for one of the connections to {}, which are all taken", host.name)));
                     return;
                 }
                 Berth::Halted => return,
             };
             let permit = match self.shaping.connect(shape) {
                 Ok(permit) => permit,
-                Err(wait) => {
+                Err(put_off) => {
                     if admitted {
                         self.shaping.give_back(shape);
                     }
-                    trip.put_off = Some(wait);
+                    trip.put_off = Some(put_off);
                     return;
                 }
             };
@@ -580,10 +581,11 @@ impl Trip<'_> {
         // One that does not even answer MAIL would hold up a place for each message.
         let stalled = (self.stalled || late) && self.verdicts.is_empty();
         let (verdict, attempt) = self.last.take().unwrap_or((Verdict::NotTried, self.attempt.clone()));
-        let (last, reach) = match (verdict, self.put_off) {
+        let is_put_off = self.put_off.is_some();
+        let (last, reach) = match (verdict, self.put_off.take()) {
             (verdict, _) if self.reached && !stalled => (verdict, Reach::Reached),
             // Who has just failed and who has no time: the second may take it soon.
-            (_, Some(wait)) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait)),
+            (_, Some((wait, why))) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait, why)),
             // Nothing is wrong with the hosts, and a policy concerns each message by itself.
             (verdict, _) if self.withheld => (verdict, Reach::Withheld),
             (Verdict::Deferred(words), _) if !self.tried => {
@@ -596,7 +598,7 @@ impl Trip<'_> {
             }
             (verdict, _) => (verdict, Reach::Unknown),
         };
-        let last = if (self.halt.is_pulled() && !late) || self.put_off.is_some() { Verdict::NotTried } else { last };
+        let last = if (self.halt.is_pulled() && !late) || is_put_off { Verdict::NotTried } else { last };
         for index in std::mem::take(&mut self.pending) {
             let number = self.job.recipients[index].number;
             self.verdicts.push((number, last.clone()));

@@ -107,7 +107,7 @@ pub(crate) enum Destination {
     /// No host of it can be spoken with: all of its mail waits until then ([`super::schedule::destination`]).
     Down { until: Timestamp, failures: u32, why: String },
     /// It works, and has enough to do until then.
-    Later { until: Timestamp },
+    Later { until: Timestamp, why: String },
 }
 
 /// What came of settling.
@@ -303,7 +303,7 @@ fn write(
             let until = if recorded.again { now } else { *until };
             queue::block(tx, &job.domain, until, *failures, why, now)?;
         }
-        Destination::Later { until } => queue::rest(tx, &job.domain, *until, now)?,
+        Destination::Later { until, why } => queue::rest(tx, &job.domain, *until, why, now)?,
     }
     let mut story = match job.message.trace {
         Some(id) => Story::about(id),
@@ -329,9 +329,7 @@ fn write(
     } else if let Some(notice) = notice {
         notice::send(tx, &By::new(now, Actor::Delivery), notice, &mut story)?;
     } else if !plan.told.is_empty() && is_forged(&job.message) {
-        let sender = &job.message.sender;
-        let why = "SPF or DMARC says that it is not from there";
-        story.note(now, "not told", format_args!("nobody is told of this failure: the sender <{sender}> is forged ({why})"));
+        story.note(now, "not told", notice::forged(&job.message.sender));
     } else if !plan.told.is_empty() {
         story.note(now, "notice", format_args!("the sender <{}> cannot be told", job.message.sender));
     }

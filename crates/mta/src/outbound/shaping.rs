@@ -158,12 +158,16 @@ impl Shaping {
         shape
     }
 
-    /// Whether a message may go now; else when to come again.
-    pub(crate) fn admit(&self, shape: &Shape) -> Result<(), Duration> {
+    /// Whether a message may go now; else when to come again, and why.
+    pub(crate) fn admit(&self, shape: &Shape) -> Result<(), (Duration, String)> {
         let (mut state, now) = (self.state(), Instant::now());
         let group = state.group(&shape.group, now);
         if now < group.next_at {
-            return Err((group.next_at - now).min(PUT_OFF_MAX));
+            let why = match &group.why {
+                Some(why) => format!("backed off at {}: {why}", shape.group),
+                None => format!("backed off at {}", shape.group),
+            };
+            return Err(((group.next_at - now).min(PUT_OFF_MAX), why));
         }
         if let Some(per_minute) = shape.limit.as_ref().and_then(|limit| limit.per_minute) {
             let (rate, most) = (f64::from(per_minute) / 60.0, (f64::from(per_minute) / BURSTS).max(1.0));
@@ -171,7 +175,11 @@ impl Shaping {
             group.filled = now;
             if group.allowance < 1.0 {
                 let missing = (most / 2.0).max(1.0) - group.allowance;
-                return Err(Duration::from_secs_f64(missing / rate.max(1e-3)).clamp(TAKEN / 2, PUT_OFF_MAX));
+                let wait = Duration::from_secs_f64(missing / rate.max(1e-3)).clamp(TAKEN / 2, PUT_OFF_MAX);
+                return Err((
+                    wait,
+                    format!("waits for the limit of {per_minute} messages in a minute to {}", shape.group),
+                ));
             }
             group.allowance -= 1.0;
         }
@@ -186,13 +194,14 @@ impl Shaping {
         group.allowance += 1.0;
     }
 
-    /// One more connection; `None` when all are taken.
-    pub(crate) fn connect(self: &Arc<Shaping>, shape: &Shape) -> Result<Permit, Duration> {
+    /// One more connection; else, when all are taken, when to come again, and why.
+    pub(crate) fn connect(self: &Arc<Shaping>, shape: &Shape) -> Result<Permit, (Duration, String)> {
         let (mut state, now) = (self.state(), Instant::now());
         let most = shape.limit.as_ref().and_then(|limit| limit.connections).unwrap_or(u32::MAX);
         let group = state.group(&shape.group, now);
         if group.connections >= most.max(1) {
-            return Err(TAKEN);
+            let connections = if most <= 1 { "connection" } else { "connections" };
+            return Err((TAKEN, format!("waits for the limit of {} {connections} to {}", most.max(1), shape.group)));
         }
         group.connections += 1;
         drop(state);

@@ -164,7 +164,7 @@ fn destination(job: &Job, tried: &Tried, now: Timestamp, random: u64) -> Destina
             let until = schedule::destination(failures.min(SPARED_MAX), now, random);
             Destination::Down { until, failures, why: why.clone() }
         }
-        Reach::Crowded(wait) => Destination::Later { until: now.plus(*wait) },
+        Reach::Crowded(wait, why) => Destination::Later { until: now.plus(*wait), why: why.clone() },
         // What one message demands of a host is no reason for others to wait, which may demand less (TLS-Required: No).
         Reach::Reached | Reach::Withheld if was_down => Destination::Up,
         // What ended before the hosts were tried says nothing of them, but a probe must let others try.
@@ -183,7 +183,7 @@ fn count(job: &Job, tried: &Tried, now: Timestamp) {
         Reach::Reached => "reached",
         Reach::Unreachable(_) | Reach::Spared(_) => "unreachable",
         Reach::Withheld => "withheld",
-        Reach::Crowded(_) | Reach::Unknown => "not tried",
+        Reach::Crowded(..) | Reach::Unknown => "not tried",
     };
     metrics::counter!("postroad_outbound_attempts_total", "reach" => reach).increment(1);
     // A clock that was put back makes no negative time.

@@ -147,7 +147,7 @@ impl Post {
 
     pub(crate) fn rest(&self, domain: &str, until: Timestamp, now: Timestamp) {
         let domain = domain.to_owned();
-        self.write(move |tx| queue::rest(tx, &domain, until, now)).unwrap();
+        self.write(move |tx| queue::rest(tx, &domain, until, "as many as it takes", now)).unwrap();
     }
 
     pub(crate) fn block(&self, domain: &str, until: Timestamp, failures: u32, why: &str, now: Timestamp) {
@@ -242,7 +242,7 @@ fn outgoing(recipients: Vec<Recipient>) -> Outgoing {
         size: 5,
         sender: "alice@example.test".to_owned(),
         account: None,
-        vouched: false,
+        standing: postroad_queue::Standing::Unknown,
         envid: None,
         ret: None,
         body: Body::SevenBit,

@@ -39,8 +39,14 @@ pub(super) fn leave(rules: &Rules, leaving: &HashMap<(IpAddr, String), Leaving>,
     let roomy: Vec<&Egress> = members.iter().copied().filter(|one| !is_full(one)).collect();
     shape.strict = true;
     if roomy.is_empty() {
+        let sent =
+            |one: &Egress| of(one).filter(|leaving| leaving.day == day(mail.now)).map_or(0, |leaving| leaving.sent);
+        let cap = |one: &Egress| warm_up_cap(one.warm_since, mail.now).unwrap_or(0);
+        let all = |count: &dyn Fn(&Egress) -> u64| members.iter().copied().map(count).sum::<u64>();
         let why = format!(
-            "the addresses of the pool {pool} are new, and have sent to {} what they may send there today",
+            "slow start: the new addresses of the pool {pool} have sent {} of {} messages to {} today",
+            all(&sent),
+            all(&cap),
             shape.group
         );
         (shape.sources, shape.held) = (Vec::new(), Some((TOMORROW, why)));

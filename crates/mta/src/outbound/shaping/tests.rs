@@ -55,12 +55,14 @@ async fn messages_in_a_minute_and_connections_are_limited_for_all_hosts_of_a_gro
     assert_eq!((one.group.as_str(), &one), (".mx.test", &two));
     let sent = (0..40).filter(|_| shaping.admit(&one).is_ok()).count();
     assert_eq!(sent, 15, "a quarter of a minute's at once");
-    let wait = shaping.admit(&two).expect_err("the other host is the same group");
+    let (wait, why) = shaping.admit(&two).expect_err("the other host is the same group");
+    assert_eq!(why, "waits for the limit of 60 messages in a minute to .mx.test");
     tokio::time::advance(wait).await;
     assert!(shaping.admit(&two).is_ok());
     let first = shaping.connect(&one).expect("a connection");
     let _second = shaping.connect(&two).expect("another");
-    assert!(shaping.connect(&one).is_err());
+    let (_, why) = shaping.connect(&one).expect_err("all are taken");
+    assert_eq!(why, "waits for the limit of 2 connections to .mx.test");
     drop(first);
     assert!(shaping.connect(&two).is_ok());
 }
@@ -73,7 +75,9 @@ async fn a_host_that_has_too_much_is_spoken_with_more_slowly_by_all() {
     let told = shaping.heard(&shape, None, Category::Rate, "421 4.7.0 too fast", NOW).expect("it is told");
     assert!(told.contains("one message in 10 s"), "{told}");
     assert_eq!(shaping.heard(&shape, None, Category::Rate, "421 4.7.0 too fast", NOW), None, "said at the same time");
-    assert_eq!(shaping.admit(&shape), Err(PAUSE_FIRST));
+    let (wait, why) = shaping.admit(&shape).expect_err("it is too early");
+    assert_eq!(wait, PAUSE_FIRST);
+    assert!(why.starts_with("backed off at mx.far.test: ") && why.contains("421 4.7.0 too fast"), "{why}");
     let news = shaping.news(NOW);
     assert!(matches!(news.as_slice(), [one] if one.hosts == "mx.far.test" && one.rest_until > NOW), "{news:?}");
     assert_eq!(shaping.news(NOW), [], "it is said once");

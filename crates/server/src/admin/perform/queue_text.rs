@@ -199,11 +199,39 @@ impl Look {
         }
     }
 
-    /// The last reply; for what was never tried, why its destination cannot be reached.
+    /// Why it waits though its destination works; else the last reply, or for what was never tried, why its destination cannot
+    /// be reached.
     fn reply(&self, one: &ListedRecipient) -> Option<String> {
-        let parked = one.state == State::Parked;
-        let why = || self.known.get(&one.domain).filter(|_| parked).and_then(|known| known.why.as_deref());
+        self.rests(one).or_else(|| self.said(one))
+    }
+
+    fn said(&self, one: &ListedRecipient) -> Option<String> {
+        let why = || self.known_of(one).and_then(|known| known.why.as_deref());
         one.last_reply.as_deref().or_else(why).map(|reply| plain(said_once(reply)))
+    }
+
+    /// What is known of the destination of what waits with it.
+    fn known_of(&self, one: &ListedRecipient) -> Option<&Destination> {
+        self.known.get(&one.domain).filter(|_| one.state == State::Parked)
+    }
+
+    fn rests(&self, one: &ListedRecipient) -> Option<String> {
+        if one.state == State::Backlog {
+            return Some("its sender has so much to send that others go first".to_owned());
+        }
+        let known = self.known_of(one).filter(|known| known.failures == 0)?;
+        let rests = known.rests.as_deref().unwrap_or("as much as may be at once is being sent there");
+        Some(plain(rests))
+    }
+
+    /// The same with the time, for programs.
+    fn waits(&self, one: &ListedRecipient) -> Option<String> {
+        let backed_off = || {
+            let known = self.known_of(one)?;
+            let (until, why) = (shown(known.not_before.max(self.now)), known.why.as_deref()?);
+            Some(format!("backed off until {until} since {}", plain(said_once(why))))
+        };
+        self.rests(one).or_else(backed_off)
     }
 
     /// For programs.
@@ -212,7 +240,8 @@ impl Look {
             json!({
                 "address": one.address, "domain": one.domain, "via": one.via, "state": word(one.state),
                 "next-try": self.due(one).map(|due| shown(due.max(self.now))), "tries": one.attempts,
-                "delay-told": one.delay_told, "last-reply": self.reply(one), "node": one.node,
+                "delay-told": one.delay_told, "waits-for": self.waits(one), "last-reply": self.said(one),
+                "node": one.node,
                 "category": one.last_reply.as_deref().and_then(classify_line).map(|class| class.category.name()),
             })
         };

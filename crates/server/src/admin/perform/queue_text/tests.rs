@@ -34,7 +34,7 @@ fn listed(id: i64, sender: &str, recipients: Vec<ListedRecipient>) -> Listed {
         size: 20 << 10,
         sender: sender.to_owned(),
         account: None,
-        vouched: false,
+        standing: postroad_queue::Standing::Unknown,
         envid: None,
         ret: None,
         body: Body::SevenBit,
@@ -64,6 +64,7 @@ fn dead() -> Destination {
         not_before: at(1_799),
         failures: 4,
         why: Some("connection refused (mx.dead.test [192.0.2.1])".to_owned()),
+        rests: None,
         since: at(-10_800),
         parked: true,
     }
@@ -105,6 +106,39 @@ try one now: postroad queue retry --domain dead.test
     assert_eq!(data["messages"][0]["recipients"][0]["next-try"], "2026-11-22 09:27:07.250");
     assert_eq!(data["messages"][0]["recipients"][3]["state"], "sending");
     assert_eq!((&data["next"], &data["unreachable"][0]["tries"]), (&json!("Q1f3a"), &json!(4)));
+}
+
+#[test]
+fn what_waits_says_why() {
+    let reply = Some("250 2.1.5 ok (mx.busy.test)");
+    let one = listed(
+        1,
+        "a@b.test",
+        vec![
+            recipient(0, "x@busy.test", State::Parked, at(0), reply),
+            recipient(1, "x@crowded.test", State::Parked, at(0), None),
+            recipient(2, "x@dead.test", State::Parked, at(0), None),
+            recipient(3, "x@far.test", State::Backlog, at(0), None),
+            recipient(4, "x@away.test", State::Waiting, at(60), None),
+        ],
+    );
+    let rests = |domain: &str, rests: Option<&str>| Destination {
+        domain: domain.to_owned(),
+        failures: 0,
+        why: None,
+        rests: rests.map(str::to_owned),
+        ..dead()
+    };
+    let limit = "waits for the limit of 2 connections to mx.busy.test";
+    let look = look(vec![one], vec![rests("busy.test", Some(limit)), rests("crowded.test", None), dead()]);
+    let data = look.data();
+    let waits: Vec<_> = (0..5).map(|at| data["messages"][0]["recipients"][at]["waits-for"].as_str()).collect();
+    let backed_off = "backed off until 2026-11-22 09:45:06.250 since connection refused (mx.dead.test [192.0.2.1])";
+    let others = Some("its sender has so much to send that others go first");
+    let crowded = Some("as much as may be at once is being sent there");
+    assert_eq!(waits, [Some(limit), crowded, Some(backed_off), others, None]);
+    assert_eq!(data["messages"][0]["recipients"][0]["last-reply"], "250 2.1.5 ok (mx.busy.test)");
+    assert!(look.list().contains(limit) && look.show().contains(limit));
 }
 
 #[test]
