@@ -55,7 +55,7 @@ pub struct Session {
 }
 
 /// The selected mailbox, and whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// The account that has it: perhaps not the one that logged in.
     pub(crate) account: AccountId,

@@ -4,14 +4,16 @@
 //! read from the database and never from here.
 
 use crate::{AccountId, ModSeq};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Who listens to which account.
 #[derive(Debug, Default)]
 pub struct Hub {
     listeners: Mutex<Listeners>,
+    changed: Mutex<HashSet<AccountId>>,
+    changes: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,33 @@ impl Hub {
             listeners.sweep_at = (listeners.accounts.len() * 2).max(SWEEP_MIN);
         }
         listeners.accounts.entry(account).or_insert_with(|| watch::Sender::new(ModSeq(0))).subscribe()
+    }
+
+    /// Waits until this process has changed accounts, and says which, each once: for whoever works after everybody (the
+    /// full-text index). What other processes changed is not among them, and of more than [`CHANGED_MAX`] some are left
+    /// out: who asks looks for the rest now and then. One task at a time.
+    pub async fn changed(&self) -> Vec<AccountId> {
+        loop {
+            let news = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
+            if !news.is_empty() {
+                return news.into_iter().collect();
+            }
+            self.changes.notified().await;
+        }
+    }
+
+    /// What a commit of this process changed.
+    pub(crate) fn publish_own(&self, news: &[(AccountId, ModSeq)]) {
+        if news.is_empty() {
+            return;
+        }
+        self.publish(news);
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = news.iter().map(|(account, _)| *account).filter(|account| account.0 > 0);
+        let room = CHANGED_MAX.saturating_sub(changed.len());
+        changed.extend(accounts.take(room));
+        drop(changed);
+        self.changes.notify_one();
     }
 
     /// Accounts somebody listens to, or did lately.
@@ -70,6 +99,8 @@ impl Hub {
     }
 }
 
+/// Accounts that are remembered as changed until somebody asks.
+const CHANGED_MAX: usize = 10_000;
 /// Below this many entries nothing is swept.
 const SWEEP_MIN: usize = 64;
 
@@ -100,6 +131,21 @@ mod tests {
         hub.publish(&[(AccountId(1), ModSeq(6)), (AccountId(3), ModSeq(6))]);
         assert_eq!(hub.len(), 2, "nobody listened to account 3");
         assert_eq!(*hub.subscribe(AccountId(1)).borrow(), ModSeq(6), "news between two looks are not lost");
+    }
+
+    #[tokio::test]
+    async fn what_changed_here_is_told_once() {
+        let hub = Hub::default();
+        hub.publish(&[(AccountId(9), ModSeq(1))]);
+        hub.publish_own(&[(AccountId(1), ModSeq(1)), (AccountId(-5), ModSeq(1))]);
+        hub.publish_own(&[(AccountId(1), ModSeq(2))]);
+        assert_eq!(hub.changed().await, [AccountId(1)], "not what others changed, nor what is no account");
+        hub.publish_own(&[(AccountId(2), ModSeq(1))]);
+        assert_eq!(hub.changed().await, [AccountId(2)]);
+        for account in 1..=2 * CHANGED_MAX as i64 {
+            hub.publish_own(&[(AccountId(account), ModSeq(1))]);
+        }
+        assert_eq!(hub.changed().await.len(), CHANGED_MAX);
     }
 
     #[test]

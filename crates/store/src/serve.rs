@@ -49,7 +49,7 @@ pub(crate) fn postgres_writes(mut link: Link, queue: &Queue<WriteJob>, hub: &Hub
         };
         let keep = measure("write", name, budget, || job.run(tx));
         let outcome = conclude(tx, keep, |news| {
-            hub.publish(news);
+            hub.publish_own(news);
             herald.tell(news);
         });
         let sound = match &outcome {
@@ -117,7 +117,7 @@ pub(crate) fn inline_write(tx: &mut WriteTx, mut job: Box<WriteJob>, hub: &Hub) 
         return job.finish(Err(error));
     }
     let keep = job.run(tx);
-    let outcome = conclude(tx, keep, |news| hub.publish(news));
+    let outcome = conclude(tx, keep, |news| hub.publish_own(news));
     if outcome.is_err() {
         // It fails only when the transaction ended by itself; then nothing is left to undo.
         let _ = tx.command("ROLLBACK");
@@ -198,7 +198,7 @@ fn batch(
     metrics::histogram!("postroad_store_batch_jobs").record(ran.jobs.len() as f64);
     match outcome.and_then(|()| commit(tx)) {
         Ok(receipt) => {
-            hub.publish(&ran.news);
+            hub.publish_own(&ran.news);
             for (job, own) in ran.jobs {
                 job.finish(own.map(|()| receipt.clone()));
             }

@@ -274,6 +274,20 @@ impl Writer<'_> {
         self.raw(b"* ESEARCH (TAG ");
         self.string(tag.as_str().as_bytes());
         self.raw(b")");
+        self.esearch_data(numbering, answer);
+    }
+
+    /// `* ESEARCH ..` of one of several mailboxes (RFC 7377 §2.1): with its name and UIDVALIDITY, in UIDs.
+    pub fn esearch_in(&mut self, tag: &Tag, mailbox: &MailboxName, uid_validity: u32, answer: &SearchAnswer) {
+        self.raw(b"* ESEARCH (TAG ");
+        self.string(tag.as_str().as_bytes());
+        self.raw(b" MAILBOX ");
+        self.mailbox(mailbox);
+        self.put(format_args!(" UIDVALIDITY {uid_validity})"));
+        self.esearch_data(Numbering::Uid, answer);
+    }
+
+    fn esearch_data(&mut self, numbering: Numbering, answer: &SearchAnswer) {
         match numbering {
             Numbering::Uid => self.raw(b" UID"),
             Numbering::Sequence => {}

@@ -53,14 +53,36 @@ pub(crate) fn write(session: &mut Session, search: &Search, found: Found, order:
             .then(|| highest(found.each.iter().filter(|(uid, _)| told.contains(*uid))))
             .flatten(),
         // RFC 6203 §4: in the order of the results.
-        relevancy: returns.relevancy.then(|| match order {
-            Some(order) => order.iter().map(|uid| found.relevancy(*uid)).collect(),
-            None => uids.iter().map(|uid| found.relevancy(uid)).collect(),
+        relevancy: returns.relevancy.then(|| {
+            let range = returns.partial.map_or(0..count, |range| range.of(count));
+            match order {
+                Some(order) => order[range].iter().map(|uid| found.relevancy(*uid)).collect(),
+                None => nth(&uids, range).iter().map(|uid| found.relevancy(uid)).collect(),
+            }
         }),
     };
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
     session.writer().esearch(&tag, search.numbering, &answer);
     Ok(())
+}
+
+/// What ESEARCH tells of one of several mailboxes, in UIDs (RFC 7377).
+pub(crate) fn of_mailbox(returns: SearchReturn, found: &Found) -> SearchAnswer {
+    let uids = found.uids();
+    let count = usize::try_from(uids.count()).unwrap_or(usize::MAX);
+    let results = |range| Results::Set(number_set(&nth(&uids, range)));
+    SearchAnswer {
+        min: uids.first().filter(|_| returns.min),
+        max: uids.last().filter(|_| returns.max),
+        count: returns.count.then_some(uids.count()),
+        all: returns.all.then(|| results(0..count)),
+        partial: returns.partial.map(|range| (range, results(range.of(count)))),
+        mod_seq: found.with_mod_seq.then(|| highest(found.each.iter())).flatten(),
+        relevancy: returns.relevancy.then(|| {
+            let told = returns.partial.map_or_else(|| uids.clone(), |range| nth(&uids, range.of(count)));
+            told.iter().map(|uid| found.relevancy(uid)).collect()
+        }),
+    }
 }
 
 /// `* SEARCH` and `* SORT`.

@@ -4,10 +4,14 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use postroad_mail::{Entry, Flags, UidSet};
-use postroad_message::address::{self, Address};
 use postroad_message::{Envelope, Fields, HeaderDate, SummaryView, decode};
+use postroad_search::Grams;
+use postroad_search::fuzzy::Score;
+use postroad_search::walk::address_text;
 use postroad_store::ModSeq;
 
+use crate::search::deep::Wanted;
+use crate::search::plan::Asked;
 use crate::search::text::Needle;
 
 /// A key.
@@ -66,8 +70,9 @@ pub(super) struct Known<'a> {
     summary: Option<SummaryView<'a>>,
     envelope: OnceCell<Envelope>,
     fields: OnceCell<Fields>,
-    /// What its text says so far.
+    /// What its text says so far, and how well it matches.
     texts: &'a [Option<bool>],
+    scores: &'a [Score],
 }
 
 impl<'a> Known<'a> {
@@ -75,12 +80,17 @@ impl<'a> Known<'a> {
     pub(super) fn of_entry(entry: &'a Entry) -> Known<'a> {
         let bytes = entry.facts.as_ref().map_or(&[][..], |facts| &facts.summary);
         let summary = SummaryView::new(bytes).ok();
-        Known { entry, summary, envelope: OnceCell::new(), fields: OnceCell::new(), texts: &[] }
+        Known { entry, summary, envelope: OnceCell::new(), fields: OnceCell::new(), texts: &[], scores: &[] }
     }
 
     /// And what its text says so far.
-    pub(super) fn of_texts(entry: &'a Entry, texts: &'a [Option<bool>]) -> Known<'a> {
-        Known { texts, ..Known::of_entry(entry) }
+    pub(super) fn of_texts(entry: &'a Entry, texts: &'a [Option<bool>], scores: &'a [Score]) -> Known<'a> {
+        Known { texts, scores, ..Known::of_entry(entry) }
+    }
+
+    /// Its uid and modseq.
+    pub(super) fn message(&self) -> (u32, ModSeq) {
+        (self.entry.uid, self.entry.modseq)
     }
 
     fn envelope(&self) -> Option<&Envelope> {
@@ -131,6 +141,114 @@ impl Node {
 }
 
 impl Node {
+    /// The texts that it asks for, in order; with [`Node::narrowed`] in the same order.
+    pub(super) fn texts(&self, wanted: &[Wanted], out: &mut Vec<Asked>) {
+        match self {
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| node.texts(wanted, out)),
+            Node::Not(node) => node.texts(wanted, out),
+            Node::Address(_, needle) | Node::Subject(needle) | Node::Header(_, needle, _) => {
+                out.push(Asked { grams: needle.grams(), deep: false });
+            }
+            Node::Text(place) => {
+                let grams = wanted.get(*place).map(|wanted| wanted.needle.grams());
+                out.push(Asked { grams: grams.unwrap_or_else(|| Grams::of("")), deep: true });
+            }
+            Node::All
+            | Node::Uids(_)
+            | Node::Flag(_)
+            | Node::Keyword(_)
+            | Node::Larger(_)
+            | Node::Smaller(_)
+            | Node::ModSeq(_)
+            | Node::EmailId(_)
+            | Node::ThreadId(_)
+            | Node::Received(_)
+            | Node::Sent(_) => {}
+        }
+    }
+
+    /// With the messages that could have each text beside the node that asks for it.
+    pub(super) fn narrowed(self, sets: &mut impl Iterator<Item = UidSet>) -> Node {
+        match self {
+            Node::And(nodes) => Node::And(nodes.into_iter().map(|node| node.narrowed(sets)).collect()),
+            Node::Or(nodes) => Node::Or(nodes.into_iter().map(|node| node.narrowed(sets)).collect()),
+            Node::Not(node) => Node::Not(Box::new(node.narrowed(sets))),
+            node @ (Node::Address(..) | Node::Subject(_) | Node::Header(..) | Node::Text(_)) => match sets.next() {
+                Some(uids) => Node::And(vec![Node::Uids(uids), node]),
+                None => node,
+            },
+            node @ (Node::All
+            | Node::Uids(_)
+            | Node::Flag(_)
+            | Node::Keyword(_)
+            | Node::Larger(_)
+            | Node::Smaller(_)
+            | Node::ModSeq(_)
+            | Node::EmailId(_)
+            | Node::ThreadId(_)
+            | Node::Received(_)
+            | Node::Sent(_)) => node,
+        }
+    }
+
+    /// Whether it has a fuzzy key, outside of NOT.
+    pub(super) fn is_fuzzy(&self, wanted: &[Wanted]) -> bool {
+        match self {
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| node.is_fuzzy(wanted)),
+            Node::Address(_, needle) | Node::Subject(needle) | Node::Header(_, needle, _) => needle.is_fuzzy(),
+            Node::Text(place) => wanted.get(*place).is_some_and(|wanted| wanted.needle.is_fuzzy()),
+            Node::Not(_)
+            | Node::All
+            | Node::Uids(_)
+            | Node::Flag(_)
+            | Node::Keyword(_)
+            | Node::Larger(_)
+            | Node::Smaller(_)
+            | Node::ModSeq(_)
+            | Node::EmailId(_)
+            | Node::ThreadId(_)
+            | Node::Received(_)
+            | Node::Sent(_) => false,
+        }
+    }
+
+    /// How well the fuzzy keys match, each that does (RFC 6203 §4).
+    pub(super) fn relevancies(&self, known: &Known<'_>, out: &mut Vec<u8>) {
+        match self {
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| node.relevancies(known, out)),
+            Node::Address(who, needle) if needle.is_fuzzy() => {
+                let best =
+                    known.envelope().and_then(|envelope| who.of(envelope).filter_map(|one| needle.score(&one)).max());
+                out.extend(best);
+            }
+            Node::Subject(needle) if needle.is_fuzzy() => {
+                out.extend(known.envelope().and_then(|envelope| needle.score(&envelope.subject_text())));
+            }
+            Node::Header(name, needle, _) if needle.is_fuzzy() => {
+                let values = known.fields().map(|fields| fields.values(name)).unwrap_or_default();
+                out.extend(values.iter().filter_map(|value| needle.score(&decode::header(value))).max());
+            }
+            Node::Text(place) => {
+                out.extend(known.scores.get(*place).filter(|score| score.is_of_words()).map(Score::relevancy));
+            }
+            Node::All
+            | Node::Not(_)
+            | Node::Uids(_)
+            | Node::Flag(_)
+            | Node::Keyword(_)
+            | Node::Larger(_)
+            | Node::Smaller(_)
+            | Node::ModSeq(_)
+            | Node::EmailId(_)
+            | Node::ThreadId(_)
+            | Node::Received(_)
+            | Node::Sent(_)
+            | Node::Address(..)
+            | Node::Subject(_)
+            | Node::Header(..) => {}
+        }
+    }
+
     /// Whether the message's row may decide it.
     pub(super) fn is_of_rows(&self) -> bool {
         match self {
@@ -193,18 +311,7 @@ impl Who {
             Who::Cc => &envelope.cc,
             Who::Bcc => &envelope.bcc,
         };
-        list.iter().map(|one| match one {
-            Address::Mailbox(mailbox) => whole(mailbox),
-            Address::GroupStart(name) => decode::header(name.as_bytes()),
-            Address::GroupEnd => String::new(),
-        })
-    }
-}
-
-fn whole(mailbox: &address::Mailbox) -> String {
-    match mailbox.display_name() {
-        Some(name) => format!("{name} <{}>", mailbox.addr_spec()),
-        None => mailbox.addr_spec(),
+        list.iter().map(address_text)
     }
 }
 

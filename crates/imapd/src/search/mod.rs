@@ -5,22 +5,28 @@
 //! the entries, in sets; for what stays open with their summaries; for what is open still with the text
 //! of the message, read by pieces. A job stops at its budget, if need be in the middle of a message.
 //!
-//! Text matches as RFC 9051 says, substring by substring and without case: there is no index of words
-//! behind it that would find less.
+//! Text matches as RFC 9051 says, substring by substring by the session's comparator: the index
+//! (`postroad_mail::index`) proposes messages, their text decides. FUZZY keys (RFC 6203) match by words.
+//!
+//! [`run`] searches any mailbox, selected or not: for SEARCH, SORT and THREAD, for ESEARCH in several mailboxes, and
+//! for whoever asks whether messages match a key.
 //!
 //! What it never does: report a message that the client does not see, or hold more than a piece of one.
 
-mod answer;
+pub(crate) mod answer;
 mod deep;
 mod key;
 mod plan;
 mod text;
 
-use postroad_imap::command::Search;
+use std::collections::HashMap;
+
+use postroad_imap::command::{Search, SearchKey};
 use postroad_mail::view::{self, Query};
 use postroad_mail::{Entry, UidSet, Want};
 use postroad_store::{ModSeq, ReadTx};
 
+use crate::context;
 use crate::error::{Error, Reply};
 use crate::fetch::octets::Budget;
 use crate::session::{Flow, Place, Session};
@@ -44,34 +50,99 @@ pub(crate) struct Cursor {
 
 /// What was found, in any order.
 #[derive(Debug, Default)]
-struct Found {
+pub(crate) struct Found {
     /// Found without looking at rows.
     at_once: UidSet,
     /// Found one by one.
     each: Vec<(u32, ModSeq)>,
+    /// A MODSEQ key was among the keys: the answer tells the highest (RFC 7162 §3.1.5).
+    with_mod_seq: bool,
+    /// How well those match that FUZZY keys found, from 1 to 100, when it was asked (RFC 6203 §4).
+    relevancy: HashMap<u32, u8>,
+}
+
+impl Found {
+    /// All that was found.
+    pub(crate) fn uids(&self) -> UidSet {
+        self.at_once.union(&self.each.iter().map(|(uid, _)| *uid).collect())
+    }
+
+    /// How well a message matches: 100 where no FUZZY key said otherwise.
+    pub(crate) fn relevancy(&self, uid: u32) -> u8 {
+        self.relevancy.get(&uid).copied().unwrap_or(100)
+    }
+
+    fn add(&mut self, plan: &Plan, known: &Known<'_>) {
+        let (uid, mod_seq) = known.message();
+        self.each.push((uid, mod_seq));
+        if plan.scored {
+            let mut all = Vec::new();
+            plan.rest.iter().for_each(|node| node.relevancies(known, &mut all));
+            if !all.is_empty() {
+                let mean = all.iter().map(|score| usize::from(*score)).sum::<usize>() / all.len();
+                self.relevancy.insert(uid, mean.clamp(1, 100) as u8);
+            }
+        }
+    }
 }
 
 /// One job of SEARCH.
 pub(crate) fn read(session: &mut Session, tx: &ReadTx, search: &Search, cursor: &mut Cursor) -> Result<Flow, Error> {
+    if cursor.plan.is_none() {
+        context::check(session, search)?;
+    }
+    let Some(found) = find(session, tx, search, false, cursor)? else { return Ok(Flow::More) };
+    let uids = found.uids();
+    answer::write(session, search, found, None)?;
+    context::follow(session, search, uids)?;
+    Ok(Flow::Done(Reply::ok("SEARCH done")))
+}
+
+/// One job of looking for what a SEARCH, SORT or THREAD is about; `None`: the next job goes on. `scored`: how
+/// well messages match is asked, also where the answer does not tell it.
+pub(crate) fn find(
+    session: &mut Session,
+    tx: &ReadTx,
+    search: &Search,
+    scored: bool,
+    cursor: &mut Cursor,
+) -> Result<Option<Found>, Error> {
+    let place = session.place()?;
+    let scored = scored || search.returns.is_some_and(|returns| returns.relevancy);
+    run(session, tx, place, &search.key, scored, cursor)
+}
+
+/// One job of looking for the messages of a mailbox that match; `None`: the next job goes on, with the same
+/// arguments. Where the mailbox is selected, these are messages of the view; elsewhere, of the database, and
+/// message numbers, `$` and RECENT mean nothing. `scored`: how well they match is asked too.
+pub(crate) fn run(
+    session: &mut Session,
+    tx: &ReadTx,
+    place: Place,
+    key: &SearchKey,
+    scored: bool,
+    cursor: &mut Cursor,
+) -> Result<Option<Found>, Error> {
     let plan = match cursor.plan.take() {
         Some(plan) => plan,
-        None => Plan::new(session, tx, search)?,
+        None => Plan::new(session, tx, place, key, scored)?,
     };
     if plan.condstore {
         session.enable_condstore();
     }
-    let whole = go_on(session, tx, &plan, cursor)?;
-    let condstore = plan.condstore;
-    cursor.plan = Some(plan);
-    if !whole {
-        return Ok(Flow::More);
+    let whole = go_on(tx, &plan, cursor)?;
+    cursor.found.with_mod_seq = plan.condstore;
+    if whole {
+        let found = std::mem::take(&mut cursor.found);
+        *cursor = Cursor::default();
+        return Ok(Some(found));
     }
-    answer::write(session, search, condstore, std::mem::take(&mut cursor.found))?;
-    Ok(Flow::Done(Reply::ok("SEARCH done")))
+    cursor.plan = Some(plan);
+    Ok(None)
 }
 
 /// False: the budget is used up before the end.
-fn go_on(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Result<bool, Error> {
+fn go_on(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Result<bool, Error> {
     if plan.rest.is_empty() {
         cursor.found.at_once = plan.candidates.clone();
         return Ok(true);
@@ -92,13 +163,13 @@ fn go_on(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Re
         if looked >= MESSAGES_PER_JOB {
             return Ok(false);
         }
-        looked += look(session, tx, plan, cursor, &rest)?;
+        looked += look(tx, plan, cursor, &rest)?;
     }
 }
 
 /// Decides a set of messages as far as rows and summaries can. How many there were.
-fn look(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, rest: &UidSet) -> Result<usize, Error> {
-    let Place { account, mailbox } = session.place()?;
+fn look(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, rest: &UidSet) -> Result<usize, Error> {
+    let Place { account, mailbox } = plan.place;
     let query = Query { uids: rest, want: plan.want, changed_since: None, limit: plan.batch };
     let entries = view::entries(tx, account, mailbox, &query)?;
     let count = entries.len();
@@ -120,13 +191,18 @@ fn look(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, rest: 
 
 /// Keeps what is not decided yet.
 fn sift(plan: &Plan, cursor: &mut Cursor, mut entries: Vec<Entry>) -> Vec<Entry> {
-    entries.retain(|entry| match plan.decide(&Known::of_entry(entry)) {
-        Some(true) => {
-            cursor.found.each.push((entry.uid, entry.modseq));
-            false
+    entries.retain(|entry| {
+        let known = Known::of_entry(entry);
+        match plan.decide(&known) {
+            // How well it matches, only its text may know.
+            Some(true) if plan.scored && plan.want == Want::Summary && !plan.wanted.is_empty() => true,
+            Some(true) => {
+                cursor.found.add(plan, &known);
+                false
+            }
+            Some(false) => false,
+            None => true,
         }
-        Some(false) => false,
-        None => true,
     });
     entries
 }
@@ -148,7 +224,7 @@ fn scan_texts(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, budget: &mut Budget
             other => other?,
         };
         match decided {
-            Some(true) => cursor.found.each.push((scan.uid(), scan.mod_seq())),
+            Some(true) => cursor.found.add(plan, &scan.known()),
             Some(false) => {}
             None => {
                 cursor.scan = Some(scan);

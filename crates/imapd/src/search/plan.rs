@@ -2,22 +2,26 @@
 
 use std::ops::Range;
 
-use postroad_imap::command::{Search, SearchKey};
+use postroad_imap::command::SearchKey;
 use postroad_imap::{Date, MessageSet, Numbering};
-use postroad_mail::{Flags, UidSet, Want, view};
+use postroad_mail::{Flags, UidSet, Want, index, view};
+use postroad_search::Grams;
 use postroad_store::{ModSeq, ReadTx};
 
+use crate::collation::Collation;
 use crate::error::Error;
 use crate::search::deep::{Scope, Wanted};
 use crate::search::key::{Known, MICROS_PER_DAY, MICROS_PER_SECOND, Node, Who};
 use crate::search::text::Needle;
-use crate::session::Session;
-use crate::view::View;
+use crate::session::{Place, Session};
+use crate::view::{View, uid_set};
 
 /// A SEARCH, worked out once.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Only these can match; all of them exist in the view.
+    /// Where.
+    pub(super) place: Place,
+    /// Only these can match; all of them exist, and the client sees them where the mailbox is selected.
     pub(super) candidates: UidSet,
     /// What each of them must match besides.
     pub(super) rest: Vec<Node>,
@@ -29,16 +33,39 @@ pub(super) struct Plan {
     pub(super) want: Want,
     /// Rows looked at together.
     pub(super) batch: usize,
+    /// How well messages match is asked too.
+    pub(super) scored: bool,
 }
 
 impl Plan {
-    pub(super) fn new(session: &Session, tx: &ReadTx, search: &Search) -> Result<Plan, Error> {
-        let view = session.view()?;
-        let mut keys = Keys { view, now: session.now.0, wanted: Vec::new(), want: Want::Flags, condstore: false };
+    /// `scored`: how well messages match is asked too (RFC 6203 RELEVANCY).
+    pub(super) fn new(
+        session: &Session,
+        tx: &ReadTx,
+        place: Place,
+        key: &SearchKey,
+        scored: bool,
+    ) -> Result<Plan, Error> {
+        let selected =
+            session.view.as_ref().filter(|view| view.account == place.account && view.mailbox == place.mailbox);
+        let all = match selected {
+            Some(view) if view.map.is_some() => view.map().uids().difference(&view.ghosts),
+            Some(_) | None => view::uids(tx, place.account, place.mailbox)?.into_iter().collect(),
+        };
+        let mut keys = Keys {
+            view: selected.filter(|view| view.map.is_some()),
+            last: all.last(),
+            now: session.now.0,
+            collation: session.collation,
+            fuzzy: false,
+            wanted: Vec::new(),
+            want: Want::Flags,
+            condstore: false,
+        };
         let mut nodes = Vec::new();
-        keys.conjunction(&search.key, &mut nodes)?;
+        keys.conjunction(key, &mut nodes)?;
         let Keys { wanted, want, condstore, .. } = keys;
-        let mut candidates = view.map().uids().difference(&view.ghosts);
+        let mut candidates = all;
         nodes.retain(|node| {
             if let Node::Uids(uids) = node {
                 candidates = candidates.intersection(uids);
@@ -46,8 +73,9 @@ impl Plan {
             !matches!(node, Node::All | Node::Uids(_))
         });
         if candidates.count() > FEW {
-            narrow(session, tx, &mut candidates, &mut nodes)?;
+            narrow(tx, place, &mut candidates, &mut nodes)?;
         }
+        propose(tx, place, &mut candidates, &mut nodes, &wanted)?;
         let batch = match want {
             Want::Summary if wanted.iter().any(|wanted| !matches!(wanted.scope, Scope::Field(_))) => ROWS_TEXTS,
             Want::Summary => ROWS_SUMMARIES,
@@ -55,7 +83,8 @@ impl Plan {
         };
         // Where the rows may decide, summaries are read only of what they leave open.
         let want = if nodes.iter().any(Node::is_of_rows) { want.min(Want::Facts) } else { want };
-        Ok(Plan { candidates, rest: nodes, wanted, condstore, want, batch })
+        let scored = scored && nodes.iter().any(|node| node.is_fuzzy(&wanted));
+        Ok(Plan { place, candidates, rest: nodes, wanted, condstore, want, batch, scored })
     }
 
     /// Whether a message matches; `None`: more must be known of it.
@@ -74,7 +103,7 @@ impl Plan {
 
 /// Flags that every message must have or lack are asked of the database at once, which has an index for
 /// the most frequent of these questions.
-fn narrow(session: &Session, tx: &ReadTx, candidates: &mut UidSet, nodes: &mut Vec<Node>) -> Result<(), Error> {
+fn narrow(tx: &ReadTx, place: Place, candidates: &mut UidSet, nodes: &mut Vec<Node>) -> Result<(), Error> {
     let (mut with, mut without) = (Flags::NONE, Flags::NONE);
     for node in nodes.iter() {
         match flag(node) {
@@ -86,7 +115,6 @@ fn narrow(session: &Session, tx: &ReadTx, candidates: &mut UidSet, nodes: &mut V
     if with.is_empty() && without.is_empty() {
         return Ok(());
     }
-    let place = session.place()?;
     let uids = view::uids_by_flags(tx, place.account, place.mailbox, with, without)?;
     *candidates = candidates.intersection(&uids);
     nodes.retain(|node| flag(node).is_none());
@@ -102,10 +130,53 @@ fn flag(node: &Node) -> Option<(Flags, bool)> {
     if let Node::Flag(flag) = **inner { Some((flag, false)) } else { None }
 }
 
+/// Asks the index which messages could have the texts, where that is cheaper than looking at them. What it leaves out
+/// of one text of several keys (OR, NOT) becomes a key of its own beside that text's.
+fn propose(
+    tx: &ReadTx,
+    place: Place,
+    candidates: &mut UidSet,
+    nodes: &mut Vec<Node>,
+    wanted: &[Wanted],
+) -> Result<(), Error> {
+    let mut texts = Vec::new();
+    nodes.iter().for_each(|node| node.texts(wanted, &mut texts));
+    let few = if texts.iter().any(|text| text.deep) { FEW_TEXTS } else { FEW };
+    if candidates.count() <= few || texts.iter().all(|text| text.grams.is_empty()) {
+        return Ok(());
+    }
+    let grams: Vec<Grams> = texts.into_iter().map(|text| text.grams).collect();
+    let mut sets = index::may_have(tx, place.account, place.mailbox, candidates, &grams)?.into_iter();
+    for node in std::mem::take(nodes) {
+        match node.narrowed(&mut sets) {
+            Node::And(mut both) if matches!(both.first(), Some(Node::Uids(_))) => {
+                if let Node::Uids(uids) = both.remove(0) {
+                    *candidates = candidates.intersection(&uids);
+                }
+                nodes.append(&mut both);
+            }
+            node => nodes.push(node),
+        }
+    }
+    Ok(())
+}
+
+/// A text that a node asks for, as the index is asked.
+pub(super) struct Asked {
+    pub(super) grams: Grams,
+    /// A summary does not have it.
+    pub(super) deep: bool,
+}
+
 /// Keys on their way to nodes.
 struct Keys<'a> {
-    view: &'a View,
+    /// The mailbox is selected: its numbers mean something.
+    view: Option<&'a View>,
+    last: Option<u32>,
     now: i64,
+    collation: Collation,
+    /// Within FUZZY.
+    fuzzy: bool,
     wanted: Vec<Wanted>,
     want: Want,
     condstore: bool,
@@ -127,25 +198,34 @@ impl Keys<'_> {
             SearchKey::And(keys) => Node::And(keys.iter().map(|key| self.node(key)).collect::<Result<_, _>>()?),
             SearchKey::Or(first, second) => Node::Or(vec![self.node(first)?, self.node(second)?]),
             SearchKey::Not(key) => Node::Not(Box::new(self.node(key)?)),
-            SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence),
-            SearchKey::Uid(set) => self.messages(set, Numbering::Uid),
+            SearchKey::Fuzzy(key) => {
+                let outside = std::mem::replace(&mut self.fuzzy, true);
+                let node = self.node(key)?;
+                self.fuzzy = outside;
+                node
+            }
+            SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence)?,
+            SearchKey::Uid(set) => self.messages(set, Numbering::Uid)?,
             SearchKey::Answered => Node::Flag(Flags::ANSWERED),
             SearchKey::Deleted => Node::Flag(Flags::DELETED),
             SearchKey::Draft => Node::Flag(Flags::DRAFT),
             SearchKey::Flagged => Node::Flag(Flags::FLAGGED),
             SearchKey::Seen => Node::Flag(Flags::SEEN),
-            SearchKey::Recent => Node::Uids(UidSet::range(self.view.recent_from.max(1), u32::MAX)),
+            SearchKey::Recent => Node::Uids(match self.view {
+                Some(view) => UidSet::range(view.recent_from.max(1), u32::MAX),
+                None => UidSet::new(),
+            }),
             SearchKey::Keyword(keyword) => Node::Keyword(keyword.as_str().to_owned()),
             SearchKey::Bcc(text) => self.address(Who::Bcc, text),
             SearchKey::Cc(text) => self.address(Who::Cc, text),
             SearchKey::From(text) => self.address(Who::From, text),
             SearchKey::To(text) => self.address(Who::To, text),
-            SearchKey::Subject(text) => self.of_summary(Node::Subject(Needle::new(text))),
+            SearchKey::Subject(text) => self.of_summary(Node::Subject(self.needle(text))),
             SearchKey::Body(text) => self.text(Scope::Body, text),
             SearchKey::Text(text) => self.text(Scope::All, text),
             SearchKey::Header(name, text) => {
                 let place = self.place(Scope::Field(name.clone()), text);
-                self.of_summary(Node::Header(name.clone(), Needle::new(text), place))
+                self.of_summary(Node::Header(name.clone(), self.needle(text), place))
             }
             SearchKey::Before(date) => self.received(i64::MIN..start(*date)),
             SearchKey::On(date) => self.received(start(*date)..start(next(*date))),
@@ -171,8 +251,23 @@ impl Keys<'_> {
     }
 
     /// A number beyond the last message matches nothing: here it is a question, not a mistake.
-    fn messages(&self, set: &MessageSet, numbering: Numbering) -> Node {
-        Node::Uids(self.view.matching(set, numbering))
+    fn messages(&self, set: &MessageSet, numbering: Numbering) -> Result<Node, Error> {
+        match (self.view, set, numbering) {
+            (Some(view), _, _) => Ok(Node::Uids(view.matching(set, numbering))),
+            (None, MessageSet::Set(set), Numbering::Uid) => Ok(Node::Uids(uid_set(&set.resolve(self.last)))),
+            // RFC 7377 §2.1: numbers and `$` mean nothing in a mailbox that is not selected.
+            (None, MessageSet::Set(_) | MessageSet::Saved, _) => {
+                Err(Error::bad("message numbers and $ are those of the selected mailbox"))
+            }
+        }
+    }
+
+    fn needle(&self, text: &str) -> Needle {
+        // A field that is only to be there, and a text without words, are asked for as they are.
+        match self.fuzzy && text.chars().any(char::is_alphanumeric) {
+            true => Needle::fuzzy(text),
+            false => Needle::exact(self.collation, text),
+        }
     }
 
     fn received(&mut self, range: Range<i64>) -> Node {
@@ -185,7 +280,8 @@ impl Keys<'_> {
     }
 
     fn address(&mut self, who: Who, text: &str) -> Node {
-        self.of_summary(Node::Address(who, Needle::new(text)))
+        let needle = self.needle(text);
+        self.of_summary(Node::Address(who, needle))
     }
 
     fn of_summary(&mut self, node: Node) -> Node {
@@ -199,7 +295,8 @@ impl Keys<'_> {
     }
 
     fn place(&mut self, scope: Scope, text: &str) -> usize {
-        self.wanted.push(Wanted { scope, needle: Needle::new(text) });
+        let needle = self.needle(text);
+        self.wanted.push(Wanted { scope, needle });
         self.wanted.len() - 1
     }
 }
@@ -215,6 +312,8 @@ fn next(date: Date) -> Date {
 
 /// Up to so many messages are cheaper looked at one by one than asked for by their flags.
 const FEW: u64 = 2_000;
+/// The same, when texts decide: those of so many messages are read as soon as the index is.
+const FEW_TEXTS: u64 = 64;
 /// Rows looked at together.
 const ROWS: usize = 2_000;
 /// Rows looked at together when summaries may be needed.

@@ -11,8 +11,8 @@ use crate::admin::{
     SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode, Output, Place, Policy,
-    Queue, QueueWhich, Route, Trusted, TrustedKind,
+    Account, Alias, AppPassword, Ban, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode, Output, Place,
+    Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
