@@ -10,10 +10,11 @@ use std::time::Duration;
 use postroad_imapd::{Job, Outcome, Session, Settings};
 use postroad_mail::accounts::{self, NewAccount, State};
 use postroad_mail::deliver::{self, Filing};
+use postroad_mail::index::{self, build};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{
-    Actor, Address, Authenticated, By, Domain, Flags, Intake, Keyword, MailboxName, Service, credentials, domains,
-    mailboxes,
+    Actor, Address, Authenticated, By, Domain, Flags, Intake, Keyword, MailboxName, Rights, Service, acl, addresses,
+    credentials, domains, mailboxes,
 };
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_store::{AccountId, Locks, Store, Timestamp};
@@ -23,7 +24,7 @@ use postroad_testkit::{TestStore, wait};
 /// Everyone's password.
 pub(crate) const PASSWORD: &str = "wonderland";
 /// The people of a [`Stage`].
-pub(crate) const PEOPLE: [&str; 2] = ["alice", "bob"];
+pub(crate) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 /// When all of it happens: 2026-11-22T03:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 
@@ -42,7 +43,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `alice@example.test` and `bob@example.test`.
+    /// `alice@example.test`, `bob@example.test` and `carol@example.test`.
     pub(crate) fn new(test: &TestStore) -> World {
         let store = test.store.clone();
         let hash = PasswordHash::of_password(PASSWORD).expect("a good password");
@@ -215,6 +216,44 @@ impl World {
         stored.expect("the message is delivered");
     }
 
+    /// An account without a password.
+    fn make(&self, name: &str) -> Result<AccountId, String> {
+        let address = Address::parse(&format!("{name}@example.test")).map_err(|error| format!("{error:?}"))?;
+        let (display_name, by) = (name.to_owned(), By::new(self.now, Actor::Admin));
+        let new = NewAccount { address, display_name, password: None, quota_bytes: 0, quota_messages: 0 };
+        let made = self
+            .store
+            .write_blocking(Locks::named(accounts::DIRECTORY_LOCK), move |tx| accounts::create(tx, &by, &new));
+        made.map(|stored| stored.value).map_err(|error| error.to_string())
+    }
+
+    /// Brings the full-text index of somebody up to date, as the server does in the background.
+    pub(crate) fn index(&self, name: &str) {
+        let account = self.accounts[name];
+        for _ in 0..10_000 {
+            if !self.index_step(account) {
+                return;
+            }
+        }
+        panic!("the index is never done");
+    }
+
+    /// One part of that; whether there is more.
+    pub(crate) fn index_step(&self, account: AccountId) -> bool {
+        let lock = || Locks::named(index::LOCK);
+        let gathered = self.store.read_blocking(move |tx| build::gather(tx, account, None)).expect("it is read");
+        if gathered.stale {
+            self.store.write_blocking(lock(), move |tx| build::clear(tx, account)).expect("it is cleared");
+            return true;
+        }
+        let more = gathered.more;
+        self.store.write_blocking(lock(), move |tx| build::file(tx, &gathered)).expect("it is written");
+        let packed = self.store.read_blocking(move |tx| build::pack(tx, account)).expect("it is read");
+        let Some(packed) = packed else { return more };
+        self.store.write_blocking(lock(), move |tx| build::file_packed(tx, &packed)).expect("it is written");
+        true
+    }
+
     fn administer<F>(&self, name: &str, change: F) -> Result<(), String>
     where
         F: FnOnce(&mut postroad_store::WriteTx, &By, AccountId) -> postroad_mail::Result<()> + Send + 'static,
@@ -247,6 +286,7 @@ pub(crate) fn tls() -> TlsFacts {
 /// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), `rev2` (advertised), or a name,
 /// which logs in, and after it perhaps a mailbox, which is selected.
 ///
+/// `@shared NAME` makes a shared account, `@group NAME MEMBERS..` a group, `@acl NAME MAILBOX IDENTIFIER RIGHTS` an entry.
 /// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@suspend NAME`,
 /// `@away`, `@back`.
 impl Stage<Session> for World {
@@ -301,6 +341,29 @@ impl Stage<Session> for World {
             ("suspend", [name]) => {
                 self.administer(name, |tx, by, id| accounts::set_state(tx, by, id, State::Suspended))
             }
+            ("shared", [name]) => {
+                let account = self.make(name)?;
+                self.accounts.insert((*name).to_owned(), account);
+                self.administer(name, |tx, by, id| acl::set_shared_account(tx, by, id, true))
+            }
+            ("group", [name, members @ ..]) => {
+                let address = |name: &str| Address::parse(&format!("{name}@example.test")).expect("an address");
+                let (group, members) = (address(name), members.iter().map(|name| address(name)).collect());
+                self.administer("alice", move |tx, by, _| {
+                    addresses::create(tx, by, &group, &addresses::Kind::Group(members))
+                })
+            }
+            ("acl", [name, mailbox, identifier, rights]) => {
+                let mailbox = MailboxName::parse(mailbox).map_err(|error| format!("{error:?}"))?;
+                let (identifier, rights) = (identifier.to_string(), Rights::parse(rights).map_err(String::from)?);
+                let owner = Address::parse(&format!("{name}@example.test")).expect("an address");
+                self.administer(name, move |tx, by, id| {
+                    let mailbox = mailboxes::find(tx, id, &mailbox)?.expect("the mailbox is there");
+                    let grantee = acl::grantee(tx, &owner, &identifier)?;
+                    acl::set(tx, by, id, mailbox.id, (&grantee, false), acl::Change::Replace, rights).map(|_| ())
+                })
+            }
+            ("delete", [name]) => self.administer(name, accounts::delete),
             ("away", []) => {
                 self.away = true;
                 Ok(())
