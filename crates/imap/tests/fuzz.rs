@@ -113,6 +113,10 @@ fn fuzz_parse_words() {
     const WORDS: &[&str] = &[
         "FETCH ",
         "SEARCH ",
+        "SORT (REVERSE DATE) UTF-8 ",
+        "THREAD REFERENCES UTF-8 ",
+        "CANCELUPDATE ",
+        "PARTIAL -1:-2",
         "STORE ",
         "SELECT ",
         "LIST ",

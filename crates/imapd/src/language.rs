@@ -52,6 +52,14 @@ impl Language {
         }
     }
 
+    /// What the prefixes of namespaces are called in this language.
+    pub(crate) fn prefixes(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Language::Default | Language::English => &[],
+            Language::German => german::PREFIXES,
+        }
+    }
+
     /// What makes of an English sentence one in this language; `None`: it is English.
     pub(crate) fn words(self) -> Option<Say> {
         match self {

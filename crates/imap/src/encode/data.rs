@@ -131,6 +131,8 @@ pub struct Namespaces<'a> {
     pub others: &'a [&'a str],
     /// Shared.
     pub shared: &'a [&'a str],
+    /// What prefixes are in the language of the client: `TRANSLATION` (RFC 5255 §3.4).
+    pub translations: &'a [(&'a str, &'a str)],
 }
 
 /// `quota-resource` (RFC 9208 §5.1).
@@ -332,7 +334,14 @@ impl Writer<'_> {
             for prefix in prefixes {
                 self.raw(b"(");
                 self.string(if self.utf8 { (*prefix).to_owned() } else { to_utf7(prefix) }.as_bytes());
-                self.put(format_args!(" \"{SEPARATOR}\")"));
+                self.put(format_args!(" \"{SEPARATOR}\""));
+                if let Some((_, translation)) = namespaces.translations.iter().find(|(other, _)| other == prefix) {
+                    // RFC 5255 §3.4: in modified UTF-7 always.
+                    self.raw(b" \"TRANSLATION\" (");
+                    self.string(to_utf7(translation).as_bytes());
+                    self.raw(b")");
+                }
+                self.raw(b")");
             }
             self.raw(b")");
         }

@@ -8,7 +8,9 @@ use crate::flags::Flag;
 impl Writer<'_> {
     /// `* n FETCH (`. Items follow; each writes its own separating space, the first by this writer excepted.
     pub fn fetch_begin(&mut self, sequence: u32) {
-        self.put(format_args!("* {sequence} FETCH ("));
+        self.raw(b"* ");
+        self.number(sequence.into());
+        self.raw(b" FETCH (");
         self.first_item = true;
     }
 
@@ -21,27 +23,42 @@ impl Writer<'_> {
     /// `UID n`.
     pub fn fetch_uid(&mut self, uid: u32) {
         self.separate();
-        self.put(format_args!("UID {uid}"));
+        self.raw(b"UID ");
+        self.number(uid.into());
     }
 
     /// `FLAGS (..)`; `recent` adds `\Recent`.
     pub fn fetch_flags(&mut self, flags: &[Flag], recent: bool) {
         self.separate();
+        self.flags_item(flags, recent);
+    }
+
+    /// `FLAGS (..)` alone, for [`Writer::fetch_item`].
+    pub fn flags_item(&mut self, flags: &[Flag], recent: bool) {
         self.raw(b"FLAGS ");
         let recent = recent.then_some(&Flag::Recent);
         self.in_parentheses(flags.iter().chain(recent), |writer, flag| writer.raw(flag.as_str().as_bytes()));
     }
 
+    /// An item, name and value, that was written before: the same for many messages.
+    pub fn fetch_item(&mut self, written: &[u8]) {
+        self.separate();
+        self.raw(written);
+    }
+
     /// `MODSEQ (n)`.
     pub fn fetch_mod_seq(&mut self, mod_seq: u64) {
         self.separate();
-        self.put(format_args!("MODSEQ ({mod_seq})"));
+        self.raw(b"MODSEQ (");
+        self.number(mod_seq);
+        self.raw(b")");
     }
 
     /// `RFC822.SIZE n`.
     pub fn fetch_size(&mut self, size: u64) {
         self.separate();
-        self.put(format_args!("RFC822.SIZE {size}"));
+        self.raw(b"RFC822.SIZE ");
+        self.number(size);
     }
 
     /// `INTERNALDATE ".."`.

@@ -48,6 +48,19 @@ impl<'a> Writer<'a> {
         let _ = std::io::Write::write_fmt(self.out, text);
     }
 
+    /// Digits, without the machinery of formatting: there are several in each line of a listing.
+    pub fn number(&mut self, number: u64) {
+        let (mut digits, mut at, mut left) = ([0; 20], 20, number);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                return self.raw(&digits[at..]);
+            }
+        }
+    }
+
     fn end_line(&mut self) {
         self.raw(b"\r\n");
     }

@@ -107,8 +107,11 @@ fn mailbox_data() {
     check(false, |w| w.list_as(&xlist, &full), &format!("* XLIST {rest}"));
     let values = [StatusValue::Number(StatusItem::Messages, 3), StatusValue::MailboxId("F1".to_owned())];
     check(false, |w| w.status(&foo, &values), "* STATUS foo (MESSAGES 3 MAILBOXID (F1))\r\n");
-    let spaces = Namespaces { personal: &[""], others: &["~"], shared: &[] };
+    let spaces = Namespaces { personal: &[""], others: &["~"], shared: &[], translations: &[] };
     check(false, |w| w.namespace(&spaces), "* NAMESPACE ((\"\" \"/\")) ((\"~\" \"/\")) NIL\r\n");
+    let spaces = Namespaces { translations: &[("~", "Älter")], ..spaces };
+    let said = "* NAMESPACE ((\"\" \"/\")) ((\"~\" \"/\" \"TRANSLATION\" (\"&AMQ-lter\"))) NIL\r\n";
+    check(true, |w| w.namespace(&spaces), said);
     check(false, |w| w.id(&[]), "* ID NIL\r\n");
     check(false, |w| w.id(&[("name", "Postroad")]), "* ID (\"name\" \"Postroad\")\r\n");
     let storage = QuotaResource { name: "STORAGE", usage: 10, limit: 512 };
@@ -178,4 +181,50 @@ fn fetch_data() {
     ] {
         check(false, |w| w.fetch_name(&item), expected);
     }
+}
+
+#[test]
+fn orders_threads_and_updates_are_written() {
+    let order = |numbers: &[u32]| Results::Order(numbers.to_vec());
+    // RFC 5267 §3.2: a range only where the numbers rise.
+    assert_eq!(order(&[23765, 23764, 23763, 1, 2, 3, 9]).to_string(), "23765,23764,23763,1:3,9");
+    check(false, |w| w.sort(&[5, 3, 4], None), "* SORT 5 3 4\r\n");
+    check(false, |w| w.sort(&[5], Some(7)), "* SORT 5 (MODSEQ 7)\r\n");
+    check(false, |w| w.sort(&[], Some(7)), "* SORT\r\n");
+    let tree = |text: &str| {
+        text.split_inclusive(|c: char| !c.is_ascii_digit())
+            .flat_map(|piece| {
+                let number = piece.trim_end_matches(|c: char| !c.is_ascii_digit());
+                let number = number.parse().ok().map(ThreadPiece::Number);
+                let mark = match piece.chars().last() {
+                    Some('(') => Some(ThreadPiece::Open),
+                    Some(')') => Some(ThreadPiece::Close),
+                    _ => None,
+                };
+                number.into_iter().chain(mark)
+            })
+            .collect::<Vec<_>>()
+    };
+    // RFC 5256 §4.
+    for text in ["(2)(3 6 (4 23)(44 7 96))", "(166)((170)(179))(171)", "(300 301 302 (303)(304))"] {
+        check(false, |w| w.thread(tree(text)), &format!("* THREAD {text}\r\n"));
+    }
+    check(false, |w| w.thread([]), "* THREAD\r\n");
+    // RFC 5267 §4.3.3: the three ways to say the same.
+    let tag = Tag::new("C01").expect("a tag");
+    let changes = [ContextChange::Add(1, order(&[2733])), ContextChange::Add(1, order(&[2731, 2732]))];
+    let said = "* ESEARCH (TAG \"C01\") UID ADDTO (1 2733 1 2731:2732)\r\n";
+    check(false, |w| w.context(&tag, Numbering::Uid, &changes), said);
+    let changes = [ContextChange::Remove(0, order(&[32768])), ContextChange::Add(0, order(&[5]))];
+    let said = "* ESEARCH (TAG \"C01\") REMOVEFROM (0 32768) ADDTO (0 5)\r\n";
+    check(false, |w| w.context(&tag, Numbering::Sequence, &changes), said);
+    check(false, |w| w.context(&tag, Numbering::Uid, &[]), "");
+    let code = ResponseCode::NoUpdate(tag);
+    check(
+        false,
+        |w| w.untagged(Status::No, Some(&code), "Too many contexts"),
+        "* NO [NOUPDATE \"C01\"] Too many contexts\r\n",
+    );
+    check(false, |w| w.language(&["i-default", "de"]), "* LANGUAGE (i-default de)\r\n");
+    check(false, |w| w.comparator("i;octet", &["i;octet"]), "* COMPARATOR i;octet\r\n");
 }

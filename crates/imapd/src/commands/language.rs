@@ -2,6 +2,7 @@
 
 use postroad_imap::ResponseCode;
 
+use super::namespace;
 use crate::error::Reply;
 use crate::language::Language;
 use crate::session::Session;
@@ -18,5 +19,9 @@ pub(crate) fn run(session: &mut Session, wanted: &[String]) -> Option<Reply> {
     };
     session.language = language;
     session.now_writer().language(&[language.tag()]);
+    // RFC 5255 §3.4: prefixes may have other words now.
+    if session.login.is_some() {
+        namespace::tell(session);
+    }
     Some(Reply::ok("LANGUAGE done"))
 }

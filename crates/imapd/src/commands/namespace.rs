@@ -7,6 +7,13 @@ use crate::session::Session;
 use crate::target::{OTHERS, SHARED};
 
 pub(crate) fn run(session: &mut Session) -> Option<Reply> {
-    session.now_writer().namespace(&Namespaces { personal: &[""], others: &[OTHERS], shared: &[SHARED] });
+    tell(session);
     Some(Reply::ok("NAMESPACE done"))
+}
+
+/// `* NAMESPACE`, in the language of the client (RFC 5255 §3.4).
+pub(crate) fn tell(session: &mut Session) {
+    let translations = session.language.prefixes();
+    let namespaces = Namespaces { personal: &[""], others: &[OTHERS], shared: &[SHARED], translations };
+    session.now_writer().namespace(&namespaces);
 }

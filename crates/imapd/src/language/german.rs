@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::target::{OTHERS, SHARED};
+
 /// The sentence in German; what is not in the table as it is.
 pub(super) fn say(english: &str) -> Cow<'_, str> {
     if let Some((command, "done")) = english.rsplit_once(' ') {
@@ -16,6 +18,9 @@ pub(super) fn say(english: &str) -> Cow<'_, str> {
         },
     }
 }
+
+/// Prefixes of namespaces.
+pub(super) const PREFIXES: &[(&str, &str)] = &[(OTHERS, "Andere Benutzer/"), (SHARED, "Gemeinsame Postfächer/")];
 
 /// Sentences that people may come to read, in the order of their English.
 const WORDS: &[(&str, &str)] = &[
