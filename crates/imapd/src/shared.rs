@@ -25,7 +25,7 @@ pub(crate) struct Known {
     pub(crate) listed: Listed,
     /// Whose mailbox it is when it is not one's own, and what may be done with it.
     pub(crate) shared: Option<Shared>,
-    /// No mailbox, only a level above some.
+    /// No mailbox, only a level above some; perhaps subscribed nevertheless.
     pub(crate) is_level: bool,
 }
 
@@ -76,17 +76,17 @@ fn add_shared(session: &Session, tx: &ReadTx, all: &mut Vec<Known>) -> Result<()
     }
     let subscribed: HashSet<MailboxName> =
         all.iter().filter(|known| known.listed.subscribed).map(|known| known.listed.name.clone()).collect();
-    let own: HashSet<MailboxName> =
-        all.iter().filter(|known| known.listed.mailbox.is_some()).map(|known| known.listed.name.clone()).collect();
     let parents: HashSet<MailboxName> =
         mailboxes.keys().flat_map(|name| name.ancestors().collect::<Vec<_>>()).collect();
     let subscribed_parents: HashSet<MailboxName> =
         subscribed.iter().flat_map(|name| name.ancestors().collect::<Vec<_>>()).collect();
     // A subscription to a mailbox that is there is told as the mailbox.
     all.retain(|known| !mailboxes.contains_key(&known.listed.name));
-    for known in all.iter_mut() {
-        known.listed.has_children |= parents.contains(&known.listed.name);
+    for known in all.iter_mut().filter(|known| parents.contains(&known.listed.name)) {
+        known.listed.has_children = true;
+        known.is_level = known.listed.mailbox.is_none();
     }
+    let own: HashSet<&MailboxName> = all.iter().map(|known| &known.listed.name).collect();
     let levels = parents.iter().filter(|name| !own.contains(name) && !mailboxes.contains_key(name)).cloned();
     let listed = |name: MailboxName| Listed {
         subscribed: subscribed.contains(&name),

@@ -56,7 +56,8 @@ fn choose<'a>(list: &List, patterns: &[Pattern], all: &'a [Known]) -> Vec<(Mailb
     };
     for known in all {
         let name = &known.listed.name;
-        let told = if known.is_level { matches_level(name) } else { matches(name) };
+        let as_level = known.is_level && !(list.selection.subscribed && known.listed.subscribed);
+        let told = if as_level { matches_level(name) } else { matches(name) };
         if told && selected(list, known) {
             places.insert(name.clone(), lines.len());
             lines.push((name.clone(), Line { known: Some(known), child_info: false }));
@@ -120,7 +121,9 @@ fn attributes(list: &List, line: &Line<'_>) -> Vec<MailboxAttribute> {
     let listed = line.known.map(|known| &known.listed);
     let mailbox = listed.and_then(|listed| listed.mailbox.as_ref());
     match mailbox {
-        None if line.known.is_some_and(|known| known.is_level) => all.push(MailboxAttribute::NoSelect),
+        None if !list.extended && line.known.is_some_and(|known| known.is_level) => {
+            all.push(MailboxAttribute::NoSelect)
+        }
         None => all.push(MailboxAttribute::NonExistent),
         Some(mailbox) if !mailbox.selectable => all.push(MailboxAttribute::NoSelect),
         Some(_) => {}
