@@ -254,6 +254,10 @@ impl<'a> Cursor<'a> {
             match self.peek() {
                 Some(b'"') => {
                     let whole = &self.bytes[start..self.at];
+                    // RFC 6855 §3: with UTF8=ACCEPT what is quoted is UTF-8.
+                    if self.syntax.utf8 && std::str::from_utf8(whole).is_err() {
+                        return self.fault_at(start, Problem::Expected("text in UTF-8"));
+                    }
                     self.at += 1;
                     return Ok(unescaped.map_or(Cow::Borrowed(whole), Cow::Owned));
                 }

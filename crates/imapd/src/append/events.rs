@@ -79,6 +79,11 @@ impl Session {
             let reply = Reply::new(Status::No, None, "the message is empty: nothing was appended");
             return self.append_fails(appending, reply);
         }
+        let utf8 = matches!(literal.kind, LiteralKind::Utf8Message | LiteralKind::Utf8Part);
+        if utf8 && !self.enabled.utf8() {
+            // RFC 6855 §3.
+            return self.append_fails(appending, Reply::bad("UTF8 needs ENABLE UTF8=ACCEPT first"));
+        }
         command.octets = command.octets.saturating_add(literal.size);
         if let Some(message) = command.messages.last_mut() {
             message.size = message.size.saturating_add(literal.size);

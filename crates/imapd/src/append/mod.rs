@@ -235,7 +235,7 @@ impl Session {
                 self.complain(Some(&tag), &reply);
             }
             if command.close {
-                self.say_bye(None, "too much to throw away");
+                self.say_bye(None, "cannot go on after that");
             }
             if matches!(self.phase, Phase::Closing) {
                 return Some(Next::Again);
