@@ -433,6 +433,9 @@ pub(crate) enum Account {
         /// Room for mail, for example 500M or 2G; without it there is no limit.
         #[arg(long)]
         quota: Option<String>,
+        /// An account of a team: nobody logs in to it; its members use its mailboxes by `postroad mailbox share`.
+        #[arg(long, conflicts_with = "password")]
+        shared: bool,
     },
     /// List accounts.
     List {
@@ -612,6 +615,36 @@ pub(crate) enum Mailbox {
         address: String,
         /// The mailbox.
         name: String,
+    },
+    /// Let somebody else use a mailbox; they find it below `Other Users/`, or `Shared/` for a shared account.
+    Share {
+        /// The account whose mailbox it is.
+        address: String,
+        /// The mailbox; `*` for all that there are.
+        name: String,
+        /// An account or group by its address, `anyone` for all accounts of the domain, `@domain` for those of another;
+        /// with `-` before it, whom the rights are taken from however else they come to them.
+        #[arg(allow_hyphen_values = true)]
+        who: String,
+        /// read, write or full; or letters: l see it, r read, s mark as read, w flags, i put mail in, p post, k mailboxes
+        /// below it, x delete it, t mark as deleted, e expunge, a give rights. With + or - before them: add or take away.
+        #[arg(allow_hyphen_values = true)]
+        rights: String,
+    },
+    /// Take somebody's entry for a mailbox away.
+    Unshare {
+        /// The account whose mailbox it is.
+        address: String,
+        /// The mailbox; `*` for all.
+        name: String,
+        /// As given to `share`.
+        #[arg(allow_hyphen_values = true)]
+        who: String,
+    },
+    /// List who may use an account's mailboxes.
+    Shares {
+        /// The account.
+        address: String,
     },
     /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
     Deleted {

@@ -107,7 +107,11 @@ pub(super) fn greylist(action: Greylist, at: &Place, output: Output) -> Result<E
 
 pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<ExitCode> {
     let operation = match action {
-        Account::Add { address, name, password, quota } => {
+        Account::Add { address, name, quota, shared: true, password: _ } => {
+            let quota = quota.as_deref().map(size).transpose()?.flatten();
+            Operation::AccountAddShared { address, name, quota }
+        }
+        Account::Add { address, name, password, quota, shared: false } => {
             let quota = quota.as_deref().map(size).transpose()?.flatten();
             let (password, chosen) = password_or_chosen(password)?;
             let code = act(Operation::AccountAdd { address, name, password, quota }, at, output)?;
@@ -239,6 +243,9 @@ pub(super) fn mailbox(action: Mailbox, at: &Place, output: Output) -> Result<Exi
         Mailbox::Create { address, name } => Operation::MailboxCreate { address, name },
         Mailbox::Rename { address, from, to } => Operation::MailboxRename { address, from, to },
         Mailbox::Delete { address, name } => Operation::MailboxDelete { address, name },
+        Mailbox::Share { address, name, who, rights } => Operation::MailboxShare { address, name, who, rights },
+        Mailbox::Unshare { address, name, who } => Operation::MailboxUnshare { address, name, who },
+        Mailbox::Shares { address } => Operation::MailboxShares { address },
         Mailbox::Deleted { address, mailbox } => Operation::MailboxDeleted { address, mailbox },
         Mailbox::Restore { address, mailbox, numbers, into } => {
             Operation::MailboxRestore { address, mailbox, numbers, into }

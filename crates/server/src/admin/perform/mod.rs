@@ -20,6 +20,7 @@ mod queue_text;
 mod report;
 mod route;
 mod shaping;
+mod share;
 mod trace;
 mod undelete;
 
@@ -39,6 +40,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::DomainAlias { alias, domain } => domain::alias(&desk, &alias, &domain),
         Operation::DomainUnalias { alias } => domain::unalias(&desk, &alias),
         Operation::DomainCatchAll { name, target } => domain::catch_all(&desk, &name, target.as_deref()),
+        Operation::AccountAddShared { address, name, quota } => {
+            share::add_account(&desk, &address, name.unwrap_or_default(), quota)
+        }
         Operation::AccountAdd { address, name, password, quota } => {
             account::add(&desk, &address, name.unwrap_or_default(), &password, quota)
         }
@@ -72,6 +76,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::MailboxCreate { address, name } => mailbox::create(&desk, &address, &name),
         Operation::MailboxRename { address, from, to } => mailbox::rename(&desk, &address, &from, &to),
         Operation::MailboxDelete { address, name } => mailbox::delete(&desk, &address, &name),
+        Operation::MailboxShare { address, name, who, rights } => share::share(&desk, &address, &name, &who, &rights),
+        Operation::MailboxUnshare { address, name, who } => share::unshare(&desk, &address, &name, &who),
+        Operation::MailboxShares { address } => share::shares(&desk, &address),
         Operation::MailboxDeleted { address, mailbox: None } => undelete::sources(&desk, &address),
         Operation::MailboxDeleted { address, mailbox: Some(mailbox) } => undelete::messages(&desk, &address, &mailbox),
         Operation::MailboxRestore { address, mailbox, numbers, into } => {
