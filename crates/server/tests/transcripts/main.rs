@@ -16,7 +16,7 @@ use postroad_testkit::{Process, postgres};
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Directives that need the inside of the server.
-const INSIDE: [&str; 13] = [
+const INSIDE: [&str; 17] = [
     "advance",
     "interrupt",
     "away",
@@ -29,6 +29,10 @@ const INSIDE: [&str; 13] = [
     "raw",
     "account",
     "mailbox",
+    "shared",
+    "group",
+    "acl",
+    "delete",
     "alias",
 ];
 /// Words of `@open` that need another connection or other settings than a trial has.
