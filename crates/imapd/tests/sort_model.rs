@@ -275,3 +275,39 @@ fn a_followed_result_is_what_a_fresh_look_finds() {
         assert!(updates > 60, "something happened: {updates}");
     }
 }
+
+#[test]
+fn hostile_headers_are_sorted_and_threaded() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    let ids = |count: usize| (0..count).map(|id| format!("<{id}@x>")).collect::<Vec<_>>().join("\r\n ");
+    for header in [
+        format!("References: {}\r\nMessage-ID: <a@x>", ids(10_000)),
+        format!("References: {}\r\nIn-Reply-To: <a@x>", ids(10_000)),
+        format!("References: {}\r\nMessage-ID: <b@x>", ids(1_000)),
+        "References: <b@x> <b@x> <c@x>\r\nMessage-ID: <b@x>".to_owned(),
+        "References: <b@x>\r\nMessage-ID: <c@x>".to_owned(),
+        format!("Subject: {}", "[x]".repeat(50_000)),
+        format!("Subject: {}", "Re: ".repeat(50_000)),
+        format!("Subject: {}", "[fwd: ".repeat(20_000)),
+        format!("From: {}", "a@x, ".repeat(20_000)),
+        "Date: Fri, 99 Nov 99999 99:99:99 +9999".to_owned(),
+        "Subject: =?utf-8?q?=ED=A0=80?=\r\nFrom: =?utf-8?q?=ED=A0=80?= <=FF@>".to_owned(),
+        "Message-ID: <>\r\nReferences: <> < > <".to_owned(),
+    ] {
+        world.deliver("alice", "INBOX", &[], &format!("{header}\r\n\r\n"));
+    }
+    let session = world.logged_in("alice");
+    let commands = "s EXAMINE INBOX\r\na SORT (SUBJECT FROM DISPLAYFROM TO CC DATE SIZE) UTF-8 ALL\r\n\
+                    b THREAD REFERENCES UTF-8 ALL\r\nc THREAD REFS UTF-8 ALL\r\nd THREAD ORDEREDSUBJECT UTF-8 ALL\r\n";
+    let (_, said) = world.say(session, commands.as_bytes());
+    let mut told = said.lines().filter(|line| line.starts_with("* SORT") || line.starts_with("* THREAD"));
+    for name in ["* SORT", "* THREAD", "* THREAD", "* THREAD"] {
+        let line = told.next().expect("an answer");
+        assert!(line.starts_with(name), "{line}");
+        let words = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+        let mut numbers: Vec<u32> = words.map(|word| word.parse().expect("a number")).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=12).collect::<Vec<_>>(), "each message once: {line}");
+    }
+}

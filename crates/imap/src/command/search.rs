@@ -53,7 +53,8 @@ impl SearchReturn {
     }
 }
 
-/// `partial-range` (RFC 9394 §4): places in a result, counted from 1, as the client wrote them.
+/// `partial-range` (RFC 9394 §4): places in a result, counted from 1. The answer repeats it, the lower place first:
+/// `4:2` is `2:4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartialRange {
     /// One end.
@@ -78,7 +79,7 @@ impl PartialRange {
 impl fmt::Display for PartialRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.from_end { "-" } else { "" };
-        write!(f, "{sign}{}:{sign}{}", self.from, self.to)
+        write!(f, "{sign}{}:{sign}{}", self.from.min(self.to), self.from.max(self.to))
     }
 }
 
