@@ -23,6 +23,8 @@ pub struct Digest {
     pub hashed: u64,
     /// Octets of the whole body in this form, those after a length limit included.
     pub total: u64,
+    /// What stands after a length limit is white space alone, or nothing.
+    pub tail_is_blank: bool,
 }
 
 /// All the ways in which the body of one message is to be hashed. Ask with [`Hashers::want`], feed, then [`Hashers::finish`].
@@ -108,6 +110,7 @@ struct Hash {
     length: Option<u64>,
     context: Sha256,
     hashed: u64,
+    tail_is_blank: bool,
 }
 
 impl Hashes {
@@ -116,12 +119,17 @@ impl Hashes {
     }
 
     fn add(&mut self, length: Option<u64>) {
-        self.all.push(Hash { length, context: Sha256::new(), hashed: 0 });
+        self.all.push(Hash { length, context: Sha256::new(), hashed: 0, tail_is_blank: true });
     }
 
     fn finish(self) -> Vec<(Option<u64>, Digest)> {
         let total = self.total;
-        let digest = |hash: Hash| Digest { sha256: hash.context.finish(), hashed: hash.hashed, total };
+        let digest = |hash: Hash| Digest {
+            sha256: hash.context.finish(),
+            hashed: hash.hashed,
+            total,
+            tail_is_blank: hash.tail_is_blank,
+        };
         self.all.into_iter().map(|hash| (hash.length, digest(hash))).collect()
     }
 }
@@ -134,6 +142,7 @@ impl Sink for Hashes {
             let take = usize::try_from(room).map_or(canonical.len(), |room| room.min(canonical.len()));
             hash.context.update(&canonical[..take]);
             hash.hashed += take as u64;
+            hash.tail_is_blank = hash.tail_is_blank && canonical[take..].iter().all(u8::is_ascii_whitespace);
         }
     }
 }
@@ -173,6 +182,23 @@ mod tests {
         assert_eq!(get(None).sha256, crate::sha256::of(b"abcdef\r\n"));
         assert_eq!((get(Some(0)).hashed, get(Some(0)).total), (0, 8));
         assert_eq!((get(Some(1_000)).hashed, get(None).hashed), (8, 8));
+        assert!(!get(Some(3)).tail_is_blank && get(None).tail_is_blank);
+    }
+
+    #[test]
+    fn a_tail_of_white_space_is_told_from_words() {
+        for (body, blank) in [
+            (&["abc\r\n"][..], true),
+            (&["abc", " \t\r\n", "\r\n \r\n."], false),
+            (&["abc", " \t\r\n", "\r\n \t\r\n"], true),
+            (&["abcd\r\n"], false),
+        ] {
+            let mut hashers = Hashers::new();
+            assert!(hashers.want(Canonicalization::Simple, Some(3)));
+            body.iter().for_each(|piece| hashers.update(piece.as_bytes()));
+            let digest = hashers.finish().get(Canonicalization::Simple, Some(3)).expect("wanted");
+            assert_eq!(digest.tail_is_blank, blank, "{body:?}");
+        }
     }
 
     #[test]

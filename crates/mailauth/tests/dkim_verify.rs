@@ -5,7 +5,7 @@ mod craft;
 mod support;
 
 use craft::Craft;
-use postroad_mailauth::Failure;
+use postroad_mailauth::{Failure, dmarc};
 use postroad_mailauth::dkim::{Limits, Outcome, Status};
 use support::{NOW, Zone, crlf};
 
@@ -261,6 +261,14 @@ fn a_length_is_honoured_bounded_and_told() {
     let outcome = only(zone.dkim(&append(&message, "-- \r\nthe list\r\n")));
     assert_eq!((outcome.status, outcome.unsigned_octets), (Status::Pass, 14));
     assert!(outcome.why.contains("14 octets"), "{}", outcome.why);
+    // RFC 6376 §8.2: it holds, and still nobody vouches for what was added.
+    assert_eq!((outcome.vouches(), outcome.identifier().outcome), (false, dmarc::Outcome::Other));
+    let outcome = only(zone.dkim(&append(&message, "\r\n \t\r\n x"))); 
+    assert!(!outcome.vouches(), "{outcome:?}");
+    let (simple, mut there) = signed(&tags(&format!("l={whole};")).replace("c=relaxed/relaxed", "c=relaxed/simple"), MESSAGE);
+    let outcome = only(there.dkim(&append(&simple, " \t \r\n\r\n \r\n")));
+    assert_eq!((outcome.status, outcome.vouches()), (Status::Pass, true), "{outcome:?}");
+    assert!(outcome.why.contains("of white space"), "{}", outcome.why);
     // More than a footer is another message.
     let outcome = only(zone.dkim(&append(&message, &"spam\r\n".repeat(20_000))));
     assert_eq!(outcome.status, Status::Policy);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use postroad_mail::{Address, Domain, Fed, Intake, addresses, domains};
 use postroad_mailauth::body::Hashers;
+use postroad_mailauth::report::letter;
 use postroad_message::Limits;
 use postroad_message::date::DateTime;
 use postroad_smtp::{Reply, Role};
@@ -11,7 +12,7 @@ use postroad_store::{ReadTx, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use crate::checks::Signatures;
+use crate::checks::{self, Signatures};
 use crate::extensions;
 use crate::header::{self, Author, Edits, Review};
 use crate::inbound::{Inbound, Session};
@@ -31,6 +32,8 @@ pub(crate) struct Body {
     pub(crate) signatures: Option<Signatures>,
     /// Who signs it, or seals it.
     pub(crate) signing: Plan,
+    /// The beginning of the body, where somebody may be told what stands in it.
+    pub(crate) copy: Option<Vec<u8>>,
     /// Its share of the memory for bodies.
     pub(crate) place: OwnedSemaphorePermit,
     /// The share covers a long header as well.
@@ -67,6 +70,7 @@ impl Inbound {
         let body = self.body(session).await?;
         if body.reviewed {
             body.hashers.update(piece);
+            keep(&mut body.copy, piece);
         }
         let fed = body.intake.feed(piece).map_err(|error| {
             replies::log(&error, "taking a message");
@@ -83,6 +87,7 @@ impl Inbound {
                 self.review(session).await?;
                 if let Some(body) = &mut session.world.body {
                     body.hashers.update(body.intake.waiting());
+                    keep(&mut body.copy, body.intake.waiting());
                 }
                 Ok(())
             }
@@ -100,6 +105,7 @@ impl Inbound {
                 hashers: Hashers::new(),
                 signatures: None,
                 signing: Plan::Nothing,
+                copy: None,
                 place,
                 long_header: false,
             });
@@ -131,7 +137,17 @@ impl Inbound {
             story.key(id);
         }
         check_start(&review)?;
+        let is_report = || session.world.body.as_ref().is_some_and(|body| letter::may_be(body.intake.header()));
+        if session.world.recipients.iter().any(|recipient| recipient.reads_reports) && !is_report() {
+            return Err(replies::only_reports());
+        }
         self.check_header(session, &review);
+        if self.checker.tells_bodies()
+            && checks::concern(session)
+            && let Some(body) = &mut session.world.body
+        {
+            body.copy = Some(Vec::new());
+        }
         check_loop(&review, &self.settings)?;
         check_return(&review, &mut session.world.recipients)?;
         for recipient in session.world.recipients.iter().filter(|recipient| recipient.in_circles) {
@@ -173,6 +189,7 @@ impl Inbound {
         let account = login.account;
         let authors = domains_of(review);
         let home = login.address.domain().clone();
+        let (foreign, own) = (authors.clone(), home.clone());
         let look = self.store.read(move |tx| {
             let all = |list: Option<Vec<Address>>| -> Result<bool, postroad_mail::Error> {
                 let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(false) };
@@ -189,10 +206,40 @@ impl Inbound {
             }
             Ok(Owned { from: all(from)?, sender: all(sender)?, resent: all(resent)?, ours })
         });
-        look.await.map_err(|error: postroad_mail::Error| {
+        let owned = look.await.map_err(|error: postroad_mail::Error| {
             replies::log(&error, "looking up the sender's addresses");
             replies::mail_failed(&error, self.settings.full_mailbox)
-        })
+        })?;
+        let is_foreign = !owned.from && !owned.ours;
+        let ours = owned.ours || is_foreign && self.passes_for(&foreign, &own).await?;
+        Ok(Owned { ours, ..owned })
+    }
+
+    /// Whether DMARC would pass for one of these authors because our domain sends and signs: sisters below an organisation that is
+    /// not here, by relaxed alignment (RFC 9989 §4.4).
+    async fn passes_for(&self, authors: &[Domain], home: &Domain) -> Result<bool, Reply> {
+        let shared = |author: &Domain| {
+            let (one, other) = (author.as_str().rsplit('.'), home.as_str().rsplit('.'));
+            one.zip(other).take_while(|(one, other)| one == other).count()
+        };
+        for author in authors.iter().filter(|author| shared(author) > 0).take(SISTERS) {
+            match self.checker.passes_for(author.as_str(), home.as_str()).await {
+                Some(true) => return Ok(true),
+                Some(false) => {}
+                // Below one top-level domain alone hardly anybody is related.
+                None if shared(author) == 1 => {}
+                None => return Err(replies::unknown_organization(author.as_str())),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Puts what is still wanted of a piece of the body aside.
+fn keep(copy: &mut Option<Vec<u8>>, piece: &[u8]) {
+    if let Some(copy) = copy {
+        let room = checks::BODY_MAX.saturating_sub(copy.len());
+        copy.extend_from_slice(&piece[..piece.len().min(room)]);
     }
 }
 
@@ -242,6 +289,8 @@ fn is_at_or_below_ours(tx: &ReadTx, domain: &Domain) -> Result<bool, postroad_ma
     Ok(false)
 }
 
+/// Domains of authors that the DNS is asked about.
+const SISTERS: usize = 4;
 /// Names above a name of an author that are looked up.
 const LEVELS: usize = 8;
 
@@ -355,7 +404,14 @@ fn submitted_edits(
 }
 
 fn not_theirs(login: &Login) -> Reply {
-    Reply::new(550, (5, 7, 1), format!("{} may not send with this From address. Use one of your own.", login.name))
+    Reply::new(
+        550,
+        (5, 7, 1),
+        format!(
+            "{} may not send with this From address. Use one of your own, or have an alias made for this one.",
+            login.name
+        ),
+    )
 }
 
 #[cfg(test)]

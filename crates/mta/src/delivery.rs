@@ -48,6 +48,8 @@ pub(crate) struct Delivery {
     pub(crate) lessons: Option<Lessons>,
     /// Who sent it, when it may carry reports: then it waits to be read as well.
     pub(crate) report: Option<reports::Sender>,
+    /// It is read as a report, and filed nowhere.
+    pub(crate) reads_report: bool,
     /// What goes into accounts here, each once.
     pub(crate) parcels: Vec<Parcel>,
     /// What goes elsewhere, each once.
@@ -122,10 +124,16 @@ impl News {
         }
         if let (Some((bound, used)), Some(account)) = (self.near, delivery.login) {
             metrics::counter!("postroad_sending_limits_total", "level" => sending::Level::Near.name()).increment(1);
-            tracing::warn!(account = account.0, sender = delivery.sender.path.as_ref().map(ToString::to_string),
-                used, limit = delivery.allowed.of(bound), what = bound.what(), within = bound.within(),
+            tracing::warn!(
+                account = account.0,
+                sender = delivery.sender.path.as_ref().map(ToString::to_string),
+                used,
+                limit = delivery.allowed.of(bound),
+                what = bound.what(),
+                within = bound.within(),
                 "an account is near what it may send; if its owner does not know of it, somebody has the password: \
-                 `postroad account suspend`, then `postroad account password`");
+                 `postroad account suspend`, then `postroad account password`"
+            );
         }
     }
 }
@@ -341,7 +349,7 @@ fn write(
             }
         }
     }
-    let nobody = failures.len() == delivery.parcels.len() && delivery.outgoing.is_empty();
+    let nobody = failures.len() == delivery.parcels.len() && delivery.outgoing.is_empty() && !delivery.reads_report;
     // Also when fewer failed than before: the notice would deny what was delivered.
     if nobody || failures != expected {
         return Err(Undone::Failed(failures));
@@ -356,11 +364,21 @@ fn write(
     if let Some(sender) = &delivery.report
         && !reports::wait(tx, kept.blob(), delivery.arrival.size, story.id(), delivery.now, sender)?
     {
+        // Filed nowhere, it has to come again.
+        if delivery.reads_report {
+            return Err(Undone::Failed(Vec::new()));
+        }
         story.note(delivery.now, "report", "too many letters with reports wait: this one is not read as one");
+    }
+    if delivery.reads_report {
+        story.note(delivery.now, "report", "there is no mailbox: the server reads it by itself");
     }
     kept.finish(tx)?;
     if let Some(notice) = notice {
         notice::send(tx, &by, notice, &mut story)?;
+    } else if !failures.is_empty() && delivery.standing == queue::Standing::Forged {
+        let sender = delivery.sender.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        story.note(delivery.now, "not told", notice::forged(&sender));
     }
     let news = remember(tx, delivery, &mut story)?;
     story.write(tx)?;
@@ -387,7 +405,7 @@ fn remember(tx: &mut WriteTx, delivery: &Delivery, story: &mut Story) -> Result<
             let (bound, used) = near;
             let limit = delivery.allowed.of(bound);
             let (what, within) = (bound.what(), bound.within());
-            story.note(now, "remark", format_args!("the account has sent {used} {what} within a {within}, of {limit}"));
+            story.note(now, "remark", format_args!("the account has sent {used} {what} within {within}, of {limit}"));
             news.near = Some(near);
         }
     }
@@ -787,11 +805,14 @@ mod tests {
             original: Original::default(),
             sender: postroad_smtp::parse_mail(" FROM:<a@far.test>", postroad_smtp::Role::Relay).expect("a sender"),
             login: None,
+            allowed: Default::default(),
+            lessons: None,
             standing: queue::Standing::Unknown,
             now: Timestamp(1),
             full: FullMailbox::TryLater,
             story: Story::begin(),
             report: None,
+            reads_report: false,
             parcels: vec![Parcel { target: Target { account, address, detail: None }, filed: Filed::Usual }],
             outgoing: Vec::new(),
             recipients: Vec::new(),

@@ -143,6 +143,7 @@ impl Inbound {
             wanted: session.world.wanted,
             story,
             report,
+            reads_report: session.world.recipients.iter().any(|accepted| accepted.reads_reports),
             parcels,
             outgoing,
             recipients,
@@ -165,9 +166,7 @@ impl Inbound {
                     now: delivery.now,
                     trace: Some(delivery.story.id()),
                     serial: None,
-                    stranger: role == Role::Relay
-                        && delivery.login.is_none()
-                        && delivery.standing != Standing::Vouched,
+                    stranger: role == Role::Relay && delivery.login.is_none() && delivery.standing != Standing::Vouched,
                     utf8: delivery.sender.smtputf8,
                     deliver_by: delivery.wanted.deliver_by.map(|by| by.at),
                     hold_asked: delivery.sender.hold.map(|hold| hold.to_string()),

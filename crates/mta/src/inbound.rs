@@ -104,6 +104,7 @@ impl World<Session> for Inbound {
                 let result = self.take_piece(&mut session, &piece).await;
                 verdict(result)
             }
+            Stage::Burl { url, offset } => self.burl(&mut session, url, offset).await,
             Stage::Message => {
                 let verdict = self.finish(&mut session).await;
                 session.world.end_transaction();
@@ -284,6 +285,8 @@ impl Inbound {
         if let Some(reply) = since.and_then(|since| extensions::refusal(since.since, made, &to.path)) {
             return Err(rcpt::Refused { reply, unknown: false });
         }
+        let reads_reports = role == Role::Relay && !authenticated && is_for_reports(&led, &resolution);
+        let after_reports = session.world.recipients.iter().any(|known| known.reads_reports);
         if let Some(entry) = barred {
             metrics::counter!("postroad_suppressed_total").increment(1);
             return Err(rcpt::Refused { reply: replies::suppressed(&entry), unknown: false });
@@ -298,6 +301,8 @@ impl Inbound {
             has_room,
             recipients,
             targets,
+            reads_reports,
+            after_reports,
             full: self.settings.full_mailbox,
         })
         .map(|accepted| Accepted { policy, ..accepted })
@@ -333,6 +338,12 @@ fn is_ours(tx: &ReadTx, domain: &str) -> postroad_mail::Result<bool> {
         Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
         Err(_) => Ok(false),
     }
+}
+
+/// Whether it is where `postroad dns` wants reports about a domain of ours to go, which has nobody who gets mail.
+fn is_for_reports(path: &ForwardPath, resolution: &Resolution) -> bool {
+    let is_postmaster = |address: &postroad_smtp::Address| address.local().eq_ignore_ascii_case("postmaster");
+    *resolution == Resolution::Unknown && path.address().is_some_and(is_postmaster)
 }
 
 /// What the recipient's domain wants done with mail that cannot be verified.
@@ -450,6 +461,7 @@ fn label(stage: &Stage) -> &'static str {
         Stage::Mail(_) => "mail",
         Stage::Rcpt(_) => "rcpt",
         Stage::Body(_) => "body",
+        Stage::Burl { .. } => "burl",
         Stage::Message => "message",
         Stage::Abandon(_) => "abandon",
         Stage::Abuse(_) => "abuse",
@@ -468,7 +480,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
 /// How long stages take, the loop records under the same labels.
 fn count(role: Role, stage: &'static str, verdict: &Verdict) {
     let outcome = match verdict {
-        Verdict::Accept | Verdict::AcceptWith(_) | Verdict::Authenticated(_) => "accepted",
+        Verdict::Accept | Verdict::AcceptWith(_) | Verdict::Authenticated(_) | Verdict::Octets { .. } => "accepted",
         Verdict::Refuse(reply) | Verdict::Close(reply) if reply.is_transient() => "deferred",
         Verdict::Refuse(_) | Verdict::Close(_) => "refused",
         Verdict::PerRecipient(replies) if replies.iter().any(Reply::is_positive) => "accepted",

@@ -204,6 +204,13 @@ pub(crate) async fn prepare(store: &Store, signing: &Signing, mut report: Report
     Ok(Some(Notice { arrival, to, priority }))
 }
 
+/// Why nobody is told: for the story.
+pub(crate) fn forged(sender: &str) -> String {
+    format!(
+        "nobody is told of this failure: the sender <{sender}> is forged, SPF or DMARC says that it is not from there"
+    )
+}
+
 /// Puts the notice where it goes, and into the story. What concerns the sender's mailbox alone is survived: the
 /// story is all that can be told then.
 pub(crate) fn send(tx: &mut WriteTx, by: &By, notice: &Notice, story: &mut Story) -> Result<(), delivery::Undone> {

@@ -44,10 +44,23 @@ pub(crate) fn unverified(findings: &Findings, key: Option<Key>) -> Reply {
                 ask(author),
             ),
         ),
+        Some(Key::FromInvalid) => Reply::new(
+            550,
+            (5, 6, 0),
+            format!(
+                "This message {}. Mail has exactly one From field with the address of its author (RFC 5322).",
+                match findings.authors.fields {
+                    0 => "has no From field",
+                    1 => "has no address in its From field",
+                    _ => "has more than one From field",
+                }
+            ),
+        ),
         Some(Key::Unsure) | None => Reply::new(
             550,
             (5, 7, 26),
-            "This message has more authors than can be verified. Write it with one of them.",
+            "This message has more authors than can be verified, or names them so that readers may take them for others. \
+             Write it with one of them.",
         ),
     }
 }
@@ -72,6 +85,20 @@ pub(crate) fn cannot_verify(findings: &Findings) -> Reply {
             "It cannot be verified now whether this is from {domain}: the DNS gives no answer about {what}. Please try again later."
         ),
     )
+}
+
+/// To who writes as somebody of a domain near their own, while nobody knows whether it is too near.
+pub(crate) fn unknown_organization(author: &str) -> Reply {
+    Reply::new(
+        451,
+        (4, 7, 0),
+        format!("It cannot be found out now whether {author} has to do with your own domain. Please try again later."),
+    )
+}
+
+/// To who writes where nobody reads but the server.
+pub(crate) fn only_reports() -> Reply {
+    Reply::new(550, (5, 1, 1), "There is no mailbox here: this address takes reports about mail (DMARC, TLS) only.")
 }
 
 /// The message was here before, under the same name.

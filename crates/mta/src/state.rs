@@ -31,6 +31,8 @@ pub struct State {
     pub(crate) early: Option<Early>,
     /// The message under way.
     pub(crate) body: Option<Body>,
+    /// Where the octets of the URL are that is being followed (RFC 4468).
+    pub(crate) burl: Option<postroad_mail::part::Octets>,
     /// Unknown recipients so far.
     pub(crate) unknown: u32,
     /// Failed logins so far.
@@ -73,6 +75,8 @@ pub struct Accepted {
     pub(crate) policy: Policy,
     /// Where its copies go, as the checks have it.
     pub(crate) filed: Filed,
+    /// There is no mailbox: it is where our DNS records want reports to go, and the server reads them by itself.
+    pub(crate) reads_reports: bool,
 }
 
 /// An address elsewhere.
@@ -97,6 +101,7 @@ impl State {
             sender_seen: false,
             early: None,
             body: None,
+            burl: None,
             unknown: 0,
             failed_logins: 0,
             allowance: None,
@@ -109,6 +114,7 @@ impl State {
     /// The transaction is over: nothing of it stays. A story that was not delivered is told.
     pub(crate) fn end_transaction(&mut self) {
         self.body = None;
+        self.burl = None;
         self.early = None;
         self.guest.end_transaction();
         self.recipients.clear();

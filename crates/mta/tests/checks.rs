@@ -80,6 +80,63 @@ fn recipients() {
     check("recipients");
 }
 
+#[test]
+fn authors() {
+    check("authors");
+}
+
+#[test]
+fn bounces() {
+    check("bounces");
+}
+
+#[test]
+fn reports() {
+    check("reports");
+}
+
+/// Two domains below an organisation that is not here: by relaxed alignment, what one sends and signs passes for the other.
+#[test]
+fn sisters_are_not_written_as() {
+    let zone = || {
+        Fixed::new()
+            .with_txt("_dmarc.org.test", "v=DMARC1; p=reject")
+            .with_txt("_dmarc.strict.test", "v=DMARC1; p=reject; adkim=s; aspf=s")
+            .with_failure("_dmarc.b.mute.test", Error::Temporary("the server is down".into()))
+    };
+    each_store(MIGRATIONS, |test| {
+        let town = Town::checked(&test.store, Checker::asking(std::sync::Arc::new(zone())));
+        let mut text = "@domain a.org.test\n@account u@a.org.test\n@domain a.strict.test\n@account u@a.strict.test\n\
+                        @domain a.mute.test\n@account u@a.mute.test\n"
+            .to_owned();
+        let login = |name: &str| {
+            use base64::Engine;
+            base64::engine::general_purpose::STANDARD.encode(format!("\0{name}\0{}", town::PASSWORD))
+        };
+        for (number, (own, from, reply)) in [
+            ("u@a.org.test", "ceo@b.org.test", "550 5.7.1 {*}"),
+            ("u@a.org.test", "ceo@org.test", "550 5.7.1 {*}"),
+            ("u@a.org.test", "x@elsewhere.test", "250 2.0.0 {*}"),
+            ("u@a.strict.test", "ceo@b.strict.test", "250 2.0.0 {*}"),
+            ("u@a.mute.test", "ceo@b.mute.test", "451 4.7.0 {*}"),
+            ("u@a.org.test", "ceo@b.mute.test", "250 2.0.0 {*}"),
+            ("u@a.org.test", "u@a.org.test", "250 2.0.0 {*}"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (n, login) = (number + 1, login(own));
+            text.push_str(&format!(
+                "@open {n} submission\nS{n}: 220 {{*}}\nC{n}: EHLO localhost\nS{n}*: 250 {{*}}\nC{n}: AUTH PLAIN {login}\n\
+                 S{n}: 235 {{*}}\nC{n}: MAIL FROM:<{own}>\nC{n}: RCPT TO:<alice@example.test>\nC{n}: DATA\nS{n}: 250 {{*}}\n\
+                 S{n}: 250 {{*}}\nS{n}: 354 {{*}}\nC{n}<<END\nFrom: {from}\nDate: x\nMessage-ID: <{n}@x>\n\n.\nEND\n\
+                 S{n}: {reply}\n"
+            ));
+        }
+        transcript::check(&text, town);
+    });
+}
+
 /// A message without its signatures, lines ending in CRLF.
 fn message(from: &str, id: &str) -> (String, String) {
     let header =

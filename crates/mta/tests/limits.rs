@@ -107,7 +107,7 @@ fn strict_settings_refuse() {
         C: MAIL FROM:<alice@example.test> SIZE=100\nC: RCPT TO:<small@example.test>\nC: RCPT TO:<bob@example.test>\n\
         C: DATA\nS: 250 {*}\nS: 552 5.2.2 The mailbox is full.\nS: 250 {*}\nS: 354 {*}\n\
         C<<END\nFrom: bob@example.test\n\n.\nEND\n\
-        S: 550 5.7.1 alice@example.test may not send with this From address. Use one of your own.\n\
+        S: 550 5.7.1 alice@example.test may not send with this From address. Use one of your own, or have an alias made for this one.\n\
         C: MAIL FROM:<alice@example.test>\nC: RCPT TO:<bob@example.test>\nC: DATA\n\
         S: 250 {*}\nS: 250 {*}\nS: 354 {*}\n\
         C<<END\nFrom: alice@example.test\nDate: x\nMessage-ID: <1@x>\nX-MS-Exchange-Organization-A: b\n\n.\nEND\n\

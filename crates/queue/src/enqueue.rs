@@ -48,6 +48,37 @@ impl fmt::Display for QueueId {
     }
 }
 
+/// What is known of the sender of a message that nobody logged in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Standing {
+    /// Nothing: anybody may have written the name.
+    #[default]
+    Unknown,
+    /// The sender's own domain vouches for who brought it (SPF): what is told of it reaches its sender.
+    Vouched,
+    /// The sender's or the author's domain says that it is not from there: nobody is told of it.
+    Forged,
+}
+
+impl Standing {
+    pub(crate) fn stored(self) -> i64 {
+        match self {
+            Standing::Unknown => 0,
+            Standing::Vouched => 1,
+            Standing::Forged => 2,
+        }
+    }
+
+    /// What a newer version wrote is as if nothing were known.
+    pub(crate) fn from_stored(number: i64) -> Standing {
+        match number {
+            1 => Standing::Vouched,
+            2 => Standing::Forged,
+            _ => Standing::Unknown,
+        }
+    }
+}
+
 /// What is to be sent.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -59,8 +90,8 @@ pub struct Outgoing {
     pub sender: String,
     /// Who handed it in, when somebody logged in.
     pub account: Option<AccountId>,
-    /// Nobody logged in, but the sender's own domain vouches for who brought it (SPF): what is told of it reaches its sender.
-    pub vouched: bool,
+    /// What is known of the sender, where nobody logged in.
+    pub standing: Standing,
     /// ENVID, decoded (RFC 3461 §4.4).
     pub envid: Option<String>,
     /// RET (RFC 3461 §4.3).
@@ -264,7 +295,7 @@ pub fn enqueue(tx: &mut WriteTx, outgoing: &Outgoing, now: Timestamp) -> Result<
             Param::from(outgoing.hold_asked.as_deref()),
             Param::from(i64::from(outgoing.priority)),
             Param::from(outgoing.solicitation.as_deref()),
-            Param::from(outgoing.vouched),
+            Param::from(outgoing.standing.stored()),
         ],
     )?;
     let rows: Vec<[Param<'_>; 13]> = (0i64..)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postroad_store::{AccountId, BlobId, Timestamp, TraceId, new_id};
 
-use crate::{Body, DeliverBy, LEASE, Notify, QueueId, Ret};
+use crate::{Body, DeliverBy, LEASE, Notify, QueueId, Ret, Standing};
 
 /// A server that sends, in one of its lives.
 ///
@@ -112,8 +112,8 @@ pub struct Message {
     pub sender: String,
     /// Who handed it in, when somebody logged in.
     pub account: Option<AccountId>,
-    /// Nobody logged in, but the sender's own domain vouches for who brought it.
-    pub vouched: bool,
+    /// What is known of the sender, where nobody logged in.
+    pub standing: Standing,
     /// ENVID, decoded.
     pub envid: Option<String>,
     /// RET.

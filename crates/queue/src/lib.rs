@@ -30,7 +30,7 @@ pub use claim::{claim, claim_for, next_due};
 pub use depth::{Depth, depth};
 pub use destination::{Destination, block, destinations, rest, unblock};
 pub use enqueue::{
-    Body, DELAY, DeliverBy, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, Terms, enqueue,
+    Body, DELAY, DeliverBy, LIFETIME, NotAQueueId, Notify, Outgoing, QueueId, Recipient, Ret, Standing, Terms, enqueue,
 };
 pub use job::{Ask, Due, JOBS_MAX, Job, Message, Node, Outcome, Purpose, Recorded, Tried};
 pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, list, show};

@@ -6,7 +6,7 @@ use std::fmt;
 use postroad_store::{AccountId, Param, ReadTx, Row, Timestamp, TraceId, params};
 
 use crate::job::Message;
-use crate::{Body, DeliverBy, Error, Notify, QueueId, Result, Ret};
+use crate::{Body, DeliverBy, Error, Notify, QueueId, Result, Ret, Standing};
 
 /// Where a recipient stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -262,7 +262,7 @@ fn read_message(row: &Row<'_>) -> postroad_store::Result<Result<Message>> {
         hold_asked: row.text_or_null(16)?,
         priority: i8::try_from(row.int(17)?.clamp(-9, 9)).unwrap_or(0),
         solicitation: row.text_or_null(18)?,
-        vouched: row.bool(19)?,
+        standing: Standing::from_stored(row.int(19)?),
     }))
 }
 

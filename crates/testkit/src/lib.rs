@@ -36,7 +36,7 @@ pub use clock::Clock;
 pub use dns_server::{DnsServer, Zone};
 pub use dns_wire::{DnsWire, WireZone};
 pub use pebble::Pebble;
-pub use policy_host::PolicyHost;
+pub use policy_host::{PolicyHost, Put};
 pub use ports::{PortOffset, SharedPort};
 pub use postfix::Postfix;
 pub use process::Process;

@@ -1,4 +1,5 @@
-//! A web server of our own that serves one page over HTTPS, good or bad: the policies of MTA-STS.
+//! A web server of our own that serves one page over HTTPS, good or bad: the policies of MTA-STS. It takes what is put there, too,
+//! as reports about TLS are.
 //!
 //! Nothing of the programs under test is used here. A thread for each connection; what was asked for is kept.
 
@@ -29,7 +30,22 @@ struct State {
     answer: Vec<u8>,
     /// Host and path of each request.
     asked: Vec<String>,
+    /// Those that put something.
+    put: Vec<Put>,
+    /// Requests are read, and nothing is said.
+    is_mute: bool,
     ended: bool,
+}
+
+/// Something that was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// `POST /path HTTP/1.1`.
+    pub line: String,
+    /// The header's lines, without that one.
+    pub fields: Vec<String>,
+    /// As many octets as the header announces.
+    pub body: Vec<u8>,
 }
 
 impl PolicyHost {
@@ -41,7 +57,7 @@ impl PolicyHost {
         let listener = in_time(|| TcpListener::bind(address).ok()).expect("the address of the web server is free");
         let address = listener.local_addr().expect("it is bound");
         let (config, answer) = (certificate.server(), answer("200 OK", "text/plain", file));
-        let state = State { config, answer, asked: Vec::new(), ended: false };
+        let state = State { config, answer, asked: Vec::new(), put: Vec::new(), is_mute: false, ended: false };
         let shared = Arc::new(Shared { state: Mutex::new(state) });
         let acceptor = {
             let shared = Arc::clone(&shared);
@@ -63,6 +79,16 @@ impl PolicyHost {
     /// Serves this from now on, of this kind and with this status: `302 Found`.
     pub fn serve_so(&self, status: &str, kind: &str, file: &str) {
         self.shared.state().answer = answer(status, kind, file);
+    }
+
+    /// Says nothing from now on, or something again.
+    pub fn mute(&self, is_mute: bool) {
+        self.shared.state().is_mute = is_mute;
+    }
+
+    /// What was put so far.
+    pub fn put(&self) -> Vec<Put> {
+        self.shared.state().put.clone()
     }
 
     /// Has this certificate from now on.
@@ -128,11 +154,25 @@ fn one(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let request = String::from_utf8_lossy(&request).into_owned();
     let path = request.split(' ').nth(1).unwrap_or_default();
     let host = request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("host: ").map(str::to_owned));
-    let answer = {
+    let length =
+        request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0).min(BODY_MAX)];
+    tls.read_exact(&mut body)?;
+    let (answer, is_mute) = {
         let mut state = shared.state();
         state.asked.push(format!("{}{path}", host.unwrap_or_default()));
-        state.answer.clone()
+        if length.is_some() {
+            let mut lines = request.lines().filter(|line| !line.is_empty()).map(str::to_owned);
+            let line = lines.next().unwrap_or_default();
+            state.put.push(Put { line, fields: lines.collect(), body });
+        }
+        (state.answer.clone(), state.is_mute)
     };
+    if is_mute {
+        // Until whoever asked goes away.
+        while tls.read(&mut octet)? > 0 {}
+        return Ok(());
+    }
     tls.write_all(&answer)?;
     tls.conn.send_close_notify();
     tls.flush()?;
@@ -144,6 +184,8 @@ fn answer(status: &str, kind: &str, file: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nLocation: /\r\n\r\n{file}").into()
 }
 
+/// Octets of what is put.
+const BODY_MAX: usize = 16 << 20;
 /// Octets of a request.
 const REQUEST_MAX: usize = 16 * 1024;
 

@@ -57,6 +57,8 @@ pub struct Policy {
     pub spf_fail: Treatment,
     /// The author's domain has no DMARC policy, and there are signatures, of which none holds.
     pub dkim_fail: Treatment,
+    /// The message has no From, more than one, or one without an address.
+    pub from_invalid: Treatment,
     /// The DNS does not answer.
     pub unsure: Unsure,
 }
@@ -71,6 +73,8 @@ impl Default for Policy {
             dmarc_none: Treatment::Tag,
             spf_fail: Treatment::Junk,
             dkim_fail: Treatment::Tag,
+            // RFC 5322 §3.6 wants exactly one, and nobody can be verified without.
+            from_invalid: Treatment::Reject,
             unsure: Unsure::Defer,
         }
     }
@@ -89,6 +93,8 @@ pub enum Key {
     SpfFail,
     /// [`Policy::dkim_fail`]
     DkimFail,
+    /// [`Policy::from_invalid`]
+    FromInvalid,
     /// [`Policy::unsure`]
     Unsure,
 }
@@ -124,8 +130,15 @@ impl Unsure {
 
 impl Key {
     /// All, in the order in which they are shown.
-    pub const ALL: [Key; 6] =
-        [Key::DmarcReject, Key::DmarcQuarantine, Key::DmarcNone, Key::SpfFail, Key::DkimFail, Key::Unsure];
+    pub const ALL: [Key; 7] = [
+        Key::DmarcReject,
+        Key::DmarcQuarantine,
+        Key::DmarcNone,
+        Key::SpfFail,
+        Key::DkimFail,
+        Key::FromInvalid,
+        Key::Unsure,
+    ];
 
     /// As it is stored and typed.
     pub fn name(self) -> &'static str {
@@ -135,6 +148,7 @@ impl Key {
             Key::DmarcNone => "dmarc-none",
             Key::SpfFail => "spf-fail",
             Key::DkimFail => "dkim-fail",
+            Key::FromInvalid => "from-invalid",
             Key::Unsure => "unsure",
         }
     }
@@ -147,6 +161,7 @@ impl Key {
             Key::DmarcNone => "DMARC fails, and the author's domain asks for nothing (p=none)",
             Key::SpfFail => "no DMARC policy, SPF fails, and no signature of the author's domain holds",
             Key::DkimFail => "no DMARC policy, and the message has signatures, of which none holds",
+            Key::FromInvalid => "the message has no From, more than one, or one without an address",
             Key::Unsure => "the DNS does not answer, and the answer could have meant a refusal",
         }
     }
@@ -154,9 +169,12 @@ impl Key {
     /// What can be chosen.
     pub fn choices(self) -> &'static [&'static str] {
         match self {
-            Key::DmarcReject | Key::DmarcQuarantine | Key::DmarcNone | Key::SpfFail | Key::DkimFail => {
-                &["reject", "junk", "tag"]
-            }
+            Key::DmarcReject
+            | Key::DmarcQuarantine
+            | Key::DmarcNone
+            | Key::SpfFail
+            | Key::DkimFail
+            | Key::FromInvalid => &["reject", "junk", "tag"],
             Key::Unsure => &["defer", "tag"],
         }
     }
@@ -182,6 +200,7 @@ impl Policy {
             Key::DmarcNone => self.dmarc_none.name(),
             Key::SpfFail => self.spf_fail.name(),
             Key::DkimFail => self.dkim_fail.name(),
+            Key::FromInvalid => self.from_invalid.name(),
             Key::Unsure => self.unsure.name(),
         }
     }
@@ -197,6 +216,7 @@ impl Policy {
             Key::DmarcNone => put(&mut self.dmarc_none, Treatment::from_name(value)),
             Key::SpfFail => put(&mut self.spf_fail, Treatment::from_name(value)),
             Key::DkimFail => put(&mut self.dkim_fail, Treatment::from_name(value)),
+            Key::FromInvalid => put(&mut self.from_invalid, Treatment::from_name(value)),
             Key::Unsure => put(&mut self.unsure, Unsure::from_name(value)),
         }
     }

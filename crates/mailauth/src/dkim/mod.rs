@@ -14,6 +14,8 @@ mod verify;
 pub use sign::{COVERED, OVERSIGNED, Signing, sign};
 pub use verify::{Check, Verifier};
 
+use crate::dmarc;
+
 pub(crate) use block::{Block, FIELDS, digest_fields, without_signature};
 pub(crate) use fold::{BASE64_WIDTH, Folded};
 pub(crate) use sign::covered;
@@ -89,10 +91,30 @@ pub struct Outcome {
     pub testing: bool,
     /// Octets of the canonical body after the part that `l=` covers: anybody may have put them there.
     pub unsigned_octets: u64,
+    /// These are white space alone, or there are none: nobody reads anything that is not signed.
+    pub tail_is_blank: bool,
     /// `t=`, seconds since 1970.
     pub signed_at: Option<i64>,
     /// `x=`, seconds since 1970.
     pub expires_at: Option<i64>,
     /// The reason in words; for [`Status::Pass`] what to know about it, or nothing.
     pub why: String,
+}
+
+impl Outcome {
+    /// Whether the domain stands behind all that is read: the signature holds, and no words follow what it covers. RFC 6376 §8.2:
+    /// with `l=`, anybody can put words behind a message that somebody else signed, and have the readers see those.
+    pub fn vouches(&self) -> bool {
+        self.status == Status::Pass && self.tail_is_blank
+    }
+
+    /// What DMARC makes of it.
+    pub fn identifier(&self) -> dmarc::Identifier {
+        let outcome = match self.status {
+            Status::Pass if self.vouches() => dmarc::Outcome::Pass,
+            Status::TempError => dmarc::Outcome::TempError,
+            Status::Pass | Status::Fail | Status::Neutral | Status::Policy | Status::PermError => dmarc::Outcome::Other,
+        };
+        dmarc::Identifier { domain: self.domain.clone(), outcome }
+    }
 }

@@ -17,7 +17,7 @@ use crate::domain::{is_at_or_below, to_ascii};
 use crate::{Failure, Machine, Question, Records, Step};
 use walk::{Entry, Known};
 
-pub use record::{Alignment, Policy, Psd, Record};
+pub use record::{Alignment, Place, Policy, Psd, Record};
 
 /// What SPF and DKIM found.
 #[derive(Debug, Clone, Default)]

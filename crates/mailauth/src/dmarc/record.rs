@@ -70,15 +70,66 @@ pub struct Record {
     pub psd: Psd,
     /// `t=y`: the policy is being tried: one step milder.
     pub testing: bool,
-    /// `rua`: where aggregate reports go, as URIs (without the size of RFC 7489).
-    pub rua: Vec<String>,
+    /// `rua`: where aggregate reports go.
+    pub rua: Vec<Place>,
     /// `ruf`: where failure reports go.
-    pub ruf: Vec<String>,
+    pub ruf: Vec<Place>,
     /// `fo`: letters among `0`, `1`, `d`, `s`.
     pub failure_options: Vec<char>,
 }
 
+/// A place that reports go to: an element of `rua` or `ruf`. Written as it is read: `mailto:r@example.org!10m`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The URI, without the size.
+    pub uri: String,
+    /// Octets of the largest letter that is wanted there; RFC 7489 §6.2 wrote it behind an exclamation mark. RFC 9989 has no such
+    /// size any more, but records do.
+    pub largest: Option<u64>,
+}
+
+impl Place {
+    /// Reads one element. `None`: it is no URI.
+    pub fn parse(text: &str) -> Option<Place> {
+        let text = trim(text);
+        // RFC 7489 §6.2: an exclamation mark of the URI itself is written `%21`. A size that is none is passed over.
+        let (uri, size) = text.split_once('!').map_or((text, None), |(uri, size)| (uri, Some(size)));
+        is_uri(uri).then(|| Place { uri: uri.to_owned(), largest: size.and_then(octets) })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.uri)?;
+        match self.largest {
+            Some(largest) => write!(f, "!{largest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `1*DIGIT [ "k" / "m" / "g" / "t" ]`, in powers of 1,024.
+fn octets(size: &str) -> Option<u64> {
+    let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match size[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1 << unit))
+}
+
 impl Record {
+    /// Where a record at `DOMAIN._report._dmarc.HOST` wants the reports instead of where the domain's own record names an address at
+    /// that host. RFC 7489 §7.1, RFC 9990 §4. `None`: it is no such record, so nothing is agreed to; empty: nothing else is said.
+    pub fn consent(text: &[u8]) -> Option<Vec<Place>> {
+        Published::parse(text).map(|published| published.record.rua)
+    }
+
     /// Reads a TXT record. `None` if it is not one of DMARC, or one that no policy can be taken from
     /// (RFC 9989 §4.10.1: no usable `p`, and nobody to report to).
     pub fn parse(text: &[u8]) -> Option<Record> {
@@ -161,18 +212,18 @@ impl Policy {
     }
 }
 
-/// `dmarc-urilist`. What is no URI is left out, and so is the size that RFC 7489 allowed behind an exclamation mark.
-fn uris(list: &str) -> Vec<String> {
-    let is_uri = |uri: &str| {
-        let (scheme, rest) = uri.split_once(':').unwrap_or_default();
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(fits)
-            && !rest.is_empty()
-            && rest.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    let without_size = |uri: &str| uri.split_once('!').map_or(uri, |(uri, _)| uri).to_owned();
-    list.split(',').map(|uri| without_size(trim(uri))).filter(|uri| is_uri(uri)).take(MAX_URIS).collect()
+/// `dmarc-urilist`. What is no URI is left out.
+fn uris(list: &str) -> Vec<Place> {
+    list.split(',').filter_map(Place::parse).take(MAX_URIS).collect()
+}
+
+fn is_uri(uri: &str) -> bool {
+    let (scheme, rest) = uri.split_once(':').unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(fits)
+        && !rest.is_empty()
+        && rest.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn failure_options(value: &str) -> Vec<char> {
@@ -221,7 +272,7 @@ mod tests {
 
     #[test]
     fn records_are_read() {
-        let rua = || vec!["mailto:r@a.test".to_owned()];
+        let rua = || vec![Place { uri: "mailto:r@a.test".to_owned(), largest: None }];
         for (text, expected) in [
             ("v=DMARC1; p=none", Some(plain())),
             ("v=DMARC1;p=Reject;", Some(Record { policy: Policy::Reject, ..plain() })),
@@ -261,9 +312,40 @@ mod tests {
         }
         let uris = Record::parse(b"v=DMARC1; p=none; rua=mailto:a@x.test!10m , https://x.test/r,nobody,:x,mailto:; ruf=mailto:f@x.test; fo=1:D:d:7")
             .expect("a record");
-        assert_eq!(uris.rua, ["mailto:a@x.test", "https://x.test/r"]);
+        assert_eq!(uris.rua.iter().map(Place::to_string).collect::<Vec<_>>(), ["mailto:a@x.test!10485760", "https://x.test/r"]);
         assert_eq!((uris.ruf.len(), uris.failure_options), (1, vec!['1', 'd']));
         assert_eq!(Record::parse(b"v=DMARC1; p=none; fo=1").expect("a record").failure_options, ['0'], "only with ruf");
+    }
+
+    #[test]
+    fn places_say_how_much_they_take() {
+        for (text, uri, largest) in [
+            ("mailto:r@a.test!50", "mailto:r@a.test", Some(50)),
+            (" mailto:r@a.test!2K ", "mailto:r@a.test", Some(2_048)),
+            ("mailto:r@a.test!1g", "mailto:r@a.test", Some(1 << 30)),
+            ("mailto:r@a.test!99999999999999999999t", "mailto:r@a.test", Some(u64::MAX)),
+            ("mailto:r@a.test!", "mailto:r@a.test", None),
+            ("mailto:r@a.test!m", "mailto:r@a.test", None),
+            ("mailto:r@a.test!1x", "mailto:r@a.test", None),
+            ("mailto:r@a.test!-1", "mailto:r@a.test", None),
+            ("mailto:r%21@a.test", "mailto:r%21@a.test", None),
+        ] {
+            let place = Place::parse(text).expect("a place");
+            assert_eq!((place.uri.as_str(), place.largest), (uri, largest), "{text}");
+            assert_eq!(Place::parse(&place.to_string()), Some(place), "{text}");
+        }
+        assert_eq!(Place::parse("nobody!1m"), None);
+        for (text, expected) in [
+            ("v=DMARC1", Some("")),
+            ("v=DMARC1;", Some("")),
+            ("v=DMARC1; rua=mailto:x@there.test", Some("mailto:x@there.test")),
+            ("v=spf1 -all", None),
+            ("v=DMARC10", None),
+        ] {
+            let found = Record::consent(text.as_bytes());
+            let found = found.map(|places| places.iter().map(Place::to_string).collect::<Vec<_>>().join(" "));
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -30,6 +30,16 @@ pub struct Feedback {
     pub failure: String,
     /// Their Authentication-Results.
     pub results: String,
+    /// Which of `dkim` and `spf` vouched for nobody at the author's domain; `none`: both did (RFC 9991 §4).
+    pub alignment: String,
+    /// What was done with it: `delivered`, `spam`, `policy`, `reject`, `other`.
+    pub delivery: String,
+    /// `d=` of a signature that does not hold.
+    pub dkim_domain: String,
+    /// Its `i=`.
+    pub dkim_identity: String,
+    /// Its `s=`.
+    pub dkim_selector: String,
     /// How many messages (`Incidents`).
     pub incidents: u64,
     /// What is repeated of the message.
@@ -66,6 +76,11 @@ impl Feedback {
                 "reported-domain" => feedback.domains.push(domain(&value, limits.text)),
                 "auth-failure" => feedback.failure = value.to_lowercase(),
                 "authentication-results" => feedback.results = value,
+                "identity-alignment" => feedback.alignment = value.to_lowercase(),
+                "delivery-result" => feedback.delivery = value.to_lowercase(),
+                "dkim-domain" => feedback.dkim_domain = domain(&value, limits.text),
+                "dkim-identity" => feedback.dkim_identity = value,
+                "dkim-selector" => feedback.dkim_selector = value,
                 "incidents" => feedback.incidents = value.parse().unwrap_or(1),
                 _ => {}
             }
@@ -91,6 +106,11 @@ impl Feedback {
         put("Source-IP", &self.source);
         self.domains.iter().for_each(|one| put("Reported-Domain", one));
         put("Auth-Failure", &self.failure);
+        put("Identity-Alignment", &self.alignment);
+        put("Delivery-Result", &self.delivery);
+        put("DKIM-Domain", &self.dkim_domain);
+        put("DKIM-Identity", &self.dkim_identity);
+        put("DKIM-Selector", &self.dkim_selector);
         put("Authentication-Results", &self.results);
         if self.incidents != 1 {
             put("Incidents", &self.incidents.to_string());
@@ -168,5 +188,17 @@ mod tests {
         let again = Feedback::read(feedback.write().as_bytes(), b"", &Limits::default()).expect("feedback");
         assert_eq!(Feedback { original, ..again }, feedback);
         assert_eq!(Feedback::read(b"Version: 1\r\n", b"", &Limits::default()), None);
+        let failure = Feedback {
+            kind: "auth-failure".into(),
+            failure: "dmarc".into(),
+            alignment: "dkim, spf".into(),
+            delivery: "reject".into(),
+            dkim_domain: "bank.test".into(),
+            dkim_identity: "@bank.test".into(),
+            dkim_selector: "s".into(),
+            incidents: 1,
+            ..Feedback::default()
+        };
+        assert_eq!(Feedback::read(failure.write().as_bytes(), b"", &Limits::default()), Some(failure));
     }
 }

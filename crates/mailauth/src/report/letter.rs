@@ -185,8 +185,8 @@ impl tls::Report {
 }
 
 impl Feedback {
-    /// A failure report; `header` is that of the message.
-    pub fn letter(&self, frame: &Frame<'_>, header: &[u8]) -> Vec<u8> {
+    /// A failure report; `original` is the message, or its header alone.
+    pub fn letter(&self, frame: &Frame<'_>, original: &[u8], is_whole: bool) -> Vec<u8> {
         let text = format!(
             "This is an authentication failure report about one message from {}.\r\n\
              RFC 6591 and RFC 9991 describe its form.\r\n",
@@ -195,7 +195,7 @@ impl Feedback {
         let parts = vec![
             Builder::part().text("plain", &text),
             Builder::part().body("message/feedback-report", self.write().as_bytes()),
-            Builder::part().body("text/rfc822-headers", header),
+            Builder::part().body(if is_whole { "message/rfc822" } else { "text/rfc822-headers" }, original),
         ];
         let subject = format!("Authentication failure report about {}", self.domains.join(", "));
         head(frame, &subject).multipart("multipart/report; report-type=feedback-report", parts).build()
@@ -272,7 +272,7 @@ mod tests {
             incidents: 1,
             ..Feedback::default()
         };
-        let letter = feedback.letter(&frame(&to), b"Message-ID: <a@b.test>\r\n");
+        let letter = feedback.letter(&frame(&to), b"Message-ID: <a@b.test>\r\n", false);
         assert!(may_be(head_of(&letter)));
         let [Taken::Feedback(found)] = &read(&letter, &limits)[..] else { panic!("no feedback") };
         assert_eq!((found.kind.as_str(), found.original.message_id.as_str()), ("auth-failure", "<a@b.test>"));

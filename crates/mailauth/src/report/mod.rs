@@ -10,6 +10,7 @@
 pub mod aggregate;
 pub mod feedback;
 pub mod letter;
+pub mod redact;
 pub mod tls;
 pub mod unpack;
 

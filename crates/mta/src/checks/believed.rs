@@ -106,14 +106,14 @@ fn list(trusted: &[Trusted], findings: &Findings) -> Option<Believed> {
     })?;
     // Anybody can write the list's name; only the list can be authenticated as its own domain.
     let own = |domain: &str| domain.contains('.') && below(id, domain);
-    let signed = |status| findings.dkim.iter().any(|outcome| outcome.status == status && own(&outcome.domain));
+    let signed = |is: fn(&dkim::Outcome) -> bool| findings.dkim.iter().any(|one| is(one) && own(&one.domain));
     let sent = |result| findings.mail_from.result == result && own(&findings.mail_from.domain);
     let believed = |sure| {
         Some(Believed { kind: OverrideKind::MailingList, comment: format!("the list {id}, known as {known}"), sure })
     };
-    if signed(dkim::Status::Pass) || sent(spf::Result::Pass) {
+    if signed(dkim::Outcome::vouches) || sent(spf::Result::Pass) {
         believed(true)
-    } else if signed(dkim::Status::TempError) || sent(spf::Result::TempError) {
+    } else if signed(|outcome| outcome.status == dkim::Status::TempError) || sent(spf::Result::TempError) {
         believed(false)
     } else {
         None

@@ -1,6 +1,7 @@
 //! What becomes of a message: a pure function of what was found, a policy, and who speaks for the message.
 
 use postroad_mailauth::{dkim, dmarc, spf};
+use postroad_queue::Standing;
 use postroad_trust::policy::{Key, Policy, Treatment, Unsure};
 
 use super::believed::Believed;
@@ -50,12 +51,12 @@ pub(crate) struct Decision {
 
 /// Decides by one policy.
 pub(crate) fn decide(findings: &Findings, policy: &Policy, believed: Option<&Believed>) -> Decision {
-    let (action, cause) = harder(of_results(findings, policy), of_crowd(findings, policy));
+    let (action, cause) = harder(of_results(findings, policy), of_authors(findings, policy));
     let decided = |action, cause, spoken_for| Decision { action, cause, spoken_for };
     match believed {
         Some(_) if action == Action::Deliver => decided(action, cause, false),
         // Whoever is believed can say that a message is as it was; not whom its readers will take for its author.
-        Some(believed) if believed.sure => match of_crowd(findings, policy) {
+        Some(believed) if believed.sure => match of_authors(findings, policy) {
             (Action::Deliver, _) => decided(Action::Deliver, cause, true),
             (action, crowd) => decided(action, crowd, cause != crowd),
         },
@@ -78,10 +79,49 @@ fn of_results(findings: &Findings, policy: &Policy) -> (Action, Cause) {
 }
 
 /// Whom DMARC did not look at, it says nothing about.
-fn of_crowd(findings: &Findings, policy: &Policy) -> (Action, Cause) {
-    match findings.authors.crowd {
+fn of_authors(findings: &Findings, policy: &Policy) -> (Action, Cause) {
+    let crowd = match findings.authors.crowd {
         true => (by(policy, Key::DmarcQuarantine).0, Cause::Crowd),
         false => (Action::Deliver, Cause::Nothing),
+    };
+    match has_an_author(findings) {
+        true => crowd,
+        false => harder(by(policy, Key::FromInvalid), crowd),
+    }
+}
+
+/// RFC 5322 §3.6 and §3.6.2: one From field with an address. Old servers write notices from `MAILER-DAEMON` alone.
+fn has_an_author(findings: &Findings) -> bool {
+    let is_notice = findings.mail_from.identity == spf::Identity::Helo;
+    findings.authors.fields == 1 && (!findings.authors.domains.is_empty() || is_notice)
+}
+
+/// What is known of MAIL FROM by whom the message came. A notice about what is proven forged would be the forger's letter by our
+/// hand; who is believed has seen it pass.
+pub(crate) fn standing(findings: &Findings, believed: Option<&Believed>) -> Standing {
+    let sender = &findings.mail_from;
+    if sender.identity == spf::Identity::Helo {
+        return Standing::Unknown;
+    }
+    let dmarc = &findings.dmarc;
+    // The author's domain stands behind the message, and behind a sender of its own.
+    let stands_behind = dmarc.result == dmarc::Result::Pass && related(&dmarc.domain, &sender.domain);
+    match (sender.result, dmarc.result) {
+        (spf::Result::Pass, _) => Standing::Vouched,
+        _ if stands_behind || believed.is_some() => Standing::Unknown,
+        (spf::Result::Fail, _) => Standing::Forged,
+        (
+            spf::Result::None | spf::Result::Neutral | spf::Result::SoftFail | spf::Result::PermError,
+            dmarc::Result::Fail,
+        ) => Standing::Forged,
+        (
+            spf::Result::None
+            | spf::Result::Neutral
+            | spf::Result::SoftFail
+            | spf::Result::TempError
+            | spf::Result::PermError,
+            _,
+        ) => Standing::Unknown,
     }
 }
 
@@ -89,7 +129,7 @@ fn of_crowd(findings: &Findings, policy: &Policy) -> (Action, Cause) {
 fn without_dmarc_spf(findings: &Findings, policy: &Policy) -> (Action, Cause) {
     let nothing = (Action::Deliver, Cause::Nothing);
     let signed = findings.dkim.iter().any(|outcome| {
-        outcome.status == dkim::Status::Pass
+        outcome.vouches()
             && (findings.authors.domains.iter().any(|domain| related(domain, &outcome.domain))
                 || related(&findings.mail_from.domain, &outcome.domain))
     });
@@ -134,7 +174,7 @@ fn vouched(findings: &Findings) -> bool {
     let [domain] = findings.authors.domains.as_slice() else { return false };
     let same = |other: &str| other == domain || other == findings.dmarc.domain;
     (findings.mail_from.result == spf::Result::Pass && same(&findings.mail_from.domain))
-        || findings.dkim.iter().any(|outcome| outcome.status == dkim::Status::Pass && same(&outcome.domain))
+        || findings.dkim.iter().any(|outcome| outcome.vouches() && same(&outcome.domain))
 }
 
 /// RFC 9989 §4.7, `t=y`: one step milder.
@@ -169,6 +209,7 @@ fn by(policy: &Policy, key: Key) -> (Action, Cause) {
         Key::DmarcNone => policy.dmarc_none,
         Key::SpfFail => policy.spf_fail,
         Key::DkimFail => policy.dkim_fail,
+        Key::FromInvalid => policy.from_invalid,
         Key::Unsure => return (when_unsure(policy), Cause::Unsure),
     };
     let action = match treatment {

@@ -52,22 +52,11 @@ impl Findings {
         let input = dmarc::Input {
             from_domains: authors.domains.clone(),
             spf: Some(dmarc::Identifier { domain: mail_from.domain.clone(), outcome: of_spf(mail_from.result) }),
-            dkim: dkim.iter().map(identifier).collect(),
+            dkim: dkim.iter().map(dkim::Outcome::identifier).collect(),
         };
         let dmarc = drive::run_within(dmarc::Check::new(input), dns, deadline, &Budget::of(QUESTIONS)).await;
         Findings { iprev, mail_from, helo, dkim, ignored, arc, dmarc, authors }
     }
-}
-
-fn identifier(outcome: &dkim::Outcome) -> dmarc::Identifier {
-    let passed = match outcome.status {
-        dkim::Status::Pass => dmarc::Outcome::Pass,
-        dkim::Status::TempError => dmarc::Outcome::TempError,
-        dkim::Status::Fail | dkim::Status::Neutral | dkim::Status::Policy | dkim::Status::PermError => {
-            dmarc::Outcome::Other
-        }
-    };
-    dmarc::Identifier { domain: outcome.domain.clone(), outcome: passed }
 }
 
 fn of_spf(result: spf::Result) -> dmarc::Outcome {

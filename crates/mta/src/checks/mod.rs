@@ -43,8 +43,8 @@ use crate::story::Story;
 
 pub use decide::Filed;
 pub(crate) use early::{Early, Envelope};
-pub use failure::{Failure, Failures};
 pub(crate) use failure::{BODY_MAX, Told};
+pub use failure::{Failure, Failures};
 pub(crate) use findings::Findings;
 pub(crate) use signatures::Signatures;
 pub use summary::{Disposition, Override, OverrideKind, Recorder, Summary};
@@ -94,6 +94,20 @@ impl Checker {
     /// Asks `dns`.
     pub fn asking(dns: Arc<dyn Dns>) -> Checker {
         Checker { dns: Names::Asked(dns), ..Checker::default() }
+    }
+
+    /// Whether DMARC passes for mail of `author` that `home` sends and signs. `None`: the DNS does not answer. Where nobody is
+    /// asked, it does not.
+    pub(crate) async fn passes_for(&self, author: &str, home: &str) -> Option<bool> {
+        let Some(dns) = self.dns() else { return Some(false) };
+        let own = dmarc::Identifier { domain: home.to_owned(), outcome: dmarc::Outcome::Pass };
+        let (spf, dkim) = (Some(own.clone()), vec![own]);
+        let check = dmarc::Check::new(dmarc::Input { from_domains: vec![author.to_owned()], spf, dkim });
+        match drive::run(check, &**dns, Instant::now() + FOR_POLICY).await.result {
+            dmarc::Result::Pass => Some(true),
+            dmarc::Result::None | dmarc::Result::Fail | dmarc::Result::PermError => Some(false),
+            dmarc::Result::TempError => None,
+        }
     }
 
     fn dns(&self) -> Option<&Arc<dyn Dns>> {
@@ -209,9 +223,7 @@ impl Inbound {
         let policies: Vec<Policy> = concerned(session).map(|accepted| accepted.policy).collect();
         let believed = self.believed(&policies, &findings, &facts).await?;
         let results = tell::header(&self.settings.hostname, &findings, &facts);
-        let failure = |disposition| {
-            failure::of(self.checker.failures, &findings, &facts, disposition, &results, told)
-        };
+        let failure = |disposition| failure::of(self.checker.failures, &findings, &facts, disposition, &results, told);
         let summary = self.judge(session, &findings, &facts, believed.as_ref(), failure)?;
         let standing = decide::standing(&findings, believed.as_ref());
         let (arc, arc_is_known) = (findings.arc.cv, !findings.arc.temporary);

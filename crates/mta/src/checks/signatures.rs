@@ -23,6 +23,8 @@ pub(crate) struct Authors {
     /// There are more authors than are looked at, more than one From field, or one that can be read in several ways: readers show
     /// one of them, and who knows which.
     pub(crate) crowd: bool,
+    /// From fields; RFC 5322 §3.6 wants exactly one.
+    pub(crate) fields: usize,
     /// What stands in the angle brackets of List-Id, in lower case (RFC 2919).
     pub(crate) list: Option<String>,
 }
@@ -54,7 +56,8 @@ impl Authors {
             }
             domains.push(domain);
         }
-        Authors { domains, crowd, list: find(header, "List-Id").and_then(|field| list_id(field.value)) }
+        let list = find(header, "List-Id").and_then(|field| list_id(field.value));
+        Authors { domains, crowd, fields: review.from_fields, list }
     }
 }
 

@@ -10,6 +10,7 @@ use postroad_store::{Timestamp, TraceId, WriteTx};
 use super::believed::Believed;
 use super::decide::{Cause, Decision, key};
 use super::early::Facts;
+use super::failure::Failure;
 use super::findings::Findings;
 
 /// Writes down what was found about a message. Called in the transaction that delivers it, or in the one that writes down
@@ -41,14 +42,8 @@ pub struct Summary {
     pub disposition: Disposition,
     /// Why that is not what the author's domain asks for.
     pub overrides: Vec<Override>,
-}
-
-impl Summary {
-    /// Whether the domain of MAIL FROM says that its mail comes from there: then what is told to the sender reaches nobody
-    /// who could have been named by a stranger.
-    pub(crate) fn vouches_for_sender(&self) -> bool {
-        self.spf.result == spf::Result::Pass && self.spf.identity == spf::Identity::MailFrom
-    }
+    /// What the author's domain may hear about this very message, if it wants to and the server tells.
+    pub failure: Option<Failure>,
 }
 
 /// Why a policy was not applied.
@@ -108,6 +103,7 @@ pub(super) fn of(
         dkim: findings.dkim.clone(),
         disposition,
         overrides: overrides(findings, disposition, decisions, believed),
+        failure: None,
     }
 }
 

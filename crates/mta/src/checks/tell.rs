@@ -2,7 +2,9 @@
 
 use postroad_mailauth::results::{AuthenticationResults, MethodResult};
 use postroad_mailauth::{arc, dkim, spf};
-use postroad_store::Timestamp;
+use postroad_smtp::Reply;
+use postroad_store::{Timestamp, TraceId};
+use postroad_trust::policy::Key;
 
 use super::believed::Believed;
 use super::concerned;
@@ -10,6 +12,7 @@ use super::decide::{Action, Cause, Decision, Together};
 use super::early::Facts;
 use super::findings::Findings;
 use crate::inbound::Session;
+use crate::story::printable;
 
 /// `Authentication-Results` of a message that nobody looked at (RFC 8601 §2.2).
 pub(crate) fn no_results(authserv_id: &str) -> String {
@@ -144,6 +147,34 @@ pub(crate) fn policy(
         story.note(now, "policy", format_args!("{done} for {}: {why}{spoken}", domains.join(" ")));
     }
 }
+
+/// The log: one line for each message that is refused or put off, so that "why is there no mail of them" is answered where
+/// administrators look first. Domains and addresses of hosts, never people or words of the message.
+pub(crate) fn refusal(trace: Option<TraceId>, findings: &Findings, facts: &Facts, key: Option<Key>, reply: &Reply) {
+    let signers: Vec<String> = findings
+        .dkim
+        .iter()
+        .take(SIGNERS_MAX)
+        .map(|outcome| format!("{} {}", outcome.domain, outcome.status.as_str()))
+        .collect();
+    tracing::info!(
+        trace = trace.map(|id| id.to_string()),
+        client = %facts.ip,
+        from = printable(&findings.dmarc.domain),
+        mail_from = printable(&findings.mail_from.domain),
+        spf = findings.mail_from.result.as_str(),
+        dkim = printable(&signers.join(", ")),
+        dmarc = findings.dmarc.result.as_str(),
+        published = findings.dmarc.published.as_str(),
+        policy = key.map(Key::name),
+        code = reply.code(),
+        "{}",
+        if reply.is_transient() { "a message is put off, since it cannot be verified now" } else { "a message is refused" },
+    );
+}
+
+/// Signers in one line of the log.
+const SIGNERS_MAX: usize = 5;
 
 /// What is done in the end: a refusal that not all want is Junk for who wants it.
 fn done(decision: &Decision, together: &Together) -> &'static str {

@@ -41,6 +41,9 @@ fn findings(text: &str) -> Findings {
             }
             "list" => found.authors.list = Some(result.to_owned()),
             "crowd" => found.authors.crowd = true,
+            "from" => found.authors.fields = result.parse().expect("a number"),
+            "authors" => found.authors.domains.clear(),
+            "sender" => found.mail_from.identity = spf::Identity::Helo,
             other => panic!("{other} is no method"),
         }
     }
@@ -71,7 +74,7 @@ fn nothing_found() -> Findings {
             why: String::new(),
         },
         dmarc: policy_found("none", ""),
-        authors: Authors { domains: vec!["bank.test".into()], crowd: false, list: None },
+        authors: Authors { domains: vec!["bank.test".into()], crowd: false, fields: 1, list: None },
     }
 }
 
@@ -107,6 +110,7 @@ fn signature(word: &str, domain: &str) -> dkim::Outcome {
         b: "abcdefgh".into(),
         testing: false,
         unsigned_octets: 0,
+        tail_is_blank: true,
         signed_at: None,
         expires_at: None,
         why: String::new(),
@@ -248,8 +252,42 @@ fn what_is_found_meets_the_policy() {
         ("crowd=yes spf=pass:bank.test dmarc=pass:none", "", Junk),
         ("crowd=yes spf=pass:bank.test dmarc=pass:none", "dmarc-quarantine=tag", Deliver),
         ("crowd=yes spf=fail:bank.test dmarc=fail:reject", "", Reject),
+        // RFC 5322: one author's field, with an address.
+        ("from=0 authors=none spf=pass:bank.test", "", Reject),
+        ("from=0 authors=none spf=pass:bank.test", "from-invalid=junk", Junk),
+        ("from=0 authors=none spf=pass:bank.test", "from-invalid=tag", Deliver),
+        ("from=2 crowd=yes dkim=pass:bank.test dmarc=pass:reject", "", Reject),
+        ("from=2 crowd=yes dkim=pass:bank.test dmarc=pass:reject", "from-invalid=tag", Junk),
+        ("from=1 authors=none spf=pass:bank.test", "", Reject),
+        ("from=1 authors=none sender=null spf=none:mx.test", "", Deliver),
+        ("from=0 authors=none sender=null spf=none:mx.test", "", Reject),
     ] {
         assert_eq!(decide(&findings(found), &policy(chosen), None).action, expect, "{found} / {chosen}");
+    }
+}
+
+/// Who may have written MAIL FROM: whether anybody is told of failures hangs on it.
+#[test]
+fn senders_are_vouched_for_unknown_or_forged() {
+    use postroad_queue::Standing::{Forged, Unknown, Vouched};
+    let list = Believed { kind: OverrideKind::MailingList, comment: "the list".into(), sure: true };
+    for (found, believed, expect) in [
+        ("spf=pass:bank.test dmarc=pass:reject", None, Vouched),
+        ("spf=pass:evil.test dmarc=fail:reject", None, Vouched),
+        ("spf=fail:bank.test", None, Forged),
+        ("spf=fail:bank.test dmarc=fail:none", None, Forged),
+        ("spf=softfail:bank.test dmarc=fail:quarantine", None, Forged),
+        ("spf=none:other.test dmarc=fail:reject", None, Forged),
+        ("spf=softfail:bank.test", None, Unknown),
+        ("spf=none:bank.test", None, Unknown),
+        ("spf=temperror:bank.test dmarc=fail:none", None, Unknown),
+        // Forwarded: the signature of the sender's own domain holds.
+        ("spf=fail:bank.test dkim=pass:bank.test dmarc=pass:reject", None, Unknown),
+        ("spf=fail:other.test dkim=pass:bank.test dmarc=pass:reject", None, Forged),
+        ("spf=fail:bank.test dmarc=fail:reject", Some(&list), Unknown),
+        ("spf=fail:mx.test sender=null dmarc=fail:reject", None, Unknown),
+    ] {
+        assert_eq!(super::decide::standing(&findings(found), believed), expect, "{found}");
     }
 }
 

@@ -57,7 +57,7 @@ impl Here {
                 size: message.size,
                 sender: message.sender.clone(),
                 account: message.account,
-                vouched: message.vouched,
+                standing: message.standing,
                 envid: message.envid.clone(),
                 ret: message.ret,
                 body: message.body,

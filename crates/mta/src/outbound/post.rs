@@ -1,40 +1,66 @@
 //! Putting a report where its reader wants it: one POST over HTTPS.
 //!
 //! A stranger names the place: it is a name, not an address, at the one port of HTTPS. Nothing of the answer but its status is
-//! read.
+//! read, and no redirect is followed.
 //!
 //! Standards: RFC 8460 §5.4.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::CONTENT_TYPE;
+use hyper::{Method, StatusCode};
 use tokio::time::timeout;
 
 use super::https::{Asking, Https, Whole, failed};
 
-/// For all of it.
-const WITHIN: Duration = Duration::from_secs(60);
+/// For all of it, but in tests.
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
-/// Puts a packed report about TLS. The error says what went wrong.
-pub(crate) async fn put(https: &Https, url: &str, packed: &[u8]) -> Result<(), String> {
-    let (host, path) = place(url).ok_or("this is no address that reports can be put to")?;
+/// Why a report is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// What went wrong.
+    pub(crate) why: String,
+    /// Trying again will not help.
+    pub(crate) is_final: bool,
+}
+
+/// Puts a packed report about TLS.
+pub(crate) async fn put(https: &Https, url: &str, packed: &[u8], within: Duration) -> Result<(), Refused> {
+    let Some((host, path)) = place(url) else {
+        let why = "this is no address that reports can be put to".to_owned();
+        return Err(Refused { why, is_final: true });
+    };
+    // Heard while the answer is read, which only has errors in words.
+    let is_final = AtomicBool::new(false);
     let asking = Asking {
         method: Method::POST,
         path: &path,
         field: (CONTENT_TYPE, "application/tlsrpt+gzip"),
         body: Whole(Some(Bytes::copy_from_slice(packed))),
-        within: WITHIN,
+        within,
     };
     let answering = https.ask(&host, asking, async |response| match response.status() {
         status if status.is_success() => Ok(()),
-        status => Err(failed(format!("{host} answers {status}"))),
+        status => {
+            is_final.store(is_for_good(status), Ordering::Relaxed);
+            Err(failed(format!("{host} answers {status}")))
+        }
     });
-    match timeout(WITHIN, answering).await {
-        Ok(said) => said.map_err(|broken| broken.why),
-        Err(_) => Err(format!("{host} did not answer within {} s", WITHIN.as_secs())),
-    }
+    let why = match timeout(within, answering).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(broken)) => broken.why,
+        Err(_) => format!("{host} did not answer within {} s", within.as_secs()),
+    };
+    Err(Refused { why, is_final: is_final.into_inner() })
+}
+
+/// RFC 9110 §15: what the client does wrong stays wrong, but for what is a matter of time. A redirect leads where nobody agreed to.
+fn is_for_good(status: StatusCode) -> bool {
+    let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    (status.is_client_error() || status.is_redirection()) && !may_pass.contains(&status)
 }
 
 /// Host and path of `https://host/path`; another port than that of HTTPS is nobody's to name.

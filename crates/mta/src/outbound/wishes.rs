@@ -86,7 +86,7 @@ mod tests {
             size: 1,
             sender: String::new(),
             account: None,
-            vouched: false,
+            standing: postroad_queue::Standing::Unknown,
             envid: None,
             ret: None,
             body: Body::SevenBit,

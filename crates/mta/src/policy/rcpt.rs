@@ -1,6 +1,6 @@
 //! Who may be a recipient.
 
-use postroad_mail::Resolution;
+use postroad_mail::{Address, Resolution};
 use postroad_smtp::{ForwardPath, Host, Reply, Role};
 
 use crate::FullMailbox;
@@ -31,6 +31,10 @@ pub struct Facts<'a> {
     pub recipients: usize,
     /// Accounts and addresses that these lead to.
     pub targets: usize,
+    /// It is where our own DNS records want reports to go, and no mailbox: the server reads what comes there by itself.
+    pub reads_reports: bool,
+    /// A recipient accepted before is one of those.
+    pub after_reports: bool,
     /// What a full mailbox answers.
     pub full: FullMailbox,
 }
@@ -53,6 +57,10 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
     if facts.null_sender && facts.recipients > 0 && facts.role == Role::Relay && !facts.authenticated {
         return refuse(Reply::new(452, (4, 5, 3), "One recipient at a time for mail with the null sender, please."));
     }
+    // A report is not also a letter to somebody else; who sends one brings the other in another transaction.
+    if facts.after_reports || facts.reads_reports && facts.recipients > 0 {
+        return refuse(Reply::new(452, (4, 5, 3), "Reports are taken by themselves, please."));
+    }
     match facts.resolution {
         Resolution::Found { accounts, remote, name } => {
             if facts.targets + accounts.len() + remote.len() > MAX_TARGETS {
@@ -74,6 +82,10 @@ pub fn decide(facts: Facts<'_>) -> Result<Accepted, Refused> {
                 })
                 .collect();
             Ok(Accepted { targets: accounts, remote, name: Some(name), in_circles: false, ..Accepted::default() })
+        }
+        Resolution::Unknown if facts.reads_reports => {
+            let address = recipient.address().and_then(|path| Address::new(path.local(), path.domain()?).ok());
+            Ok(Accepted { name: address, reads_reports: true, ..Accepted::default() })
         }
         Resolution::Unknown => Err(Refused {
             reply: Reply::new(550, (5, 1, 1), format!("There is no mailbox {recipient} here.")),
@@ -128,7 +140,6 @@ fn relay(role: Role, authenticated: bool, recipient: &ForwardPath) -> Result<Acc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postroad_mail::Address;
     use postroad_mail::resolve::Target;
     use postroad_store::AccountId;
 
@@ -143,6 +154,8 @@ mod tests {
             has_room: true,
             recipients: 0,
             targets: 0,
+            reads_reports: false,
+            after_reports: false,
             full: FullMailbox::TryLater,
         }
     }
@@ -195,6 +208,17 @@ mod tests {
         assert_eq!(code(Facts { has_room: false, ..facts(&bob, found()) }), 452);
         assert_eq!(code(Facts { has_room: false, full: FullMailbox::Refuse, ..facts(&bob, found()) }), 552);
         assert_eq!(code(Facts { targets: MAX_TARGETS, ..facts(&bob, found()) }), 452);
+    }
+
+    #[test]
+    fn reports_are_read_without_a_mailbox() {
+        let there = path("Postmaster@example.test");
+        let here = |resolution| Facts { reads_reports: true, ..facts(&there, resolution) };
+        let accepted = decide(here(Resolution::Unknown)).expect("accepted");
+        assert!(accepted.reads_reports && accepted.targets.is_empty() && accepted.remote.is_empty());
+        assert!(!decide(here(found())).expect("accepted").reads_reports, "a mailbox gets it");
+        assert_eq!(code(Facts { recipients: 1, ..here(Resolution::Unknown) }), 452);
+        assert_eq!(code(Facts { after_reports: true, recipients: 1, ..facts(&there, found()) }), 452);
     }
 
     #[test]

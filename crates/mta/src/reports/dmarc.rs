@@ -1,11 +1,13 @@
 //! Aggregate reports of DMARC, for the mail that came in.
 
 use postroad_mail::Error;
+use postroad_mailauth::dmarc::Place;
 use postroad_mailauth::report::aggregate::Report;
 use postroad_store::Locks;
 use postroad_trust::dmarc_results::{self, Day, Gathered, Kind};
 
 use super::Reporter;
+use super::places::Agreed;
 use super::send::{DOMAINS_AT_ONCE, Line, Parcel, unique};
 
 impl Reporter {
@@ -48,7 +50,8 @@ impl Reporter {
     }
 
     async fn one_dmarc(&self, day: Day, domain: &str, gathered: Gathered, dry: bool) -> Result<Option<Line>, Error> {
-        let (to, left_out) = self.agreed(domain, &gathered.rua).await;
+        let wanted: Vec<Place> = gathered.rua.iter().filter_map(|uri| Place::parse(uri)).collect();
+        let (mut to, mut left_out) = self.agreed(domain, &wanted).await;
         let line = |said: String, is_sent| Line { kind: "dmarc", domain: domain.to_owned(), said, is_sent };
         let messages: u64 = gathered.records.iter().map(|record| record.count).sum();
         if to.is_empty() {
@@ -57,14 +60,6 @@ impl Reporter {
                 self.mark(Kind::Dmarc, day, domain, &said).await?;
             }
             return Ok(Some(line(said, false)));
-        }
-        let addresses: Vec<&str> = to.iter().map(|(address, _)| address.as_str()).collect();
-        let mut said = format!("{messages} messages, to {}", addresses.join(", "));
-        if !left_out.is_empty() {
-            said.push_str(&format!("; not to {}", left_out.join("; ")));
-        }
-        if dry {
-            return Ok(Some(line(said, true)));
         }
         let id = unique();
         let mut report = self.report(day, &id, gathered);
@@ -75,7 +70,33 @@ impl Reporter {
             report.errors = vec!["the report was too large: the rarest rows were left out".to_owned()];
             letter = self.framed(&to, &id, |frame| report.letter(frame, &self.settings.hostname));
         }
-        let parcel = Parcel { kind: Kind::Dmarc, day, domain, to: &to, letter, said: &said };
+        // RFC 7489 §7.1: who takes less gets nothing; the others do.
+        let size = letter.len() as u64;
+        let (fits, too_large): (Vec<Agreed>, Vec<Agreed>) =
+            to.into_iter().partition(|to| to.largest.is_none_or(|largest| size <= largest));
+        left_out.extend(too_large.iter().map(|to| {
+            format!("{}: the report has {size} octets, it takes {}", to.address, to.largest.unwrap_or_default())
+        }));
+        if !too_large.is_empty() && !fits.is_empty() {
+            letter = self.framed(&fits, &id, |frame| report.letter(frame, &self.settings.hostname));
+        }
+        to = fits;
+        let addresses: Vec<&str> = to.iter().map(|to| to.address.as_str()).collect();
+        let mut said = match addresses.is_empty() {
+            true => format!("{messages} messages, reported to nobody"),
+            false => format!("{messages} messages, to {}", addresses.join(", ")),
+        };
+        if !left_out.is_empty() {
+            said.push_str(&format!("; not to {}", left_out.join("; ")));
+        }
+        if dry {
+            return Ok(Some(line(said, !to.is_empty())));
+        }
+        if to.is_empty() {
+            self.mark(Kind::Dmarc, day, domain, &said).await?;
+            return Ok(Some(line(said, false)));
+        }
+        let parcel = Parcel { kind: Kind::Dmarc, day, domain, to: &to, letter, puts: &[], said: &said };
         Ok(match self.post(parcel).await? {
             true => {
                 metrics::counter!("postroad_reports_sent_total", "kind" => "dmarc").increment(1);

@@ -6,11 +6,13 @@
 //!    the transaction that queues it, so that of several nodes one sends it, once.
 //! 3. Reports make no reports: verified letters with reports are not counted for DMARC, and a day on which nothing but our own
 //!    reports went to a domain is not reported on to it. They go out with the null sender, so that nothing comes back.
-//! 4. Reports go only to who agreed to get them: elsewhere than at the domain itself, its DNS must say so.
+//! 4. Who wants to hear of single messages is told soon after, so often in a day ([`failures`]), when the settings allow it.
+//! 5. Reports go only to who agreed to get them: elsewhere than at the domain itself, its DNS must say so.
 //!
-//! Standards: RFC 9990 (aggregate reports), RFC 8460 (TLS), RFC 5965 and 6591 (feedback, taken in).
+//! Standards: RFC 9990 (aggregate reports), RFC 9991 and 6591 (failures), RFC 8460 (TLS), RFC 5965 (complaints, taken in).
 
 mod dmarc;
+mod failures;
 mod places;
 mod seen;
 mod send;
@@ -31,12 +33,14 @@ use postroad_store::Store;
 use postroad_trust::tls_results::Day;
 
 use crate::outbound::https::Https;
+use crate::outbound::post;
 use crate::outbound::tls::Tls;
 use crate::sign::Signing;
 
 pub use seen::record;
 pub use send::Line;
 pub use take::Complaint;
+pub use tls::Put;
 
 /// What the server does about reports.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub struct Settings {
     pub dmarc: bool,
     /// Reports about TLS are sent.
     pub tls: bool,
+    /// Reports about single messages to one address in a day; what may be told at all was decided when they came in.
+    pub failures_per_day: u32,
     /// Where reports may be put by HTTPS: the authorities that are believed; `None` are the system's.
     pub authorities: Option<PathBuf>,
     /// The port of HTTPS: 443, but in tests.
@@ -63,6 +69,8 @@ pub struct Reporter {
     signing: Signing,
     clock: Clock,
     https: Https,
+    /// How long putting a report somewhere may take.
+    put_within: Duration,
 }
 
 impl Reporter {
@@ -81,7 +89,7 @@ impl Reporter {
             allow_loopback: settings.allow_loopback,
             sources: Vec::new(),
         };
-        Ok(Reporter { store, settings, dns, signing, clock, https })
+        Ok(Reporter { store, settings, dns, signing, clock, https, put_within: post::WITHIN })
     }
 
     /// Reads what comes, and reports on each day that is over, until the stop. `seed`: any value, all bits alike.
@@ -90,6 +98,12 @@ impl Reporter {
         loop {
             if let Err(error) = self.take_all(&stop).await {
                 tracing::warn!(%error, "reports of others are read in the next round");
+            }
+            if let Err(error) = self.tell_all(&stop).await {
+                tracing::warn!(%error, "failures are told in the next round");
+            }
+            if let Err(error) = self.put_all(&stop).await {
+                tracing::warn!(%error, "reports are put where they are wanted in the next round");
             }
             let now = (self.clock)();
             let yesterday = Day(Day::of(now).0 - 1);

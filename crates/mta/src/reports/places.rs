@@ -38,6 +38,16 @@ impl Place {
     }
 }
 
+/// An address that a domain's reports go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) address: String,
+    /// Of the address.
+    pub(super) domain: String,
+    /// Octets of the largest letter that is wanted there.
+    pub(super) largest: Option<u64>,
+}
+
 /// Percent signs undone.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
@@ -56,30 +66,46 @@ fn decoded(text: &str) -> Option<String> {
 
 impl Reporter {
     /// The addresses of a DMARC record that a domain's reports may go to, and what was left out and why.
-    pub(super) async fn agreed(&self, domain: &str, rua: &[String]) -> (Vec<(String, String)>, Vec<String>) {
-        let (mut agreed, mut left_out): (Vec<(String, String)>, _) = (Vec::new(), Vec::new());
+    pub(super) async fn agreed(&self, domain: &str, wanted: &[dmarc::Place]) -> (Vec<Agreed>, Vec<String>) {
+        let (mut agreed, mut left_out): (Vec<Agreed>, _) = (Vec::new(), Vec::new());
         let mut organization = None;
-        for uri in rua {
-            if agreed.len() == PLACES_MAX {
+        for place in wanted {
+            if agreed.len() >= PLACES_MAX {
                 left_out.push(format!("more than {PLACES_MAX} addresses"));
                 break;
             }
-            let Some(Place::Mail { address, domain: host }) = Place::parse(uri) else {
-                left_out.push(format!("{uri} is no mail address"));
+            let Some(Place::Mail { address, domain: host }) = Place::parse(&place.uri) else {
+                left_out.push(format!("{} is no mail address", place.uri));
                 continue;
             };
+            let mut places = vec![Agreed { address: address.clone(), domain: host.clone(), largest: place.largest }];
             if !is_at_or_below(&host, domain) {
                 if organization.is_none() {
                     organization = Some(self.organization(domain).await);
                 }
                 let same = organization.as_ref().is_some_and(|organization| is_at_or_below(&host, organization));
-                if !same && !self.takes_reports(domain, &host).await {
-                    left_out.push(format!("{address}: {domain}._report._dmarc.{host} does not say that it wants them"));
-                    continue;
+                if !same {
+                    match self.consent(domain, &host).await {
+                        None => {
+                            let asked = consent_name(domain, &host);
+                            left_out.push(format!("{address}: {asked} does not say that it wants them"));
+                            continue;
+                        }
+                        Some(instead) if instead.is_empty() => {}
+                        Some(instead) => {
+                            let (here, elsewhere) = overridden(&instead, &host);
+                            if here.is_empty() {
+                                left_out.push(format!("{address}: {elsewhere} is wanted instead, and not at {host}"));
+                            }
+                            places = here;
+                        }
+                    }
                 }
             }
-            if !agreed.iter().any(|(known, _)| *known == address) {
-                agreed.push((address, host));
+            for place in places.into_iter().take(PLACES_MAX - agreed.len()) {
+                if !agreed.iter().any(|known| known.address == place.address) {
+                    agreed.push(place);
+                }
             }
         }
         (agreed, left_out)
@@ -92,15 +118,11 @@ impl Reporter {
         verdict.organizational_domain.unwrap_or_else(|| domain.to_owned())
     }
 
-    /// RFC 9990 §4: a record at the place says that it takes reports about the domain.
-    async fn takes_reports(&self, domain: &str, host: &str) -> bool {
-        let name = format!("{domain}._report._dmarc.{host}");
-        let Ok(answer) = self.dns.txt(&name).await else { return false };
-        answer.records.iter().any(|record| {
-            let text = String::from_utf8_lossy(record);
-            let mut first = text.split(';').next().unwrap_or_default().splitn(2, '=').map(str::trim);
-            first.next() == Some("v") && first.next() == Some("DMARC1")
-        })
+    /// RFC 9990 §4: a record at the place says that it takes reports about the domain. `None`: there is none; else where it wants
+    /// them instead, if it says so.
+    async fn consent(&self, domain: &str, host: &str) -> Option<Vec<dmarc::Place>> {
+        let answer = self.dns.txt(&consent_name(domain, host)).await.ok()?;
+        answer.records.iter().find_map(|record| dmarc::Record::consent(record))
     }
 
     /// Where a domain wants reports about TLS; RFC 8460 §3. Errors: the DNS does not answer.
@@ -129,6 +151,22 @@ fn tls_record(text: &str) -> Option<Vec<Place>> {
     }
     let rua = tags.find(|(name, _)| *name == "rua").map(|(_, value)| value).unwrap_or_default();
     Some(rua.split(',').filter_map(|uri| Place::parse(uri.trim())).take(PLACES_MAX).collect())
+}
+
+/// Where a place says that it takes reports about a domain.
+fn consent_name(domain: &str, host: &str) -> String {
+    format!("{domain}._report._dmarc.{host}")
+}
+
+/// What a place wants instead, as far as it may say so: at the same host, else whoever agrees to reports could have others get
+/// them (RFC 7489 §7.1). Beside it what was passed over.
+fn overridden(instead: &[dmarc::Place], host: &str) -> (Vec<Agreed>, String) {
+    let at_host = |place: &dmarc::Place| match Place::parse(&place.uri)? {
+        Place::Mail { address, domain } if domain == host => Some(Agreed { address, domain, largest: place.largest }),
+        Place::Mail { .. } | Place::Https(_) => None,
+    };
+    let passed_over = instead.iter().filter(|place| at_host(place).is_none()).map(|place| place.uri.as_str());
+    (instead.iter().filter_map(at_host).collect(), passed_over.collect::<Vec<_>>().join(", "))
 }
 
 fn is_at_or_below(name: &str, above: &str) -> bool {

@@ -3,17 +3,37 @@
 use postroad_mailauth::report::aggregate;
 use postroad_mailauth::{dmarc, spf};
 use postroad_store::WriteTx;
+use postroad_store::trace::TraceEvent;
 use postroad_trust::dmarc_results::{self, Seen};
+use postroad_trust::failures::{self, Waiting};
 
 use crate::checks::Summary;
 
-/// Writes a message down for the aggregate report of its author's domain, if that wants any. The [`crate::checks::Recorder`] of
-/// servers that report.
+/// Writes a message down for the aggregate report of its author's domain, and for one about this very message, if that domain
+/// wants any. The [`crate::checks::Recorder`] of servers that report.
 pub fn record(tx: &mut WriteTx, summary: &Summary) -> Result<(), postroad_store::Error> {
-    match seen(summary) {
-        Some(seen) => dmarc_results::record(tx, &seen),
-        None => Ok(()),
+    if let Some(seen) = seen(summary) {
+        dmarc_results::record(tx, &seen)?;
     }
+    let Some(failure) = &summary.failure else { return Ok(()) };
+    let waiting = Waiting {
+        at: summary.at,
+        domain: failure.domain.clone(),
+        ruf: failure.ruf.clone(),
+        feedback: failure.feedback.clone(),
+        original: failure.original.clone(),
+        redacted: failure.redacted,
+    };
+    let mut fresh = [0; failures::SECRET_BYTES];
+    // Without randomness nobody is told: a secret that could be guessed would name those whom it hides.
+    if getrandom::fill(&mut fresh).is_err() {
+        return Ok(());
+    }
+    let event = match failures::wait(tx, &waiting, &fresh)? {
+        true => format!("{} is told of this failure ({}), as it asks for", failure.domain, failure.feedback.failure),
+        false => format!("{} is not told of this failure: too many wait to be told", failure.domain),
+    };
+    tx.trace(summary.trace, summary.at, &TraceEvent { kind: "report", detail: &event }, &[])
 }
 
 /// `None`: nobody wants to hear of it, or what was found is not certain.
@@ -53,7 +73,7 @@ fn seen(summary: &Summary) -> Option<Seen> {
             testing: record.testing,
             failure_options: options.join(":"),
         },
-        rua: record.rua.clone(),
+        rua: record.rua.iter().map(dmarc::Place::to_string).collect(),
         record: aggregate::Record {
             source: summary.source_ip.to_canonical(),
             count: 1,

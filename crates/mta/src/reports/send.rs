@@ -47,12 +47,7 @@ impl Reporter {
     }
 
     /// Composes a letter.
-    pub(super) fn framed(
-        &self,
-        to: &[Agreed],
-        id: &str,
-        write: impl FnOnce(&Frame<'_>) -> Vec<u8>,
-    ) -> Vec<u8> {
+    pub(super) fn framed(&self, to: &[Agreed], id: &str, write: impl FnOnce(&Frame<'_>) -> Vec<u8>) -> Vec<u8> {
         let addresses: Vec<String> = to.iter().map(|to| to.address.clone()).collect();
         let (date, from) = (DateTime::utc((self.clock)().0).format(), self.from());
         let message_id = format!("<report.{id}@{}>", self.settings.hostname);

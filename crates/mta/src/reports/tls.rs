@@ -4,12 +4,14 @@ use postroad_mail::Error;
 use postroad_mailauth::report::tls::{Failure, Policy, Report};
 use postroad_mailauth::report::unpack::gzip;
 use postroad_message::date::Date;
-use postroad_store::Timestamp;
+use postroad_net::Stop;
+use postroad_store::{Locks, Timestamp};
 use postroad_trust::dmarc_results::{self, Kind};
+use postroad_trust::tls_posts;
 use postroad_trust::tls_results::{self, Day, Tally};
 
 use super::Reporter;
-use super::places::Place;
+use super::places::{Agreed, Place};
 use super::send::{DOMAINS_AT_ONCE, Line, Parcel, unique};
 use crate::outbound::post;
 
@@ -66,33 +68,69 @@ impl Reporter {
         if dry {
             return Ok(Some(line(said, true)));
         }
-        let mails: Vec<(String, String)> = places.iter().filter_map(Place::mail).collect();
-        let sent = match mails.is_empty() {
+        let mails: Vec<Agreed> = places.iter().filter_map(Place::mail).collect();
+        let packed = gzip(report.write().as_bytes());
+        let put = |place: &Place| match place {
+            Place::Https(url) => Some((url.clone(), packed.clone())),
+            Place::Mail { .. } => None,
+        };
+        let puts: Vec<(String, Vec<u8>)> = places.iter().filter_map(put).collect();
+        let letter = match mails.is_empty() {
             false => {
                 let host = &self.settings.hostname;
                 let seconds = |at: Timestamp| at.0.div_euclid(1_000_000);
                 let (begin, end) = (seconds(day.begins()), seconds(day.ends()));
                 // RFC 8460 §5.1.
                 let name = format!("{host}!{domain}!{begin}!{end}!{id}.json.gz");
-                let letter = self.framed(&mails, &id, |frame| report.letter(frame, domain, host, &name));
-                self.post(Parcel { kind: Kind::Tls, day, domain, to: &mails, letter, said: &said }).await?
+                self.framed(&mails, &id, |frame| report.letter(frame, domain, host, &name))
             }
-            true => self.mark(Kind::Tls, day, domain, &said).await?,
+            true => Vec::new(),
         };
-        if !sent {
+        if !self.post(Parcel { kind: Kind::Tls, day, domain, to: &mails, letter, puts: &puts, said: &said }).await? {
             return Ok(None);
-        }
-        let mut said = said;
-        let packed = gzip(report.write().as_bytes());
-        for place in &places {
-            if let Place::Https(url) = place
-                && let Err(why) = post::put(&self.https, url, &packed).await
-            {
-                said.push_str(&format!("; {url}: {why}"));
-            }
         }
         metrics::counter!("postroad_reports_sent_total", "kind" => "tls").increment(1);
         Ok(Some(line(said, true)))
+    }
+
+    /// Puts what is due where it is wanted, one place after the other.
+    pub(super) async fn put_all(&self, stop: &Stop) -> Result<(), Error> {
+        while !stop.is_stopped() && self.put_one().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Puts the report that is due for longest where it is wanted; `None`: none is due. Errors: the database's.
+    pub async fn put_one(&self) -> Result<Option<Put>, Error> {
+        let now = (self.clock)();
+        let claimed = self.store.write(Locks::named(POSTS), move |tx| Ok::<_, Error>(tls_posts::claim(tx, now)?));
+        let Some(due) = claimed.await?.value else { return Ok(None) };
+        let outcome = post::put(&self.https, &due.url, &due.body, self.put_within).await;
+        let (domain, url, tries) = (due.domain.clone(), due.url.clone(), due.tries + 1);
+        let now = (self.clock)();
+        let is_final = outcome.as_ref().map_or_else(|refused| refused.is_final, |()| true);
+        let settled = self.store.write(Locks::named(POSTS), move |tx| {
+            Ok::<_, Error>(match is_final {
+                true => {
+                    tls_posts::done(tx, due.id)?;
+                    None
+                }
+                false => tls_posts::failed(tx, &due, now)?,
+            })
+        });
+        let again = settled.await?.value;
+        let put = match outcome {
+            Ok(()) => Put::There,
+            Err(refused) if again.is_some() => Put::Later(refused.why),
+            Err(refused) => Put::Never(refused.why),
+        };
+        match &put {
+            Put::There => tracing::info!(domain, url, tries, "a report about TLS was put where it is wanted"),
+            Put::Later(why) => tracing::info!(domain, url, tries, why, "a report about TLS is put there later"),
+            Put::Never(why) => {
+                tracing::warn!(domain, url, tries, why, "a report about TLS is not taken, and is given up")
+            }
+        }
+        Ok(Some(put))
     }
 
     fn tls_report(&self, day: Day, id: &str, tallies: &[Tally]) -> Report {
@@ -127,6 +165,20 @@ impl Reporter {
     }
 }
 
+/// What became of an attempt to put a report somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// It is there.
+    There,
+    /// It is tried again; why.
+    Later(String),
+    /// It is not taken there, or was tried for a day; why.
+    Never(String),
+}
+
+/// Who puts waits for each other under this name, while a report is taken or let go.
+const POSTS: &str = "tls posts";
+
 impl Place {
     fn name(&self) -> &str {
         match self {
@@ -135,9 +187,11 @@ impl Place {
         }
     }
 
-    fn mail(&self) -> Option<(String, String)> {
+    fn mail(&self) -> Option<Agreed> {
         match self {
-            Place::Mail { address, domain } => Some((address.clone(), domain.clone())),
+            Place::Mail { address, domain } => {
+                Some(Agreed { address: address.clone(), domain: domain.clone(), largest: None })
+            }
             Place::Https(_) => None,
         }
     }

@@ -153,7 +153,7 @@ pub(crate) fn send(test: &TestStore, bytes: &[u8], to: &[&str], change: impl FnO
         // Nobody to be told: notices are another matter.
         sender: String::new(),
         account: None,
-        vouched: false,
+        standing: postroad_queue::Standing::Unknown,
         envid: None,
         ret: None,
         body: Body::SevenBit,

@@ -33,6 +33,7 @@ pub(crate) fn reporter(
         hostname: settings.hostname.clone(),
         dmarc: settings.reports.dmarc,
         tls: settings.reports.tls,
+        failures_per_day: settings.reports.failures_per_day,
         authorities: settings.outbound.authorities.clone(),
         https_port: HTTPS,
         allow_loopback: settings.outbound.allow_loopback,

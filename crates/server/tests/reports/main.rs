@@ -23,11 +23,19 @@ struct Place {
 
 impl Place {
     fn start(database: Option<&str>) -> Place {
+        Place::start_with(database, "")
+    }
+
+    /// The same with these settings.
+    fn start_with(database: Option<&str>, more: &str) -> Place {
         let port = SharedPort::find();
         let dns = DnsServer::start(&format!(
             "bank.test. TXT \"v=spf1 ip4:{HOME} -all\"\nbank.test. MX 10 mx.bank.test.\nmx.bank.test. A {}\n\
              _dmarc.bank.test. TXT \"v=DMARC1; p=reject; rua=mailto:r@bank.test,mailto:victim@else.test,mailto:r@also.test\"\n\
-             bank.test._report._dmarc.also.test. TXT \"v=DMARC1\"\nalso.test. MX 10 mx.bank.test.\n",
+             bank.test._report._dmarc.also.test. TXT \"v=DMARC1\"\nalso.test. MX 10 mx.bank.test.\n\
+             club.test. TXT \"v=spf1 ip4:{HOME} -all\"\nclub.test. MX 10 mx.bank.test.\n\
+             _dmarc.club.test. TXT \"v=DMARC1; p=quarantine; fo=1; ruf=mailto:f@club.test,mailto:victim@else.test\"\n\
+             _dmarc.example.test. TXT \"v=DMARC1; p=reject; rua=mailto:postmaster@example.test; ruf=mailto:postmaster@example.test\"\n",
             port.address(1).ip()
         ));
         let (resolver, outbound) = (dns.address().to_string(), port.number().to_string());
@@ -39,8 +47,8 @@ impl Place {
         let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
         let service = "service = \"smtp\"\n";
         assert!(text.contains(service), "{text}");
-        std::fs::write(&file, text.replace(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n")))
-            .expect("written");
+        let text = text.replace(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n"));
+        std::fs::write(&file, format!("{text}{more}")).expect("written");
         let serve = Process::start(PROGRAM, &["serve", "--data", &process.data().display().to_string()]);
         Place { process: Mutex::new(process), _serve: serve, _dns: dns, port }
     }
@@ -128,6 +136,91 @@ fn an_owner_is_told_and_reads_it_here() {
         assert!(table.contains("100 %") && table.contains("somebody forges your name"), "{table}");
     }
 }
+
+/// A message in the name of club.test that fails: the owner hears of it, once and without a word about whom it was for; python's
+/// library and we read the letter alike. What programs write, and mail without a sender, is told to nobody.
+#[test]
+fn an_owner_is_told_of_a_failure() {
+    let places = [None, Some(postgres::fresh_database())];
+    for database in places {
+        let place =
+            Place::start_with(database.as_deref(), "\n[reports]\nfailures = \"headers\"\nfailures-per-day = 2\n");
+        let remote = Remote::start(place.port.address(1), Manner::default());
+        let forged = |id: &str, more: &str| {
+            format!(
+                "Received: from a by b for <{WHO}>; Sun, 22 Nov 2026 10:00:00 +0000\nFrom: boss@club.test\nTo: {WHO}\n\
+                 Subject: our secret\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nMessage-ID: <{id}@club.test>\n{more}\nhello\n"
+            )
+        };
+        place.bring(STRANGER, "boss@club.test", &forged("auto", "Auto-Submitted: auto-replied\n")).good();
+        place.bring(STRANGER, "<>", &forged("null", "")).good();
+        place.bring(STRANGER, "boss@club.test", &forged("first", "")).good();
+        let received = remote.wait_for(1).remove(0);
+        assert_eq!((received.sender(), received.recipients().count()), ("", 1), "nothing can come back");
+        let text = received.text();
+        let read = run("python3", &["-c", READ_FAILURE], text.as_bytes()).good();
+        let read: serde_json::Value = serde_json::from_str(&read).expect("JSON");
+        let says = |name: &str| read["fields"][name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(read["type"], "multipart/report feedback-report", "{read}");
+        assert_eq!(read["parts"], serde_json::json!(["text/plain", "message/feedback-report", "text/rfc822-headers"]));
+        assert_eq!((says("Feedback-Type").as_str(), says("Auth-Failure").as_str()), ("auth-failure", "dmarc"));
+        assert_eq!((says("Source-IP").as_str(), says("Reported-Domain").as_str()), (STRANGER, "club.test"));
+        assert_eq!((says("Identity-Alignment").as_str(), says("Delivery-Result").as_str()), ("dkim, spf", "spam"));
+        assert_eq!(says("Original-Mail-From"), "<boss@club.test>");
+        assert!(says("Authentication-Results").contains("dmarc=fail"), "{read}");
+        assert_eq!(read["original"]["Message-ID"], "<first@club.test>");
+        assert_eq!((read["automatic"].as_str(), read["to"].as_str()), (Some("auto-generated"), Some("f@club.test")));
+        assert!(!text.contains("u0001") && !text.contains("secret") && text.contains("redacted-"), "{text}");
+        assert!(place.cli(&["trace", "first@club.test"]).contains("club.test is told of this failure (dmarc)"));
+
+        // The same letter, where the domain is. It came from us, so that it is told to nobody in turn.
+        place.cli(&["domain", "add", "club.test"]);
+        place.bring(HOME, "<>", &text.replace('\r', "")).good();
+        let shown = eventually("the failure", || {
+            Some(place.cli(&["report", "arf"])).filter(|shown| shown.contains("auth-failure"))
+        });
+        assert!(shown.contains("club.test"), "{shown}");
+
+        // What fails in our own name is told here, to our own postmaster, and read.
+        let own = "From: ceo@example.test\nTo: x\nSubject: pay\nMessage-ID: <own@example.test>\n\nhello\n";
+        let refused = place.bring(STRANGER, "ceo@example.test", own);
+        assert!(refused.out.contains("550 5.7.26 "), "{refused:?}");
+        let shown = eventually("our own failure", || {
+            let shown: serde_json::Value =
+                serde_json::from_str(&place.cli(&["report", "arf", "--json"])).expect("JSON");
+            shown.as_array().expect("a list").iter().find(|one| one["domain"] == "example.test").cloned()
+        });
+        assert!(shown["about"].as_str().is_some_and(|about| about.contains("auth-failure")), "{shown}");
+
+        // Two in a day, and no more.
+        for id in ["second", "third"] {
+            place.bring(STRANGER, "boss@club.test", &forged(id, "")).good();
+        }
+        let all = remote.wait_for(2);
+        assert!(all[1].text().contains("<second@club.test>"), "{}", all[1].text());
+        eventually("the third is dealt with", || {
+            Some(place.cli(&["trace", "third@club.test"])).filter(|story| story.contains("is told of this failure"))
+        });
+        assert_eq!(remote.wait_for(2).len(), 2);
+    }
+}
+
+/// Type, parts, fields and what is repeated, as Python's library reads them.
+const READ_FAILURE: &str = r#"
+import email, email.policy, json, sys
+m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+parts = list(m.iter_parts())
+def fields(part):
+    inner = part.get_payload()
+    return inner[0] if isinstance(inner, list) else email.message_from_string(part.get_content())
+print(json.dumps({
+    "type": m.get_content_type() + " " + m.get_param("report-type"),
+    "parts": [p.get_content_type() for p in parts],
+    "fields": {k: " ".join(str(v).split()) for k, v in fields(parts[1]).items()},
+    "original": {k: str(v) for k, v in email.message_from_string(parts[2].get_content()).items()},
+    "automatic": m["Auto-Submitted"], "to": m["To"].addresses[0].addr_spec,
+}))
+"#;
 
 #[test]
 fn what_others_tell_is_read() {

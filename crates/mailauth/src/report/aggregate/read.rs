@@ -55,6 +55,9 @@ struct Reading<'a> {
     is_report: bool,
     report: Report,
     row: Row,
+    /// Signatures, senders and reasons that may still come, in all rows together: an empty element of seven octets becomes a
+    /// hundred in memory.
+    inner_left: usize,
 }
 
 /// A row under way.
@@ -89,7 +92,8 @@ impl<'a> Reading<'a> {
             records: Vec::new(),
             skipped: 0,
         };
-        Reading { limits, path: Vec::new(), text: text(), is_report: false, report, row: Row::default() }
+        let inner_left = limits.records.saturating_mul(INNER_OF_ROW);
+        Reading { limits, path: Vec::new(), text: text(), is_report: false, report, row: Row::default(), inner_left }
     }
 
     fn open(&mut self, name: &[u8]) -> Result<()> {
@@ -105,13 +109,19 @@ impl<'a> Reading<'a> {
                 }
                 self.row = Row::default();
             }
+            (Some("auth_results"), "dkim" | "spf") | (Some("policy_evaluated"), "reason") if self.inner_left == 0 => {
+                return Err(Error::TooLarge("results in the report"));
+            }
             (Some("auth_results"), "dkim") if self.row.signatures.len() < INNER_MAX => {
+                self.inner_left -= 1;
                 self.row.signatures.push(Signature::default());
             }
             (Some("auth_results"), "spf") if self.row.senders.len() < INNER_MAX => {
+                self.inner_left -= 1;
                 self.row.senders.push(Sender::default());
             }
             (Some("policy_evaluated"), "reason") if self.row.reasons.len() < INNER_MAX => {
+                self.inner_left -= 1;
                 self.row.reasons.push(Reason { kind: String::new(), comment: String::new() });
             }
             _ => {}
@@ -294,5 +304,7 @@ fn word(text: &str) -> String {
 const NAME_MAX: usize = 64;
 /// Signatures, reasons and so on of one row.
 const INNER_MAX: usize = 100;
+/// And so many for each of the rows that a report may have, in the middle.
+const INNER_OF_ROW: usize = 4;
 /// A later second than any report's: year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;

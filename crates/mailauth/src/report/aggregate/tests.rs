@@ -100,6 +100,30 @@ fn what_is_no_report_or_too_much_is_refused() {
     assert!(read(&OLD.replace("</row>", "</wor>")).is_err());
 }
 
+/// Each size that a stranger chooses has a bound, with the limits that the server has.
+#[test]
+fn huge_reports_cost_no_more_than_large_ones() {
+    let wrapped = |rows: String| OLD.replace("</feedback>", &format!("{rows}</feedback>"));
+    let row = "<record><row><source_ip>192.0.2.1</source_ip></row></record>";
+    let many = read(&wrapped(row.repeat(10_000))).expect("a large report");
+    assert_eq!(many.records.len(), 10_001);
+    assert_eq!(read(&wrapped("<record/>".repeat(50_000))), Err(Error::TooLarge("rows in the report")));
+    // A row with more results than any, in rows without number.
+    let results = format!("<record><auth_results>{}</auth_results></record>", "<dkim/>".repeat(1_000));
+    let one = read(&wrapped(results.replace("<record>", &row.replace("</record>", "")))).expect("a report");
+    assert_eq!(one.records[1].signatures.len(), 100);
+    assert_eq!(read(&wrapped(results.repeat(2_500))), Err(Error::TooLarge("results in the report")));
+    let reasons = format!("<record><row><policy_evaluated>{}</policy_evaluated></row></record>", "<reason/>".repeat(100));
+    assert_eq!(read(&wrapped(reasons.repeat(2_500))), Err(Error::TooLarge("results in the report")));
+    // Texts and names are cut off, whatever they are made of.
+    let long = OLD.replace("1234567890", &"&amp;x ".repeat(100_000));
+    assert!(read(&long).expect("a report").id.len() <= Limits::default().text);
+    let odd = OLD.replace("<version>1.0</version>", &format!("<{0}>x</{0}>", "v".repeat(100_000)));
+    assert!(read(&odd).is_ok());
+    let whole = format!("{OLD}{}", " ".repeat(Limits::default().inflated));
+    assert_eq!(read(&whole), Err(Error::TooLarge("the report")));
+}
+
 #[test]
 fn what_is_written_is_read_again() {
     for xml in [OLD, ODD] {

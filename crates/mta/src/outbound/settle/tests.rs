@@ -98,7 +98,7 @@ impl Office {
             size: arrival.size,
             sender: "alice@example.test".to_owned(),
             account: Some(self.alice),
-            vouched: false,
+            standing: postroad_queue::Standing::Unknown,
             envid: None,
             ret: None,
             body: Body::SevenBit,

@@ -127,7 +127,7 @@ pub(super) async fn look(
     let input = dmarc::Input {
         from_domains: authors(&message.header),
         spf: spf.as_ref().map(|spf| identifier(&spf.domain, spf.result.as_str())),
-        dkim: dkim.iter().map(|outcome| identifier(&outcome.domain, outcome.status.as_str())).collect(),
+        dkim: dkim.iter().map(dkim::Outcome::identifier).collect(),
     };
     let dmarc = drive::run(dmarc::Check::new(input), dns, deadline).await;
     Findings { spf, dkim, ignored, arc, dmarc }
@@ -243,6 +243,7 @@ fn dkim_json(outcome: &dkim::Outcome) -> Value {
         "b": outcome.b,
         "testing": outcome.testing,
         "unsigned_octets": outcome.unsigned_octets,
+        "tail_is_blank": outcome.tail_is_blank,
         "signed_at": outcome.signed_at,
         "expires_at": outcome.expires_at,
         "reason": outcome.why,

@@ -104,7 +104,7 @@ async fn reports(world: &World, record: &Record) -> Vec<Line> {
     }
     let mut lines = Vec::new();
     for uri in record.rua.iter().chain(&record.ruf).take(ADDRESSES_MAX) {
-        lines.push(one(world, uri).await);
+        lines.push(one(world, &uri.uri).await);
     }
     lines
 }
