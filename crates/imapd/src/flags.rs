@@ -58,6 +58,13 @@ pub(crate) fn join(system: Flags, keywords: &Keywords) -> Vec<Flag> {
     flags
 }
 
+/// The same of an entry's row, whose keywords have spaces around them.
+pub(crate) fn of_stored(system: Flags, keywords: &str) -> Vec<Flag> {
+    let mut flags = of_system(system);
+    flags.extend(keywords.split_ascii_whitespace().filter_map(keyword));
+    flags
+}
+
 /// System flags as they are written.
 pub(crate) fn of_system(system: Flags) -> Vec<Flag> {
     let all = [

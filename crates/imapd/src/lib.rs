@@ -72,6 +72,7 @@ mod urls;
 mod view;
 
 pub use error::Error;
+pub use fetch::Remembered;
 pub use job::{Job, Login, Outcome};
 pub use session::Session;
 pub use settings::Settings;

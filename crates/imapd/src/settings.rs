@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fetch::Remembered;
 use crate::sort::cache::SortKeys;
 
 /// The settings of the IMAP service; shared by all sessions.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub idle_tick: Duration,
     /// What SORT and THREAD keep of mailboxes, for all sessions.
     pub sort_keys: Arc<SortKeys>,
+    /// What listings of flags are made of, for all sessions.
+    pub remembered: Arc<Remembered>,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             patience: Duration::from_secs(30 * 60),
             idle_tick: Duration::from_secs(120),
             sort_keys: Arc::default(),
+            remembered: Arc::default(),
         }
     }
 }

@@ -171,8 +171,17 @@ pub(crate) fn tell_entry(session: &mut Session, entry: &Entry, with_flags: bool,
 
 /// `* FLAGS` again, before a keyword appears that the client has not heard of.
 pub(crate) fn tell_keywords(session: &mut Session, tx: &ReadTx, entries: &[Entry]) -> Result<(), Error> {
+    tell_keywords_of(session, tx, entries.iter().flat_map(|entry| entry.keywords.iter()))
+}
+
+/// The same for keywords by name.
+pub(crate) fn tell_keywords_of<'a>(
+    session: &mut Session,
+    tx: &ReadTx,
+    mut keywords: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
     let known: HashSet<&str> = session.view()?.keywords.iter().map(String::as_str).collect();
-    let news = entries.iter().flat_map(|entry| entry.keywords.iter()).any(|keyword| !known.contains(keyword));
+    let news = keywords.any(|keyword| !known.contains(keyword));
     if !news {
         return Ok(());
     }

@@ -163,21 +163,24 @@ impl FlagChange {
         let keywords = match self {
             FlagChange::Replace(..) => {
                 params.push(Param::from(all.as_stored()));
-                "$6".to_owned()
+                ", keywords = $6".to_owned()
             }
-            FlagChange::Add(..) | FlagChange::Remove(..) if named.is_empty() => "keywords".to_owned(),
+            FlagChange::Add(..) | FlagChange::Remove(..) if named.is_empty() => String::new(),
             FlagChange::Add(..) => {
                 params.push(Param::from(all.as_stored().trim_start()));
                 params.extend(single.iter().map(Param::from));
-                format!("{} || CAST($6 AS TEXT)", without("COALESCE(NULLIF(keywords, ''), ' ')", 7, single.len()))
+                format!(
+                    ", keywords = {} || CAST($6 AS TEXT)",
+                    without("COALESCE(NULLIF(keywords, ''), ' ')", 7, single.len())
+                )
             }
             FlagChange::Remove(..) => {
                 params.extend(single.iter().map(Param::from));
-                format!("COALESCE(NULLIF({}, ' '), '')", without("keywords", 6, single.len()))
+                format!(", keywords = COALESCE(NULLIF({}, ' '), '')", without("keywords", 6, single.len()))
             }
         };
         let text = format!(
-            "UPDATE entry SET flags = (flags & $4) | $5, keywords = {keywords}, modseq = $3
+            "UPDATE entry SET flags = (flags & $4) | $5{keywords}, modseq = $3
              WHERE account = $1 AND mailbox = $2 AND {}",
             place.clause("uid", params.len() + 1)
         );

@@ -165,8 +165,8 @@ impl Keywords {
         Keywords(text)
     }
 
-    /// For the database.
-    pub(crate) fn as_stored(&self) -> &str {
+    /// As the database has them, with a space around each.
+    pub fn as_stored(&self) -> &str {
         &self.0
     }
 }

@@ -83,6 +83,61 @@ pub fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, query: &Quer
     Ok(found)
 }
 
+/// An entry as it lies in its row: what listings of flags are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'a> {
+    /// Its uid.
+    pub uid: u32,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords, with spaces around each; empty without.
+    pub keywords: &'a str,
+    /// The operation that last changed it.
+    pub modseq: ModSeq,
+    /// The content's size in bytes.
+    pub size: u64,
+}
+
+/// Shows entries of a mailbox by uid, until `Break` or the query's limit; no statement can run meanwhile. What the query wants of
+/// each does not matter. Statements as [`entries`]; false when `each` broke it off.
+pub fn glance(
+    tx: &ReadTx,
+    account: AccountId,
+    mailbox: MailboxId,
+    query: &Query<'_>,
+    mut each: impl FnMut(Glance<'_>) -> ControlFlow<()>,
+) -> Result<bool> {
+    let (mut ranges, mut room, mut broken) = (query.uids.ranges(), query.limit, false);
+    while room > 0 && !ranges.is_empty() && !broken {
+        let (stretch, rest) = ranges.split_at(stretch(ranges, room.min(LIST_MAX)));
+        ranges = rest;
+        let place = Place::of(&UidSet::from_ranges(stretch.iter().copied()));
+        let params = vec![account.into(), mailbox.into(), Param::from(sql::limit(room))];
+        let (since, params, first) = match query.changed_since {
+            None => ("", params, 4),
+            Some(since) => ("AND modseq > $4", params.into_iter().chain([since.into()]).collect(), 5),
+        };
+        let text = format!(
+            "SELECT uid, flags, keywords, modseq, size FROM entry
+             WHERE account = $1 AND mailbox = $2 {since} AND {} ORDER BY uid LIMIT $3",
+            place.clause("uid", first)
+        );
+        tx.each(&text, &place.params(params), |row| {
+            room -= 1;
+            let flow = each(Glance {
+                uid: sql::small(row, 0)?,
+                flags: Flags::from_bits(row.int(1)?),
+                keywords: row.str(2)?,
+                modseq: row.id(3)?,
+                size: sql::unsigned(row, 4)?,
+            });
+            broken = flow.is_break();
+            Ok(flow)
+        })?;
+    }
+    Ok(!broken)
+}
+
 /// How many of the first ranges to ask for together: as many as hold at most `room` uids, at least one. So
 /// the database never sorts more than `room` rows, and a large range is read in the order of its index.
 fn stretch(ranges: &[(u32, u32)], room: usize) -> usize {

@@ -60,6 +60,14 @@ impl<'a> Row<'a> {
         self.text_or_null(column)?.ok_or_else(|| unexpected(column, "text", Value::Null))
     }
 
+    /// Text that is never NULL, as it lies in the row.
+    pub fn str(&self, column: usize) -> Result<&str> {
+        match self.value(column)? {
+            Value::Text(text) => Ok(text),
+            other @ (Value::Null | Value::Int(_) | Value::Bytes(_)) => Err(unexpected(column, "text", other)),
+        }
+    }
+
     /// Text or NULL.
     pub fn text_or_null(&self, column: usize) -> Result<Option<String>> {
         match self.value(column)? {

@@ -15,9 +15,11 @@
 
 pub(crate) mod binary;
 mod envelope;
+mod light;
 mod message;
 pub(crate) mod octets;
 mod plan;
+mod remembered;
 mod seen;
 pub(crate) mod structure;
 
@@ -33,9 +35,11 @@ use crate::session::{Flow, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
 use crate::view::{number_set, uid_set};
+use light::Collecting;
 use message::Message;
 use octets::{Budget, exhausted};
 use plan::Plan;
+pub use remembered::Remembered;
 use seen::Seen;
 
 /// What FETCH keeps between its jobs.
@@ -52,6 +56,8 @@ pub(crate) struct Cursor {
     unknown_encoding: bool,
     /// Some message could not be read; the others are told first.
     damage: Option<Error>,
+    /// What is told of a whole mailbox, to be remembered.
+    collecting: Option<Collecting>,
 }
 
 impl Cursor {
@@ -103,7 +109,11 @@ fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor:
         cursor.vanished_told = true;
     }
     let end = if plan.sets_seen { cursor.seen.through } else { u32::MAX };
-    if !up_to(session, tx, plan, cursor, end, &mut budget)? || plan.goes_beyond(cursor.last) {
+    let all = match &plan.light {
+        Some(items) => light::tell(session, tx, plan, items, cursor)?,
+        None => up_to(session, tx, plan, cursor, end, &mut budget)?,
+    };
+    if !all || plan.goes_beyond(cursor.last) {
         return Ok(Flow::More);
     }
     match cursor.damage.take() {

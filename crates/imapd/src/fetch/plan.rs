@@ -7,6 +7,7 @@ use postroad_mail::{Rights, UidSet, Want, changes};
 use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::Error;
+use crate::fetch::light::Light;
 use crate::search::answer::nth;
 use crate::session::Session;
 
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     pub(super) ghosts: bool,
     /// None of those meant exists.
     pub(super) all_gone: bool,
+    /// The items, when all of them are in an entry's own row.
+    pub(super) light: Option<Vec<Light>>,
     /// What to tell, in this order.
     pub(super) items: Vec<FetchItem>,
     /// What to tell besides of a message that is `\Seen` only now.
@@ -87,6 +90,7 @@ impl Plan {
             ghosts,
             all_gone,
             targets,
+            light: Light::all(&items),
             tells_flags: has(&FetchItem::Flags) || sets_seen,
             items,
             items_when_seen,
@@ -96,6 +100,11 @@ impl Plan {
             want,
             batch,
         })
+    }
+
+    /// How many messages are meant.
+    pub(super) fn count(&self) -> u64 {
+        self.targets.count()
     }
 
     /// Whether there are messages after the UID `last`.
