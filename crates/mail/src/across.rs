@@ -20,7 +20,7 @@ use crate::selected::{self, Before, Place, Tally};
 use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, MessageId, Result, UidSet, accounts};
 
 /// Most entries that go to another account in one operation.
-pub const MAX_ACROSS: usize = 20_000;
+pub const MAX_ACROSS: usize = 10_000;
 
 /// A mailbox, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

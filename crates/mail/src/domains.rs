@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 
-use crate::{Address, By, Domain, Error, Result, What, accounts};
+use crate::{Address, By, Domain, Error, Result, What, accounts, acl};
 
 /// A domain of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub fn delete(tx: &mut WriteTx, by: &By, name: &Domain) -> Result<()> {
         return Err(Error::Refused("the domain still has addresses: delete its accounts and aliases first"));
     }
     tx.execute("DELETE FROM domain_alias WHERE domain = $1", params![name.as_str()])?;
+    acl::forget_domain(tx, name)?;
     touched(tx.execute("DELETE FROM domain WHERE name = $1", params![name.as_str()])?)?;
     log(tx, by, &format!("domain {name} deleted"))
 }

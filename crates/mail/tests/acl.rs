@@ -126,6 +126,10 @@ fn lists_are_inherited_and_go_with_their_mailbox_account_or_group() {
                 // Nobody reaches the mailboxes of an account that is being deleted.
                 grant(tx, carol, INBOX, "@example.test", "lr")?;
                 assert_eq!(acl::shared_with(tx, &who(tx, next))?.len(), 1);
+                domains::create(tx, &by(), &Domain::parse("third.test").unwrap())?;
+                grant(tx, carol, INBOX, "@third.test", "lr")?;
+                domains::delete(tx, &by(), &Domain::parse("third.test").unwrap())?;
+                assert_eq!(acl::of(tx, carol, INBOX)?.len(), 1);
                 accounts::delete(tx, &by(), carol)?;
                 assert_eq!(acl::shared_with(tx, &who(tx, next))?, []);
                 Ok(())

@@ -2,8 +2,8 @@
 //!
 //! All but MYRIGHTS need `a`; without `l` a mailbox is not there at all (§6).
 
-use postroad_imap::MailboxName as WireName;
 use postroad_imap::command::Acl;
+use postroad_imap::{MailboxName as WireName, ResponseCode};
 use postroad_mail::accounts::{self, Account};
 use postroad_mail::acl::{self, Change, Grantee, Who};
 use postroad_mail::{Error as MailError, Rights, What};
@@ -71,6 +71,9 @@ fn set(
     let rights = Rights::parse(letters).map_err(|letter| Error::bad(format!("{letter:?} is no right here")))?;
     let (identifier, negative) = signed(identifier)?;
     let target = target::find(session, tx, name, Rights::ADMINISTER)?;
+    if !target.mailbox.selectable {
+        return Err(Error::no(ResponseCode::Cannot, "this name holds no messages, only other mailboxes"));
+    }
     let owner = owner(tx, target.account)?;
     let grantee = acl::grantee(tx, &owner.address, identifier)?;
     let by = session.by()?;

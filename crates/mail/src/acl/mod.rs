@@ -204,6 +204,12 @@ pub(crate) fn forget_account(tx: &mut WriteTx, account: AccountId) -> Result<()>
     Ok(())
 }
 
+/// What is granted to a whole domain goes with it. One statement.
+pub(crate) fn forget_domain(tx: &mut WriteTx, domain: &crate::Domain) -> Result<()> {
+    tx.execute("DELETE FROM acl WHERE grantee = $1", params![&format!("@{}", domain.as_str())])?;
+    Ok(())
+}
+
 /// Whoever gets this address next has none of the rights of whoever had it. No operation of the owners: nobody who
 /// could hear of it is concerned. One statement.
 pub(crate) fn forget_grantee(tx: &mut WriteTx, address: &crate::Address) -> Result<()> {
