@@ -69,11 +69,24 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
 
 /// Why a text is not a network.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotANetwork;
+pub enum NotANetwork {
+    /// What stands before the prefix is no address.
+    Address(String),
+    /// The prefix is no number.
+    Prefix,
+    /// The prefix is longer than the address, which has so many bits.
+    Long(u8),
+}
 
 impl fmt::Display for NotANetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a network; write one as 192.0.2.0/24, 2001:db8::/32 or a single address")
+        f.write_str("not a network: ")?;
+        match self {
+            NotANetwork::Address(text) => write!(f, "{text} is no address")?,
+            NotANetwork::Prefix => f.write_str("its prefix is no number")?,
+            NotANetwork::Long(bits) => write!(f, "its prefix is longer than {bits} bits")?,
+        }
+        f.write_str("; write one as 192.0.2.0/24, 2001:db8::/32 or a single address")
     }
 }
 
@@ -87,18 +100,23 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
+        let wrong = || NotANetwork::Address(address.chars().filter(|c| !c.is_control()).take(SHOWN).collect());
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let bits = width(address.to_canonical());
         match prefix {
-            None => Network::new(address, width(address.to_canonical())),
+            None => Network::new(address, bits).ok_or(NotANetwork::Long(bits)),
             // Digits only: `parse` would take a sign too.
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().ok().and_then(|prefix| Network::new(address, prefix))
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                let network = digits.parse().ok().and_then(|prefix| Network::new(address, prefix));
+                network.ok_or(NotANetwork::Long(bits))
             }
-            Some(_) => None,
+            Some(_) => Err(NotANetwork::Prefix),
         }
-        .ok_or(NotANetwork)
     }
 }
+
+/// Characters of what is no address that are repeated.
+const SHOWN: usize = 60;
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

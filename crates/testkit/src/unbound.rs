@@ -41,12 +41,15 @@ impl Unbound {
             "trust-anchor-file: \"{}\"\n    module-config: \"validator iterator\"",
             server.trust_anchor().display()
         );
-        let free = || loop {
-            let [a, b, ..] = some_octets();
-            let address = SocketAddr::from(([127, 200 + a % 50, b, 53], 53));
-            if UdpSocket::bind(address).is_ok() {
-                return address;
-            }
+        let free = || {
+            let found = (0..ADDRESS_ATTEMPTS).find_map(|_| {
+                let [a, b, ..] = some_octets();
+                let address = SocketAddr::from(([127, 200 + a % 50, b, 53], 53));
+                UdpSocket::bind(address).is_ok().then_some(address)
+            });
+            found.expect(
+                "port 53 of a loopback address can be bound: that takes root, and nobody at port 53 of all addresses",
+            )
         };
         Unbound::start(server, &anchor, free)
     }
@@ -129,6 +132,8 @@ fn answers(address: SocketAddr, process: &mut Process) -> bool {
     })
 }
 
+/// Loopback addresses that are tried.
+const ADDRESS_ATTEMPTS: usize = 100;
 /// `. SOA` with the id 1, recursion desired (RFC 1035 §4.1).
 const QUESTION: &[u8] = &[0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1];
 

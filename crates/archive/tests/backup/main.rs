@@ -6,5 +6,6 @@ mod damage;
 mod fuzz;
 mod hostile;
 mod roundtrip;
+mod trust;
 mod under_load;
 mod world;

@@ -33,15 +33,16 @@ pub(crate) fn name(text: &str) -> MailboxName {
 
 /// All steps that the program knows.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS].concat()
+    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS]
+        .concat()
 }
 
 pub(crate) fn sqlite() -> TestStore {
-    TestStore::sqlite(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS])
+    TestStore::sqlite(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS])
 }
 
 pub(crate) fn postgres() -> TestStore {
-    TestStore::postgres(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS])
+    TestStore::postgres(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS])
 }
 
 /// Stores that are not in memory: those that can be backed up while they are used.

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use postroad_mail::accounts;
 use postroad_net::Certificates;
+use postroad_queue::shaping;
 use postroad_store::{Store, Timestamp};
 use postroad_trust::keys::{self, State};
+use postroad_trust::sending::{self, Level};
 
 use super::administer::show;
 use super::backup::many;
 use crate::admin::certificate::{self, Grade};
+use crate::admin::time::shown;
 use crate::admin::{self, Answer, Operation, socket};
 use crate::cli::{Output, Place};
 use crate::place;
@@ -114,6 +118,8 @@ fn database(settings: &Settings, report: &mut Report) {
     }
     signing_keys(&store, report);
     queue(&store, report);
+    egress(&store, report);
+    senders(&store, report);
     kept_certificates(settings, &store, report);
     store.close();
 }
@@ -283,6 +289,62 @@ fn queue(store: &Store, report: &mut Report) {
         Err(error) => report.bad("queue", error.to_string(), "see the server's log"),
     }
 }
+
+/// Addresses of ours that are refused somewhere for their name.
+fn egress(store: &Store, report: &mut Report) {
+    let now = Timestamp::now();
+    let noted = match store.read_blocking(shaping::noted) {
+        Ok(noted) => noted,
+        Err(error) => return report.bad("egress", error.to_string(), "see the server's log"),
+    };
+    for one in noted.iter().filter(|one| one.rest_until > now) {
+        let until = shown(one.rest_until);
+        let why = one.why.as_deref().unwrap_or("it did not say why").replace(char::is_control, " ");
+        match one.egress.as_str() {
+            shaping::ANY_EGRESS => report.note(
+                "egress",
+                format!("mail to {} waits until {until}: {why}", one.hosts),
+                "it goes by itself; `postroad limit set` sends less at once",
+            ),
+            address => report.bad(
+                "egress",
+                format!("{address} is refused for its name at {}, and rests there until {until}: {why}", one.hosts),
+                "look it up at the list that the words name, find what was sent from it, ask to be taken off; \
+                 `postroad egress list` shows all",
+            ),
+        }
+    }
+}
+
+/// Accounts that came near what they may send within a day, or were refused.
+fn senders(store: &Store, report: &mut Report) {
+    let now = Timestamp::now();
+    let told = store.read_blocking(move |tx| {
+        let told = sending::told(tx, TOLD_HOURS, now)?;
+        let named = told.into_iter().take(TOLD_SHOWN).map(|(account, level)| {
+            let found = accounts::by_id(tx, account)?;
+            Ok((found.map_or_else(|| format!("account {}", account.0), |found| found.address.to_string()), level))
+        });
+        named.collect::<postroad_mail::Result<Vec<_>>>()
+    });
+    let next = |name: &str| {
+        format!(
+            "ask its owner; if they do not know of it, somebody has the password: `postroad account suspend {name}`"
+        )
+    };
+    match told {
+        Ok(told) => told.iter().for_each(|(name, level)| match level {
+            Level::Over => report.bad("sending", format!("{name} sent all it may, and was refused"), next(name)),
+            Level::Near => report.note("sending", format!("{name} came near what it may send"), next(name)),
+        }),
+        Err(error) => report.bad("sending", error.to_string(), "see the server's log"),
+    }
+}
+
+/// So long it is told that an account was refused.
+const TOLD_HOURS: u32 = 24;
+/// Accounts that are named.
+const TOLD_SHOWN: usize = 20;
 
 /// Seconds in the largest unit that is there at least twice.
 fn long(seconds: i64) -> String {

@@ -91,6 +91,11 @@ fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
             };
             settings.hostname = "localhost".into();
             settings.cleartext_auth = CleartextAuth::Loopback;
+            // Whoever tries it may put it under load.
+            settings.limits.account_messages_per_hour = 0;
+            settings.limits.account_messages_per_day = 0;
+            settings.limits.account_recipients_per_hour = 0;
+            settings.limits.account_recipients_per_day = 0;
             // A trial sends nothing to the world unless it is told whom to ask.
             settings.dns.system = false;
             settings.outbound.allow_loopback = true;

@@ -101,6 +101,109 @@ fn each_place(check: impl Fn(&mut Place)) {
     check(&mut Place::start(Some(&postgres::fresh_database())));
 }
 
+/// What somebody hears who sends a message to themselves.
+fn submits(place: &Place, account: &str) -> String {
+    let mut stream = TcpStream::connect(place.quickstart.address(587)).expect("the server listens");
+    stream.set_read_timeout(Some(SOON)).expect("a limit");
+    let plain = base64(format!("\0{account}\0knock knock 4").as_bytes());
+    let mut last = String::new();
+    for line in [
+        String::new(),
+        "EHLO x.test".to_owned(),
+        format!("AUTH PLAIN {plain}"),
+        format!("MAIL FROM:<{account}>"),
+        format!("RCPT TO:<{account}>"),
+        "DATA".to_owned(),
+        format!("From: {account}\r\n\r\nhello\r\n."),
+    ] {
+        if !line.is_empty() {
+            stream.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
+        }
+        let (mut heard, mut piece) = (Vec::new(), [0; 512]);
+        let is_whole = |heard: &[u8]| {
+            let text = String::from_utf8_lossy(heard);
+            text.ends_with('\n') && text.lines().last().is_some_and(|line| line.as_bytes().get(3) == Some(&b' '))
+        };
+        while !is_whole(&heard) {
+            let count = stream.read(&mut piece).expect("the server answers");
+            assert!(count > 0, "closed after {line}: {last}");
+            heard.extend_from_slice(&piece[..count]);
+        }
+        last = String::from_utf8(heard).expect("text");
+        if last.starts_with('4') || last.starts_with('5') {
+            break;
+        }
+    }
+    last
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let sign = |bits: u32| char::from(SIGNS[(bits & 63) as usize]);
+    let part = |part: &[u8]| {
+        let bits = part.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        let signs: String = (0..=part.len()).map(|at| sign(bits >> (18 - 6 * at))).collect();
+        format!("{signs:=<4}")
+    };
+    bytes.chunks(3).map(part).collect()
+}
+
+#[test]
+fn two_servers_with_one_store_shut_out_and_count_together() {
+    let url = postgres::fresh_database();
+    let (one, two) = (Place::start(Some(&url)), Place::start(Some(&url)));
+    for _ in 0..2 {
+        assert!(one.answers(CLEAN, HTTP).contains("\r\n554 5.5.1 "));
+    }
+    soon("the other server hears of it", || two.hears(CLEAN, "", 1).starts_with(OUT));
+    assert!(two.hears(LISTED, "", 1).starts_with("220 "), "nobody else");
+    two.cli(&["ban", "remove", CLEAN]).good();
+    for place in [&one, &two] {
+        soon("the ban is lifted", || place.hears(CLEAN, "", 1).starts_with("220 "));
+    }
+
+    let listed = one.cli(&["account", "list"]).good();
+    let account = listed.split_whitespace().find(|word| word.contains('@')).expect("an account");
+    let set = one.cli(&["account", "limit", account, "--messages-per-hour", "2"]).good();
+    assert!(set.contains("messages within an hour") && set.contains("set for it"), "{set}");
+    for place in [&one, &two] {
+        let taken = submits(place, account);
+        assert!(taken.starts_with("250 2.0.0 "), "{taken}");
+    }
+    for place in [&one, &two] {
+        let refused = submits(place, account);
+        assert!(
+            refused.starts_with("450 4.7.0 Your account has sent as much as it may: 2 messages in an hour."),
+            "{refused}"
+        );
+    }
+    let checked = two.cli(&["check"]);
+    assert!(checked.out.contains(&format!("{account} sent all it may, and was refused")), "{checked:?}");
+    two.cli(&["account", "limit", account, "--usual"]).good();
+    assert!(submits(&one, account).starts_with("250 2.0.0 "), "as the settings say again");
+}
+
+#[test]
+fn sources_of_mail_are_forgiven_and_forgotten() {
+    let place = Place::start(None);
+    assert!(place.cli(&["greylist", "list"]).good().contains("nobody is known yet"));
+    assert!(place.cli(&["greylist", "list", "--waiting"]).good().contains("nobody was asked to come again"));
+    for (source, known) in
+        [("192.0.2.7", "192.0.2.0/24"), ("2001:DB8::1", "2001:db8::/64"), ("Example.org", "example.org")]
+    {
+        assert!(place.cli(&["greylist", "forgive", source]).good().contains(known));
+        let listed = place.cli(&["greylist", "list"]).good();
+        assert!(listed.contains(known) && listed.contains("by an administrator"), "{listed}");
+    }
+    assert!(place.cli(&["greylist", "forget", "192.0.2.0/24"]).good().contains("nothing is known"));
+    assert!(!place.cli(&["greylist", "forget", "192.0.2.0/24"]).success);
+    for (wrong, why) in [("192.0.2.0/33", "longer than 32 bits"), ("192.0.2.0/25", "IPv4 /24"), ("a b", "not a domain")]
+    {
+        let refused = place.cli(&["greylist", "forgive", wrong]);
+        assert!(!refused.success && refused.err.contains(why), "{refused:?}");
+    }
+}
+
 const HTTP: &str = "GET / HTTP/1.1\r\n\r\n";
 const OUT: &str = "421 4.7.0 Your address is shut out";
 

@@ -142,7 +142,10 @@ fn checked(kind: &str, name: &str) -> Outcome<(TrustedKind, String)> {
         Refusal(format!("{kind} is nothing somebody can be believed as: arc-sealer, forwarder, list"))
     })?;
     let name = match kind {
-        TrustedKind::Forwarder if name.parse::<Network>().is_ok() => name.to_lowercase(),
+        TrustedKind::Forwarder if is_meant_as_network(name) => {
+            let network = name.trim().parse::<Network>().map_err(|error| Refusal(format!("{name} is {error}")))?;
+            network.to_string()
+        }
         TrustedKind::Forwarder | TrustedKind::ArcSealer => domain_name(name)?.as_str().to_owned(),
         TrustedKind::List => {
             let id = name.trim().trim_start_matches('<').trim_end_matches('>').to_lowercase();
@@ -158,8 +161,33 @@ fn checked(kind: &str, name: &str) -> Outcome<(TrustedKind, String)> {
     Ok((kind, name))
 }
 
+/// An address, or what has a prefix; no domain has a slash or a colon.
+fn is_meant_as_network(text: &str) -> bool {
+    text.contains(['/', ':']) || text.trim().parse::<Network>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn who_is_believed_is_a_domain_or_a_network() {
+        for (kind, name, expect) in [
+            ("forwarder", "192.0.2.7/24", Ok("192.0.2.0/24")),
+            ("forwarder", "2001:DB8::1", Ok("2001:db8::1")),
+            ("forwarder", "Mx.Example.org", Ok("mx.example.org")),
+            ("forwarder", "192.0.2.0/33", Err("its prefix is longer than 32 bits")),
+            ("forwarder", "2001:db8::/129", Err("its prefix is longer than 128 bits")),
+            ("forwarder", "192.0.2/24", Err("192.0.2 is no address")),
+            ("forwarder", "192.0.2.0/", Err("its prefix is no number")),
+            ("arc-sealer", "192.0.2.0/24", Err("not a domain")),
+        ] {
+            match (checked(kind, name), expect) {
+                (Ok((_, found)), Ok(expect)) => assert_eq!(found, expect),
+                (Err(Refusal(text)), Err(words)) => assert!(text.contains(words), "{name}: {text}"),
+                (found, _) => panic!("{name}: {:?}", found.map(|(_, name)| name).map_err(|refusal| refusal.0)),
+            }
+        }
+    }
+
     use super::*;
 
     #[test]
