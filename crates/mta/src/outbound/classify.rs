@@ -10,6 +10,8 @@
 
 mod providers;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod tests;
 mod texts;
 
@@ -192,6 +194,8 @@ fn by_enhanced(Enhanced(class, subject, detail): Enhanced) -> Option<(Category, 
         (7, 27) => Category::BadSender,
         (7, 28) => Category::Rate,
         (7, 29) => Category::Authentication,
+        // For now and without a reason: hosts say so when they have enough of something.
+        (7, 1 | 2) if class == 4 => Category::Temporary,
         (7, 1 | 2) => Category::Policy,
         (_, _) => return None,
     };

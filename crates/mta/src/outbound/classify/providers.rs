@@ -55,6 +55,7 @@ static PROVIDERS: [Provider; 4] = [
             ("receiving mail too quickly", Category::Rate, None),
             ("receiving mail at a rate", Category::Rate, None),
             ("potential security issue", Category::Content, None),
+            ("not rfc 5322 compliant", Category::Form, None),
             ("likely unsolicited mail", Category::Reputation, None),
             ("unusual rate of unsolicited mail", Category::Reputation, None),
             ("very low reputation", Category::Reputation, None),
@@ -73,7 +74,7 @@ static PROVIDERS: [Provider; 4] = [
             ((7, 40, 40), Category::Authentication, Some(&DMARC)),
             ((7, 0, 0), Category::Reputation, None),
         ],
-        source: "Google: email sender guidelines, and SMTP error reference",
+        source: "Google: SMTP error reference (support.google.com/a/answer/3726730), email sender guidelines (answer/81126)",
     },
     Provider {
         hosts: &["outlook.com", "hotmail.com", "office365.com", "live.com", "msn.com"],
@@ -89,6 +90,8 @@ static PROVIDERS: [Provider; 4] = [
             ("rate limited due to ip reputation", Category::Reputation, Some(&MICROSOFT_LIST)),
             ("required authentication level", Category::Authentication, Some(&ALL_THREE)),
             ("thread limit exceeded", Category::Rate, None),
+            ("organization queue quota exceeded", Category::Rate, None),
+            ("limit for the number of messages", Category::Rate, None),
         ],
         codes: &[
             ((1, 10, 10), Category::UnknownUser, None),
@@ -108,7 +111,7 @@ static PROVIDERS: [Provider; 4] = [
             ((7, 705, 705), Category::Rate, None),
             ((7, 708, 750), Category::Reputation, Some(&MICROSOFT_LIST)),
         ],
-        source: "Microsoft: email non-delivery reports and SMTP errors in Exchange Online, and Outlook.com postmaster",
+        source: "Microsoft: email non-delivery reports in Exchange Online (learn.microsoft.com), Outlook.com (postmaster.live.com)",
     },
     Provider {
         hosts: &["yahoodns.net", "yahoo.com", "aol.com", "yahooinc.com"],
@@ -125,7 +128,7 @@ static PROVIDERS: [Provider; 4] = [
             ("account is disabled", Category::MailboxDisabled, None),
         ],
         codes: &[((7, 9, 9), Category::Authentication, Some(&ALL_THREE)), ((7, 0, 0), Category::Reputation, None)],
-        source: "Yahoo: Sender Hub, SMTP error codes",
+        source: "Yahoo: SMTP error codes (senders.yahooinc.com/smtp-error-codes)",
     },
     Provider {
         hosts: &["icloud.com", "apple.com"],
@@ -136,7 +139,7 @@ static PROVIDERS: [Provider; 4] = [
             ("[hm0", Category::Policy, None),
         ],
         codes: &[],
-        source: "Apple: postmaster information for iCloud Mail",
+        source: "Apple: postmaster information for iCloud Mail (support.apple.com/HT204137)",
     },
 ];
 

@@ -1,9 +1,10 @@
-//! Replies as they are seen, and what they mean.
+//! Replies in the words that providers document and that servers are built with, and what they mean. Those that hosts were
+//! seen to give stand in [`super::seen`].
 
 use super::*;
 
 /// `550 5.1.1 text`, the enhanced code where there is one.
-fn of(reply: &str, host: &str) -> Class {
+pub(super) fn of(reply: &str, host: &str) -> Class {
     let (code, text) = reply.split_once([' ', '-']).expect("a code");
     let enhanced = text.split_once(' ').and_then(|(first, _)| {
         let mut parts = first.split('.').map(|part| part.parse::<u16>().ok());

@@ -32,7 +32,7 @@ const LISTS: &str = "lists of addresses (Spamhaus, Barracuda, SpamCop, Cloudmark
 const OTHERS: &str = "words that several servers use";
 
 /// The more telling come first: a greylist's words may stand beside those of a refusal, and a list's name beside anything.
-static WORDS: [(&str, Category, &str); 110] = [
+static WORDS: &[(&str, Category, &str)] = &[
     ("greylist", Category::Greylist, POSTFIX),
     ("graylist", Category::Greylist, OTHERS),
     ("grey-list", Category::Greylist, OTHERS),
@@ -53,12 +53,16 @@ static WORDS: [(&str, Category, &str); 110] = [
     ("block list", Category::Reputation, OTHERS),
     ("dnsbl", Category::Reputation, OTHERS),
     ("poor reputation", Category::Reputation, OTHERS),
+    ("insufficient reputation", Category::Reputation, OTHERS),
+    ("blocked for spamming", Category::Reputation, "Orange: its replies"),
     ("bad reputation", Category::Reputation, OTHERS),
     ("tosa@rx.t-online.de", Category::Reputation, "Deutsche Telekom: T-Online's postmaster pages"),
     ("dmarc", Category::Authentication, FILTERS),
     ("dkim", Category::Authentication, FILTERS),
     ("spf fail", Category::Authentication, FILTERS),
     ("spf check", Category::Authentication, FILTERS),
+    ("spf-check", Category::Authentication, OTHERS),
+    ("spf policy", Category::Authentication, "GMX and WEB.DE: their postmaster pages"),
     ("sender policy framework", Category::Authentication, OTHERS),
     ("openspf", Category::Authentication, OTHERS),
     ("anti-spoofing", Category::Authentication, "Mimecast: SMTP error codes"),
@@ -86,6 +90,9 @@ static WORDS: [(&str, Category, &str); 110] = [
     ("mailbox for user is full", Category::MailboxFull, "Dovecot: its LMTP server"),
     ("exceeded storage allocation", Category::MailboxFull, "GMX and WEB.DE: their postmaster pages"),
     ("not enough storage", Category::MailboxFull, OTHERS),
+    // Before words for addresses that do not exist, which may stand beside them.
+    ("account is disabled", Category::MailboxDisabled, "Mail.ru: its replies"),
+    ("mailbox is frozen", Category::MailboxDisabled, OTHERS),
     ("user unknown", Category::UnknownUser, POSTFIX),
     ("unknown user", Category::UnknownUser, EXIM),
     ("unknown recipient", Category::UnknownUser, OTHERS),
@@ -126,9 +133,13 @@ static WORDS: [(&str, Category, &str); 110] = [
     ("too many messages", Category::Rate, OTHERS),
     ("too many recipients", Category::Rate, POSTFIX),
     ("too much mail", Category::Rate, POSTFIX),
+    ("too many recent messages", Category::Rate, "Comcast: its replies"),
+    ("receiving mail too quickly", Category::Rate, OTHERS),
+    ("frequency limited", Category::Rate, "Tencent QQ: its help pages"),
     ("throttl", Category::Rate, OTHERS),
     ("too fast", Category::Rate, OTHERS),
     ("virus", Category::Content, FILTERS),
+    ("viral", Category::Content, "Proton: its replies"),
     ("malware", Category::Content, FILTERS),
     ("infected", Category::Content, FILTERS),
     ("spam", Category::Content, FILTERS),
