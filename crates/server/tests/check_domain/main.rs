@@ -4,8 +4,9 @@
 mod place;
 
 use place::{Expected, Place, is_said};
-use postroad_testkit::Remote;
+use postroad_testkit::certificates::{Authority, self_signed};
 use postroad_testkit::remote::Manner;
+use postroad_testkit::{Remote, Zone};
 
 /// A fault: lines of the zones that are taken out, lines put in, and what has to be said.
 struct Fault {
@@ -138,6 +139,12 @@ fn nothing_is_said_against_a_healthy_domain_and_each_fault_is_found() {
     for what in ["DKIM", "DMARC", "DMARC reports", "MTA-STS", "TLS reports", "SRV", "autoconfig", "CAA", "DNSBL"] {
         assert!(lines.iter().any(|line| line["what"] == what), "{what} was not looked at: {lines:#?}");
     }
+    // What is said at the ports that begin in clear, and what they show then.
+    for port in ["port 587 (submission)", "port 143 (imap)", "port 110 (pop3)", "port 443 (https)"] {
+        let shown = format!("{port}, shows one for mail.example.test");
+        let is_shown = |line: &serde_json::Value| line["fact"].as_str().is_some_and(|fact| fact.contains(&shown));
+        assert!(lines.iter().any(is_shown), "{shown}: {lines:#?}");
+    }
     let told = place.check(&[]).good();
     assert!(told.contains("example.test: all is well."), "{told}");
 
@@ -177,6 +184,9 @@ fn at_the_server(place: &mut Place) {
     assert!(!good && is_said(&lines, &expected), "{}", complaints(&lines));
     place.publish("", "", "");
 
+    lists_of_the_settings(place);
+    certificates_that_nobody_takes(place);
+
     // A certificate with another name.
     assert!(place.server.stop().success());
     place.certificate(&["elsewhere.test"]);
@@ -209,6 +219,71 @@ fn at_the_server(place: &mut Place) {
         assert!(is_said(&lines, &expected), "{}", complaints(&lines));
     }
     assert!(remote.ledger().received.is_empty(), "no mail is sent");
+}
+
+/// Lists that the gate asks are looked into without being named again: those of addresses and those of domains.
+fn lists_of_the_settings(place: &mut Place) {
+    let settings = std::fs::read_to_string(place.data().join("postroad.toml")).expect("it is there");
+    let with_lists = place.data().join("lists.toml");
+    let lists = "\n[[dnsbl]]\nzone = \"own.test\"\n[[dnsbl]]\nzone = \"names.test\"\nkind = \"domain\"\n\
+                 [[dnsbl]]\nzone = \"good.test\"\nkind = \"allow\"\n";
+    std::fs::write(&with_lists, settings + lists).expect("written");
+    place.publish(
+        "",
+        "",
+        "2.0.0.127.own.test. A 127.0.0.2\n5.0.0.127.own.test. A 127.0.0.9\ntest.names.test. A 127.0.1.2\n\
+         example.test.names.test. A 127.0.1.2\n5.0.0.127.bl.test. A 127.0.0.4\n",
+    );
+    let offset = (place.server.address(25).port() - 25).to_string();
+    let file = with_lists.display().to_string();
+    let ran = place.postroad(&["check", "example.test", "--port-offset", &offset, "--json", "--settings", &file]);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let lines = json["lines"].as_array().expect("lines");
+    for fact in ["127.0.0.5 is on own.test (127.0.0.9)", "example.test is on names.test (127.0.1.2)"] {
+        let expected = Expected { is: "fail", what: "DNSBL", fact, todo: "taken off" };
+        assert!(!ran.success && is_said(lines, &expected), "{}", complaints(lines));
+    }
+    let of_lists = lines.iter().filter(|line| line["what"] == "DNSBL").count();
+    assert_eq!(of_lists, 2, "neither the usual lists nor one of good clients: {}", complaints(lines));
+    place.publish("", "", "");
+}
+
+/// One that has run out, one that nobody vouches for, and one of an authority that nobody knows.
+fn certificates_that_nobody_takes(place: &mut Place) {
+    let names = ["mail.example.test", "mta-sts.example.test", "autoconfig.example.test"];
+    for (pair, fact) in [
+        (place.authority.issue_in(&names, (2020, 2024)), "shows one that expired"),
+        (self_signed(&names), "shows one of its own making"),
+        (Authority::new().issue(&names), "that is not verified"),
+    ] {
+        assert!(place.server.stop().success());
+        place.shows(pair);
+        place.server.start_again();
+        let (good, lines) = place.said(&[]);
+        for (is, port) in [("warn", "port 25,"), ("fail", "port 993 (imaps),"), ("fail", "port 143 (imap),")] {
+            let said = lines.iter().any(|line| {
+                let (kind, words) = (line["what"].as_str(), line["fact"].as_str().unwrap_or_default());
+                kind == Some("certificate") && line["is"] == is && words.contains(port) && words.contains(fact)
+            });
+            assert!(!good && said, "{is} {port} {fact}: {}", complaints(&lines));
+        }
+    }
+    assert!(place.server.stop().success());
+    place.certificate(&names);
+    place.server.start_again();
+}
+
+/// A zone whose signatures do not lead to the key that its parent names: who validates finds nothing there.
+#[test]
+fn a_zone_that_is_signed_wrongly_is_told_as_such() {
+    for zone in [Zone::with_wrong_key("example.test", ""), Zone::stripped("example.test", "")] {
+        let place = Place::in_zone(zone);
+        let (good, lines) = place.said(&[]);
+        for what in ["MX", "SPF", "DMARC"] {
+            let expected = Expected { is: "fail", what, fact: "is not to be trusted", todo: "compare its DS record" };
+            assert!(!good && is_said(&lines, &expected), "{what}: {}", complaints(&lines));
+        }
+    }
 }
 
 #[test]

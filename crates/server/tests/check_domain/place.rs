@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use postroad_testkit::certificates::Authority;
+use postroad_testkit::certificates::{Authority, Pair};
 use postroad_testkit::{DnsServer, Process, Ran, Zone, run};
 use serde_json::Value;
 
@@ -24,7 +24,12 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Place {
-        let dns = DnsServer::serve(vec![Zone::signed("", ROOT), Zone::signed("example.test", "")]);
+        Place::in_zone(Zone::signed("example.test", ""))
+    }
+
+    /// With this zone for the domain.
+    pub(crate) fn in_zone(zone: Zone) -> Place {
+        let dns = DnsServer::serve(vec![Zone::signed("", ROOT), zone]);
         let resolver = dns.address().to_string();
         let mut server = Process::quickstart(PROGRAM, "password-1", &["example.test", "--resolver", &resolver]);
         assert!(server.stop().success());
@@ -54,7 +59,11 @@ impl Place {
 
     /// Puts a certificate for these names in the files that the settings name.
     pub(crate) fn certificate(&self, names: &[&str]) {
-        let pair = self.authority.issue(names);
+        self.shows(self.authority.issue(names));
+    }
+
+    /// Puts a certificate in the files that the settings name.
+    pub(crate) fn shows(&self, pair: Pair) {
         std::fs::write(self.data().join("chain"), pair.chain).expect("the folder can be written");
         std::fs::write(self.data().join("key"), pair.key).expect("the folder can be written");
     }

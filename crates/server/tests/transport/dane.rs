@@ -5,6 +5,8 @@ use postroad_testkit::postfix::{Postfix, Setup};
 use postroad_testkit::remote::{Deed, Manner, Phase};
 
 use crate::harbour::{by_authority, by_key, harbour};
+use crate::talk;
+use crate::town::message;
 
 #[test]
 fn postfix_gets_mail_whose_key_is_in_the_dns() {
@@ -46,10 +48,17 @@ fn postfix_with_another_key_gets_nothing_until_the_records_follow() {
     let shown = harbour.cli(&["queue", "show", &id]);
     assert!(shown.contains("its certificate matches none of its TLSA records"), "{shown}");
     assert!(postfix.mail(to).is_empty());
+    // Whoever would rather have it delivered than protected does not wait behind it (RFC 8689 §5).
+    let from = harbour.account();
+    let text = format!("TLS-Required: No\r\n{}", message(&from, to, "relaxed"));
+    talk::submit(harbour.at(587), &from, &format!("<{from}>"), &[&format!("<{to}>")], text.as_bytes());
+    assert!(postfix.wait_for_mail(to, 1)[0].contains("TLS-Required: No"));
+    harbour.wait_for_story(to, "by TLS-Required: No");
+    assert!(harbour.cli(&["queue", "list", "--domain", "renewed.test"]).contains(&id), "the other one waits on");
     // A second record is enough, as when keys are changed in the right order.
     harbour.records(&format!("_{}._tcp.mx.renewed.test. TLSA {}\n", harbour.port.number(), by_key(&new)));
     harbour.retry("renewed.test");
-    postfix.wait_for_mail(to, 1);
+    postfix.wait_for_mail(to, 2);
 }
 
 #[test]
