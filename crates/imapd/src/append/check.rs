@@ -40,7 +40,7 @@ impl Session {
     /// A command that may not go on is answered; what the administrator should read of it goes on.
     fn append_looked(&mut self, appending: &mut Appending, at: usize, looked: Result<(), Error>) -> Result<(), Error> {
         let Err(error) = looked else { return Ok(()) };
-        if let Error::Deselected | Error::OutOfStep = error {
+        if let Error::Deselected | Error::Withdrawn | Error::OutOfStep = error {
             return Err(error);
         }
         self.append_fails_at(appending, at, &error);
