@@ -103,6 +103,7 @@ impl Extensions {
             soliciting: relays.then(|| Soliciting { refused: self.solicitations_refused.clone() }),
             requiretls: relays,
             etrn: relays && is_in(&self.etrn, facts.client),
+            burl: submits,
             // By who connected: nobody lends this right to others, or gets it by a claim.
             xclient: is_in(&self.xclient, facts.connected),
             xforward: is_in(&self.xforward, facts.connected),

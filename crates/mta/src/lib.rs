@@ -12,6 +12,7 @@
 
 mod auth;
 mod body;
+mod burl;
 pub mod checks;
 mod delivery;
 mod extensions;
@@ -32,7 +33,9 @@ mod story;
 
 pub use checks::Checker;
 pub use extensions::Extensions;
-pub use gate::{Gate, GreylistMode, GreylistSettings, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores};
+pub use gate::{
+    Gate, GreylistMode, GreylistSettings, HushSettings, ListAction, ListKind, ListSettings, RateSettings, Scores,
+};
 pub use inbound::{Inbound, Session, session};
 pub use settings::{ForeignFrom, FullMailbox, Settings};
 pub use sign::{Identity, Signers, Signing};

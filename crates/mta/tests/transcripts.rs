@@ -31,4 +31,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts! { relay submission lmtp quota chunking recipients filing senders international passwords rfc5321 forwards extensions neighbours }
+transcripts! { burl relay submission lmtp quota chunking recipients filing senders international passwords rfc5321 forwards extensions neighbours }

@@ -25,6 +25,13 @@ pub enum Command {
         /// It is the last chunk.
         last: bool,
     },
+    /// `BURL url [LAST]` (RFC 4468 §3.5).
+    Burl {
+        /// The URL as written.
+        url: String,
+        /// It is the last part.
+        last: bool,
+    },
     /// `RSET`
     Rset,
     /// `NOOP`, its argument ignored.
@@ -129,6 +136,7 @@ static COMMANDS: [(&str, Parse); 25] = [
     ("RCPT", |arguments| parse_rcpt(arguments.text, arguments.role, arguments.smtputf8).map(Command::Rcpt)),
     ("DATA", |arguments| alone(&arguments, Command::Data)),
     ("BDAT", |arguments| bdat(&arguments)),
+    ("BURL", |arguments| burl(&arguments)),
     ("RSET", |arguments| alone(&arguments, Command::Rset)),
     ("NOOP", |_| Ok(Command::Noop)),
     ("QUIT", |arguments| alone(&arguments, Command::Quit)),
@@ -146,7 +154,6 @@ static COMMANDS: [(&str, Parse); 25] = [
     ("SEND", |arguments| Err(not_done(&arguments))),
     ("SOML", |arguments| Err(not_done(&arguments))),
     ("SAML", |arguments| Err(not_done(&arguments))),
-    ("BURL", |arguments| Err(not_done(&arguments))),
     ("VERB", |arguments| Err(not_done(&arguments))),
 ];
 
@@ -206,6 +213,22 @@ fn bdat(arguments: &Arguments<'_>) -> Result<Command, Reply> {
     };
     match words.next() {
         None => Ok(Command::Bdat { size, last }),
+        Some(_) => Err(syntax()),
+    }
+}
+
+/// `burl-cmd = "BURL" SP absolute-URI [SP end-marker] CRLF` (RFC 4468 §3.5).
+fn burl(arguments: &Arguments<'_>) -> Result<Command, Reply> {
+    let syntax = || Reply::new(501, (5, 5, 4), "Syntax: BURL url [LAST]");
+    let mut words = arguments.text.split(' ').filter(|word| !word.is_empty());
+    let url = words.next().ok_or_else(syntax)?.to_owned();
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(syntax()),
+    };
+    match words.next() {
+        None => Ok(Command::Burl { url, last }),
         Some(_) => Err(syntax()),
     }
 }

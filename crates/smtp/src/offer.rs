@@ -21,6 +21,8 @@ pub struct Offer {
     pub requiretls: bool,
     /// ETRN (RFC 1985).
     pub etrn: bool,
+    /// BURL (RFC 4468), with this server's own messages; listed after AUTH, to submission only.
+    pub burl: bool,
     /// XCLIENT (Postfix): whoever is connected may speak as somebody else.
     pub xclient: bool,
     /// XFORWARD (Postfix): whoever is connected may say for whom, for the story only.

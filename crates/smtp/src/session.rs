@@ -8,6 +8,7 @@
 //! 4. Nothing that came in clear is looked at after `STARTTLS` (RFC 3207 §4.2).
 
 mod body;
+mod burl;
 mod claims;
 mod command;
 mod greeting;
@@ -103,6 +104,10 @@ enum Phase {
     Data,
     /// A BDAT chunk is coming in.
     Chunk { left: u64, last: bool },
+    /// A piece of what a URL leads to is to be handed over, then this.
+    Piece(Vec<u8>, Box<Phase>),
+    /// More of what a URL leads to is to be asked for.
+    Follow(burl::Following),
     /// A BDAT chunk is complete.
     ChunkEnd { last: bool },
     /// A refused BDAT chunk is coming in; the reply follows it.
@@ -159,6 +164,7 @@ enum Pending {
     Rcpt(RcptTo),
     /// A piece of the body, then this.
     Body(Box<Phase>),
+    Burl(burl::Following),
     Message,
     /// The transaction is forgotten, then this.
     Abandon(Box<Phase>),
@@ -327,6 +333,8 @@ impl<W> Session<W> {
             Phase::Auth(exchange) => self.auth_line(exchange),
             Phase::Data => self.data(),
             Phase::Chunk { left, last } => self.chunk(left, last),
+            Phase::Piece(kept, next) => self.hand_over(kept, *next),
+            Phase::Follow(following) => self.follow(following),
             Phase::ChunkEnd { last } => self.chunk_end(last),
             Phase::Skip { left, reply, after } => self.skip(left, reply, after),
             Phase::Ended => self.ended(),

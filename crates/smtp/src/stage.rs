@@ -29,6 +29,14 @@ pub enum Stage {
     /// A piece of the message, dots unstuffed, never empty. `Accept` to get more; `Refuse` and the
     /// rest of the message is swallowed, then the client gets that reply.
     Body(Vec<u8>),
+    /// What a URL leads to is part of the message (RFC 4468): the octets from `offset` on. `Octets`, or `Refuse` (`554
+    /// 5.6.6`, `5.7.0`, `5.7.8`, `451 4.4.1`), which ends the transaction.
+    Burl {
+        /// The URL as the client wrote it.
+        url: String,
+        /// So many octets of it came before.
+        offset: u64,
+    },
     /// All of the message came. `AcceptWith` (`250 2.0.0 <trace id>`) or `Refuse`; in LMTP, and in
     /// SMTP if it likes, `PerRecipient`. The transaction is over after it.
     Message,
@@ -74,6 +82,13 @@ pub enum Verdict {
     Close(Reply),
     /// To [`Stage::Auth`]: the client is who it says.
     Authenticated(Identity),
+    /// To [`Stage::Burl`]: the next octets. None before the end is a failure.
+    Octets {
+        /// Some of them, as many as are good to hold.
+        octets: Vec<u8>,
+        /// How many the URL leads to in all: the same each time.
+        size: u64,
+    },
     /// To [`Stage::Message`]: one reply per recipient, in the order of [`crate::Session::recipients`]. LMTP
     /// sends them all (RFC 2033 §4.2); SMTP sends the first positive one, else the first.
     PerRecipient(Vec<Reply>),

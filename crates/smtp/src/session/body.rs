@@ -55,7 +55,7 @@ impl<W> Session<W> {
     }
 
     /// Why there can be no message now.
-    fn no_envelope(&self) -> Option<Reply> {
+    pub(super) fn no_envelope(&self) -> Option<Reply> {
         if self.envelope.sender.is_none() {
             return Some(Reply::new(503, (5, 5, 1), "MAIL first"));
         }
@@ -118,7 +118,7 @@ impl<W> Session<W> {
     }
 
     /// Gives a piece of the body to the world, unless the message is refused already.
-    fn hand_over(&mut self, kept: Vec<u8>, next: Phase) -> Option<Step<Stage>> {
+    pub(super) fn hand_over(&mut self, kept: Vec<u8>, next: Phase) -> Option<Step<Stage>> {
         if kept.is_empty() || self.envelope.refusal.is_some() {
             self.phase = next;
             return None;
@@ -219,11 +219,11 @@ impl<W> Session<W> {
         }
     }
 
-    fn body_type(&self) -> Option<BodyType> {
+    pub(super) fn body_type(&self) -> Option<BodyType> {
         self.envelope.sender.as_ref().and_then(|sender| sender.body)
     }
 
-    fn receiver(&self, mode: BodyMode) -> BodyReceiver {
+    pub(super) fn receiver(&self, mode: BodyMode) -> BodyReceiver {
         let settings = &self.settings;
         BodyReceiver::new(mode, settings.bare_newlines, settings.text_line_limit, settings.size_limit)
     }

@@ -57,6 +57,7 @@ impl<W> Session<W> {
             Command::Rcpt(rcpt) => self.rcpt(rcpt),
             Command::Data => self.data_command(),
             Command::Bdat { size, last } => self.bdat(size, last),
+            Command::Burl { url, last } => self.burl(url, last),
             Command::Rset => {
                 self.say(&Reply::new(250, (2, 0, 0), "Forgotten"));
                 self.phase = self.abandoning(Abandoned::Reset, Phase::Command);

@@ -47,6 +47,10 @@ impl<W> Session<W> {
             format!("LIMITS MAILMAX={} RCPTMAX={}", settings.transactions_limit, settings.recipients_limit),
         ];
         lines.extend(self.offer.lines(self.tls.is_some()));
+        // RFC 4468 §3.3: only who logged in has messages here.
+        if self.offer.burl && self.identity.is_some() {
+            lines.push(format!("BURL imap imap://{}", settings.hostname));
+        }
         if settings.starttls && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());
         }

@@ -63,6 +63,7 @@ impl<W> Session<W> {
                 }
             },
             Pending::Body(next) => self.body_ruled(verdict, *next),
+            Pending::Burl(following) => self.burl_ruled(verdict, following),
             Pending::Message => self.message_ruled(verdict),
             Pending::Abandon(next) => {
                 self.envelope = Envelope::default();
@@ -125,7 +126,9 @@ impl<W> Session<W> {
                 self.say(&Reply::new(235, (2, 7, 0), "Authentication successful"));
             }
             // Only an identity authenticates.
-            Verdict::Accept | Verdict::AcceptWith(_) | Verdict::PerRecipient(_) => self.forgotten_auth(),
+            Verdict::Accept | Verdict::AcceptWith(_) | Verdict::PerRecipient(_) | Verdict::Octets { .. } => {
+                self.forgotten_auth();
+            }
             Verdict::Close(reply) => self.refused(&reply, true),
             Verdict::Refuse(reply) => match reply.is_permanent() {
                 true => self.fail(&reply),
@@ -207,6 +210,8 @@ fn ruling(verdict: Verdict) -> Ruling {
             false => Ruling::No { reply: mistake(), close: false },
         },
         Verdict::Close(reply) => Ruling::No { reply, close: true },
-        Verdict::Authenticated(_) | Verdict::PerRecipient(_) => Ruling::No { reply: mistake(), close: false },
+        Verdict::Authenticated(_) | Verdict::PerRecipient(_) | Verdict::Octets { .. } => {
+            Ruling::No { reply: mistake(), close: false }
+        }
     }
 }

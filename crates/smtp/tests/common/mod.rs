@@ -119,6 +119,7 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
                 false => Verdict::Accept,
             }
         }
+        Stage::Burl { url, offset } => burl(&url, offset),
         Stage::Message => message(session),
         Stage::Abuse(abuse) => {
             session.world.log.push(format!("abuse {abuse:?}"));
@@ -136,6 +137,23 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
         }
     };
     session.verdict(verdict);
+}
+
+/// Messages of ten octets a piece; `imap://big` is as large as it says.
+fn burl(url: &str, offset: u64) -> Verdict {
+    let whole: Vec<u8> = match url {
+        "imap://x/INBOX/;UID=1" => b"Subject: war\r\n\r\nand peace\r\n".to_vec(),
+        "imap://x/INBOX/;UID=2" => b"a lone\nLF\r\n".to_vec(),
+        "imap://x/INBOX/;UID=3" => Vec::new(),
+        "imap://big" => return Verdict::Octets { octets: vec![b'x'; 10], size: 1 << 40 },
+        "imap://ends" => return Verdict::Octets { octets: Vec::new(), size: 5 },
+        "imap://silent" => return Verdict::Accept,
+        "imap://goaway" => return refuse(421, (4, 7, 0), "Come back later"),
+        _ => return refuse(554, (5, 6, 6), "IMAP URL resolution failed"),
+    };
+    let from = usize::try_from(offset).unwrap_or(usize::MAX).min(whole.len());
+    let octets = whole[from..(from + 10).min(whole.len())].to_vec();
+    Verdict::Octets { octets, size: whole.len() as u64 }
 }
 
 fn claimed(session: &mut Session<Fake>, claim: &postroad_smtp::Claim) -> Verdict {
@@ -232,6 +250,7 @@ pub fn offer(words: &[&str]) -> Offer {
             soliciting: Some(Soliciting { refused: Solicitation::parse("net.example:ADV") }),
             requiretls: true,
             etrn: true,
+            burl: true,
             xclient: true,
             xforward: true,
         },

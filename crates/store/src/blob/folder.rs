@@ -164,6 +164,11 @@ impl Folder {
     }
 
     /// Where a blob's file is.
+    /// Where the file of this name is.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.place(number(name), name)
+    }
+
     fn place(&self, number: usize, name: &str) -> PathBuf {
         self.numbered(number).join(name)
     }

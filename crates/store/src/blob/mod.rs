@@ -253,6 +253,7 @@ impl WriteTx {
     /// Rows for many blobs, each with one reference. Few statements, whatever their number.
     pub fn blob_put_all(&mut self, prepared: &[&Prepared]) -> Result<()> {
         let outside = self.blobs().column();
+        prepared.iter().filter_map(|one| one.file.as_ref()).for_each(|file| file.claim());
         let rows: Vec<[Param<'_>; 11]> = prepared
             .iter()
             .map(|one| {

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A blob that is arriving.
 ///
@@ -24,7 +25,7 @@ pub struct Upload {
 
 /// A blob that is safe on disk and waits for its row: give it to [`crate::WriteTx::blob_put`].
 ///
-/// Dropped without that, its file stays until the sweeper finds it.
+/// Dropped without that, its file goes too; an object stays until the sweeper finds it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub(super) id: BlobId,
@@ -36,6 +37,32 @@ pub struct Prepared {
     pub(super) data: Option<Vec<u8>>,
     pub(super) chunks: Option<Vec<u8>>,
     pub(super) name: Option<String>,
+    /// Its file, until a row names it.
+    pub(super) file: Option<Arc<Unclaimed>>,
+}
+
+/// A file in the folder that no row names yet: removed with the last copy of its [`Prepared`], unless
+/// [`crate::WriteTx::blob_put`] took it.
+#[derive(Debug)]
+pub(super) struct Unclaimed {
+    path: PathBuf,
+    claimed: AtomicBool,
+}
+
+impl Unclaimed {
+    /// A row is about to name it. When the row is undone the sweeper finds the file.
+    pub(super) fn claim(&self) {
+        self.claimed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if !self.claimed.load(Ordering::Relaxed) {
+            // What cannot be removed now the sweeper removes.
+            let _ = folder::remove(&self.path);
+        }
+    }
 }
 
 /// The file of a large blob, while it is written.
@@ -144,6 +171,7 @@ impl Upload {
             data: Some(data),
             chunks: None,
             name: None,
+            file: None,
         })
     }
 
@@ -153,10 +181,13 @@ impl Upload {
         }
         spill.index.set_head(&head);
         let chunks = spill.index.encode();
+        let mut file = None;
         match &self.blobs.place {
             Place::Folder(folder) => {
                 folder.keep(&spill.file, &spill.path, &spill.name)?;
                 spill.kept = true;
+                let path = folder.file(&spill.name);
+                file = Some(Arc::new(Unclaimed { path, claimed: AtomicBool::new(false) }));
             }
             Place::Bucket { bucket, .. } => bucket.send(&spill.path, spill.stored, &spill.name)?,
             Place::Inline => return Err(Error::Bug("a file where blobs are kept in rows".into())),
@@ -171,6 +202,7 @@ impl Upload {
             data: None,
             chunks: Some(chunks),
             name: Some(spill.name.clone()),
+            file,
         })
     }
 }
