@@ -1,9 +1,10 @@
 //! One account: made again when it is gone, completed when it is there; nobody else is touched.
 
 use postroad_archive::backup::{self, AccountPlan, AccountRestored, Folder, silent};
-use postroad_mail::{Error, UidSet, accounts, credentials, expunge, retention};
+use postroad_mail::acl::{self, Change};
+use postroad_mail::{Error, MailboxId, Rights, UidSet, accounts, credentials, expunge, retention};
 use postroad_store::dump::Value;
-use postroad_store::{Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, Store, Timestamp};
 
 use crate::world::{
     Backups, address, append, audit_all, by, each_database, fill, mail_of, mailbox, message, migrations, name, rows,
@@ -43,11 +44,23 @@ fn of_bob(store: &Store) -> Vec<Vec<Value>> {
     all
 }
 
+/// Lets bob read what alice gets.
+fn share(store: &Store, alice: AccountId) {
+    store
+        .write_blocking(Locks::account(alice), move |tx| {
+            let bob = acl::grantee(tx, &address("alice@example.test"), "bob")?;
+            let rights = Rights::parse("lrs").unwrap();
+            acl::set(tx, &by(), alice, MailboxId::INBOX, (&bob, false), Change::Replace, rights)
+        })
+        .unwrap();
+}
+
 #[test]
 fn an_account_that_was_removed_is_made_again() {
     each_database(|test| {
         let store = &test.store;
         let alice = fill(store);
+        share(store, alice);
         let (before, bob) = (mail_of(store, "alice@example.test"), of_bob(store));
         let uidvalidities: Vec<Value> = rows(store, "mailbox").into_iter().map(|row| row[5].clone()).collect();
         let backups = Backups::new();
@@ -73,9 +86,12 @@ fn an_account_that_was_removed_is_made_again() {
         assert!(anew.iter().filter(|one| !uidvalidities.contains(one)).count() >= 7, "new uidvalidities");
         let found = store.read_blocking(|tx| {
             let account = accounts::find(tx, &address("alice@example.test"))?.unwrap();
-            Ok::<_, Error>((account.state, credentials::list(tx, account.id)?.len()))
+            let grants = acl::of(tx, account.id, MailboxId::INBOX)?;
+            let grants: Vec<String> =
+                grants.iter().map(|grant| format!("{} {}", grant.grantee, grant.rights)).collect();
+            Ok::<_, Error>((account.state, credentials::list(tx, account.id)?.len(), grants))
         });
-        assert_eq!(found.unwrap(), (accounts::State::Active, 1));
+        assert_eq!(found.unwrap(), (accounts::State::Active, 1, vec!["bob@example.test lrs".to_owned()]));
         assert_eq!(of_bob(store), bob);
         audit_all(store);
         // Undelete still works: what was removed before the backup can be brought back.
