@@ -5,8 +5,8 @@ mod craft;
 mod support;
 
 use craft::Craft;
-use postroad_mailauth::{Failure, dmarc};
 use postroad_mailauth::dkim::{Limits, Outcome, Status};
+use postroad_mailauth::{Failure, dmarc};
 use support::{NOW, Zone, crlf};
 
 const MESSAGE: &str = "\
@@ -263,9 +263,10 @@ fn a_length_is_honoured_bounded_and_told() {
     assert!(outcome.why.contains("14 octets"), "{}", outcome.why);
     // RFC 6376 §8.2: it holds, and still nobody vouches for what was added.
     assert_eq!((outcome.vouches(), outcome.identifier().outcome), (false, dmarc::Outcome::Other));
-    let outcome = only(zone.dkim(&append(&message, "\r\n \t\r\n x"))); 
+    let outcome = only(zone.dkim(&append(&message, "\r\n \t\r\n x")));
     assert!(!outcome.vouches(), "{outcome:?}");
-    let (simple, mut there) = signed(&tags(&format!("l={whole};")).replace("c=relaxed/relaxed", "c=relaxed/simple"), MESSAGE);
+    let (simple, mut there) =
+        signed(&tags(&format!("l={whole};")).replace("c=relaxed/relaxed", "c=relaxed/simple"), MESSAGE);
     let outcome = only(there.dkim(&append(&simple, " \t \r\n\r\n \r\n")));
     assert_eq!((outcome.status, outcome.vouches()), (Status::Pass, true), "{outcome:?}");
     assert!(outcome.why.contains("of white space"), "{}", outcome.why);

@@ -131,8 +131,7 @@ impl Verifier {
                 continue;
             };
             let unsigned_octets = if entry.kind_is_open { 0 } else { self.unsigned_octets };
-            entry.outcome.tail_is_blank =
-                body.get(open.body, open.length).is_none_or(|digest| digest.tail_is_blank);
+            entry.outcome.tail_is_blank = body.get(open.body, open.length).is_none_or(|digest| digest.tail_is_blank);
             match compare_body(open, body, unsigned_octets) {
                 Ok(unsigned) => entry.outcome.unsigned_octets = unsigned,
                 Err((refusal, unsigned)) => {
@@ -360,12 +359,14 @@ fn with_keys(open: &Open, candidates: &[&PublicKey], outcome: &mut Outcome) -> (
             (Status::PermError, "i= is of a subdomain, which the key does not allow (t=s)".to_owned())
         }
         Some(_) if outcome.unsigned_octets > 0 && outcome.tail_is_blank => {
-            let why = format!("{} octets of white space at the end of the body are not signed (l=)", outcome.unsigned_octets);
+            let why =
+                format!("{} octets of white space at the end of the body are not signed (l=)", outcome.unsigned_octets);
             (Status::Pass, why)
         }
         Some(_) if outcome.unsigned_octets > 0 => {
             let unsigned = outcome.unsigned_octets;
-            let why = format!("{unsigned} octets at the end of the body are not signed (l=): it does not count for DMARC");
+            let why =
+                format!("{unsigned} octets at the end of the body are not signed (l=): it does not count for DMARC");
             (Status::Pass, why)
         }
         Some(_) => (Status::Pass, String::new()),

@@ -312,7 +312,10 @@ mod tests {
         }
         let uris = Record::parse(b"v=DMARC1; p=none; rua=mailto:a@x.test!10m , https://x.test/r,nobody,:x,mailto:; ruf=mailto:f@x.test; fo=1:D:d:7")
             .expect("a record");
-        assert_eq!(uris.rua.iter().map(Place::to_string).collect::<Vec<_>>(), ["mailto:a@x.test!10485760", "https://x.test/r"]);
+        assert_eq!(
+            uris.rua.iter().map(Place::to_string).collect::<Vec<_>>(),
+            ["mailto:a@x.test!10485760", "https://x.test/r"]
+        );
         assert_eq!((uris.ruf.len(), uris.failure_options), (1, vec!['1', 'd']));
         assert_eq!(Record::parse(b"v=DMARC1; p=none; fo=1").expect("a record").failure_options, ['0'], "only with ruf");
     }

@@ -113,7 +113,8 @@ fn huge_reports_cost_no_more_than_large_ones() {
     let one = read(&wrapped(results.replace("<record>", &row.replace("</record>", "")))).expect("a report");
     assert_eq!(one.records[1].signatures.len(), 100);
     assert_eq!(read(&wrapped(results.repeat(2_500))), Err(Error::TooLarge("results in the report")));
-    let reasons = format!("<record><row><policy_evaluated>{}</policy_evaluated></row></record>", "<reason/>".repeat(100));
+    let reasons =
+        format!("<record><row><policy_evaluated>{}</policy_evaluated></row></record>", "<reason/>".repeat(100));
     assert_eq!(read(&wrapped(reasons.repeat(2_500))), Err(Error::TooLarge("results in the report")));
     // Texts and names are cut off, whatever they are made of.
     let long = OLD.replace("1234567890", &"&amp;x ".repeat(100_000));
