@@ -234,7 +234,9 @@ fn a_followed_result_is_what_a_fresh_look_finds() {
         let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
         let mut world = World::new(&test);
         let mut seed = Seed(start.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        (0..12).for_each(|_| drop(deliver(&mut world, &mut seed)));
+        for _ in 0..12 {
+            deliver(&mut world, &mut seed);
+        }
         let (mut mine, mut other) = (world.logged_in("alice"), world.logged_in("alice"));
         (mine, _) = world.say(mine, b"s SELECT INBOX\r\n");
         (other, _) = world.say(other, b"s SELECT INBOX\r\n");
@@ -251,7 +253,9 @@ fn a_followed_result_is_what_a_fresh_look_finds() {
             let mut said = String::new();
             for _ in 0..seed.below(3) + 1 {
                 match seed.below(5) {
-                    0 => drop(deliver(&mut world, &mut seed)),
+                    0 => {
+                        deliver(&mut world, &mut seed);
+                    }
                     1 | 2 => (other, _) = change(&mut world, other, &mut seed),
                     _ => {
                         let more;

@@ -332,7 +332,7 @@ fn id_hash(id: &str) -> u64 {
 /// Messages of a chunk to which later ones are added.
 const CHUNK: usize = 2_048;
 /// Octets of a text that count when texts are compared.
-const TEXT_MAX: usize = 512;
+pub(crate) const TEXT_MAX: usize = 512;
 /// References of a message that count: the last ones, which are the nearest.
 pub(crate) const REFERENCES_MAX: usize = 1_000;
 const MICROS_PER_SECOND: i64 = 1_000_000;

@@ -1,8 +1,9 @@
 //! Putting messages in order (RFC 5256 §3).
 //!
-//! The first criterion decides nearly always, so it becomes a number that sorts like it; the texts themselves
-//! and the further criteria are looked at only among equals. What is equal in all stays in the order of the
-//! mailbox, also under REVERSE.
+//! Criteria become numbers that sort like them: a date, or eight octets of a text. What these leave together
+//! is looked at again by the next eight octets, or the next criterion, so that the texts of a message are
+//! looked up a few times and not for each comparison. What is equal in all stays in the order of the mailbox,
+//! also under REVERSE.
 
 use std::cmp::Ordering;
 
@@ -10,7 +11,7 @@ use postroad_imap::command::SortCriterion;
 
 use crate::collation::Collation;
 use crate::search::Found;
-use crate::sort::column::{Column, Kind};
+use crate::sort::column::{Column, Kind, TEXT_MAX};
 use crate::sort::load::Loading;
 
 /// A criterion with what decides it.
@@ -86,22 +87,26 @@ impl Keys<'_> {
         }
     }
 
-    /// A number that is in the same order, as far as it goes.
-    fn rank(&self, at: usize) -> u64 {
+    /// A number that is in the same order, as far as it goes: of a text the eight octets from `from` on.
+    fn rank(&self, at: usize, from: usize) -> u64 {
         match self {
             Keys::Numbers(numbers) => numbers[at].cast_unsigned() ^ (1 << 63),
-            Keys::Texts(texts) => prefix(texts[at]),
+            Keys::Texts(texts) => {
+                let rest = texts[at].get(from..).unwrap_or_default();
+                let mut head = [0; STEP];
+                let length = rest.len().min(STEP);
+                head[..length].copy_from_slice(&rest[..length]);
+                u64::from_be_bytes(head)
+            }
         }
     }
-}
 
-/// The first eight octets. Texts have no NUL that would make a shorter one equal to a longer one; if they
-/// had, the texts themselves decide.
-fn prefix(text: &[u8]) -> u64 {
-    let mut head = [0; 8];
-    let length = text.len().min(8);
-    head[..length].copy_from_slice(&text[..length]);
-    u64::from_be_bytes(head)
+    fn is_equal(&self, a: usize, b: usize) -> bool {
+        match self {
+            Keys::Numbers(_) => true,
+            Keys::Texts(texts) => texts[a] == texts[b],
+        }
+    }
 }
 
 fn turned(reverse: bool, order: Ordering) -> Ordering {
@@ -111,22 +116,72 @@ fn turned(reverse: bool, order: Ordering) -> Ordering {
 /// Uids, which rise, in the order of the criteria.
 pub(crate) fn order(uids: &[u32], criteria: &[By<'_>]) -> Vec<u32> {
     let keys: Vec<(bool, Keys<'_>)> = criteria.iter().map(|by| (by.reverse, by.of_all(uids))).collect();
-    let Some((reverse, first)) = keys.first() else { return uids.to_vec() };
-    let flip = if *reverse { u64::MAX } else { 0 };
-    let mut places: Vec<(u64, u32)> = (0u32..).zip(uids).map(|(at, _)| (first.rank(at as usize) ^ flip, at)).collect();
-    places.sort_unstable_by(|(rank_a, a), (rank_b, b)| {
-        let further = || {
-            keys.iter()
-                .map(|(reverse, keys)| turned(*reverse, keys.compare(*a as usize, *b as usize)))
-                .find(|order| order.is_ne())
-        };
-        rank_a.cmp(rank_b).then_with(|| further().unwrap_or_else(|| a.cmp(b)))
-    });
+    let mut places: Vec<(u64, u32)> = (0u32..).zip(uids).map(|(at, _)| (0, at)).collect();
+    put_in_order(&mut places, &keys);
     places.into_iter().map(|(_, at)| uids[at as usize]).collect()
+}
+
+/// Puts places, which rise, in the order of the keys that are there. The numbers beside them are for this alone.
+fn put_in_order(places: &mut [(u64, u32)], keys: &[(bool, Keys<'_>)]) {
+    // Runs that are not told apart yet, with the criterion that may, and how much of its texts was looked at.
+    let mut runs = vec![(0..places.len(), 0, 0)];
+    while let Some((run, criterion, from)) = runs.pop() {
+        let part = &mut places[run.clone()];
+        // What is equal in everything is in the order of the mailbox already.
+        let Some((reverse, by)) = keys.get(criterion) else { continue };
+        // Behind the end of all texts only NULs can tell them apart.
+        if part.len() <= FEW || from > TEXT_MAX {
+            compare_all(part, &keys[criterion..]);
+            continue;
+        }
+        let flip = if *reverse { u64::MAX } else { 0 };
+        part.iter_mut().for_each(|(rank, at)| *rank = by.rank(*at as usize, from) ^ flip);
+        part.sort_unstable();
+        let mut start = run.start;
+        for equal in part.chunk_by(|(a, _), (b, _)| a == b) {
+            let (range, first) = (start..start + equal.len(), equal[0].1 as usize);
+            start = range.end;
+            if equal.len() > 1 {
+                let same = equal.iter().all(|(_, at)| by.is_equal(first, *at as usize));
+                runs.push(if same { (range, criterion + 1, 0) } else { (range, criterion, from + STEP) });
+            }
+        }
+    }
+}
+
+/// By comparing one with another.
+fn compare_all(part: &mut [(u64, u32)], keys: &[(bool, Keys<'_>)]) {
+    part.sort_unstable_by(|(_, a), (_, b)| {
+        let mut decided = keys.iter().map(|(reverse, by)| turned(*reverse, by.compare(*a as usize, *b as usize)));
+        decided.find(|order| order.is_ne()).unwrap_or_else(|| a.cmp(b))
+    });
 }
 
 /// How two messages are to each other: to put one into an order that is there.
 pub(crate) fn compare(a: u32, b: u32, criteria: &[By<'_>]) -> Ordering {
     let decided = criteria.iter().map(|by| by.compare(a, b)).find(|order| order.is_ne());
     decided.unwrap_or_else(|| a.cmp(&b))
+}
+
+/// Octets of a text that are looked at together.
+const STEP: usize = 8;
+/// So many are compared one with another.
+const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_with_nul_come_to_an_end() {
+        let all: Vec<Vec<u8>> = (0..200).map(|n| [&b"ab"[..n % 3], &[0; 20][..n % 13]].concat()).collect();
+        let texts: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+        for reverse in [false, true] {
+            let mut places: Vec<(u64, u32)> = (0..200).map(|at| (0, at)).collect();
+            put_in_order(&mut places, &[(reverse, Keys::Texts(texts.clone()))]);
+            let mut plain: Vec<u32> = (0..200).collect();
+            plain.sort_by(|a, b| turned(reverse, all[*a as usize].cmp(&all[*b as usize])).then(a.cmp(b)));
+            assert_eq!(places.into_iter().map(|(_, at)| at).collect::<Vec<_>>(), plain);
+        }
+    }
 }

@@ -148,6 +148,64 @@ mod tests {
         }
     }
 
+    /// The steps of the RFC, one at a time.
+    fn plainly(subject: &str) -> (String, bool) {
+        let mut text = subject.replace('\t', " ");
+        while text.contains("  ") {
+            text = text.replace("  ", " ");
+        }
+        let mut is_reply = false;
+        loop {
+            loop {
+                if let Some(shorter) = strip_suffix(&text, "(fwd)") {
+                    (text, is_reply) = (shorter.to_owned(), true);
+                } else if let Some(shorter) = text.strip_suffix(' ') {
+                    text = shorter.to_owned();
+                } else {
+                    break;
+                }
+            }
+            loop {
+                let mut behind = text.as_str();
+                while let Some(shorter) = strip_blob(behind) {
+                    behind = shorter;
+                }
+                if let Some(shorter) = strip_mark(behind) {
+                    (text, is_reply) = (shorter.to_owned(), true);
+                } else if let Some(shorter) = text.strip_prefix(' ') {
+                    text = shorter.to_owned();
+                } else if let Some(shorter) = strip_blob(&text).filter(|shorter| !shorter.is_empty()) {
+                    text = shorter.to_owned();
+                } else {
+                    break;
+                }
+            }
+            match strip_prefix(&text, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
+                Some(inner) => (text, is_reply) = (inner.to_owned(), true),
+                None => return (text, is_reply),
+            }
+        }
+    }
+
+    #[test]
+    fn random_subjects_lose_what_the_steps_take() {
+        const WORDS: [&str; 12] = ["re", "Fw", "fwd", ":", "[", "]", " ", "(fwd)", "[fwd:", "x", "[a]", "\t"];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..200_000 {
+            let mut subject = String::new();
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let mut rest = seed;
+            while rest > 1 << 30 {
+                subject.push_str(WORDS[(rest % 12) as usize]);
+                rest /= 12;
+            }
+            let base = base_subject(&subject);
+            assert_eq!((base.text, base.is_reply), plainly(&subject), "{subject:?}");
+        }
+    }
+
     #[test]
     fn a_subject_of_blobs_costs_its_length() {
         let subject = "[x]".repeat(100_000);
