@@ -122,3 +122,25 @@ fn entries_are_listed_in_parts_and_taken_back() {
         assert_eq!(check(store, US, "a@x.test", NOW), None);
     });
 }
+
+#[test]
+fn of_many_recipients_those_who_are_suppressed_are_named_once() {
+    each_store(MIGRATIONS, |test| {
+        let store = &test.store;
+        let rule = Rule { failures: 1, apart: Duration::ZERO, lasts: Duration::from_secs(DAY) };
+        write(store, move |tx| suppression::set_rule(tx, "ours.test", Some(rule)));
+        refuse(store, "gone@far.test", NOW);
+        write(store, |tx| suppression::complained(tx, US, "gone@far.test", "a report", NOW));
+        write(store, |tx| suppression::complained(tx, US, "angry@far.test", "a report", NOW));
+        let among = |from: &'static str, to: &[&str], now: Timestamp| -> Vec<String> {
+            let to: Vec<String> = to.iter().map(|one| (*one).to_owned()).collect();
+            let found = store.read_blocking(move |tx| suppression::among(tx, from, &to, now)).unwrap();
+            found.into_iter().map(|entry| entry.address).collect()
+        };
+        let all = ["Gone@far.test", "bob@far.test", "angry@far.test", "postmaster@far.test"];
+        assert_eq!(among(US, &all, after(1)), ["angry@far.test", "gone@far.test"]);
+        assert_eq!(among("bob@ours.test", &all, after(1)), ["gone@far.test"], "complaints are of one sender");
+        assert!(among("", &all, after(1)).is_empty() && among(US, &[], after(1)).is_empty());
+        assert_eq!(among("bob@ours.test", &all, after(2 * DAY)), [""; 0], "it ends by itself");
+    });
+}
