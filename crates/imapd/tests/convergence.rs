@@ -1,4 +1,4 @@
-//! Sessions always converge: what each of three clients pieced together from untagged responses is what a
+//! Sessions always converge: what each of four clients, one of them somebody else's, pieced together from untagged responses is what a
 //! fresh look shows, whatever they did to each other before. Seeded, so that a failure can be repeated.
 
 mod common;
@@ -16,6 +16,8 @@ struct Client {
     session: Option<Session>,
     name: usize,
     tags: u32,
+    /// The name that it has selected.
+    mailbox: &'static str,
     messages: Vec<Option<Known>>,
 }
 
@@ -24,6 +26,9 @@ struct Known {
     uid: u32,
     flags: BTreeSet<String>,
 }
+
+/// Which client is somebody else's.
+const DELEGATE: usize = 3;
 
 /// A small generator (xorshift): the same in every run.
 struct Dice(u64);
@@ -172,9 +177,12 @@ impl Client {
                 let command = format!("STORE {low}:{high} {action}.SILENT ({flag})");
                 drop(self.command(world, &command, Some(&silent)));
             }
-            8 => drop(self.command(world, &format!("UID COPY {uids} INBOX"), None)),
+            8 => drop(self.command(world, &format!("UID COPY {uids} {}", self.mailbox), None)),
             9 => drop(self.command(world, &format!("UID MOVE {uids} Trash"), None)),
-            10 => drop(self.command(world, "APPEND INBOX (\\Flagged) {6+}\r\na: b\r\n", None)),
+            10 => {
+                let append = format!("APPEND {} (\\Flagged) {{6+}}\r\na: b\r\n", self.mailbox);
+                drop(self.command(world, &append, None));
+            }
             11 => {
                 let session = self.session.take().expect("the session is there");
                 let (session, said) = world.say(session, b"i IDLE\r\n");
@@ -189,12 +197,20 @@ impl Client {
     }
 }
 
+/// The last client is Bob, who may do with Alice's INBOX what she may; what he moves goes to his own account.
 fn connect(world: &mut World, name: usize, enable: Option<&str>) -> Client {
-    let mut client = Client { session: Some(world.logged_in("alice")), name, ..Client::default() };
+    let (who, mailbox) = match name {
+        DELEGATE => ("bob", "\"Other Users/alice@example.test/INBOX\""),
+        _ => ("alice", "INBOX"),
+    };
+    let mut client = Client { session: Some(world.logged_in(who)), name, mailbox, ..Client::default() };
+    if name != DELEGATE {
+        client.command(world, "SETACL INBOX bob lrswite", None);
+    }
     if let Some(what) = enable {
         client.command(world, &format!("ENABLE {what}"), None);
     }
-    client.command(world, "SELECT INBOX", None);
+    client.command(world, &format!("SELECT {mailbox}"), None);
     client
 }
 
@@ -209,6 +225,7 @@ fn converge(test: &TestStore, seeds: std::ops::Range<u64>, steps: usize) {
             connect(&mut world, 0, None),
             connect(&mut world, 1, Some("QRESYNC")),
             connect(&mut world, 2, Some("CONDSTORE")),
+            connect(&mut world, DELEGATE, None),
         ];
         for _ in 0..steps {
             let who = dice.roll(clients.len());
@@ -225,17 +242,17 @@ fn converge(test: &TestStore, seeds: std::ops::Range<u64>, steps: usize) {
 }
 
 #[test]
-fn three_sessions_converge_in_memory() {
+fn four_sessions_converge_in_memory() {
     converge(&TestStore::memory(&[postroad_mail::MIGRATIONS]), 1..40, 60);
 }
 
 #[test]
-fn three_sessions_converge_on_sqlite() {
+fn four_sessions_converge_on_sqlite() {
     converge(&TestStore::sqlite(&[postroad_mail::MIGRATIONS]), 100..110, 40);
 }
 
 #[test]
-fn three_sessions_converge_on_postgres() {
+fn four_sessions_converge_on_postgres() {
     converge(&TestStore::postgres(&[postroad_mail::MIGRATIONS]), 200..205, 40);
 }
 
@@ -246,7 +263,7 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: usize)
         for number in 0..5 {
             world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nx\r\n"));
         }
-        let enabled = [None, Some("QRESYNC"), Some("CONDSTORE")];
+        let enabled = [None, Some("QRESYNC"), Some("CONDSTORE"), Some("CONDSTORE")];
         let clients: Vec<Client> = (0..).zip(enabled).map(|(name, enable)| connect(&mut world, name, enable)).collect();
         let threads: Vec<_> = clients
             .into_iter()
@@ -273,16 +290,16 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: usize)
 }
 
 #[test]
-fn three_sessions_at_once_converge_in_memory() {
+fn four_sessions_at_once_converge_in_memory() {
     converge_at_once(&TestStore::memory(&[postroad_mail::MIGRATIONS]), 1..6, 60);
 }
 
 #[test]
-fn three_sessions_at_once_converge_on_sqlite() {
+fn four_sessions_at_once_converge_on_sqlite() {
     converge_at_once(&TestStore::sqlite(&[postroad_mail::MIGRATIONS]), 10..15, 40);
 }
 
 #[test]
-fn three_sessions_at_once_converge_on_postgres() {
+fn four_sessions_at_once_converge_on_postgres() {
     converge_at_once(&TestStore::postgres(&[postroad_mail::MIGRATIONS]), 20..25, 40);
 }
