@@ -143,6 +143,18 @@ fn who_guesses_recipients_or_speaks_http_is_shut_out() {
     }
 }
 
+#[test]
+fn what_this_machine_asks_of_itself_is_not_held_against_it() {
+    for (from, out) in [("127.0.0.1", false), ("127.0.0.2", true)] {
+        let test = TestStore::memory(MIGRATIONS);
+        let bans = Arc::new(Bans::new(BanSettings { points: 20, ..BanSettings::default() }).sparing(Vec::new()));
+        let gate = Gate::new(Vec::new()).with_bans(Arc::clone(&bans));
+        let http = format!("@open N relay from {from}\nS: 220 {{*}}\nC: GET / HTTP/1.1\nS: 554 {{*}}\n");
+        transcript::check(&(numbered(&http, 1) + &numbered(&http, 2)), Town::new(&test.store).behind(gate));
+        assert_eq!(bans.is_out(from.parse().expect(from), Instant::now()), out, "{from}");
+    }
+}
+
 /// `big.test` sends from two networks that its SPF record names, `poor.test` says nothing, and `neat.test` has all in order.
 fn names() -> Fixed {
     Fixed::new()

@@ -582,7 +582,7 @@ fn a_destination_that_has_enough_to_do_rests_without_having_failed() {
         post.rest("x.test", after(30), NOW);
         assert!(post.claim(&ask(&node, after(1))).is_empty());
         let why = |domain: &str| {
-            let known = test.store.read_blocking(|tx| queue::destinations(tx, None, 10)).unwrap();
+            let known = test.store.read_blocking(|tx| postroad_queue::destinations(tx, None, 10)).unwrap();
             known.into_iter().find(|one| one.domain == domain).map(|one| (one.rests, one.why))
         };
         assert_eq!(why("x.test"), Some((Some("as many as it takes".to_owned()), None)));

@@ -217,7 +217,7 @@ fn enqueue(store: &Store) {
                 size: prepared.size(),
                 sender: "alice@example.test".into(),
                 account: None,
-                vouched: true,
+                standing: postroad_queue::Standing::Vouched,
                 envid: None,
                 ret: None,
                 body: Body::SevenBit,

@@ -361,6 +361,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_that_rests_is_an_alarm_and_a_host_that_wants_less_is_none() {
+        let store = Store::open(postroad_store::Settings::memory()).expect("a store");
+        store.migrate(&place::migrations()).expect("tables");
+        let now = Timestamp::now();
+        let later = now.plus(Duration::from_secs(3_600));
+        let one = |egress: &str, hosts: &str, rest_until| shaping::Noted {
+            egress: egress.into(),
+            hosts: hosts.into(),
+            day: 0,
+            sent: 7,
+            rest_until,
+            why: Some("550 5.7.1 on a list".into()),
+        };
+        let noted = [
+            one("192.0.2.7", ".mx.test", later),
+            one("192.0.2.8", ".mx.test", now),
+            one(shaping::ANY_EGRESS, "mx.busy.test", later),
+        ];
+        let written = store.write_blocking(postroad_store::Locks::none(), move |tx| shaping::note(tx, &noted, now));
+        written.expect("written");
+        let mut report = Report::default();
+        egress(&store, &mut report);
+        assert!(report.failed);
+        let said: Vec<_> = report.rows.iter().map(|row| (row[0].as_str(), row[2].as_str())).collect();
+        let [("note", busy), ("BAD", rests)] = said.as_slice() else { panic!("{said:?}") };
+        assert!(busy.starts_with("mail to mx.busy.test waits until "), "{busy}");
+        assert!(
+            rests.starts_with("192.0.2.7 is refused for its name at .mx.test") && rests.contains("on a list"),
+            "{rests}"
+        );
+        store.close();
+    }
+
+    #[test]
     fn what_waits_reads_well() {
         assert_eq!([0, 119, 7_199, 90_000, 432_000].map(long), ["0 s", "119 s", "119 min", "25 h", "5 days"]);
     }

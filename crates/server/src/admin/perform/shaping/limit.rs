@@ -40,6 +40,13 @@ pub(super) fn list(desk: &Desk<'_>) -> Outcome {
 /// A domain, a host, or all below a name.
 fn pattern_of(text: &str) -> Outcome<String> {
     let (dot, name) = text.strip_prefix('.').map_or(("", text), |name| (".", name));
+    // An IPv4 address has the form of a domain.
+    if name.contains(['/', ':']) || name.parse::<std::net::IpAddr>().is_ok() {
+        return Err(Refusal(format!(
+            "{text} is an address: limits are for domains and for names of hosts, whatever addresses they have, such as \
+             example.org or .google.com"
+        )));
+    }
     Ok(format!("{dot}{}", domain_name(name)?.as_str()))
 }
 
