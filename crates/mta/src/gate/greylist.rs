@@ -20,8 +20,8 @@ use postroad_store::{AccountId, Locks, Timestamp};
 use postroad_trust::greylist::{self, Lesson, Standing, Terms, Try};
 use tokio::time::Instant;
 
-use super::lists::{ListKind, Listing};
 use super::Guest;
+use super::lists::{ListKind, Listing};
 use crate::checks::Envelope;
 use crate::inbound::{Inbound, Session};
 use crate::replies;
@@ -135,9 +135,8 @@ impl Inbound {
         let (of, now) = (Try::new(&source.name, &sender, name), (self.clock)());
         let accounts: Vec<AccountId> = accepted.targets.iter().map(|target| target.account).collect();
         let (asked, also) = (of.clone(), source.also.clone());
-        let standing = self
-            .look(move |tx| Ok(greylist::look(tx, &asked, also.as_deref(), &accounts, &terms, now)?))
-            .await?;
+        let standing =
+            self.look(move |tx| Ok(greylist::look(tx, &asked, also.as_deref(), &accounts, &terms, now)?)).await?;
         let (word, lesson) = match standing {
             Standing::New if !self.has_room(greylist).await? => {
                 tracing::warn!("more strangers wait to come again than are remembered: nobody new is asked to");
@@ -183,17 +182,18 @@ impl Inbound {
         };
         let Some(envelope) = envelope else {
             // Without the DNS everybody would be suspicious.
-            return (mode == GreylistMode::All || !listed.is_empty())
-                .then_some(Source { name: network, also: None, against: listed });
+            return (mode == GreylistMode::All || !listed.is_empty()).then_some(Source {
+                name: network,
+                also: None,
+                against: listed,
+            });
         };
         let mut against = against(envelope);
         against.extend(listed);
         let spf = &envelope.mail_from;
         let (name, also) = match spf.result {
             spf::Result::Pass if !spf.domain.is_empty() => (spf.domain.clone(), None),
-            spf::Result::TempError => {
-                (network, sender.rsplit_once('@').map(|(_, domain)| domain.to_owned()))
-            }
+            spf::Result::TempError => (network, sender.rsplit_once('@').map(|(_, domain)| domain.to_owned())),
             spf::Result::Pass
             | spf::Result::None
             | spf::Result::Neutral
@@ -231,9 +231,9 @@ impl Inbound {
         metrics::counter!("postroad_greylist_total", "outcome" => word).increment(1);
         let now = (self.clock)();
         let kept = of.clone();
-        let written = self.store.write(Locks::none(), move |tx| {
-            Ok::<_, postroad_mail::Error>(greylist::put_off(tx, &kept, &terms, now)?)
-        });
+        let written = self
+            .store
+            .write(Locks::none(), move |tx| Ok::<_, postroad_mail::Error>(greylist::put_off(tx, &kept, &terms, now)?));
         let due = written.await.map_err(|error| {
             replies::log(&error, "writing down who is to come again");
             replies::mail_failed(&error, self.settings.full_mailbox)

@@ -34,9 +34,9 @@ pub use rates::RateSettings;
 
 use greylist::Greylist;
 pub(crate) use greylist::Lessons;
-pub(crate) use sending::Allowance;
 use lists::{Listing, Lists, Ruling};
 use rates::{Rates, Subject, TooMuch};
+pub(crate) use sending::Allowance;
 
 /// What stands before the policy. [`Gate::default`] lets everybody through.
 #[derive(Debug, Default)]

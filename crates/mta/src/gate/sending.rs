@@ -49,10 +49,16 @@ impl Inbound {
             let first = self.store.write(Locks::none(), move |tx| sending::tell(tx, account, Level::Over, now));
             // Where that cannot be written it is told more than once.
             if first.await.map_or(true, |first| first.value) {
-                tracing::warn!(account = account.0, login = login.name, limit, what = bound.what(), within = bound.within(),
+                tracing::warn!(
+                    account = account.0,
+                    login = login.name,
+                    limit,
+                    what = bound.what(),
+                    within = bound.within(),
                     "an account has sent all it may, and is refused; if its owner does not know of it, somebody has the \
                      password: `postroad account suspend`, then `postroad account password`; if they do, \
-                     `postroad account limit` gives it more");
+                     `postroad account limit` gives it more"
+                );
             }
         }
         refusal(much)
@@ -64,7 +70,7 @@ fn refusal(much: &TooMuch) -> Reply {
     let (what, within) = (bound.what(), bound.within());
     let Some(wait) = wait else {
         let text = format!(
-            "Your account may send to {limit} {what} in a {within}, and this message has more. The administrator of this \
+            "Your account may send to {limit} {what} in {within}, and this message has more. The administrator of this \
              server can allow more."
         );
         return Reply::new(550, (5, 7, 0), text);
@@ -76,7 +82,7 @@ fn refusal(much: &TooMuch) -> Reply {
         _ => format!("{} hours", minutes.div_ceil(60)),
     };
     let text = format!(
-        "Your account has sent as much as it may: {limit} {what} in a {within}. Try again in {time}. The administrator of this \
+        "Your account has sent as much as it may: {limit} {what} in {within}. Try again in {time}. The administrator of this \
          server can allow more."
     );
     let code = match bound {
