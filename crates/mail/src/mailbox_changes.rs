@@ -32,8 +32,7 @@ pub fn create(
         return Err(Error::Exists(What::Mailbox));
     }
     let made = missing(&all, name)?;
-    let parent =
-        name.ancestors().filter_map(|above| all.get(&above).filter(|row| row.selectable)).last().map(|row| row.id);
+    let parent = parent_of(&all, name);
     let allotted = allot(tx, by, account, made.len() + usize::from(all.contains_key(name)))?;
     if all.contains_key(name) {
         // The placeholder's row goes, so that the new mailbox has nothing of the old one.
@@ -45,10 +44,7 @@ pub fn create(
         Some(_) | None => rows.push((name.clone(), role)),
     }
     let id = insert(tx, account, &allotted, &rows)?;
-    if let Some(parent) = parent {
-        let made: Vec<MailboxId> = (allotted.first_id..=id.0).map(MailboxId).collect();
-        acl::inherit(tx, account, parent, &made)?;
-    }
+    inherit(tx, account, parent, allotted.first_id..=id.0)?;
     let note = Note { mailbox: Some(id), before: b"", ..Note::plain(Operation::Create) };
     journal::end(tx, by, account, allotted.modseq, &note)?;
     mailboxes::by_id(tx, account, id)?.ok_or(Error::NotFound(What::Mailbox))
@@ -127,7 +123,8 @@ pub fn rename(tx: &mut WriteTx, by: &By, account: AccountId, from: &MailboxName,
     )?;
     let rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
     if !rows.is_empty() {
-        insert(tx, account, &allotted, &rows)?;
+        let last = insert(tx, account, &allotted, &rows)?;
+        inherit(tx, account, parent_of(&all, to), allotted.first_id..=last.0)?;
     }
     let lonely: Vec<i64> = lonely_placeholders_after_rename(&all, from, to);
     if !lonely.is_empty() {
@@ -270,6 +267,22 @@ fn missing(all: &HashMap<MailboxName, Mailbox>, name: &MailboxName) -> Result<Ve
         return Err(Error::NameInvalid(NameError::Empty));
     }
     Ok(made)
+}
+
+/// The nearest mailbox above a name: whose list of rights it gets when it is made.
+fn parent_of(all: &HashMap<MailboxName, Mailbox>, name: &MailboxName) -> Option<MailboxId> {
+    name.ancestors().filter_map(|above| all.get(&above).filter(|row| row.selectable)).last().map(|row| row.id)
+}
+
+/// Mailboxes that were made get the list of the one above them.
+fn inherit(
+    tx: &mut WriteTx,
+    account: AccountId,
+    parent: Option<MailboxId>,
+    made: std::ops::RangeInclusive<i64>,
+) -> Result<()> {
+    let Some(parent) = parent else { return Ok(()) };
+    acl::inherit(tx, account, parent, &made.map(MailboxId).collect::<Vec<_>>())
 }
 
 /// Placeholders above `name` that have no other name below them, innermost first.

@@ -107,7 +107,10 @@ fn lists_are_inherited_and_go_with_their_mailbox_account_or_group() {
                 assert_eq!(acl::of(tx, alice, deep)?, acl::of(tx, alice, top)?);
                 assert_eq!(acl::of(tx, alice, above)?.len(), 3);
                 // Renamed, it keeps its list; deleted and made again below nothing, it has none.
-                mailboxes::rename(tx, &by(), alice, &name("Work/a/b"), &name("Other"))?;
+                mailboxes::rename(tx, &by(), alice, &name("Work/a/b"), &name("Work/new/b"))?;
+                let new = mailboxes::find(tx, alice, &name("Work/new"))?.unwrap().id;
+                assert_eq!(acl::of(tx, alice, new)?, acl::of(tx, alice, top)?);
+                mailboxes::rename(tx, &by(), alice, &name("Work/new/b"), &name("Other"))?;
                 assert_eq!(acl::of(tx, alice, deep)?.len(), 3);
                 mailboxes::delete(tx, &by(), alice, &name("Other"))?;
                 assert_eq!(acl::of(tx, alice, deep)?, []);
