@@ -125,14 +125,20 @@ fn place(
 ) -> Result<Copied> {
     let source = selected::uids(entries);
     let place = Place::of(&source);
+    let next = i64::from(target.uidnext);
+    // Without a gap the new uids are the old ones at another place, and nobody needs to number the rows.
+    let (uid, first) = match place {
+        Place::Range(low, _) => ("uid + $4", next - i64::from(low)),
+        Place::List(_) => ("$4 + row_number() OVER (ORDER BY uid) - 1", next),
+    };
     let text = format!(
         "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, flags, keywords,
+         SELECT account, CAST($3 AS BIGINT), {uid}, message, flags, keywords,
                 CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
          FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
         place.clause("uid", 7)
     );
-    let first = Param::from(target.uidnext);
+    let first = Param::from(first);
     let params = vec![account.into(), from.into(), target.id.into(), first, modseq.into(), by.now.into()];
     tx.execute(&text, &place.params(params))?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());

@@ -195,8 +195,17 @@ fn top(session: &mut Session, arguments: &str) {
 }
 
 fn send(session: &mut Session, number: &str, body_lines: Option<u64>) {
-    let Some((_, message)) = session.find(number) else { return };
+    let Some((number, message)) = session.find(number) else { return };
+    let mut reads_ahead = false;
+    if body_lines.is_none() {
+        if let Some(bytes) = session.ahead.take(number) {
+            return session.say_message(&bytes);
+        }
+        reads_ahead = session.ahead.asked(number);
+    }
     session.phase = Phase::Sending(Box::new(Transfer {
+        number,
+        reads_ahead,
         blob: message.blob,
         size: message.size,
         offset: 0,
@@ -204,6 +213,16 @@ fn send(session: &mut Session, number: &str, body_lines: Option<u64>) {
         done: false,
         encoder: Encoder::new(body_lines),
     }));
+}
+
+impl Session {
+    /// A message that is here as a whole.
+    fn say_message(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(format!("+OK {} octets\r\n", bytes.len()).as_bytes());
+        let mut encoder = Encoder::new(None);
+        encoder.encode(bytes, &mut self.out);
+        encoder.finish(&mut self.out);
+    }
 }
 
 fn dele(session: &mut Session, number: &str) {

@@ -34,6 +34,7 @@
 //! }
 //! ```
 
+mod ahead;
 mod capability;
 mod commands;
 mod error;

@@ -16,13 +16,19 @@ impl Session {
     pub fn run_read(&mut self, tx: &ReadTx, now: Timestamp) -> Result<(), Error> {
         let _ = now;
         self.staged.clear();
-        let Session { phase, login, staged, .. } = self;
+        let Session { phase, login, staged, ahead, maildrop, .. } = self;
         match phase {
             Phase::Opening(opening) => {
                 let login = login.as_ref().ok_or_else(|| Error::bug("a maildrop before login"))?;
                 opening.read_on(tx, login.account(), staged)
             }
-            Phase::Sending(transfer) => transfer.read_on(tx, staged),
+            Phase::Sending(transfer) => {
+                transfer.read_on(tx, staged)?;
+                if let (true, true, Some(maildrop)) = (transfer.done, transfer.reads_ahead, maildrop) {
+                    ahead.fill(tx, maildrop, transfer.number);
+                }
+                Ok(())
+            }
             Phase::Greeting
             | Phase::Ready
             | Phase::Authenticating(_)

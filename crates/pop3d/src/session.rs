@@ -17,6 +17,7 @@ use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Exchange;
 use postroad_store::{Locks, Receipt};
 
+use crate::ahead::Ahead;
 use crate::error::Error;
 use crate::input::{Input, Line};
 use crate::job::{Job, Login};
@@ -41,6 +42,7 @@ pub struct Session {
     pub(crate) out: Vec<u8>,
     /// What the job under way says.
     pub(crate) staged: Vec<u8>,
+    pub(crate) ahead: Ahead,
     pub(crate) bad_commands: u32,
     pub(crate) failed_logins: u32,
 }
@@ -94,6 +96,7 @@ impl Session {
             input: Input::default(),
             out: Vec::new(),
             staged: Vec::new(),
+            ahead: Ahead::default(),
             bad_commands: 0,
             failed_logins: 0,
         }

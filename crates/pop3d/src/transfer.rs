@@ -11,6 +11,10 @@ use postroad_store::BlobId;
 /// A RETR or TOP under way.
 #[derive(Debug)]
 pub(crate) struct Transfer {
+    /// The number of the message.
+    pub(crate) number: usize,
+    /// Those behind it are read with it.
+    pub(crate) reads_ahead: bool,
     /// The content.
     pub(crate) blob: BlobId,
     /// Its size as the maildrop has it.
