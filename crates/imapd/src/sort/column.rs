@@ -6,6 +6,7 @@
 //!
 //! What it never does: look at the database, or at a message's text.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use postroad_imap::command::SortKey;
@@ -95,8 +96,8 @@ impl<T: Copy> Pieces<T> {
 
 impl Chunk {
     /// The keys of entries that were read with what the kind needs, by uid.
-    pub(crate) fn of(kind: Kind, entries: &[&Entry]) -> Chunk {
-        let uids = entries.iter().map(|entry| entry.uid).collect();
+    pub(crate) fn of(kind: Kind, entries: &[&Known<'_>]) -> Chunk {
+        let uids = entries.iter().map(|known| known.entry.uid).collect();
         let values = match kind {
             Kind::Number(key) => Values::Numbers(entries.iter().map(|entry| number(key, entry)).collect()),
             Kind::Text(key, collation) => {
@@ -238,16 +239,39 @@ fn text_at((chunk, index): (&Chunk, usize)) -> &[u8] {
     }
 }
 
-fn summary(entry: &Entry) -> Option<SummaryView<'_>> {
-    entry.facts.as_ref().and_then(|facts| SummaryView::new(&facts.summary).ok())
+/// An entry, of whose summary each part is read once, however many columns want it.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) entry: &'a Entry,
+    summary: Option<SummaryView<'a>>,
+    envelope: OnceCell<Envelope>,
+    base: OnceCell<BaseSubject>,
 }
 
-fn number(key: SortKey, entry: &Entry) -> i64 {
+impl<'a> Known<'a> {
+    /// A damaged summary, and one that was not read, says nothing.
+    pub(crate) fn new(entry: &'a Entry) -> Known<'a> {
+        let summary = entry.facts.as_ref().and_then(|facts| SummaryView::new(&facts.summary).ok());
+        Known { entry, summary, envelope: OnceCell::new(), base: OnceCell::new() }
+    }
+
+    fn envelope(&self) -> &Envelope {
+        let read = || self.summary.as_ref().and_then(|view| view.envelope().ok()).unwrap_or_default();
+        self.envelope.get_or_init(read)
+    }
+
+    fn base(&self) -> &BaseSubject {
+        self.base.get_or_init(|| base_subject(&self.envelope().subject_text()))
+    }
+}
+
+fn number(key: SortKey, known: &Known<'_>) -> i64 {
+    let entry = known.entry;
     let received = entry.facts.as_ref().map_or(0, |facts| facts.received.0.div_euclid(MICROS_PER_SECOND));
     match key {
         SortKey::Size => i64::try_from(entry.size).unwrap_or(i64::MAX),
         // RFC 5256 §2.2: without a date that can be understood, the internal date.
-        SortKey::Date => match summary(entry).map(|view| view.date) {
+        SortKey::Date => match known.summary.as_ref().map(|view| view.date) {
             Some(HeaderDate::Valid(time)) => time.micros.div_euclid(MICROS_PER_SECOND),
             Some(HeaderDate::Missing | HeaderDate::Invalid) | None => received,
         },
@@ -262,10 +286,10 @@ fn number(key: SortKey, entry: &Entry) -> i64 {
     }
 }
 
-fn text(key: SortKey, collation: Collation, entry: &Entry) -> String {
-    let envelope = summary(entry).and_then(|view| view.envelope().ok()).unwrap_or_default();
+fn text(key: SortKey, collation: Collation, known: &Known<'_>) -> String {
+    let envelope = known.envelope();
     let text = match key {
-        SortKey::Subject => base(&envelope).text,
+        SortKey::Subject => known.base().text.clone(),
         SortKey::From => mailbox(&envelope.from),
         SortKey::To => mailbox(&envelope.to),
         SortKey::Cc => mailbox(&envelope.cc),
@@ -277,10 +301,6 @@ fn text(key: SortKey, collation: Collation, entry: &Entry) -> String {
     let end = (0..=TEXT_MAX.min(key.len())).rev().find(|&end| key.is_char_boundary(end)).unwrap_or(0);
     key.truncate(end);
     key
-}
-
-fn base(envelope: &Envelope) -> BaseSubject {
-    base_subject(&envelope.subject_text())
 }
 
 /// RFC 5256 §3: addr-mailbox of the first address; of a group, its name.
@@ -305,19 +325,18 @@ fn display(list: &[Address]) -> String {
 }
 
 /// RFC 5256 §3, REFERENCES: the ids of References; without any, the first of In-Reply-To.
-fn link(entry: &Entry) -> (Link, Vec<u64>) {
-    let Some(view) = summary(entry) else { return (Link::default(), Vec::new()) };
-    let envelope = view.envelope().unwrap_or_default();
+fn link(known: &Known<'_>) -> (Link, Vec<u64>) {
+    let envelope = known.envelope();
     let ids = |value: &[u8], limit| thread::message_ids(value, limit).iter().map(|id| id_hash(id)).collect();
     let own: Vec<u64> =
         envelope.message_id.as_deref().map(|value| ids(value.as_bytes(), usize::MAX)).unwrap_or_default();
-    let fields = view.fields().unwrap_or_default();
+    let fields = known.summary.as_ref().and_then(|view| view.fields().ok()).unwrap_or_default();
     let mut parents: Vec<u64> = fields.value("References").map(|value| ids(value, REFERENCES_MAX)).unwrap_or_default();
     if parents.is_empty() {
         parents = envelope.in_reply_to.as_deref().map(|value| ids(value.as_bytes(), usize::MAX)).unwrap_or_default();
         parents.truncate(1);
     }
-    (Link { id: own.first().copied().unwrap_or(0), is_reply: base(&envelope).is_reply }, parents)
+    (Link { id: own.first().copied().unwrap_or(0), is_reply: known.base().is_reply }, parents)
 }
 
 /// The hash of an id in its normal form: `"a"@b` is `a@b` (RFC 5256 §3). Never 0.

@@ -9,7 +9,7 @@ use postroad_store::ReadTx;
 use crate::error::Error;
 use crate::session::{Place, Session};
 use crate::sort::cache::Whose;
-use crate::sort::column::{Chunk, Column, Kind};
+use crate::sort::column::{Chunk, Column, Kind, Known};
 
 /// Columns on their way.
 #[derive(Debug, Clone)]
@@ -92,8 +92,9 @@ impl Loading {
     }
 
     fn take(&mut self, entries: &[Entry], through: u32) {
+        let entries: Vec<Known<'_>> = entries.iter().map(Known::new).collect();
         for loaded in &mut self.columns {
-            let new: Vec<&Entry> = entries.iter().filter(|entry| entry.uid > loaded.had).collect();
+            let new: Vec<&Known<'_>> = entries.iter().filter(|known| known.entry.uid > loaded.had).collect();
             loaded.column.push(Chunk::of(loaded.whose.kind, &new));
             loaded.column.through = loaded.column.through.max(through);
         }
