@@ -13,6 +13,7 @@ use crate::idle;
 use crate::imap::Imap;
 use crate::pace::Pace;
 use crate::report::{Latency, Own, OwnMeter};
+use crate::users::{Login, UserPattern};
 
 /// What one question is about.
 const MESSAGES: u64 = 20;
@@ -43,15 +44,19 @@ pub(crate) async fn run(options: &crate::Active, pace: Pace) -> Result<ActiveRep
     for index in 0..options.connections {
         let mut imap = Imap::login(&options.imap, &logins[index % logins.len()], BUFFER).await?;
         let messages = imap.select().await?;
+        if messages < MESSAGES {
+            bail!("a mailbox has {messages} messages, too few to work with: deliver some first");
+        }
         sessions.push((imap, messages));
-    }
-    if sessions.iter().all(|(_, messages)| *messages == 0) {
-        bail!("all mailboxes are empty: deliver something first");
     }
     pace.ready().await?;
     let meter = OwnMeter::start();
     let (alone, sessions) = work(sessions, options.seconds).await?;
-    let held = idle::open(&options.imap, &logins, options.beside, None).await?;
+    let password = &options.accounts.password;
+    let others = options.beside_users.iter().flat_map(UserPattern::expand);
+    let others: Vec<Login> = others.map(|user| Login { user, password: password.clone() }).collect();
+    let idlers = if others.is_empty() { &logins } else { &others };
+    let held = idle::open(&options.imap, idlers, options.beside, None).await?;
     let (beside, _) = work(sessions, options.seconds).await?;
     let generator = meter.stop();
     pace.done().await?;

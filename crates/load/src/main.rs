@@ -181,6 +181,9 @@ struct Active {
     /// Connections that work, spread over the accounts.
     #[arg(long, default_value_t = 200)]
     connections: usize,
+    /// Whose the connections in IDLE are, when not theirs.
+    #[arg(long = "beside-user", value_name = "ADDRESS")]
+    beside_users: Vec<UserPattern>,
     /// Connections in IDLE that are opened beside them for the second half.
     #[arg(long, default_value_t = 10_000)]
     beside: usize,

@@ -77,7 +77,9 @@ fn active(load: &Load, rival: &mut Rival, results: &mut Results) -> Result<()> {
     let mut arguments: Vec<String> = ["active", "--connections"].map(str::to_string).to_vec();
     arguments.extend([ACTIVE.to_string(), "--beside".into(), BESIDE.to_string()]);
     arguments.extend(["--seconds".into(), WORK_SECONDS.to_string()]);
-    arguments.extend(place(rival.imap));
+    // Those that work share the mailbox that the cases before were about.
+    let [imap, server, user, _, password, word] = place(rival.imap);
+    arguments.extend([imap, server, user, users(1, 1), password, word, "--beside-user".into(), users(1, ACCOUNTS)]);
     let report = load.report(&arguments)?;
     crate::say(&format!("{:<44} {:<22} {report}", "active with idle ones beside", rival.name));
     results.active.push(Active { server: rival.name, report });
