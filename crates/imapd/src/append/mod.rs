@@ -259,6 +259,13 @@ impl Session {
         for command in appending.commands.iter_mut().take(filed).filter(|command| command.failed.is_none()) {
             command.fail(error.reply());
         }
+        // The job did not get as far as any of them: the database is away. What it was for fails, else it would be
+        // tried again at once, and again.
+        if appending.commands.iter().all(|command| command.failed.is_none()) {
+            let looked = appending.commands.iter().position(|command| command.wants_look());
+            let asked = appending.asked.is_some().then(|| appending.commands.len().saturating_sub(1));
+            self.append_fails_at(&mut appending, looked.or(asked).unwrap_or(0), error);
+        }
         self.phase = Phase::Appending(appending);
     }
 

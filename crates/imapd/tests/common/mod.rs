@@ -140,7 +140,8 @@ impl World {
         *self.jobs.entry(job.label()).or_default() += 1;
         self.now = self.now.plus(Duration::from_secs(1));
         let now = self.now;
-        if self.away {
+        // The disk is there when the database is not.
+        if self.away && job != Job::Disk {
             return away(session, &job);
         }
         match job {
