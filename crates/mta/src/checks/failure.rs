@@ -6,12 +6,15 @@
 //!
 //! Standards: RFC 9989 §4.7 (`fo`), RFC 9991 and RFC 6591 (what is told), RFC 6590 (what is not).
 
+use std::sync::{Mutex, PoisonError};
+
 use postroad_mailauth::report::feedback::Feedback;
 use postroad_mailauth::report::letter;
 use postroad_mailauth::report::redact;
 use postroad_mailauth::{dkim, dmarc, spf};
 use postroad_message::date::DateTime;
 use postroad_message::header;
+use postroad_store::Timestamp;
 
 use super::early::Facts;
 use super::findings::Findings;
@@ -27,6 +30,23 @@ pub enum Failures {
     Headers,
     /// The message as it came; only the beginning of a header or body that is long.
     Full,
+}
+
+/// How many were put aside to be told of lately: a flood of forged mail does not fill the memory with what it brought.
+#[derive(Debug, Default)]
+pub(super) struct Spent(Mutex<(i64, u32)>);
+
+impl Spent {
+    /// Takes one of [`A_MINUTE`]; whether there was one.
+    pub(super) fn take(&self, now: Timestamp) -> bool {
+        let minute = now.0.div_euclid(60_000_000);
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent.0 != minute {
+            *spent = (minute, 0);
+        }
+        spent.1 += u32::from(spent.1 <= A_MINUTE);
+        spent.1 <= A_MINUTE
+    }
 }
 
 /// What is told about one message.
@@ -162,9 +182,50 @@ fn mailable(mut original: Vec<u8>) -> Vec<u8> {
     original
 }
 
+/// Messages put aside in a minute.
+const A_MINUTE: u32 = 60;
 /// Octets of a line that are told.
 const COLUMNS_MAX: usize = 990;
 /// Octets of a body that are kept for the owner of a domain.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
 /// Octets of a header that are told.
 const HEADER_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_put_aside_in_part() {
+        let spent = Spent::default();
+        let taken = |at: i64| (0..1_000).filter(|_| spent.take(Timestamp(at * 1_000_000))).count();
+        assert_eq!((taken(0), taken(59), taken(60)), (60, 0, 60));
+    }
+
+    #[test]
+    fn programs_are_told_from_people() {
+        for (field, expected) in [
+            ("Auto-Submitted: auto-replied", true),
+            ("Auto-Submitted: auto-generated; owner=x", true),
+            ("Auto-Submitted: No", false),
+            ("auto-submitted: no; x=y", false),
+            ("Subject: Report Domain: a.test Submitter: b.test", true),
+            ("Content-Type: multipart/report; report-type=feedback-report", true),
+            ("Subject: hello", false),
+        ] {
+            assert_eq!(is_by_a_program(format!("From: a@b.test\r\n{field}\r\n\r\n").as_bytes()), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_can_be_mailed() {
+        let long = [b"A: \0".as_slice(), &[b'x'; 2_000], b"\r\nB: c\r\n"].concat();
+        let told = mailable(long);
+        assert!(told.split(|byte| *byte == b'\n').all(|line| line.len() <= 998) && !told.contains(&0));
+        assert!(told.starts_with(b"A: ?xxx") && told.ends_with(b"x\r\nB: c\r\n"));
+        let kept = Told { header: b"A: b\r\n", body: Some(b"words") };
+        assert_eq!(whole(kept), b"A: b\r\n\r\nwords");
+        let huge = vec![b'a'; HEADER_MAX + 1];
+        assert_eq!(whole(Told { header: &huge, body: Some(b"words") }).len(), HEADER_MAX);
+    }
+}

@@ -72,6 +72,7 @@ pub struct Checker {
     dns: Names,
     recorder: Option<Recorder>,
     failures: Failures,
+    spent: Arc<failure::Spent>,
 }
 
 /// Who is asked.
@@ -223,7 +224,10 @@ impl Inbound {
         let policies: Vec<Policy> = concerned(session).map(|accepted| accepted.policy).collect();
         let believed = self.believed(&policies, &findings, &facts).await?;
         let results = tell::header(&self.settings.hostname, &findings, &facts);
-        let failure = |disposition| failure::of(self.checker.failures, &findings, &facts, disposition, &results, told);
+        let failure = |disposition| {
+            let failure = failure::of(self.checker.failures, &findings, &facts, disposition, &results, told);
+            failure.filter(|_| self.checker.spent.take(facts.now))
+        };
         let summary = self.judge(session, &findings, &facts, believed.as_ref(), failure)?;
         let standing = decide::standing(&findings, believed.as_ref());
         let (arc, arc_is_known) = (findings.arc.cv, !findings.arc.temporary);

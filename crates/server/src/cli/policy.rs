@@ -12,8 +12,8 @@ pub(crate) enum Policy {
     /// Choose what becomes of it: dmarc-reject=junk spf-fail=tag …
     ///
     /// Keys: dmarc-reject, dmarc-quarantine, dmarc-none (DMARC fails, and the author's domain asks for this), spf-fail,
-    /// dkim-fail (there is no DMARC policy), each reject, junk or tag; unsure (the DNS does not answer), defer or tag. `default`
-    /// takes a choice back.
+    /// dkim-fail (there is no DMARC policy), from-invalid (no From, or several), each reject, junk or tag; unsure (the DNS does
+    /// not answer), defer or tag. `default` takes a choice back.
     Set {
         /// A domain of this server.
         domain: String,

@@ -112,7 +112,7 @@ pub const NAMES: &[Name] = &[
     gauge("postroad_signing_keys_unverifiable", "Keys that sign and whose record in the DNS is missing or another."),
     // Reports (mta).
     counter("postroad_reports_received_total", "Reports of others, by kind (dmarc, tls, feedback, unreadable)."),
-    counter("postroad_reports_sent_total", "Reports that were sent to others, by kind (dmarc, tls)."),
+    counter("postroad_reports_sent_total", "Reports that were sent to others, by kind (dmarc, tls, failure)."),
     counter("postroad_complaints_total", "Complaints of recipients that were taken in."),
     // Queue (web, at the time of asking).
     gauge("postroad_queue_messages", "Messages in the queue with recipients that wait."),
