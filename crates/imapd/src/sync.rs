@@ -56,7 +56,7 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         (mark, session.view_mut()?.mark) = (changes.mark, changes.mark);
         // Arrivals may lie on any page, and can be told only together: uids must rise.
         if changes.more && now.uidnext == known {
-            context::update(session, tx, &UidSet::new())?;
+            context::update(session, tx)?;
             return Ok(Gathered::Part);
         }
         if !changes.more {
@@ -65,8 +65,8 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     }
     let arrived = UidSet::from_iter(arrived);
     tell_arrived(session, &arrived)?;
-    context::update(session, tx, &arrived)?;
-    Ok(Gathered::All)
+    context::touched(session, arrived.iter());
+    context::update(session, tx)
 }
 
 /// Looks what this login may do now in a mailbox of somebody else, and tells what changed (RFC 4314 §5.1.1). Nothing in

@@ -315,3 +315,33 @@ fn hostile_headers_are_sorted_and_threaded() {
         assert_eq!(numbers, (1..=12).collect::<Vec<_>>(), "each message once: {line}");
     }
 }
+
+#[test]
+fn much_that_changes_is_told_in_parts() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    let mut seed = Seed(0x2545_f491_4f6c_dd1d);
+    deliver(&mut world, &mut seed);
+    let (mut mine, mut other) = (world.logged_in("alice"), world.logged_in("alice"));
+    (mine, _) = world.say(mine, b"s SELECT INBOX\r\n");
+    let mut said;
+    (mine, said) = world.say(mine, b"f UID SORT RETURN (UPDATE ALL) (REVERSE ARRIVAL) UTF-8 UNFLAGGED\r\n");
+    let (tag, command) = ("f".to_owned(), String::new());
+    let mut following = Following { tag, command, sorted: true, result: all(&said), updates: 0 };
+    (other, _) = world.say(other, b"s SELECT INBOX\r\n");
+    for _ in 0..10 {
+        (other, _) = world.say(other, b"c COPY 1:* INBOX\r\nn NOOP\r\n");
+    }
+    (mine, said) = world.say(mine, b"n NOOP\r\n");
+    said.lines().for_each(|line| following.apply(line));
+    // Copies came when their message came: as in the mailbox.
+    assert_eq!(following.result, (1..=1024).collect::<Vec<_>>());
+    (_, _) = world.say(
+        other,
+        b"t STORE 1:1000 +FLAGS.SILENT (\\Flagged)\r\nd STORE 1010:1012 +FLAGS (\\Deleted)\r\nx EXPUNGE\r\n",
+    );
+    (_, said) = world.say(mine, b"n NOOP\r\n");
+    said.lines().for_each(|line| following.apply(line));
+    assert_eq!(following.result, (1001..=1009).chain(1013..=1024).collect::<Vec<_>>());
+    assert!(following.updates > 6, "in parts: {}", following.updates);
+}

@@ -26,7 +26,7 @@ use crate::error::{Error, Reply};
 use crate::search::{self, answer};
 use crate::session::Session;
 use crate::sort::load::Loading;
-use crate::sync;
+use crate::sync::{self, Gathered};
 use crate::view::View;
 
 /// A result that is followed.
@@ -130,24 +130,23 @@ pub(crate) fn cancel(session: &mut Session, tags: &[Tag]) -> Reply {
     }
 }
 
-/// This session itself changed flags: they are not news to it, but perhaps to what it follows.
+/// These messages came or changed, perhaps by this session itself: news to what it follows.
 pub(crate) fn touched(session: &mut Session, uids: impl IntoIterator<Item = u32>) {
     if let Some(view) = session.view.as_mut().filter(|view| !view.contexts.is_empty()) {
         view.touched = Arc::new(view.touched.union(&uids.into_iter().collect()));
     }
 }
 
-/// Tells what became of the results now that messages came or changed. The view is up to date.
-pub(crate) fn update(session: &mut Session, tx: &ReadTx, changed: &UidSet) -> Result<(), Error> {
+/// Tells what became of the results now that messages came or changed, as far as one job goes. The view is up
+/// to date.
+pub(crate) fn update(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
     let view = session.view_mut()?;
-    if view.contexts.is_empty() {
-        return Ok(());
+    if view.contexts.is_empty() || view.touched.is_empty() {
+        return Ok(Gathered::All);
     }
-    let changed = changed.union(&view.touched);
-    view.touched = Arc::default();
-    if changed.is_empty() {
-        return Ok(());
-    }
+    let changed: UidSet = view.touched.iter().take(CHANGED_PER_JOB).collect();
+    view.touched = Arc::new(view.touched.difference(&changed));
+    let rest = if view.touched.is_empty() { Gathered::All } else { Gathered::Part };
     sync::load_map(session, tx)?;
     // What is gone stays in the results until the client is told.
     let changed = changed.difference(&session.view()?.ghosts);
@@ -158,7 +157,7 @@ pub(crate) fn update(session: &mut Session, tx: &ReadTx, changed: &UidSet) -> Re
         after.push(one(session, tx, context, &changed, &matching)?);
     }
     session.view_mut()?.contexts = Arc::new(after);
-    Ok(())
+    Ok(rest)
 }
 
 /// Tells what leaves the results because it is expunged, before the client is told that it is.
@@ -254,6 +253,8 @@ fn set_changes(view: &View, numbering: Numbering, removed: &UidSet, added: &UidS
     removed.into_iter().chain(added).collect()
 }
 
+/// Messages that came or changed that one job asks whether they match: that may mean to read their text.
+const CHANGED_PER_JOB: usize = 250;
 /// Results followed at a time. RFC 5267 §4.3.1 asks for one at least.
 const CONTEXTS_MAX: usize = 16;
 /// Numbers kept for all of them.
