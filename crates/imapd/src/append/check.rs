@@ -44,6 +44,7 @@ impl Session {
             return Err(error);
         }
         self.append_fails_at(appending, at, &error);
+        appending.job = None;
         match error.log() {
             Some(_) => Err(error),
             None => Ok(()),

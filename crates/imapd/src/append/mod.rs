@@ -47,6 +47,8 @@ pub(crate) struct Appending {
     held: Option<Event>,
     /// So many commands at the front are answered in what the last job said.
     filed: usize,
+    /// The job that is out, as long as nobody was told of its failure.
+    job: Option<Access>,
 }
 
 /// An APPEND or REPLACE.
@@ -248,23 +250,30 @@ impl Session {
             }
             return Some(Next::Again);
         }
-        let next = appending.next_job(supply).map(Next::Job);
+        appending.job = appending.next_job(supply);
+        let next = appending.job.map(Next::Job);
         self.phase = Phase::Appending(appending);
         next
     }
 
-    /// The job failed: its answers were dropped.
+    /// The job failed, perhaps before it began: its answers were dropped.
     pub(crate) fn append_failed(&mut self, mut appending: Box<Appending>, error: &Error) {
-        let filed = std::mem::take(&mut appending.filed);
-        for command in appending.commands.iter_mut().take(filed).filter(|command| command.failed.is_none()) {
-            command.fail(error.reply());
-        }
-        // The job did not get as far as any of them: the database is away. What it was for fails, else it would be
-        // tried again at once, and again.
-        if appending.commands.iter().all(|command| command.failed.is_none()) {
-            let looked = appending.commands.iter().position(|command| command.wants_look());
-            let asked = appending.asked.is_some().then(|| appending.commands.len().saturating_sub(1));
-            self.append_fails_at(&mut appending, looked.or(asked).unwrap_or(0), error);
+        appending.filed = 0;
+        match appending.job.take() {
+            Some(Access::Write) => {
+                for command in appending.commands.iter_mut().take_while(|command| command.is_over()) {
+                    if command.failed.is_none() {
+                        command.fail(error.reply());
+                    }
+                }
+            }
+            Some(Access::Read) => {
+                let last = appending.commands.len().saturating_sub(1);
+                let at = appending.commands.iter().position(Command::wants_look).unwrap_or(last);
+                self.append_fails_at(&mut appending, at, error);
+            }
+            // Who brought it was told.
+            Some(Access::Disk) | None => {}
         }
         self.phase = Phase::Appending(appending);
     }
