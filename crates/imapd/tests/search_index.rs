@@ -13,10 +13,66 @@ use postroad_testkit::TestStore;
 
 /// What texts consist of: letters that comparisons treat in their own ways, words that share parts, borders.
 const PIECES: &[&str] = &[
-    "Hello", "hell", "lo wor", "world", "WORLDS", "invoice", "Invoicing", "voice", "ß", "Straße", "STRASSE", "ẞ", "Köln",
-    "KO\u{308}LN", "koln", "İstanbul", "istanbul", "ıstanbul", "ISTANBUL", "日本", "日本語", "本語", "カ", "ｶ", "ガ", "か\u{3099}",
-    "서울", "울", "ОДЕССА", "одесса", "ς", "Σ", "ﬁsh", "FISH", "é", "e\u{301}", "\u{301}", "€5", "½", "Ω", "\u{fffd}", "a", "1",
-    "23", "ᾳ", "🙂", "<b>", "&amp;", "&", "\"", "-", " ", " ", " ", ". ", "\r\n", "@example.test", "ท", "ำ", "क\u{93c}",
+    "Hello",
+    "hell",
+    "lo wor",
+    "world",
+    "WORLDS",
+    "invoice",
+    "Invoicing",
+    "voice",
+    "ß",
+    "Straße",
+    "STRASSE",
+    "ẞ",
+    "Köln",
+    "KO\u{308}LN",
+    "koln",
+    "İstanbul",
+    "istanbul",
+    "ıstanbul",
+    "ISTANBUL",
+    "日本",
+    "日本語",
+    "本語",
+    "カ",
+    "ｶ",
+    "ガ",
+    "か\u{3099}",
+    "서울",
+    "울",
+    "ОДЕССА",
+    "одесса",
+    "ς",
+    "Σ",
+    "ﬁsh",
+    "FISH",
+    "é",
+    "e\u{301}",
+    "\u{301}",
+    "€5",
+    "½",
+    "Ω",
+    "\u{fffd}",
+    "a",
+    "1",
+    "23",
+    "ᾳ",
+    "🙂",
+    "<b>",
+    "&amp;",
+    "&",
+    "\"",
+    "-",
+    " ",
+    " ",
+    " ",
+    ". ",
+    "\r\n",
+    "@example.test",
+    "ท",
+    "ำ",
+    "क\u{93c}",
 ];
 
 /// A text made of bytes.
@@ -64,13 +120,21 @@ fn message(random: &mut Random) -> String {
             "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n",
             STANDARD.encode(&body)
         ),
-        2 => format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p title=\"Hello\">{body}</p><script>voice</script>\r\n"),
+        2 => format!(
+            "Content-Type: text/html; charset=utf-8\r\n\r\n<p title=\"Hello\">{body}</p><script>voice</script>\r\n"
+        ),
         3 => format!("\r\n{body}\r\n"),
         4 => format!("Content-Type: message/rfc822\r\n\r\nSubject: {}\r\n\r\n{body}\r\n", one_line(&random.text(4))),
-        _ => format!("Content-Type: application/octet-stream; name=\"{}.bin\"\r\n\r\n{body}\r\n", one_line(&random.text(2)).replace('"', "")),
+        _ => format!(
+            "Content-Type: application/octet-stream; name=\"{}.bin\"\r\n\r\n{body}\r\n",
+            one_line(&random.text(2)).replace('"', "")
+        ),
     };
     match random.next() % 3 {
-        0 => format!("{head}Content-Type: multipart/mixed; boundary=xyz\r\n\r\n--xyz\r\n{part}--xyz\r\n\r\n{}\r\n--xyz--\r\n", random.text(10)),
+        0 => format!(
+            "{head}Content-Type: multipart/mixed; boundary=xyz\r\n\r\n--xyz\r\n{part}--xyz\r\n\r\n{}\r\n--xyz--\r\n",
+            random.text(10)
+        ),
         _ => format!("{head}{part}"),
     }
 }
@@ -101,9 +165,8 @@ fn key(seed: &mut impl Iterator<Item = u8>, depth: usize) -> String {
             _ => format!("({} {})", key(seed, depth - 1), key(seed, depth - 1)),
         };
     }
-    let name = [
-        "TEXT", "BODY", "TEXT", "SUBJECT", "FROM", "TO", "HEADER X-Other", "FUZZY TEXT", "FUZZY SUBJECT",
-    ][usize::from(kind) % 9];
+    let name = ["TEXT", "BODY", "TEXT", "SUBJECT", "FROM", "TO", "HEADER X-Other", "FUZZY TEXT", "FUZZY SUBJECT"]
+        [usize::from(kind) % 9];
     let count = byte() % 4;
     let needle: String = text(&(0..count).map(|_| byte()).collect::<Vec<u8>>());
     // A part of it, so that it begins and ends anywhere.
@@ -142,9 +205,21 @@ fn what_is_there_is_found() {
     let (_test, mut world) = filled(150);
     let mut hits = 0;
     for keys in [
-        "TEXT \"ello\"", "TEXT \"lo wor\"", "BODY \"nvoic\"", "TEXT {6+}\r\n日本", "TEXT {3+}\r\n本", "TEXT {7+}\r\nKÖLN ",
-        "TEXT {6+}\r\n서울", "TEXT {4+}\r\nstra", "TEXT \"@example.test\"", "TEXT \"xyz\"", "FUZZY TEXT istanbul",
-        "TEXT {6+}\r\nOdessa", "TEXT {12+}\r\nодесса", "TEXT \"wor\" NOT TEXT \"ello\"", "OR TEXT \"fish\" TEXT \"23\"",
+        "TEXT \"ello\"",
+        "TEXT \"lo wor\"",
+        "BODY \"nvoic\"",
+        "TEXT {6+}\r\n日本",
+        "TEXT {3+}\r\n本",
+        "TEXT {7+}\r\nKÖLN ",
+        "TEXT {6+}\r\n서울",
+        "TEXT {4+}\r\nstra",
+        "TEXT \"@example.test\"",
+        "TEXT \"xyz\"",
+        "FUZZY TEXT istanbul",
+        "TEXT {6+}\r\nOdessa",
+        "TEXT {12+}\r\nодесса",
+        "TEXT \"wor\" NOT TEXT \"ello\"",
+        "OR TEXT \"fish\" TEXT \"23\"",
         "SUBJECT \"hell\" TEXT \"world\"",
     ] {
         let indexed = found(&mut world, "alice", keys);

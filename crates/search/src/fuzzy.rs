@@ -4,8 +4,8 @@
 //!
 //! How well a text matches is counted by [`Score`]: whole words more than beginnings, early and often more than once and late.
 
-use crate::Grams;
 use crate::fold::skeleton;
+use crate::{Field, Grams};
 
 /// Most words and phrases of a query; what comes behind them is not asked about.
 pub const TERMS_MAX: usize = 32;
@@ -53,6 +53,11 @@ impl Query {
     /// The groups that a text must have to match.
     pub fn grams(&self) -> Grams {
         self.terms.iter().fold(Grams::of(""), |all, term| all.and(&Grams::of(&term.text)))
+    }
+
+    /// The groups that the text of a field must have to match.
+    pub fn grams_in(&self, field: Field) -> Grams {
+        self.terms.iter().fold(Grams::of(""), |all, term| all.and(&Grams::in_field(field, &term.text)))
     }
 
     /// Octets of the longest term.

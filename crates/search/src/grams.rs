@@ -4,6 +4,8 @@
 //! spaces between words (Han, kana, and Hangul taken apart) each character and each two; of other characters beyond ASCII,
 //! each. A group is a bit among [`BUCKETS`]. Groups never reach across spaces and punctuation.
 //!
+//! Texts of the fields that people search by ([`Field`]) have groups of their own besides.
+//!
 //! Invariant: if one text is a part of another, in any of the ways of comparing that share the skeleton, its groups are
 //! among the other's.
 
@@ -14,6 +16,34 @@ pub const BUCKETS: usize = 1 << BITS;
 
 const BITS: u32 = 14;
 const WORDS: usize = BUCKETS / 64;
+
+/// A field whose text can be asked for by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Subject.
+    Subject,
+    /// From.
+    From,
+    /// To.
+    To,
+    /// Cc.
+    Cc,
+    /// Bcc.
+    Bcc,
+}
+
+impl Field {
+    /// On-disk format: what tells groups of a field from those of all texts.
+    fn salt(self) -> u64 {
+        match self {
+            Field::Subject => 0x8F1B_BCDC_BFA5_3E0B,
+            Field::From => 0xC5A4_31D7_9E22_0B6D,
+            Field::To => 0xA3F0_94B2_6C51_7E87,
+            Field::Cc => 0xE7D9_1A48_35B6_C2F1,
+            Field::Bcc => 0x9B60_5EF3_D814_7A29,
+        }
+    }
+}
 
 /// Which letter groups are in a text.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,7 +69,17 @@ impl Signature {
 
     /// Adds a text. Groups do not reach from one call to the next: give what overlaps.
     pub fn add(&mut self, text: &str) {
-        let mut reader = Reader::default();
+        self.add_salted(text, 0);
+    }
+
+    /// Adds the text of a field: as such and as text.
+    pub fn add_field(&mut self, field: Field, text: &str) {
+        self.add(text);
+        self.add_salted(text, field.salt());
+    }
+
+    fn add_salted(&mut self, text: &str, salt: u64) {
+        let mut reader = Reader { salt, ..Reader::default() };
         let bits = &mut self.0;
         let mut set = |bucket: u16| bits[usize::from(bucket >> 6)] |= 1 << (bucket & 63);
         if text.is_ascii() {
@@ -111,8 +151,17 @@ impl Grams {
 
     /// Of a text to look for. Long texts are asked about by groups from all over them.
     pub fn of(text: &str) -> Grams {
+        Grams::salted(text, 0)
+    }
+
+    /// Of a text to look for in a field: what [`Signature::add_field`] added.
+    pub fn in_field(field: Field, text: &str) -> Grams {
+        Grams::salted(text, field.salt())
+    }
+
+    fn salted(text: &str, salt: u64) -> Grams {
         let mut all = Vec::new();
-        let mut reader = Reader::default();
+        let mut reader = Reader { salt, ..Reader::default() };
         let mut add = |bucket| all.push(bucket);
         for c in text.chars() {
             skeleton_of(c, &mut |c| reader.character(c, &mut add));
@@ -147,6 +196,8 @@ impl Grams {
 /// The last characters of the current run.
 #[derive(Default)]
 struct Reader {
+    /// What all groups are told apart by.
+    salt: u64,
     /// Of a run of letters: the last two, 21 bits each, and how many there were.
     last: u64,
     run: u32,
@@ -168,9 +219,9 @@ impl Reader {
     fn character(&mut self, c: char, set: &mut impl FnMut(u16)) {
         if is_ideograph(c) {
             self.run = 0;
-            set(bucket(u64::from(u32::from(c))));
+            set(self.bucket(u64::from(u32::from(c))));
             if let Some(previous) = self.previous.replace(c) {
-                set(bucket(pair(previous, c)));
+                set(self.bucket(pair(previous, c)));
             }
             return;
         }
@@ -180,8 +231,15 @@ impl Reader {
         }
         self.run = 0;
         if !c.is_ascii() && !c.is_whitespace() && !c.is_control() {
-            set(bucket(u64::from(u32::from(c))));
+            set(self.bucket(u64::from(u32::from(c))));
         }
+    }
+
+    /// On-disk format: a change is a new [`crate::VERSION`].
+    fn bucket(&self, group: u64) -> u16 {
+        let mixed = (group ^ self.salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (mixed >> (64 - BITS)) as u16
     }
 
     fn letter(&mut self, letter: u32, set: &mut impl FnMut(u16)) {
@@ -189,20 +247,13 @@ impl Reader {
         self.last = group & PAIR_MASK;
         self.run += 1;
         if self.run >= 3 {
-            set(bucket(group));
+            set(self.bucket(group));
         }
     }
 }
 
 fn pair(first: char, second: char) -> u64 {
     u64::from(u32::from(first)) << CHAR_BITS | u64::from(u32::from(second))
-}
-
-/// On-disk format: a change is a new [`crate::VERSION`].
-fn bucket(group: u64) -> u16 {
-    let mixed = group.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    (mixed >> (64 - BITS)) as u16
 }
 
 const CHAR_BITS: u32 = 21;
@@ -247,6 +298,24 @@ mod tests {
         ] {
             assert_eq!(signature(text).may_have(&Grams::of(part)), proposed, "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn fields_are_told_apart() {
+        let mut signature = signature("all about plans");
+        signature.add_field(Field::From, "Bob");
+        signature.add_field(Field::Subject, "日本 meeting");
+        for (field, text, proposed) in [
+            (Field::From, "bob", true),
+            (Field::To, "bob", false),
+            (Field::Subject, "plans", false),
+            (Field::Subject, "EETIN", true),
+            (Field::Subject, "本", true),
+            (Field::Cc, "x", true),
+        ] {
+            assert_eq!(signature.may_have(&Grams::in_field(field, text)), proposed, "{text} in {field:?}");
+        }
+        assert!(signature.may_have(&Grams::of("bob")));
     }
 
     #[test]

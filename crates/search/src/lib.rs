@@ -20,7 +20,7 @@ pub mod office;
 pub mod slices;
 pub mod walk;
 
-pub use grams::{BUCKETS, Grams, Signature};
+pub use grams::{BUCKETS, Field, Grams, Signature};
 pub use walk::{Place, Walk};
 
 /// The version of everything that goes into a signature: what was indexed by another one is indexed anew.

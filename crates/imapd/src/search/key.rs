@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use postroad_mail::{Entry, Flags, UidSet};
 use postroad_message::{Envelope, Fields, HeaderDate, SummaryView, decode};
-use postroad_search::Grams;
 use postroad_search::fuzzy::Score;
 use postroad_search::walk::address_text;
+use postroad_search::{Field, Grams};
 use postroad_store::ModSeq;
 
 use crate::search::deep::Wanted;
@@ -146,9 +146,9 @@ impl Node {
         match self {
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| node.texts(wanted, out)),
             Node::Not(node) => node.texts(wanted, out),
-            Node::Address(_, needle) | Node::Subject(needle) | Node::Header(_, needle, _) => {
-                out.push(Asked { grams: needle.grams(), deep: false });
-            }
+            Node::Address(who, needle) => out.push(Asked { grams: needle.grams_in(who.field()), deep: false }),
+            Node::Subject(needle) => out.push(Asked { grams: needle.grams_in(Field::Subject), deep: false }),
+            Node::Header(_, needle, _) => out.push(Asked { grams: needle.grams(), deep: false }),
             Node::Text(place) => {
                 let grams = wanted.get(*place).map(|wanted| wanted.needle.grams());
                 out.push(Asked { grams: grams.unwrap_or_else(|| Grams::of("")), deep: true });
@@ -303,6 +303,15 @@ fn header(known: &Known<'_>, name: &str, needle: &Needle, place: usize) -> Optio
 }
 
 impl Who {
+    fn field(self) -> Field {
+        match self {
+            Who::From => Field::From,
+            Who::To => Field::To,
+            Who::Cc => Field::Cc,
+            Who::Bcc => Field::Bcc,
+        }
+    }
+
     /// Each address as it is looked through: `Name <local@host>`, the name decoded.
     fn of(self, envelope: &Envelope) -> impl Iterator<Item = String> + '_ {
         let list = match self {

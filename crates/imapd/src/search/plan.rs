@@ -141,7 +141,7 @@ fn propose(
 ) -> Result<(), Error> {
     let mut texts = Vec::new();
     nodes.iter().for_each(|node| node.texts(wanted, &mut texts));
-    let few = if texts.iter().any(|text| text.deep) { FEW_TEXTS } else { FEW };
+    let few = if texts.iter().any(|text| text.deep) { FEW_TEXTS } else { FEW_SUMMARIES };
     if candidates.count() <= few || texts.iter().all(|text| text.grams.is_empty()) {
         return Ok(());
     }
@@ -314,6 +314,8 @@ fn next(date: Date) -> Date {
 const FEW: u64 = 2_000;
 /// The same, when texts decide: those of so many messages are read as soon as the index is.
 const FEW_TEXTS: u64 = 64;
+/// The same, when summaries decide.
+const FEW_SUMMARIES: u64 = 500;
 /// Rows looked at together.
 const ROWS: usize = 2_000;
 /// Rows looked at together when summaries may be needed.

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use postroad_search::Grams;
 use postroad_search::fuzzy::{Query, Score};
+use postroad_search::{Field, Grams};
 
 use crate::collation::Collation;
 
@@ -46,6 +46,14 @@ impl Needle {
         match self {
             Needle::Exact(_, _, typed) => Grams::of(typed),
             Needle::Fuzzy(query) => query.grams(),
+        }
+    }
+
+    /// The letter groups of fields that have it.
+    pub(super) fn grams_in(&self, field: Field) -> Grams {
+        match self {
+            Needle::Exact(_, _, typed) => Grams::in_field(field, typed),
+            Needle::Fuzzy(query) => query.grams_in(field),
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use postroad_message::SummaryView;
 use postroad_search::slices::{self, DOCUMENTS};
 use postroad_search::walk::address_text;
-use postroad_search::{Signature, VERSION, Walk};
+use postroad_search::{Field, Signature, VERSION, Walk};
 use postroad_store::{AccountId, BlobId, Param, ReadTx, WriteTx, new_id, params};
 
 use super::{read_ids, write_ids};
@@ -125,10 +125,16 @@ fn sign(tx: &ReadTx, blob: BlobId, size: u64, summary: &[u8]) -> Signature {
     let Ok(view) = SummaryView::new(summary) else { return Signature::full() };
     let (Ok(root), Ok(envelope)) = (view.structure(), view.envelope()) else { return Signature::full() };
     // What SEARCH decides by the summary, where it is put together in other ways than in the header.
-    for list in [&envelope.from, &envelope.to, &envelope.cc, &envelope.bcc] {
-        list.iter().for_each(|one| signature.add(&address_text(one)));
+    let lists = [
+        (Field::From, &envelope.from),
+        (Field::To, &envelope.to),
+        (Field::Cc, &envelope.cc),
+        (Field::Bcc, &envelope.bcc),
+    ];
+    for (field, list) in lists {
+        list.iter().for_each(|one| signature.add_field(field, &address_text(one)));
     }
-    signature.add(&envelope.subject_text());
+    signature.add_field(Field::Subject, &envelope.subject_text());
     let mut walk = Walk::new(&root, true, true, KEEP);
     let mut whole = None;
     let mut octets = 0;
