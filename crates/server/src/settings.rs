@@ -778,7 +778,8 @@ pub(crate) fn documented() -> String {
             text += &if many { format!("\n# [[{head}]]  (as many as you like)\n") } else { format!("\n[{head}]\n") };
         }
         let value = inner.and_then(|inner| inner.get(name));
-        text += &format!("# {}\n", key.meaning);
+        // One line, however the source is broken.
+        text += &format!("# {}\n", key.meaning.split_whitespace().collect::<Vec<_>>().join(" "));
         match value {
             Some(value) => text += &format!("{name} = {value}\n"),
             None => text += &format!("# {name} =\n"),
