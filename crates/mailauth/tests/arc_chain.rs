@@ -1,7 +1,10 @@
 //! Chains that we seal, and what breaks them.
 
+#[path = "support/craft.rs"]
+mod craft;
 mod support;
 
+use craft::Craft;
 use postroad_mailauth::Failure;
 use postroad_mailauth::arc::{self, INSTANCES, Sealing, Validation};
 use postroad_mailauth::dkim::Status;
@@ -70,6 +73,31 @@ fn a_chain_of_ours_holds() {
     assert_eq!((zone.asked.len(), zone.steps), (3, 2));
     assert_eq!(zone.asked[0], "s1._domainkey.hop3.example");
     assert_eq!(zone.arc(&crlf(MESSAGE)).cv, Validation::None);
+}
+
+/// A chain is believed instead of the author: words that somebody put behind what its sealer covered (`l=`) are nobody's.
+#[test]
+fn words_behind_what_a_seal_covers_break_it() {
+    let (key, body) = (Craft::new(), MESSAGE.split_once("\n\n").expect("a body").1);
+    let length = craft::canonical_body(body, "relaxed").len();
+    let tags = format!(
+        "i=1; a=ed25519-sha256; c=relaxed/relaxed; d=hop1.example; s=s1; h=from:content-type; l={length}; bh={{bh}}; b={{b}}"
+    );
+    let signed = String::from_utf8(key.sign_as("ARC-Message-Signature", &tags, MESSAGE)).expect("ASCII");
+    let results = "ARC-Authentication-Results: i=1; mx.hop1.example; dmarc=pass header.from=example.org";
+    let own = signed.split("\r\n").next().expect("a field");
+    let seal = key.seal("i=1; a=ed25519-sha256; cv=none; d=hop1.example; s=s1; b={b}", &[results, own]);
+    let sealed = format!("{seal}\r\n{results}\r\n{signed}");
+    let mut zone = Zone::default().with("s1._domainkey.hop1.example", &key.record());
+    for (more, expected) in [
+        ("", Validation::Pass),
+        ("\r\n\r\n", Validation::Pass),
+        ("click here\r\n", Validation::Fail),
+        ("\r\n\r\n.\r\n", Validation::Fail),
+    ] {
+        let verdict = zone.arc(format!("{sealed}{more}").as_bytes());
+        assert_eq!(verdict.cv, expected, "{more:?}: {}", verdict.why);
+    }
 }
 
 #[test]

@@ -52,6 +52,17 @@ impl Craft {
     }
 }
 
+impl Craft {
+    /// A seal over these fields, which are whole and without their line ends (RFC 8617 §5.1.1). `tags` has `{b}`.
+    pub(crate) fn seal(&self, tags: &str, fields: &[&str]) -> String {
+        let mut input: String = fields.iter().map(|field| canonical_field(field, "relaxed")).collect();
+        let unsigned = format!("ARC-Seal: {}", tags.replace("{b}", ""));
+        input.push_str(canonical_field(&unsigned, "relaxed").trim_end_matches("\r\n"));
+        let signature = self.pair.sign(digest(&SHA256, input.as_bytes()).as_ref());
+        format!("ARC-Seal: {}", tags.replace("{b}", &STANDARD.encode(signature.as_ref())))
+    }
+}
+
 fn tag<'a>(tags: &'a str, name: &str) -> Option<&'a str> {
     tags.split(';')
         .filter_map(|part| part.split_once('='))

@@ -23,11 +23,11 @@ struct Place {
 
 impl Place {
     fn start(database: Option<&str>) -> Place {
-        Place::start_with(database, "")
+        Place::start_with(database, &[])
     }
 
-    /// The same with these settings.
-    fn start_with(database: Option<&str>, more: &str) -> Place {
+    /// The same with other lines in the settings.
+    fn start_with(database: Option<&str>, lines: &[(&str, &str)]) -> Place {
         let port = SharedPort::find();
         let dns = DnsServer::start(&format!(
             "bank.test. TXT \"v=spf1 ip4:{HOME} -all\"\nbank.test. MX 10 mx.bank.test.\nmx.bank.test. A {}\n\
@@ -48,7 +48,11 @@ impl Place {
         let service = "service = \"smtp\"\n";
         assert!(text.contains(service), "{text}");
         let text = text.replace(service, &format!("{service}proxy-from = [\"127.0.0.1\"]\n"));
-        std::fs::write(&file, format!("{text}{more}")).expect("written");
+        let text = lines.iter().fold(text, |text, (usual, other)| {
+            assert!(text.contains(usual), "{usual}: {text}");
+            text.replace(usual, other)
+        });
+        std::fs::write(&file, text).expect("written");
         let serve = Process::start(PROGRAM, &["serve", "--data", &process.data().display().to_string()]);
         Place { process: Mutex::new(process), _serve: serve, _dns: dns, port }
     }
@@ -143,8 +147,7 @@ fn an_owner_is_told_and_reads_it_here() {
 fn an_owner_is_told_of_a_failure() {
     let places = [None, Some(postgres::fresh_database())];
     for database in places {
-        let place =
-            Place::start_with(database.as_deref(), "\n[reports]\nfailures = \"headers\"\nfailures-per-day = 2\n");
+        let place = Place::start_with(database.as_deref(), &FAILURES_ARE_TOLD);
         let remote = Remote::start(place.port.address(1), Manner::default());
         let forged = |id: &str, more: &str| {
             format!(
@@ -173,6 +176,17 @@ fn an_owner_is_told_of_a_failure() {
         assert!(!text.contains("u0001") && !text.contains("secret") && text.contains("redacted-"), "{text}");
         assert!(place.cli(&["trace", "first@club.test"]).contains("club.test is told of this failure (dmarc)"));
 
+        // Two in a day, and no more.
+        for id in ["second", "third"] {
+            place.bring(STRANGER, "boss@club.test", &forged(id, "")).good();
+        }
+        let all = remote.wait_for(2);
+        assert!(all[1].text().contains("<second@club.test>"), "{}", all[1].text());
+        eventually("the third is dealt with", || {
+            Some(place.cli(&["trace", "third@club.test"])).filter(|story| story.contains("is told of this failure"))
+        });
+        assert_eq!(remote.wait_for(2).len(), 2);
+
         // The same letter, where the domain is. It came from us, so that it is told to nobody in turn.
         place.cli(&["domain", "add", "club.test"]);
         place.bring(HOME, "<>", &text.replace('\r', "")).good();
@@ -191,19 +205,12 @@ fn an_owner_is_told_of_a_failure() {
             shown.as_array().expect("a list").iter().find(|one| one["domain"] == "example.test").cloned()
         });
         assert!(shown["about"].as_str().is_some_and(|about| about.contains("auth-failure")), "{shown}");
-
-        // Two in a day, and no more.
-        for id in ["second", "third"] {
-            place.bring(STRANGER, "boss@club.test", &forged(id, "")).good();
-        }
-        let all = remote.wait_for(2);
-        assert!(all[1].text().contains("<second@club.test>"), "{}", all[1].text());
-        eventually("the third is dealt with", || {
-            Some(place.cli(&["trace", "third@club.test"])).filter(|story| story.contains("is told of this failure"))
-        });
-        assert_eq!(remote.wait_for(2).len(), 2);
     }
 }
+
+/// What the settings say, and what they are to say.
+const FAILURES_ARE_TOLD: [(&str, &str); 2] =
+    [("failures = \"off\"", "failures = \"headers\""), ("failures-per-day = 20", "failures-per-day = 2")];
 
 /// Type, parts, fields and what is repeated, as Python's library reads them.
 const READ_FAILURE: &str = r#"
