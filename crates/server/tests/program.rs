@@ -65,6 +65,39 @@ fn a_stop_tells_clients_and_what_was_made_is_there_again() {
 }
 
 #[test]
+fn mailboxes_are_shared_from_the_command_line() {
+    let process = Process::quickstart(PROGRAM, "pw", &[]);
+    let data = process.data().display().to_string();
+    let run = |arguments: &[&str], good: bool| {
+        let output = postroad(&[arguments, &["--data", &data]].concat());
+        assert_eq!(output.status.success(), good, "{arguments:?}: {}", said(&output));
+        said(&output)
+    };
+    run(&["account", "add", "info@example.test", "--shared"], true);
+    let refused = run(&["account", "password", "info@example.test", "--password", "x"], false);
+    assert!(refused.contains("a shared account has no passwords"), "{refused}");
+    run(&["mailbox", "share", "info@example.test", "*", "anyone", "read"], true);
+    run(&["mailbox", "share", "info@example.test", "INBOX", "bob@example.test", "+wite"], true);
+    run(&["mailbox", "share", "info@example.test", "INBOX", "-bob@example.test", "s"], true);
+    let shares = run(&["mailbox", "shares", "info@example.test"], true);
+    for row in [["INBOX", "anyone", "lrs"], ["INBOX", "bob@example.test", "wite"], ["INBOX", "-bob@example.test", "s"]]
+    {
+        let there = shares.lines().any(|line| line.split_whitespace().eq(row));
+        assert!(there, "{row:?} is not in {shares}");
+    }
+    let refused = run(&["mailbox", "share", "info@example.test", "INBOX", "bob@example.test", "lrz"], false);
+    assert!(refused.contains("no right"), "{refused}");
+    run(&["mailbox", "unshare", "info@example.test", "*", "-bob@example.test"], true);
+
+    let mut imap = connect(&process, 143);
+    line(&mut imap);
+    let commands = b"a LOGIN bob@example.test pw\r\nb MYRIGHTS Shared/info@example.test/INBOX\r\n";
+    imap.get_mut().write_all(commands).expect("it reads");
+    assert!(line(&mut imap).starts_with("a OK "));
+    assert_eq!(line(&mut imap), "* MYRIGHTS Shared/info@example.test/INBOX lrswited\r\n");
+}
+
+#[test]
 fn mistakes_get_a_sentence_and_a_next_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().display().to_string();
