@@ -55,6 +55,8 @@ struct Reading<'a> {
     is_report: bool,
     report: Report,
     row: Row,
+    /// Rows so far.
+    rows: usize,
     /// Signatures, senders and reasons that may still come, in all rows together: an empty element of seven octets becomes a
     /// hundred in memory.
     inner_left: usize,
@@ -93,7 +95,16 @@ impl<'a> Reading<'a> {
             skipped: 0,
         };
         let inner_left = limits.records.saturating_mul(INNER_OF_ROW);
-        Reading { limits, path: Vec::new(), text: text(), is_report: false, report, row: Row::default(), inner_left }
+        Reading {
+            limits,
+            path: Vec::new(),
+            text: text(),
+            is_report: false,
+            report,
+            row: Row::default(),
+            rows: 0,
+            inner_left,
+        }
     }
 
     fn open(&mut self, name: &[u8]) -> Result<()> {
@@ -104,7 +115,9 @@ impl<'a> Reading<'a> {
         match (self.path.last().map(String::as_str), name.as_str()) {
             (None, "feedback") => self.is_report = true,
             (Some("feedback"), "record") => {
-                if self.report.records.len() >= self.limits.records {
+                // Rows without an address count as well: they cost as much to read.
+                self.rows += 1;
+                if self.rows > self.limits.records {
                     return Err(Error::TooLarge("rows in the report"));
                 }
                 self.row = Row::default();
