@@ -159,7 +159,7 @@ fn files(archive: &[u8]) -> Vec<File<'_>> {
 fn directory(archive: &[u8]) -> Option<usize> {
     let from = archive.len().saturating_sub(END_LENGTH + COMMENT_MAX);
     let end = (from..=archive.len().checked_sub(END_LENGTH)?).rev().find(|at| archive[*at..].starts_with(END_MAGIC))?;
-    Some(number(archive, end + 16, 4)?)
+    number(archive, end + 16, 4)
 }
 
 /// A file by its entry in the directory, if its data is there, and the length of the entry.
