@@ -93,9 +93,13 @@ struct Touched {
 fn touched(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limit: usize) -> Result<Touched> {
     let (mut all, mut room, mut until) = (Vec::new(), limit as u64, None);
     let mut operations = 0;
-    each_operation(tx, account, mailbox, mark.modseq, limit.saturating_add(1), |modseq, uids| {
-        operations += 1;
+    // One more, to know whether it was all, and one that the mark may lie in.
+    each_operation(tx, account, mailbox, mark.modseq, limit.saturating_add(2), |modseq, uids| {
         let uids = if modseq > mark.modseq { uids } else { uids.difference(&UidSet::range(0, mark.uid)) };
+        if modseq == mark.modseq && uids.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        operations += 1;
         if operations > limit || (room == 0 && !uids.is_empty()) {
             // Everything before this operation.
             until = Some(Mark::at(ModSeq(modseq.0 - 1)));
