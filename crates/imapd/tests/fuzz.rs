@@ -9,7 +9,7 @@ use postroad_testkit::TestStore;
 use common::World;
 
 /// Commands near what sessions understand, so that bytes get beyond the grammar.
-const STEMS: [&str; 24] = [
+const STEMS: [&str; 30] = [
     "SELECT INBOX",
     "EXAMINE INBOX (CONDSTORE)",
     "FETCH 1:* (FLAGS UID)",
@@ -23,6 +23,12 @@ const STEMS: [&str; 24] = [
     "SEARCH ALL",
     "UID SEARCH RETURN (SAVE) ALL",
     "FETCH $ FLAGS",
+    "UID SORT RETURN (UPDATE ALL) (REVERSE DATE SUBJECT) UTF-8 UNSEEN",
+    "SEARCH RETURN (UPDATE PARTIAL -1:-2) UNDELETED",
+    "THREAD REFERENCES UTF-8 ALL",
+    "CANCELUPDATE \"t\"",
+    "COMPARATOR i;octet",
+    "LANGUAGE de",
     "CLOSE",
     "UNSELECT",
     "IDLE",
