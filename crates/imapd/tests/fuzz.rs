@@ -9,7 +9,7 @@ use postroad_testkit::TestStore;
 use common::World;
 
 /// Commands near what sessions understand, so that bytes get beyond the grammar.
-const STEMS: [&str; 30] = [
+const STEMS: [&str; 38] = [
     "SELECT INBOX",
     "EXAMINE INBOX (CONDSTORE)",
     "FETCH 1:* (FLAGS UID)",
@@ -37,6 +37,14 @@ const STEMS: [&str; 30] = [
     "LIST \"\" *",
     "STATUS INBOX (MESSAGES)",
     "APPEND INBOX {3+}\r\nabc",
+    "APPEND INBOX {3+}\r\nabc (\\Seen) {3+}\r\nabc",
+    "APPEND INBOX CATENATE (URL ;UID=1 TEXT {3+}\r\nabc URL /INBOX/;UID=2/;SECTION=HEADER)",
+    "REPLACE 1 INBOX {3+}\r\nabc",
+    "UID REPLACE * Trash CATENATE (TEXT {3+}\r\nabc",
+    "APPEND INBOX {3}",
+    "ENABLE UTF8=ACCEPT",
+    "GENURLAUTH imap://alice@example.test/INBOX/;UID=1;URLAUTH=anonymous INTERNAL",
+    "URLFETCH imap://alice@example.test/INBOX/;UID=1;URLAUTH=anonymous:internal:91354a473744909de610943775f92038",
     "CREATE a",
     "DELETE a",
     "NOOP",
