@@ -7,6 +7,7 @@ use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
 use crate::commands;
 use crate::error::{Error, Reply};
 use crate::session::{Before, Flow, Session};
+use crate::settings::PROGRESS_EVERY;
 use crate::steps::{Idle, Phase, Running, Stage};
 use crate::sync;
 
@@ -54,6 +55,9 @@ impl Session {
             Phase::Working(mut running) => {
                 let worked = self.work(tx, &mut running);
                 if !matches!(worked, Ok(Worked::Finished)) {
+                    if worked.is_ok() {
+                        self.tell_progress(&mut running);
+                    }
                     self.phase = Phase::Working(running);
                 }
                 worked.map(|_| ())
@@ -161,6 +165,22 @@ impl Session {
         self.writer().tagged(&running.tag, reply.status, reply.code.as_ref(), &reply.text);
         self.bad_commands = 0;
         Ok(Worked::Finished)
+    }
+
+    /// RFC 9585: a command that goes on for long says how far it is, between two messages.
+    fn tell_progress(&mut self, running: &mut Running) {
+        let Some(at) = running.progress_at else {
+            running.progress_at = Some(self.now);
+            return;
+        };
+        if self.now < at.plus(PROGRESS_EVERY) || running.cursor.is_in_literal() {
+            return;
+        }
+        running.progress_at = Some(self.now);
+        // §4: what is done is less than the goal.
+        let state = running.cursor.progress().filter(|(done, goal)| done < goal);
+        let code = ResponseCode::InProgress(running.tag.clone(), state);
+        self.writer().untagged(Status::Ok, Some(&code), "still at it");
     }
 
     /// Drops what the job under way did to the session.

@@ -318,6 +318,21 @@ impl Cursor {
         }
     }
 
+    /// How many messages a command has done, and of how many; `None` where that is not known.
+    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
+        match self {
+            Cursor::Fetch(cursor) => cursor.progress(),
+            Cursor::Search(cursor) => cursor.progress(),
+            Cursor::Start
+            | Cursor::UrlFetch(_)
+            | Cursor::Sort(_)
+            | Cursor::Thread(_)
+            | Cursor::Esearch(_)
+            | Cursor::Store(_)
+            | Cursor::Select(_) => None,
+        }
+    }
+
     /// URLFETCH's cursor, made when first asked for.
     pub(crate) fn url_fetch(&mut self) -> &mut crate::commands::Fetching {
         if !matches!(self, Cursor::UrlFetch(_)) {
@@ -412,6 +427,14 @@ impl Cursor {
 impl Running {
     /// A command that begins.
     pub(crate) fn new(tag: Tag, name: &'static str, body: postroad_imap::Body) -> Running {
-        Running { tag, name, body, cursor: Cursor::Start, writes: false, stage: crate::steps::Stage::Before }
+        Running {
+            tag,
+            name,
+            body,
+            cursor: Cursor::Start,
+            writes: false,
+            stage: crate::steps::Stage::Before,
+            progress_at: None,
+        }
     }
 }

@@ -71,6 +71,8 @@ pub(crate) const BAD_COMMANDS_MAX: u32 = 20;
 pub(crate) const OUTPUT_BUDGET: usize = 256 * 1024;
 /// At most this many messages are looked at by one job of FETCH or SEARCH.
 pub(crate) const MESSAGES_PER_JOB: usize = 2_000;
+/// How long a command of several jobs says nothing about itself before the client is told how far it is (RFC 9585 §3.1).
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Octets of APPENDs that are handed to the disk at once.
 pub(crate) const APPEND_CHUNK: usize = 64 * 1024;
 /// APPENDs that came together share a transaction up to so many messages ...

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postroad_imap::{Body, Event, Problem, Refusal, Refused, ResponseCode, Status, Tag};
 use postroad_protocol::{Interrupt, Protocol, Step, TlsFacts};
-use postroad_store::{Locks, ModSeq};
+use postroad_store::{Locks, ModSeq, Timestamp};
 
 use crate::append::{Access as Needs, Appending, Next, Supply};
 use crate::capability;
@@ -54,6 +54,8 @@ pub(crate) struct Running {
     /// Its next job writes.
     pub(crate) writes: bool,
     pub(crate) stage: Stage,
+    /// When the client was told last how far it is; at first, when its first job ran.
+    pub(crate) progress_at: Option<Timestamp>,
 }
 
 /// Where a command is.

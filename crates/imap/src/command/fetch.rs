@@ -1,4 +1,5 @@
-//! FETCH (RFC 9051 §6.4.5) with BINARY (RFC 3516), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474).
+//! FETCH (RFC 9051 §6.4.5) with BINARY (RFC 3516), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
+//! (RFC 8514), PREVIEW (RFC 8970).
 
 use crate::command::Body;
 use crate::command::search::{PartialRange, partial_range};
@@ -75,6 +76,10 @@ pub enum FetchItem {
     EmailId,
     /// `THREADID` (RFC 8474 §5.2).
     ThreadId,
+    /// `SAVEDATE` (RFC 8514 §4.2).
+    SaveDate,
+    /// `PREVIEW`, `PREVIEW (LAZY)` (RFC 8970 §3): the modifier lets a server that has no preview yet say so.
+    Preview,
 }
 
 /// `section-spec` (RFC 9051 §9).
@@ -170,7 +175,7 @@ fn item(cursor: &mut Cursor<'_>, items: &mut Vec<FetchItem>) -> Rule<()> {
             for item in *expanded {
                 push(items, item.clone());
             }
-            return Ok(());
+            return if name == "PREVIEW" { preview_modifiers(cursor) } else { Ok(()) };
         }
     }
     let item = match name.as_ref() {
@@ -187,6 +192,18 @@ fn item(cursor: &mut Cursor<'_>, items: &mut Vec<FetchItem>) -> Rule<()> {
     };
     push(items, item);
     Ok(())
+}
+
+/// `[SP "(" preview-mod *(SP preview-mod) ")"]` (RFC 8970 §6). Behind an item that stands alone such a list may also be that of
+/// the command's modifiers: its first word tells.
+fn preview_modifiers(cursor: &mut Cursor<'_>) -> Rule<()> {
+    let rest = cursor.rest();
+    let Some(first) = rest.strip_prefix(b" (") else { return Ok(()) };
+    if !first.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"LAZY")) {
+        return Ok(());
+    }
+    cursor.space()?;
+    cursor.list("LAZY", |cursor| if cursor.eat_word("LAZY") { Ok(()) } else { cursor.expected("LAZY") })
 }
 
 fn push(items: &mut Vec<FetchItem>, item: FetchItem) {
@@ -309,4 +326,6 @@ const NAMES: &[(&str, &[FetchItem])] = &[
     ("MODSEQ", &[FetchItem::ModSeq]),
     ("EMAILID", &[FetchItem::EmailId]),
     ("THREADID", &[FetchItem::ThreadId]),
+    ("SAVEDATE", &[FetchItem::SaveDate]),
+    ("PREVIEW", &[FetchItem::Preview]),
 ];

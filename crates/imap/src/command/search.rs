@@ -98,6 +98,8 @@ pub enum SearchKey {
     Sequence(MessageSet),
     /// `UID set`.
     Uid(MessageSet),
+    /// `FILTER name` (RFC 5466 §3.1): the search of this name, in the client's spelling.
+    Filter(String),
     /// `FUZZY key` (RFC 6203 §3).
     Fuzzy(Box<SearchKey>),
     /// `ANSWERED`.
@@ -156,6 +158,12 @@ pub enum SearchKey {
     EmailId(String),
     /// `THREADID id`.
     ThreadId(String),
+    /// `SAVEDBEFORE date` (RFC 8514 §4.3): the day it came into this mailbox, disregarding time and zone.
+    SavedBefore(Date),
+    /// `SAVEDON date`.
+    SavedOn(Date),
+    /// `SAVEDSINCE date`.
+    SavedSince(Date),
 }
 
 /// `search = "SEARCH" [search-return-opts] SP search-program`.
@@ -179,6 +187,17 @@ pub(super) fn program(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Sea
         cursor.space()?;
     }
     Ok(Search { numbering, returns, key: keys(cursor, charset)? })
+}
+
+/// A stored search, as the value of its entry has it: `search-key *(SP search-key)` in UTF-8 (RFC 5466 §3.2).
+///
+/// # Errors
+/// [`ParseError`](crate::ParseError), without a tag: what is wrong with it.
+pub fn stored(value: &[u8], syntax: &crate::command::Syntax) -> Result<SearchKey, crate::ParseError> {
+    let mut cursor = Cursor::new(value, syntax);
+    cursor.skip_spaces();
+    let whole = keys(&mut cursor, None).and_then(|key| cursor.end().map(|()| key));
+    whole.map_err(|fault| crate::ParseError { tag: None, problem: fault.problem, position: fault.position })
 }
 
 /// Whether a command is a SEARCH that names a charset: after ENABLE UTF8=ACCEPT that is an error (RFC 6855 §3).
@@ -352,6 +371,7 @@ impl Keys {
             }
             Form::ModSeq => mod_seq(cursor),
             Form::Uid => cursor.message_set().map(SearchKey::Uid),
+            Form::Filter => filter_name(cursor).map(SearchKey::Filter),
             Form::Fuzzy => self.within(cursor, |keys, cursor| Ok(SearchKey::Fuzzy(Box::new(keys.key(cursor)?)))),
             Form::Not => self.within(cursor, |keys, cursor| Ok(not(keys.key(cursor)?))),
             Form::Or => self.within(cursor, |keys, cursor| {
@@ -376,6 +396,15 @@ impl Keys {
             Ok(text) => text.to_owned(),
             Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned(),
         })
+    }
+}
+
+/// `filter-name = 1*<any ATOM-CHAR except "/">` (RFC 5466 §4).
+fn filter_name(cursor: &mut Cursor<'_>) -> Rule<String> {
+    let start = cursor.position();
+    match cursor.atom("the name of a filter")? {
+        name if name.contains('/') => cursor.fault_at(start, Problem::Expected("the name of a filter, without /")),
+        name => Ok(name.to_owned()),
     }
 }
 
@@ -430,6 +459,7 @@ enum Form {
     Header,
     ModSeq,
     Uid,
+    Filter,
     Fuzzy,
     Not,
     Or,
@@ -445,6 +475,7 @@ const FORMS: &[(&str, Form)] = &[
     ("DELETED", Form::Is(|| SearchKey::Deleted)),
     ("DRAFT", Form::Is(|| SearchKey::Draft)),
     ("EMAILID", Form::Id(SearchKey::EmailId)),
+    ("FILTER", Form::Filter),
     ("FLAGGED", Form::Is(|| SearchKey::Flagged)),
     ("FROM", Form::Text(SearchKey::From)),
     ("FUZZY", Form::Fuzzy),
@@ -459,6 +490,10 @@ const FORMS: &[(&str, Form)] = &[
     ("ON", Form::Date(SearchKey::On)),
     ("OR", Form::Or),
     ("RECENT", Form::Is(|| SearchKey::Recent)),
+    ("SAVEDATESUPPORTED", Form::Is(|| SearchKey::All)),
+    ("SAVEDBEFORE", Form::Date(SearchKey::SavedBefore)),
+    ("SAVEDON", Form::Date(SearchKey::SavedOn)),
+    ("SAVEDSINCE", Form::Date(SearchKey::SavedSince)),
     ("SEEN", Form::Is(|| SearchKey::Seen)),
     ("SENTBEFORE", Form::Date(SearchKey::SentBefore)),
     ("SENTON", Form::Date(SearchKey::SentOn)),

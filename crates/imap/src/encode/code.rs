@@ -66,6 +66,8 @@ pub enum ResponseCode {
     HasChildren,
     /// `HIGHESTMODSEQ n`.
     HighestModSeq(u64),
+    /// `INPROGRESS ("tag" done goal)` (RFC 9585 §4); `None`: neither is known.
+    InProgress(Tag, Option<(u64, u64)>),
     /// `INUSE`.
     InUse,
     /// `LIMIT`.
@@ -74,8 +76,18 @@ pub enum ResponseCode {
     MailboxId(String),
     /// `MESSAGELIMIT n` (RFC 9738): so many messages are taken by one command.
     MessageLimit(u32),
+    /// `METADATA LONGENTRIES n` (RFC 5464): the longest value that was left out.
+    MetadataLongEntries(u64),
+    /// `METADATA MAXSIZE n`: values are no longer than this.
+    MetadataMaxSize(u64),
+    /// `METADATA TOOMANY`: there is no room for more entries.
+    MetadataTooMany,
     /// `MODIFIED set` (RFC 7162): sequence numbers or, for UID STORE, UIDs.
     Modified(NumberSet),
+    /// `BADEVENT (names)` (RFC 5465 §5.1): an event that is not told of, and those that are.
+    BadEvent(&'static [&'static str]),
+    /// `NOTIFICATIONOVERFLOW` (RFC 5465 §5.8).
+    NotificationOverflow,
     /// `NOMODSEQ`.
     NoModSeq,
     /// `NONEXISTENT`.
@@ -102,16 +114,24 @@ pub enum ResponseCode {
     ServerBug,
     /// `TOOBIG` (RFC 7889).
     TooBig,
+    /// `TOOFEW` (RFC 10022).
+    TooFew,
+    /// `TOOMANY` (RFC 10022).
+    TooMany,
     /// `TRYCREATE`.
     TryCreate,
     /// `UIDNEXT n`.
     UidNext(u32),
     /// `UIDNOTSTICKY`.
     UidNotSticky,
+    /// `UIDREQUIRED` (RFC 9586 §3).
+    UidRequired,
     /// `UIDVALIDITY n`.
     UidValidity(u32),
     /// `UNAVAILABLE`.
     Unavailable,
+    /// `UNDEFINED-FILTER name` (RFC 5466).
+    UndefinedFilter(String),
     /// `UNKNOWN-CTE` (RFC 3516).
     UnknownCte,
     /// `UNSEEN n` (RFC 3501).
@@ -213,6 +233,15 @@ impl Writer<'_> {
             ResponseCode::CopyUid(validity, source, target) => {
                 self.put(format_args!("COPYUID {validity} {source} {target}"));
             }
+            ResponseCode::BadEvent(known) => self.put(format_args!("BADEVENT ({})", known.join(" "))),
+            ResponseCode::InProgress(tag, state) => {
+                self.raw(b"INPROGRESS (");
+                self.string(tag.as_str().as_bytes());
+                match state {
+                    Some((done, goal)) => self.put(format_args!(" {done} {goal})")),
+                    None => self.raw(b" NIL NIL)"),
+                }
+            }
             ResponseCode::HighestModSeq(value) => self.put(format_args!("HIGHESTMODSEQ {value}")),
             ResponseCode::MailboxId(id) => self.put(format_args!("MAILBOXID ({id})")),
             ResponseCode::NoUpdate(tag) => {
@@ -220,6 +249,9 @@ impl Writer<'_> {
                 self.string(tag.as_str().as_bytes());
             }
             ResponseCode::MessageLimit(most) => self.put(format_args!("MESSAGELIMIT {most}")),
+            ResponseCode::MetadataLongEntries(size) => self.put(format_args!("METADATA LONGENTRIES {size}")),
+            ResponseCode::MetadataMaxSize(size) => self.put(format_args!("METADATA MAXSIZE {size}")),
+            ResponseCode::MetadataTooMany => self.raw(b"METADATA TOOMANY"),
             ResponseCode::Modified(set) => self.put(format_args!("MODIFIED {set}")),
             ResponseCode::PermanentFlags(flags, any) => {
                 self.raw(b"PERMANENTFLAGS ");
@@ -227,6 +259,11 @@ impl Writer<'_> {
                 self.in_parentheses(flags.iter().map(Flag::as_str).chain(any), |writer, flag| {
                     writer.raw(flag.as_bytes());
                 });
+            }
+            // A filter's name is an atom, as the grammar of SEARCH demands.
+            ResponseCode::UndefinedFilter(name) => {
+                self.raw(b"UNDEFINED-FILTER ");
+                self.astring(name.as_bytes());
             }
             ResponseCode::UidNext(uid) => self.put(format_args!("UIDNEXT {uid}")),
             ResponseCode::UidValidity(value) => self.put(format_args!("UIDVALIDITY {value}")),
@@ -246,6 +283,10 @@ impl Writer<'_> {
             | ResponseCode::ExpungeIssued
             | ResponseCode::HasChildren
             | ResponseCode::InUse
+            | ResponseCode::NotificationOverflow
+            | ResponseCode::TooFew
+            | ResponseCode::TooMany
+            | ResponseCode::UidRequired
             | ResponseCode::Limit
             | ResponseCode::NoModSeq
             | ResponseCode::NonExistent
@@ -290,11 +331,17 @@ impl ResponseCode {
             ResponseCode::ExpungeIssued => "EXPUNGEISSUED",
             ResponseCode::HasChildren => "HASCHILDREN",
             ResponseCode::HighestModSeq(..) => "HIGHESTMODSEQ",
+            ResponseCode::InProgress(..) => "INPROGRESS",
             ResponseCode::InUse => "INUSE",
             ResponseCode::Limit => "LIMIT",
             ResponseCode::MailboxId(..) => "MAILBOXID",
             ResponseCode::MessageLimit(_) => "MESSAGELIMIT",
+            ResponseCode::MetadataLongEntries(_) | ResponseCode::MetadataMaxSize(_) | ResponseCode::MetadataTooMany => {
+                "METADATA"
+            }
             ResponseCode::Modified(..) => "MODIFIED",
+            ResponseCode::BadEvent(_) => "BADEVENT",
+            ResponseCode::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             ResponseCode::NoModSeq => "NOMODSEQ",
             ResponseCode::NonExistent => "NONEXISTENT",
             ResponseCode::NoPerm => "NOPERM",
@@ -308,11 +355,15 @@ impl ResponseCode {
             ResponseCode::ReadWrite => "READ-WRITE",
             ResponseCode::ServerBug => "SERVERBUG",
             ResponseCode::TooBig => "TOOBIG",
+            ResponseCode::TooFew => "TOOFEW",
+            ResponseCode::TooMany => "TOOMANY",
             ResponseCode::TryCreate => "TRYCREATE",
             ResponseCode::UidNext(..) => "UIDNEXT",
             ResponseCode::UidNotSticky => "UIDNOTSTICKY",
+            ResponseCode::UidRequired => "UIDREQUIRED",
             ResponseCode::UidValidity(..) => "UIDVALIDITY",
             ResponseCode::Unavailable => "UNAVAILABLE",
+            ResponseCode::UndefinedFilter(_) => "UNDEFINED-FILTER",
             ResponseCode::UnknownCte => "UNKNOWN-CTE",
             ResponseCode::Unseen(..) => "UNSEEN",
             ResponseCode::UrlMech => "URLMECH",

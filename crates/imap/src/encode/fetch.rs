@@ -67,6 +67,12 @@ impl Writer<'_> {
         self.put(format_args!("INTERNALDATE \"{}\"", date.format()));
     }
 
+    /// `SAVEDATE ".."` (RFC 8514).
+    pub fn fetch_save_date(&mut self, date: DateTime) {
+        self.separate();
+        self.put(format_args!("SAVEDATE \"{}\"", date.format()));
+    }
+
     /// `EMAILID (id)`.
     pub fn fetch_email_id(&mut self, id: &str) {
         self.separate();
@@ -118,6 +124,8 @@ impl Writer<'_> {
             FetchItem::ModSeq => self.raw(b"MODSEQ"),
             FetchItem::EmailId => self.raw(b"EMAILID"),
             FetchItem::ThreadId => self.raw(b"THREADID"),
+            FetchItem::SaveDate => self.raw(b"SAVEDATE"),
+            FetchItem::Preview => self.raw(b"PREVIEW"),
         }
         self.raw(b" ");
     }

@@ -53,7 +53,9 @@ impl Light {
             | FetchItem::Binary { .. }
             | FetchItem::BinarySize { .. }
             | FetchItem::EmailId
-            | FetchItem::ThreadId => None,
+            | FetchItem::ThreadId
+            | FetchItem::SaveDate
+            | FetchItem::Preview => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::fetch::binary::{Decoding, Measuring, Telling};
 use crate::fetch::octets::{Budget, Octets, PIECE, exhausted};
 use crate::fetch::plan::Plan;
-use crate::fetch::{envelope, structure};
+use crate::fetch::{envelope, preview, structure};
 use crate::flags;
 use crate::session::Session;
 
@@ -174,6 +174,15 @@ impl Message {
             FetchItem::InternalDate => {
                 let seconds = self.facts()?.received.0.div_euclid(1_000_000);
                 writer.fetch_internal_date(DateTime { seconds, offset: 0 });
+            }
+            FetchItem::SaveDate => {
+                let seconds = self.entry.saved.0.div_euclid(1_000_000);
+                writer.fetch_save_date(DateTime { seconds, offset: 0 });
+            }
+            FetchItem::Preview => {
+                let text = preview::of(self.summary()?.preview().map_err(|_| Error::Summary)?);
+                writer.fetch_name(item);
+                writer.string(text.as_bytes());
             }
             FetchItem::Envelope => {
                 writer.fetch_name(item);

@@ -19,6 +19,7 @@ mod light;
 mod message;
 pub(crate) mod octets;
 mod plan;
+mod preview;
 mod remembered;
 mod seen;
 pub(crate) mod structure;
@@ -61,6 +62,12 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// How many messages are told, and of how many.
+    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
+        let plan = self.plan.as_ref()?;
+        Some((plan.count() - plan.rest(self.last, u32::MAX).count(), plan.count()))
+    }
+
     /// Whether a job stopped in a message, of which a part has been sent.
     pub(crate) fn is_in_literal(&self) -> bool {
         self.message.is_some()

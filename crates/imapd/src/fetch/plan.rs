@@ -163,7 +163,9 @@ fn sets_seen(item: &FetchItem) -> bool {
         | FetchItem::BinarySize { .. }
         | FetchItem::ModSeq
         | FetchItem::EmailId
-        | FetchItem::ThreadId => false,
+        | FetchItem::ThreadId
+        | FetchItem::SaveDate
+        | FetchItem::Preview => false,
     }
 }
 
@@ -187,19 +189,27 @@ fn reads_blob(item: &FetchItem) -> bool {
         | FetchItem::BodyStructure
         | FetchItem::ModSeq
         | FetchItem::EmailId
-        | FetchItem::ThreadId => false,
+        | FetchItem::ThreadId
+        | FetchItem::SaveDate
+        | FetchItem::Preview => false,
     }
 }
 
 /// How much of a row an item needs.
 fn want(item: &FetchItem) -> Want {
     match item {
-        FetchItem::Uid | FetchItem::Flags | FetchItem::Size | FetchItem::ModSeq | FetchItem::EmailId => Want::Flags,
+        FetchItem::Uid
+        | FetchItem::Flags
+        | FetchItem::Size
+        | FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::SaveDate => Want::Flags,
         FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::Rfc822 => Want::Facts,
         FetchItem::Section { section, .. } if section.part.is_empty() && section.text.is_none() => Want::Facts,
         FetchItem::Envelope
         | FetchItem::Body
         | FetchItem::BodyStructure
+        | FetchItem::Preview
         | FetchItem::Rfc822Header
         | FetchItem::Rfc822Text
         | FetchItem::Section { .. }

@@ -43,6 +43,8 @@ pub(super) enum Node {
     ThreadId(String),
     /// Its internal date, in microseconds.
     Received(Range<i64>),
+    /// When it came into this mailbox, in microseconds.
+    Saved(Range<i64>),
     /// Its Date field's day, in its own zone; days since 1970.
     Sent(Range<i64>),
     /// One of its addresses.
@@ -128,6 +130,7 @@ impl Node {
             Node::ModSeq(modseq) => Some(known.entry.modseq >= *modseq),
             Node::EmailId(id) => Some(known.entry.message.to_string() == *id),
             Node::ThreadId(id) => known.entry.facts.as_ref().map(|facts| facts.thread.to_string() == *id),
+            Node::Saved(range) => Some(range.contains(&known.entry.saved.0)),
             Node::Received(range) => known.received().map(|received| range.contains(&received)),
             Node::Sent(range) => sent(known).map(|day| range.contains(&day)),
             Node::Address(who, needle) => {
@@ -163,6 +166,7 @@ impl Node {
             | Node::EmailId(_)
             | Node::ThreadId(_)
             | Node::Received(_)
+            | Node::Saved(_)
             | Node::Sent(_) => {}
         }
     }
@@ -187,6 +191,7 @@ impl Node {
             | Node::EmailId(_)
             | Node::ThreadId(_)
             | Node::Received(_)
+            | Node::Saved(_)
             | Node::Sent(_)) => node,
         }
     }
@@ -208,6 +213,7 @@ impl Node {
             | Node::EmailId(_)
             | Node::ThreadId(_)
             | Node::Received(_)
+            | Node::Saved(_)
             | Node::Sent(_) => false,
         }
     }
@@ -242,6 +248,7 @@ impl Node {
             | Node::EmailId(_)
             | Node::ThreadId(_)
             | Node::Received(_)
+            | Node::Saved(_)
             | Node::Sent(_)
             | Node::Address(..)
             | Node::Subject(_)
@@ -264,7 +271,8 @@ impl Node {
             | Node::ModSeq(_)
             | Node::EmailId(_)
             | Node::ThreadId(_)
-            | Node::Received(_) => true,
+            | Node::Received(_)
+            | Node::Saved(_) => true,
             Node::Sent(_) | Node::Address(..) | Node::Subject(_) | Node::Header(..) | Node::Text(_) => false,
         }
     }

@@ -1,5 +1,5 @@
 //! SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, RFC 5182 SEARCHRES, RFC 5032 WITHIN, RFC 7162
-//! MODSEQ, RFC 8474).
+//! MODSEQ, RFC 8474, RFC 8514 SAVEDATE).
 //!
 //! What it is: the keys become a tree that is asked with as little as decides it: first with the rows of
 //! the entries, in sets; for what stays open with their summaries; for what is open still with the text
@@ -46,6 +46,16 @@ pub(crate) struct Cursor {
     /// The message that a job stopped in.
     scan: Option<Box<Scan>>,
     found: Found,
+}
+
+impl Cursor {
+    /// How many messages are decided, and of how many that may match.
+    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
+        let all = &self.plan.as_ref()?.candidates;
+        let looked = all.intersection(&UidSet::range(1, self.last.max(1))).count();
+        let open = self.undecided.len() as u64 + u64::from(self.scan.is_some());
+        Some((looked.saturating_sub(open), all.count()))
+    }
 }
 
 /// What was found, in any order.

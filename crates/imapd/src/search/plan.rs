@@ -204,6 +204,7 @@ impl Keys<'_> {
                 self.fuzzy = outside;
                 node
             }
+            SearchKey::Filter(_) => return Err(Error::bug("a named search that was not looked up")),
             SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence)?,
             SearchKey::Uid(set) => self.messages(set, Numbering::Uid)?,
             SearchKey::Answered => Node::Flag(Flags::ANSWERED),
@@ -230,6 +231,9 @@ impl Keys<'_> {
             SearchKey::Before(date) => self.received(i64::MIN..start(*date)),
             SearchKey::On(date) => self.received(start(*date)..start(next(*date))),
             SearchKey::Since(date) => self.received(start(*date)..i64::MAX),
+            SearchKey::SavedBefore(date) => Node::Saved(i64::MIN..start(*date)),
+            SearchKey::SavedOn(date) => Node::Saved(start(*date)..start(next(*date))),
+            SearchKey::SavedSince(date) => Node::Saved(start(*date)..i64::MAX),
             SearchKey::SentBefore(date) => self.of_summary(Node::Sent(i64::MIN..date.days)),
             SearchKey::SentOn(date) => self.of_summary(Node::Sent(date.days..date.days + 1)),
             SearchKey::SentSince(date) => self.of_summary(Node::Sent(date.days..i64::MAX)),
