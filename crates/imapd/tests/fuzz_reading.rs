@@ -112,7 +112,12 @@ fn said(world: &mut World, commands: &str) -> Vec<u8> {
         said.extend(session.take_output());
         match step {
             Step::Do(job) => session = world.perform(session, job),
-            Step::Read | Step::Wait(_) | Step::Close | Step::StartTls => return said,
+            Step::Read
+            | Step::Wait(_)
+            | Step::Close
+            | Step::StartTls
+            | Step::StartCompression
+            | Step::EndCompression => return said,
         }
     }
 }

@@ -26,7 +26,7 @@ fn frugally(world: &mut World, commands: &str) -> Vec<u8> {
         match step {
             Step::Do(job) => session = world.perform(session, job),
             Step::Read | Step::Wait(_) | Step::Close => return said,
-            Step::StartTls => panic!("nobody asked for TLS"),
+            Step::StartTls | Step::StartCompression | Step::EndCompression => panic!("nobody asked for it"),
         }
     }
 }
@@ -184,7 +184,9 @@ fn a_store_lost_while_a_message_is_sent_ends_the_connection() {
         match step {
             Step::Do(job) => session = world.perform(session, job),
             Step::Close => break,
-            Step::Read | Step::Wait(_) | Step::StartTls => panic!("it goes on as if nothing had happened"),
+            Step::Read | Step::Wait(_) | Step::StartTls | Step::StartCompression | Step::EndCompression => {
+                panic!("it goes on as if nothing had happened")
+            }
         }
     }
     assert!(world.away && said.len() < message.len());
@@ -210,7 +212,9 @@ fn a_message_lost_while_it_is_sent_ends_the_connection() {
         match step {
             Step::Do(job) => session = world.perform(session, job),
             Step::Close => break,
-            Step::Read | Step::Wait(_) | Step::StartTls => panic!("it goes on as if nothing had happened"),
+            Step::Read | Step::Wait(_) | Step::StartTls | Step::StartCompression | Step::EndCompression => {
+                panic!("it goes on as if nothing had happened")
+            }
         }
     }
     // No answer may be taken for the message's octets.

@@ -190,6 +190,17 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
                     patient_since = Instant::now();
                 }
                 Step::StartTls => ending = self.start_tls(&mut *session).await,
+                Step::StartCompression => {
+                    self.wire.flush().await;
+                    self.wire.compress();
+                }
+                Step::EndCompression => {
+                    self.wire.flush().await;
+                    let behind = self.wire.end_compression();
+                    if !behind.is_empty() {
+                        session.input(&behind);
+                    }
+                }
                 Step::Read => {
                     if self.wire.queued() == 0 {
                         self.wire.acknowledge();
@@ -339,6 +350,8 @@ fn boxed<J>(step: Step<J>) -> Step<Box<J>> {
         Step::Do(job) => Step::Do(Box::new(job)),
         Step::Wait(job) => Step::Wait(Box::new(job)),
         Step::StartTls => Step::StartTls,
+        Step::StartCompression => Step::StartCompression,
+        Step::EndCompression => Step::EndCompression,
         Step::Close => Step::Close,
     }
 }

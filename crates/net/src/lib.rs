@@ -10,6 +10,7 @@
 mod bans;
 mod certificates;
 mod challenge;
+mod compression;
 mod connection;
 mod error;
 mod facts;

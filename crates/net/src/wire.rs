@@ -2,11 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postroad_protocol::TlsFacts;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
+use crate::compression::Compression;
 use crate::connection::Ending;
 use crate::{Stream, Times, Tls};
 
@@ -15,13 +18,15 @@ pub(crate) struct Wire<S> {
     /// None once a handshake failed: it took the socket with it.
     stream: Option<Stream<S>>,
     output: Vec<u8>,
+    /// What goes over the stream is compressed.
+    compression: Option<Box<Compression>>,
     times: Times,
     pub(crate) listener: Arc<str>,
     /// Why nothing can be sent any more.
     pub(crate) failure: Option<Ending>,
-    /// Bytes of the session, without TLS.
+    /// Bytes of the session, without TLS; compressed ones as they came.
     pub(crate) received: u64,
-    /// Bytes of the session, without TLS.
+    /// Bytes of the session, without TLS; compressed ones as they went.
     pub(crate) sent: u64,
     pub(crate) jobs: u64,
     /// What of the two above was counted in the metrics.
@@ -33,6 +38,7 @@ impl<S> Wire<S> {
         Wire {
             stream: Some(stream),
             output: Vec::new(),
+            compression: None,
             times,
             listener,
             failure: None,
@@ -85,8 +91,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<S> {
         if output.is_empty() || self.failure.is_some() {
             return;
         }
-        let Some(stream) = &mut self.stream else { return };
-        let mut rest = output.as_slice();
+        let result = match self.compression.take() {
+            None => self.send(&output).await,
+            Some(mut compression) => {
+                let result = self.send_compressed(&mut compression, &output).await;
+                self.compression = Some(compression);
+                result
+            }
+        };
+        if let Err(ending) = result {
+            self.failure = Some(ending);
+        }
+        self.count_when_much();
+    }
+
+    async fn send_compressed(&mut self, compression: &mut Compression, output: &[u8]) -> Result<(), Ending> {
+        let pieces = output.len().div_ceil(PIECE);
+        for (number, piece) in output.chunks(PIECE).enumerate() {
+            let squeezed = compression.squeeze(piece, number + 1 == pieces);
+            self.send(&squeezed).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, mut rest: &[u8]) -> Result<(), Ending> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
         // The time runs for each piece that the peer takes: a slow reader is served, one that stopped reading is not.
         let result = loop {
             if rest.is_empty() {
@@ -103,20 +132,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<S> {
             }
         };
         match result {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.failure = Some(Ending::Broken(error.kind())),
-            Err(_) => self.failure = Some(Ending::SlowReader),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Ending::Broken(error.kind())),
+            Err(_) => Err(Ending::SlowReader),
         }
-        self.count_when_much();
     }
 
-    /// Hands the next input to `take`; 0 when the client has closed its side.
-    pub(crate) async fn read(&mut self, take: impl FnMut(&[u8])) -> io::Result<usize> {
-        let Some(stream) = &mut self.stream else { return Ok(0) };
-        let count = stream.read_into(take).await?;
-        self.received += count as u64;
-        self.count_when_much();
-        Ok(count)
+    /// From now on both directions are compressed.
+    pub(crate) fn compress(&mut self) {
+        self.compression = Some(Box::new(Compression::new()));
+    }
+
+    /// From now on neither direction is compressed; what came behind the last of it.
+    pub(crate) fn end_compression(&mut self) -> Vec<u8> {
+        self.compression.take().map(|compression| compression.rest()).unwrap_or_default()
+    }
+
+    /// Hands the next input to `take`; 0 when the client has closed its side. Nothing is lost when the future is dropped.
+    pub(crate) async fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+        loop {
+            if let Some(compression) = &mut self.compression {
+                // Pieces of what came already are no reason for others to wait.
+                consume_budget().await;
+                if let Some(count) = compression.piece(&mut take)? {
+                    return Ok(count);
+                }
+            }
+            let Some(stream) = &mut self.stream else { return Ok(0) };
+            let count = match &mut self.compression {
+                None => stream.read_into(&mut take).await?,
+                Some(compression) => {
+                    if compression.is_warm() {
+                        let read = timeout(WARM, stream.read_into(|bytes| compression.feed(bytes))).await;
+                        if read.is_err() {
+                            compression.cool_down();
+                            continue;
+                        }
+                        read.unwrap_or(Ok(0))?
+                    } else {
+                        stream.read_into(|bytes| compression.feed(bytes)).await?
+                    }
+                }
+            };
+            self.received += count as u64;
+            self.count_when_much();
+            if count == 0 || self.compression.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// Has what was read acknowledged at once.
@@ -166,6 +229,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<S> {
         .await;
     }
 }
+
+/// A client that is silent for so long gets its next answer compressed without regard to those before.
+const WARM: Duration = Duration::from_secs(2);
 
 /// How much is written under one time limit.
 const PIECE: usize = 64 * 1024;

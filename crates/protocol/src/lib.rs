@@ -20,6 +20,11 @@ pub enum Step<J> {
     Wait(J),
     /// Flush, drop what was buffered in clear (RFC 3207 §6), shake hands, then [`Protocol::secured`].
     StartTls,
+    /// Flush; from then on both directions are compressed with DEFLATE (RFC 4978). Said once at most, until
+    /// [`Step::EndCompression`].
+    StartCompression,
+    /// Flush; from then on neither direction is compressed (RFC 8437 §4.1).
+    EndCompression,
     /// Flush and close.
     Close,
 }

@@ -129,6 +129,7 @@ impl World {
             match step {
                 Step::Do(job) => session = self.perform(session, job),
                 Step::StartTls => session.secured(tls()),
+                Step::StartCompression | Step::EndCompression => {}
                 Step::Read | Step::Wait(_) | Step::Close => return session,
             }
         }

@@ -1,7 +1,7 @@
 //! A protocol of lines for the tests, and its world.
 //!
 //! `echo X` answers X; `job X` has a job done that answers; `slow` has a job done that the test releases; `lines N` answers
-//! N long lines; `wait` waits for news; `starttls`, `close`, `crash`, `jobcrash`, `lose`, `facts` do what they say.
+//! N long lines; `wait` waits for news; `starttls`, `compress`, `plain`, `close`, `crash`, `jobcrash`, `lose`, `facts` do what they say.
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
@@ -82,6 +82,14 @@ impl Lines {
             "starttls" => {
                 self.say("go ahead");
                 return Some(Step::StartTls);
+            }
+            "compress" => {
+                self.say("compressed from here");
+                return Some(Step::StartCompression);
+            }
+            "plain" => {
+                self.say("the last of it");
+                return Some(Step::EndCompression);
             }
             "facts" => {
                 let facts = match &self.tls {

@@ -100,6 +100,7 @@ impl World {
             match step {
                 Step::Do(job) => session = self.perform(session, job),
                 Step::StartTls => session.secured(tls()),
+                Step::StartCompression | Step::EndCompression => panic!("POP3 is never compressed"),
                 Step::Read => return (session, false),
                 Step::Close => return (session, true),
                 Step::Wait(_) => panic!("POP3 never waits"),

@@ -55,6 +55,7 @@ impl Drive {
                 Step::Read => return,
                 Step::Do(stage) => perform(&mut self.session, stage),
                 Step::Wait(_) => panic!("SMTP never waits"),
+                Step::StartCompression | Step::EndCompression => panic!("SMTP is never compressed"),
                 Step::StartTls => {
                     self.handshake = true;
                     return;
