@@ -22,12 +22,14 @@ impl Writer<'_> {
             return self.raw(&bytes);
         }
         self.raw(b"\"");
-        for &byte in bytes.iter() {
-            if matches!(byte, b'"' | b'\\') {
-                self.out.push(b'\\');
-            }
-            self.out.push(byte);
+        let mut rest = &*bytes;
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            self.raw(&rest[..at]);
+            self.out.push(b'\\');
+            self.out.push(rest[at]);
+            rest = &rest[at + 1..];
         }
+        self.raw(rest);
         self.raw(b"\"");
     }
 

@@ -54,7 +54,9 @@ fn addresses(writer: &mut Writer<'_>, list: &[Address]) {
 /// `(name adl mailbox host)`. NIL as mailbox or host would say that it is a group: what is missing in
 /// damaged mail gets the words that clients know from other servers.
 fn mailbox(writer: &mut Writer<'_>, mailbox: &Mailbox) {
-    let or = |text: &str, missing: &str| if text.is_empty() { missing.to_owned() } else { text.to_owned() };
+    fn or<'a>(text: &'a str, missing: &'a str) -> &'a str {
+        if text.is_empty() { missing } else { text }
+    }
     writer.raw(b"(");
     text(writer, mailbox.name.as_deref());
     writer.raw(b" ");

@@ -119,5 +119,6 @@ fn text(writer: &mut Writer<'_>, text: Option<&str>) {
 }
 
 fn number(writer: &mut Writer<'_>, number: u64) {
-    writer.raw(format!(" {number}").as_bytes());
+    writer.raw(b" ");
+    writer.number(number);
 }
