@@ -6,7 +6,9 @@ use postroad_store::{AccountId, ModSeq, ReadTx, Row, Timestamp, WriteTx, params}
 
 use crate::journal::{self, Note, Operation};
 use crate::password::PasswordHash;
-use crate::{Address, By, Error, Result, What, acl, addresses, credentials, domains, forwards, mailbox_changes, sql};
+use crate::{
+    Address, By, Error, Result, What, acl, addresses, credentials, domains, forwards, mailbox_changes, metadata, sql,
+};
 
 /// Named lock that serialises changes of accounts, addresses and domains:
 /// `Locks::named(accounts::DIRECTORY_LOCK)`.
@@ -92,6 +94,7 @@ pub fn create(tx: &mut WriteTx, by: &By, new: &NewAccount) -> Result<AccountId> 
     addresses::insert(tx, &address, "account", Some(id))?;
     // What a backup of others brought back for whoever had this address is not for this one.
     acl::forget_grantee(tx, &address)?;
+    metadata::forget_grantee(tx, &address)?;
     mailbox_changes::furnish(tx, id, by.now)?;
     if let Some(hash) = &new.password {
         credentials::insert_password(tx, by, id, hash)?;
@@ -208,6 +211,7 @@ pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
     let forward = forwards::of(tx, id)?.map(|forward| forwards::text(Some(&forward))).unwrap_or_default();
     forwards::clear(tx, id)?;
     acl::forget_grantee(tx, &old.address)?;
+    metadata::forget_grantee(tx, &old.address)?;
     acl::forget_account(tx, id)?;
     let before = format!("state\t{}\n{}{forward}", old.state.name(), sorted(addresses).concat());
     write_state(tx, by, id, State::Deleted, &before)

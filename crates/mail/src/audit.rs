@@ -104,6 +104,12 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE c.account = $1 AND b.id IS NULL",
     ),
     (
+        "annotations of a mailbox that is not there",
+        "SELECT c.mailbox, c.octets, CAST(0 AS BIGINT) FROM metadata AS c
+         LEFT JOIN mailbox AS b ON b.account = c.account AND b.id = c.mailbox
+         WHERE c.account = $1 AND c.mailbox > 0 AND b.id IS NULL",
+    ),
+    (
         "uidvalidity of a mailbox and the last one given",
         "SELECT b.id, b.uidvalidity, a.last_uidvalidity FROM mailbox AS b JOIN account AS a ON a.id = b.account
          WHERE b.account = $1 AND (b.uidvalidity > a.last_uidvalidity OR b.id >= a.next_mailbox)",

@@ -112,7 +112,8 @@ impl fmt::Display for Place {
             | Operation::Copy
             | Operation::Expunge
             | Operation::Restore
-            | Operation::Acl => "removed",
+            | Operation::Acl
+            | Operation::Metadata => "removed",
         };
         write!(f, "{how} from {mailbox} of {address}, uid {uid}")?;
         if let Some(to) = &left.to {

@@ -35,6 +35,8 @@ pub enum Operation {
     Restore,
     /// Somebody's rights to a mailbox changed.
     Acl,
+    /// Annotations of a mailbox, or of the account itself, changed.
+    Metadata,
 }
 
 /// A row of the journal.
@@ -92,7 +94,7 @@ pub fn changes(tx: &ReadTx, account: AccountId, since: ModSeq, limit: usize) -> 
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 14] = [
+    pub const ALL: [Operation; 15] = [
         Operation::Account,
         Operation::Credential,
         Operation::Create,
@@ -107,6 +109,7 @@ impl Operation {
         Operation::Expunge,
         Operation::Restore,
         Operation::Acl,
+        Operation::Metadata,
     ];
 
     /// The name on disk.
@@ -126,6 +129,7 @@ impl Operation {
             Operation::Expunge => "expunge",
             Operation::Restore => "restore",
             Operation::Acl => "acl",
+            Operation::Metadata => "metadata",
         }
     }
 

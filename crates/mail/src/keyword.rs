@@ -1,6 +1,8 @@
 //! Flags and keywords of an entry.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::BitOr;
 
 /// Most different keywords that a mailbox knows; beyond, new ones are refused (IMAP `NO [LIMIT]`).
@@ -136,8 +138,39 @@ impl fmt::Display for Keyword {
 }
 
 /// The keywords of an entry, in the form the database has: `" a b "`, or nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default)]
 pub struct Keywords(String);
+
+/// Most entries have none, and there are many of them: an empty `String` points nowhere, and what compares memory pays
+/// dearly for looking there, even at no octet of it.
+impl PartialEq for Keywords {
+    fn eq(&self, other: &Keywords) -> bool {
+        self.0.len() == other.0.len() && (self.0.is_empty() || self.0 == other.0)
+    }
+}
+
+impl Eq for Keywords {}
+
+impl PartialOrd for Keywords {
+    fn partial_cmp(&self, other: &Keywords) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Keywords {
+    fn cmp(&self, other: &Keywords) -> Ordering {
+        match (self.0.is_empty(), other.0.is_empty()) {
+            (false, false) => self.0.cmp(&other.0),
+            (mine, theirs) => theirs.cmp(&mine),
+        }
+    }
+}
+
+impl Hash for Keywords {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl Keywords {
     /// None.

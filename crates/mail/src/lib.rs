@@ -42,6 +42,7 @@ pub mod intake;
 pub mod journal;
 pub mod login_cache;
 pub mod mailboxes;
+pub mod metadata;
 pub mod part;
 pub mod password;
 pub mod quota;

@@ -12,7 +12,10 @@ use crate::copy::{self, Target};
 use crate::expunge::{self, After};
 use crate::journal::{self, Note, Operation};
 use crate::mailboxes::{self, MAX_MAILBOXES, MAX_SUBSCRIPTIONS, Mailbox};
-use crate::{Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, selected, sql};
+use crate::{
+    Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, metadata, quota, selected,
+    sql,
+};
 
 /// Makes a mailbox, and the levels above it that are missing (RFC 9051 §6.3.4). A placeholder becomes
 /// a mailbox with a new uidvalidity.
@@ -31,7 +34,7 @@ pub fn create(
     if taken {
         return Err(Error::Exists(What::Mailbox));
     }
-    let made = missing(&all, name)?;
+    let made = missing(tx, account, &all, name)?;
     let parent = parent_of(&all, name);
     let allotted = allot(tx, by, account, made.len() + usize::from(all.contains_key(name)))?;
     if all.contains_key(name) {
@@ -65,6 +68,7 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
     }
     let modseq = journal::begin(tx, account)?;
     acl::forget_mailbox(tx, account, row.id)?;
+    metadata::forget_mailbox(tx, account, row.id)?;
     if row.messages > 0 {
         expunge::take_out(tx, by, account, row.id, &UidSet::all(), modseq, After::Restorable)?;
         expunge::give_back(tx, account, row.id, modseq)?;
@@ -113,7 +117,7 @@ pub fn rename(tx: &mut WriteTx, by: &By, account: AccountId, from: &MailboxName,
         let renamed = format!("{to}{}", &below.as_str()[from.as_str().len()..]);
         MailboxName::parse(&renamed).map_err(Error::NameInvalid)?;
     }
-    let mut made = missing(&all, to)?;
+    let mut made = missing(tx, account, &all, to)?;
     made.retain(|name| name != to);
     let allotted = allot(tx, by, account, made.len())?;
     tx.execute(
@@ -143,7 +147,7 @@ fn rename_inbox(
     all: &HashMap<MailboxName, Mailbox>,
     to: &MailboxName,
 ) -> Result<()> {
-    let made = missing(all, to)?;
+    let made = missing(tx, account, all, to)?;
     let allotted = allot(tx, by, account, made.len())?;
     let rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
     let id = insert(tx, account, &allotted, &rows)?;
@@ -257,11 +261,21 @@ fn by_name(tx: &ReadTx, account: AccountId) -> Result<HashMap<MailboxName, Mailb
 }
 
 /// The names that must be made for `name` to be, outermost first, itself included unless it has a row.
-fn missing(all: &HashMap<MailboxName, Mailbox>, name: &MailboxName) -> Result<Vec<MailboxName>> {
+///
+/// Errors: `OverQuota` above what the administrator allows, `Limit(Mailboxes)`. One statement.
+fn missing(
+    tx: &ReadTx,
+    account: AccountId,
+    all: &HashMap<MailboxName, Mailbox>,
+    name: &MailboxName,
+) -> Result<Vec<MailboxName>> {
     let above = name.ancestors().chain([name.clone()]);
     let made: Vec<MailboxName> = above.filter(|name| !all.contains_key(name)).collect();
     if all.len() + made.len() > MAX_MAILBOXES {
         return Err(Error::Limit(Bound::Mailboxes));
+    }
+    if !made.is_empty() && quota::mailboxes_max(tx, account)?.is_some_and(|most| all.len() + made.len() > most) {
+        return Err(Error::OverQuota);
     }
     if name.as_str().is_empty() {
         return Err(Error::NameInvalid(NameError::Empty));

@@ -154,6 +154,8 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "keyword",
         "subscription",
         "acl",
+        "metadata",
+        "quota_limit",
         "mailbox_key",
         "mailbox",
         "shared_account",

@@ -15,6 +15,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail.search", version: 1, sql: crate::index::TABLES },
     Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
     Migration { owner: "mail.urlauth", version: 1, sql: crate::urlauth::TABLES },
+    Migration { owner: "mail.metadata", version: 1, sql: crate::metadata::TABLES },
+    Migration { owner: "mail.quota", version: 1, sql: crate::quota::TABLES },
 ];
 
 /// Who may do what with whose mailbox (`acl`), and accounts that nobody logs in to. The index on members finds the

@@ -75,7 +75,7 @@ pub fn stored_grantee(owner: &Address, identifier: &str) -> Grantee {
 }
 
 /// An address as grants name it.
-pub(super) fn of_address(address: &Address) -> String {
+pub(crate) fn of_address(address: &Address) -> String {
     let key = address.key();
     Address::new(&key, address.domain().as_str()).map_or_else(|_| address.to_string(), |address| address.to_string())
 }
@@ -107,6 +107,11 @@ impl Who {
     /// Whether a grant to this one is to the account itself.
     pub fn is(&self, grantee: &Grantee) -> bool {
         self.name == grantee.as_str()
+    }
+
+    /// Its address, as grants name it.
+    pub fn address(&self) -> &str {
+        &self.name
     }
 
     /// Its address and its domain, as grants name them.
