@@ -7,8 +7,8 @@ mod support;
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use postroad_fuzz::check;
 use craft::canonical_body;
+use postroad_fuzz::check;
 use postroad_mailauth::arc::{self, Sealing, Validation};
 use postroad_mailauth::body::{Canonicalization, Hashers};
 use postroad_mailauth::dkim::{self, Limits, Signing, Status};

@@ -37,7 +37,10 @@ const LAYERS: &[Layer] = &[
     shell("login", &["mail", "store", "net", "sasl"]),
     shell(
         "mta",
-        &["protocol", "smtp", "imap", "sasl", "message", "mail", "queue", "store", "net", "dns", "login", "mailauth", "trust"],
+        &[
+            "protocol", "smtp", "imap", "sasl", "message", "mail", "queue", "store", "net", "dns", "login", "mailauth",
+            "trust",
+        ],
     ),
     shell("web", &["net", "mail", "queue", "store", "dns", "mailauth", "trust"]),
     shell(

@@ -63,47 +63,43 @@ fn mangled(sound: &[u8], changes: &[(u16, u8)], cut: u16) -> Vec<u8> {
 fn fuzz_rows() {
     let folder = tempfile::tempdir().unwrap();
     let (sound, path) = (sound_rows(folder.path()), folder.path().join("x.rows"));
-    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
-        |(changes, cut, any)| {
-            for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRROWS01", any.as_slice()].concat()] {
-                let changed = bytes != sound;
-                fs::write(&path, &bytes).unwrap();
-                let mut count = 0;
-                let read = RowsReader::open(&path, &table()).and_then(|reader| {
-                    reader.each(|_| {
-                        count += 1;
-                        Ok(true)
-                    })
-                });
-                assert!(!changed || read.is_err(), "a change was not noticed");
-            }
-        },
-    );
+    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(|(changes, cut, any)| {
+        for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRROWS01", any.as_slice()].concat()] {
+            let changed = bytes != sound;
+            fs::write(&path, &bytes).unwrap();
+            let mut count = 0;
+            let read = RowsReader::open(&path, &table()).and_then(|reader| {
+                reader.each(|_| {
+                    count += 1;
+                    Ok(true)
+                })
+            });
+            assert!(!changed || read.is_err(), "a change was not noticed");
+        }
+    });
 }
 
 #[test]
 fn fuzz_packs() {
     let folder = tempfile::tempdir().unwrap();
     let (sound, path) = (sound_pack(folder.path()), folder.path().join("x.pack"));
-    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
-        |(changes, cut, any)| {
-            for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRPACK01", any.as_slice()].concat()] {
-                let changed = bytes != sound;
-                fs::write(&path, &bytes).unwrap();
-                let whole = PackReader::open(&path).and_then(|pack| {
-                    for entry in pack.entries() {
-                        let _ = pack.check(entry);
-                    }
-                    pack.is_sound()
-                });
-                assert!(!changed || !matches!(whole, Ok(true)), "a change was not noticed");
-                let recovered = PackReader::recover(&path).unwrap();
-                for entry in recovered.entries() {
-                    let _ = recovered.check(entry);
+    postroad_fuzz::check!(1000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(|(changes, cut, any)| {
+        for bytes in [mangled(&sound, changes, *cut), any.clone(), [b"PRPACK01", any.as_slice()].concat()] {
+            let changed = bytes != sound;
+            fs::write(&path, &bytes).unwrap();
+            let whole = PackReader::open(&path).and_then(|pack| {
+                for entry in pack.entries() {
+                    let _ = pack.check(entry);
                 }
+                pack.is_sound()
+            });
+            assert!(!changed || !matches!(whole, Ok(true)), "a change was not noticed");
+            let recovered = PackReader::recover(&path).unwrap();
+            for entry in recovered.entries() {
+                let _ = recovered.check(entry);
             }
-        },
-    );
+        }
+    });
 }
 
 #[test]
@@ -123,16 +119,14 @@ fn fuzz_manifests() {
     };
     let text = manifest.text();
     assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest));
-    postroad_fuzz::check!(2000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(
-        |(changes, cut, any)| {
-            let bytes = mangled(text.as_bytes(), changes, *cut);
-            assert!(bytes == text.as_bytes() || Manifest::parse(&bytes).is_err());
-            assert!(Manifest::parse(any).is_err());
-            // With a checksum that fits, as one who means harm would write it.
-            let harm = format!("\nBLAKE3 {}\n", blake3::hash(any).to_hex());
-            let _ = Manifest::parse(&[any.as_slice(), harm.as_bytes()].concat());
-        },
-    );
+    postroad_fuzz::check!(2000).with_type::<(Vec<(u16, u8)>, u16, Vec<u8>)>().for_each(|(changes, cut, any)| {
+        let bytes = mangled(text.as_bytes(), changes, *cut);
+        assert!(bytes == text.as_bytes() || Manifest::parse(&bytes).is_err());
+        assert!(Manifest::parse(any).is_err());
+        // With a checksum that fits, as one who means harm would write it.
+        let harm = format!("\nBLAKE3 {}\n", blake3::hash(any).to_hex());
+        let _ = Manifest::parse(&[any.as_slice(), harm.as_bytes()].concat());
+    });
 }
 
 /// Ids and names of packs are names in their folders, whatever is asked for.

@@ -358,16 +358,8 @@ pub fn references<'a>(table: &'a Table, row: &'a [Value]) -> impl Iterator<Item 
 
 /// Tables that have a way of their own, or that say what is true of one place at one moment: the list of steps, blobs,
 /// whose folder it is, who is copying blobs; and what is made of other tables, and made again: the full-text index.
-pub const NOT_DUMPED: &[&str] = &[
-    "migration",
-    "blob",
-    "blob_home",
-    "blob_pin",
-    "search_state",
-    "search_recent",
-    "search_segment",
-    "search_page",
-];
+pub const NOT_DUMPED: &[&str] =
+    &["migration", "blob", "blob_home", "blob_pin", "search_state", "search_recent", "search_segment", "search_page"];
 /// Rows in a page.
 pub const PAGE_ROWS: usize = 2000;
 /// A page ends with the row that makes it larger than this.
