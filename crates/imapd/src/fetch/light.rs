@@ -216,7 +216,10 @@ impl Lines {
         let Some(sequence) = view.map().seq(entry.uid) else { return Ok(()) };
         let recent = self.recent_counts && view.is_recent(entry.uid);
         let same = self.last.as_ref().is_some_and(|(flags, keywords, was)| {
-            *flags == entry.flags && **keywords == *entry.keywords && *was == recent
+            // Mostly both are empty, and comparing nothing with nothing is not free (masked loads from nowhere).
+            let alike =
+                keywords.len() == entry.keywords.len() && (keywords.is_empty() || **keywords == *entry.keywords);
+            *flags == entry.flags && *was == recent && alike
         });
         if !same {
             self.written.clear();
@@ -224,8 +227,7 @@ impl Lines {
             writer.flags_item(&flags::of_stored(entry.flags, entry.keywords), recent);
             self.last = Some((entry.flags, entry.keywords.into(), recent));
         }
-        let mut writer = session.writer();
-        writer.fetch_begin(sequence);
+        let mut writer = session.begin_fetch(sequence, entry.uid);
         for item in items {
             match item {
                 Light::Uid => writer.fetch_uid(entry.uid),

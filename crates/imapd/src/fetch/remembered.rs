@@ -49,7 +49,10 @@ impl Listing {
         if self.keywords.is_empty() {
             self.keywords.push("".into());
         }
-        let known = self.keywords.iter().position(|known| **known == *entry.keywords);
+        let known = match entry.keywords {
+            "" => Some(0),
+            some => self.keywords.iter().position(|known| **known == *some),
+        };
         let keywords = known.unwrap_or_else(|| {
             self.keywords.push(entry.keywords.into());
             self.keywords.len() - 1
