@@ -45,6 +45,8 @@ const ALWAYS: &[&str] = &[
     "SAVEDATE",
     "PREVIEW",
     "INPROGRESS",
+    "UIDONLY",
+    "UIDBATCHES",
     "MULTIAPPEND",
     "CATENATE",
     "REPLACE",

@@ -70,6 +70,8 @@ pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     /// VANISHED instead of EXPUNGE (RFC 7162 §3.2).
     pub(crate) qresync: bool,
+    /// No message sequence numbers: UIDFETCH and VANISHED instead of FETCH and EXPUNGE (RFC 9586).
+    pub(crate) uid_only: bool,
     /// UTF8=ACCEPT: UTF-8 in quoted strings and names (RFC 6855 §3).
     pub(crate) utf8: bool,
     /// IMAP4rev2: UTF-8 names, no RECENT, ESEARCH instead of SEARCH (RFC 9051 appendix E).
@@ -206,6 +208,17 @@ impl Session {
     /// The tag of the command that a job carries out.
     pub(crate) fn tag_under_way(&self) -> Option<&Tag> {
         self.before.as_ref().and_then(|before| before.tag.as_ref())
+    }
+
+    /// Begins the FETCH response of a message, or its UIDFETCH response.
+    pub(crate) fn begin_fetch(&mut self, sequence: u32, uid: u32) -> Writer<'_> {
+        let uid_only = self.enabled.uid_only;
+        let mut writer = self.writer();
+        match uid_only {
+            true => writer.uid_fetch_begin(uid),
+            false => writer.fetch_begin(sequence),
+        }
+        writer
     }
 
     /// Writes what the job under way says.

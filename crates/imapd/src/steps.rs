@@ -276,6 +276,12 @@ impl Session {
             let reply = Reply::bad(format!("{}: {}", name.to_ascii_uppercase(), states.why_not(self)));
             return self.complain(Some(&command.tag), &reply);
         }
+        if self.enabled.uid_only && commands::names_numbers(&command.body) {
+            // RFC 9586 §3.2.
+            let text = "after ENABLE UIDONLY messages are named by UID";
+            let reply = Reply::new(Status::Bad, Some(ResponseCode::UidRequired), text);
+            return self.complain(Some(&command.tag), &reply);
+        }
         self.more_locks.clear();
         match access {
             Access::None => {

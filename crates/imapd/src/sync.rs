@@ -152,10 +152,9 @@ pub(crate) fn tell_entry(session: &mut Session, entry: &Entry, with_flags: bool,
     let Some(seq) = view.map().seq(entry.uid) else { return Ok(()) };
     let recent = view.is_recent(entry.uid) && !session.enabled.rev2;
     let enabled = session.enabled;
-    let mut writer = session.writer();
-    writer.fetch_begin(seq);
-    // RFC 7162 §3.2.4: with QRESYNC every FETCH response has the UID.
-    if with_uid || enabled.qresync || enabled.rev2 {
+    let mut writer = session.begin_fetch(seq, entry.uid);
+    // RFC 7162 §3.2.4: with QRESYNC every FETCH response has the UID. UIDFETCH has it in front.
+    if (with_uid || enabled.qresync || enabled.rev2) && !enabled.uid_only {
         writer.fetch_uid(entry.uid);
     }
     if with_flags {
@@ -229,7 +228,8 @@ fn tell_arrived(session: &mut Session, uids: &UidSet) -> Result<(), Error> {
 
 /// `* n EXPUNGE` or `* VANISHED uids` for what is gone: only where the protocol allows it.
 pub(crate) fn tell_expunged(session: &mut Session) -> Result<Gathered, Error> {
-    let qresync = session.enabled.qresync;
+    // RFC 9586 §3.5: no number of a message.
+    let by_uid = session.enabled.qresync || session.enabled.uid_only;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
     let gone: UidSet = view.ghosts.iter().take(EXPUNGES_PER_JOB).collect();
     context::expunging(session, &gone)?;
@@ -237,7 +237,7 @@ pub(crate) fn tell_expunged(session: &mut Session) -> Result<Gathered, Error> {
     let (uids, seqs) = view.lay_ghosts(EXPUNGES_PER_JOB);
     let rest = if view.ghosts.is_empty() { Gathered::All } else { Gathered::Part };
     let mut writer = session.writer();
-    if qresync {
+    if by_uid {
         writer.vanished(false, &number_set(&uids));
         return Ok(rest);
     }

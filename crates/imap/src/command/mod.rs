@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod append;
+pub mod batches;
 pub mod esearch;
 pub mod fetch;
 mod language;
@@ -27,6 +28,7 @@ use crate::set::MessageSet;
 
 pub use acl::Acl;
 pub use append::{Append, AppendMessage, LiteralKind, Replaced};
+pub use batches::UidBatches;
 pub use esearch::{Esearch, Mailboxes};
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
@@ -195,6 +197,8 @@ pub enum Body {
     Comparator(Vec<String>),
     /// LANGUAGE (RFC 5255 §3.2): language ranges, the dearest first.
     Language(Vec<String>),
+    /// UIDBATCHES (RFC 10022).
+    UidBatches(UidBatches),
     /// FETCH and UID FETCH (§6.4.5).
     Fetch(Fetch),
     /// STORE and UID STORE (§6.4.6).

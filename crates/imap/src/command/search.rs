@@ -166,6 +166,22 @@ pub enum SearchKey {
     SavedSince(Date),
 }
 
+impl SearchKey {
+    /// Whether message sequence numbers are among the keys.
+    pub fn names_numbers(&self) -> bool {
+        if let SearchKey::And(keys) = self {
+            return keys.iter().any(SearchKey::names_numbers);
+        }
+        if let SearchKey::Or(first, second) = self {
+            return first.names_numbers() || second.names_numbers();
+        }
+        if let SearchKey::Not(key) | SearchKey::Fuzzy(key) = self {
+            return key.names_numbers();
+        }
+        matches!(self, SearchKey::Sequence(MessageSet::Set(_)))
+    }
+}
+
 /// `search = "SEARCH" [search-return-opts] SP search-program`.
 pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
     cursor.space()?;

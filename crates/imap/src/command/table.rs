@@ -123,6 +123,7 @@ const ROWS: &[Row] = &[
     both("STORE", |c| messages::store(c, Numbering::Sequence), |c| messages::store(c, Numbering::Uid)),
     plain("SUBSCRIBE", |c| select::one_name(c).map(Body::Subscribe)),
     both("THREAD", |c| super::sort::thread(c, Numbering::Sequence), |c| super::sort::thread(c, Numbering::Uid)),
+    plain("UIDBATCHES", super::batches::uid_batches),
     plain("UNSELECT", |_| Ok(Body::Unselect)),
     plain("UNSUBSCRIBE", |c| select::one_name(c).map(Body::Unsubscribe)),
     plain("URLFETCH", urlauth::url_fetch),

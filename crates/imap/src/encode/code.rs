@@ -116,8 +116,6 @@ pub enum ResponseCode {
     TooBig,
     /// `TOOFEW` (RFC 10022).
     TooFew,
-    /// `TOOMANY` (RFC 10022).
-    TooMany,
     /// `TRYCREATE`.
     TryCreate,
     /// `UIDNEXT n`.
@@ -285,7 +283,6 @@ impl Writer<'_> {
             | ResponseCode::InUse
             | ResponseCode::NotificationOverflow
             | ResponseCode::TooFew
-            | ResponseCode::TooMany
             | ResponseCode::UidRequired
             | ResponseCode::Limit
             | ResponseCode::NoModSeq
@@ -356,7 +353,6 @@ impl ResponseCode {
             ResponseCode::ServerBug => "SERVERBUG",
             ResponseCode::TooBig => "TOOBIG",
             ResponseCode::TooFew => "TOOFEW",
-            ResponseCode::TooMany => "TOOMANY",
             ResponseCode::TryCreate => "TRYCREATE",
             ResponseCode::UidNext(..) => "UIDNEXT",
             ResponseCode::UidNotSticky => "UIDNOTSTICKY",

@@ -14,6 +14,14 @@ impl Writer<'_> {
         self.first_item = true;
     }
 
+    /// `* uid UIDFETCH (` (RFC 9586 §3.3), then as after [`Writer::fetch_begin`].
+    pub fn uid_fetch_begin(&mut self, uid: u32) {
+        self.raw(b"* ");
+        self.number(uid.into());
+        self.raw(b" UIDFETCH (");
+        self.first_item = true;
+    }
+
     /// `)` and the line's end.
     pub fn fetch_end(&mut self) {
         self.first_item = false;

@@ -57,6 +57,17 @@ impl Writer<'_> {
         self.end_line();
     }
 
+    /// `* UIDBATCHES (TAG "..") high:low,..` (RFC 10022).
+    pub fn uid_batches(&mut self, tag: &Tag, batches: &[(u32, u32)]) {
+        self.raw(b"* UIDBATCHES (TAG ");
+        self.string(tag.as_str().as_bytes());
+        self.raw(b")");
+        for (index, (high, low)) in batches.iter().enumerate() {
+            self.put(format_args!("{}{high}:{low}", if index == 0 { ' ' } else { ',' }));
+        }
+        self.end_line();
+    }
+
     /// `* ESEARCH (TAG "..") [UID] REMOVEFROM (..) ADDTO (..)`. Nothing when nothing changed.
     pub fn context(&mut self, tag: &Tag, numbering: Numbering, changes: &[ContextChange]) {
         let mut changes = changes.iter().peekable();

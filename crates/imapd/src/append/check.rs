@@ -72,6 +72,10 @@ impl Session {
         at: usize,
         replaces: Replaced,
     ) -> Result<(), Error> {
+        if self.enabled.uid_only && replaces.numbering == Numbering::Sequence {
+            let text = "after ENABLE UIDONLY messages are named by UID";
+            return Err(Error::Refused(Reply::new(postroad_imap::Status::Bad, Some(ResponseCode::UidRequired), text)));
+        }
         // RFC 8508 §4.1: as for UID STORE and UID EXPUNGE.
         let rights = self.view()?.rights;
         if !rights.contains(Rights::DELETE_MESSAGES | Rights::EXPUNGE) {

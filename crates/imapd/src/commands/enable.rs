@@ -2,6 +2,7 @@
 
 use postroad_imap::Status;
 
+use crate::context;
 use crate::error::Reply;
 use crate::session::Session;
 
@@ -19,6 +20,11 @@ pub(crate) fn run(session: &mut Session, names: &[String]) -> Option<Reply> {
                 stands = stands.or(session.first_condstore());
                 session.enabled.qresync = true;
                 enabled.push("QRESYNC");
+            }
+            "UIDONLY" => {
+                session.enabled.uid_only = true;
+                context::without_numbers(session);
+                enabled.push("UIDONLY");
             }
             "IMAP4REV2" if session.settings.rev2 => {
                 session.enabled.rev2 = true;

@@ -3,6 +3,7 @@
 //! Adding a command touches its file and one row of `table.rs`.
 
 mod acl;
+mod batches;
 mod close;
 mod comparator;
 mod copy;
@@ -106,6 +107,34 @@ pub(crate) enum States {
     Selected,
     /// With a mailbox selected by SELECT, not by EXAMINE.
     Writable,
+}
+
+/// Whether a command names messages by sequence number, or would be answered by such.
+pub(crate) fn names_numbers(body: &Body) -> bool {
+    use postroad_imap::Numbering::Sequence;
+    if let Body::Search(search) = body {
+        return search.numbering == Sequence || search.key.names_numbers();
+    }
+    if let Body::Sort(sort) = body {
+        return sort.search.numbering == Sequence || sort.search.key.names_numbers();
+    }
+    if let Body::Thread(thread) = body {
+        return thread.numbering == Sequence || thread.key.names_numbers();
+    }
+    if let Body::Esearch(esearch) = body {
+        return esearch.search.key.names_numbers();
+    }
+    if let Body::Copy(copy) | Body::Move(copy) = body {
+        return copy.numbering == Sequence;
+    }
+    // RFC 7162 §3.2.5.2: the fourth parameter has sequence numbers.
+    if let Body::Select(select) | Body::Examine(select) = body {
+        return select.qresync.as_ref().is_some_and(|known| known.sequence_match.is_some());
+    }
+    match body {
+        Body::Fetch(fetch) => fetch.numbering == Sequence,
+        body => matches!(body, Body::Store(store) if store.numbering == Sequence),
+    }
 }
 
 impl States {

@@ -132,7 +132,8 @@ fn done(session: &Session) -> Result<Flow, Error> {
 fn tell_state(session: &mut Session, tx: &ReadTx, target: &Target, recent: u32) -> Result<(), Error> {
     let mailbox = &target.mailbox;
     let rev2 = session.enabled.rev2;
-    let unseen = match rev2 {
+    // RFC 9586 §3.6: no UNSEEN, which is a number.
+    let unseen = match rev2 || session.enabled.uid_only {
         true => None,
         false => first_unseen(session, tx, mailbox)?,
     };

@@ -6,7 +6,7 @@ use postroad_store::{ReadTx, WriteTx};
 
 use super::{Handler, Row, States};
 use super::{
-    acl, close, comparator, copy, create, delete, enable, esearch, expunge, id, idle, language, list, lsub, r#move,
+    acl, batches, close, comparator, copy, create, delete, enable, esearch, expunge, id, idle, language, list, lsub, r#move,
     namespace, quota, rename, select, starttls, status, store, subscribe, urlauth,
 };
 use crate::error::{Error, Reply};
@@ -112,6 +112,9 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         ),
         Body::CancelUpdate(tags) => {
             now("cancelupdate", Selected, move |session, _| Some(context::cancel(session, tags)))
+        }
+        Body::UidBatches(command) => {
+            numbers(read("uidbatches", Selected, move |session, _, _| batches::run(session, *command)))
         }
         Body::Comparator(wanted) => now("comparator", After, move |session, _| comparator::run(session, wanted)),
         Body::Language(wanted) => now("language", Any, move |session, _| language::run(session, wanted)),

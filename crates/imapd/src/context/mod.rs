@@ -130,6 +130,18 @@ pub(crate) fn cancel(session: &mut Session, tags: &[Tag]) -> Reply {
     }
 }
 
+/// Ends what is told in message sequence numbers: the client has no more use for them (RFC 9586).
+pub(crate) fn without_numbers(session: &mut Session) {
+    let Some(view) = &mut session.view else { return };
+    let (ended, rest): (Vec<Context>, Vec<Context>) =
+        view.contexts.iter().cloned().partition(|context| context.numbering == Numbering::Sequence);
+    view.contexts = Arc::new(rest);
+    for context in ended {
+        let code = ResponseCode::NoUpdate(context.tag);
+        session.now_writer().untagged(Status::No, Some(&code), "message numbers are told no more");
+    }
+}
+
 /// These messages came or changed, perhaps by this session itself: news to what it follows.
 pub(crate) fn touched(session: &mut Session, uids: impl IntoIterator<Item = u32>) {
     if let Some(view) = session.view.as_mut().filter(|view| !view.contexts.is_empty()) {

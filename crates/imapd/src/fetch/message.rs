@@ -158,10 +158,10 @@ impl Message {
     /// Writes an item, up to what must flow.
     fn value(&mut self, session: &mut Session, tx: &ReadTx, item: &FetchItem) -> Result<Value, Error> {
         let recent = session.view()?.is_recent(self.entry.uid) && !session.enabled.rev2;
-        let mut writer = session.writer();
-        if self.next == 0 {
-            writer.fetch_begin(self.sequence);
-        }
+        let mut writer = match self.next {
+            0 => session.begin_fetch(self.sequence, self.entry.uid),
+            _ => session.writer(),
+        };
         match item {
             FetchItem::Uid => writer.fetch_uid(self.entry.uid),
             FetchItem::Flags => {

@@ -64,7 +64,9 @@ impl Plan {
         let condstore = fetch.changed_since.is_some() || has(&FetchItem::ModSeq);
         let mut items = Vec::new();
         // RFC 9051 §6.4.9: UID FETCH implies UID. RFC 7162 §3.2.4: so does QRESYNC, for every response.
-        if (fetch.numbering == Numbering::Uid || session.enabled.qresync) && !has(&FetchItem::Uid) {
+        // RFC 9586 §3.3: UIDFETCH has it in front.
+        let implied = (fetch.numbering == Numbering::Uid || session.enabled.qresync) && !session.enabled.uid_only;
+        if implied && !has(&FetchItem::Uid) {
             items.push(FetchItem::Uid);
         }
         items.extend(fetch.items.iter().cloned());
