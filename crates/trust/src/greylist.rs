@@ -8,8 +8,9 @@
 //! 3. A source that brought [`Terms::enough`] messages after it had been put off has a row in `greylist_known`, as has one that
 //!    an administrator wrote: it is not put off any more, until nothing was heard of it for [`Terms::remember`]. What an
 //!    administrator wrote stays until they take it back.
-//! 4. Of one source there are at most [`TRIES_OF_A_SOURCE`] rows that wait: what is more is put off without a row, and gets
-//!    in once the source is known. Of all there are [`MAX_TRIES`]: when there is no [`room`], nobody new is put off.
+//! 4. Of one source there are at most [`TRIES_OF_A_SOURCE`] rows that wait: what is more takes the place of any of them, so that
+//!    neither who never comes back keeps the others of a network out, nor a crowd that comes all at once. Of all there are
+//!    [`MAX_TRIES`]: when there is no [`room`], nobody new is put off.
 //! 5. Whom an account of ours wrote to (`greylist_written`) may answer it at once.
 //!
 //! All servers that share the store share what is learned: a client may come back to another one.
@@ -239,14 +240,30 @@ pub fn put_off(tx: &mut WriteTx, of: &Try, terms: &Terms, now: Timestamp) -> Res
         params![&of.source, i64::from(TRIES_OF_A_SOURCE)],
         |row| row.int(0),
     )?;
-    if waiting < i64::from(TRIES_OF_A_SOURCE) {
+    if waiting >= i64::from(TRIES_OF_A_SOURCE) {
         tx.execute(
-            "INSERT INTO greylist_try (source, sender, recipient, first, seen, tries) VALUES ($1, $2, $3, $4, $4, 1)
-             ON CONFLICT (source, sender, recipient) DO UPDATE SET tries = greylist_try.tries + 1, seen = excluded.seen",
-            params![&of.source, &of.sender, &of.recipient, now],
+            "DELETE FROM greylist_try WHERE source = $1 AND (sender, recipient) IN
+                (SELECT sender, recipient FROM greylist_try WHERE source = $1 AND passed IS NULL
+                 ORDER BY sender, recipient LIMIT 1 OFFSET $2)",
+            params![&of.source, any_place(of, now)],
         )?;
     }
+    tx.execute(
+        "INSERT INTO greylist_try (source, sender, recipient, first, seen, tries) VALUES ($1, $2, $3, $4, $4, 1)
+         ON CONFLICT (source, sender, recipient) DO UPDATE SET tries = greylist_try.tries + 1, seen = excluded.seen",
+        params![&of.source, &of.sender, &of.recipient, now],
+    )?;
     Ok(now.plus(terms.wait))
+}
+
+/// One of the places of a source, as good as by chance. The oldest would be wrong: where more come at once than there are
+/// places, all would be gone before they come back.
+fn any_place(of: &Try, now: Timestamp) -> i64 {
+    let octets = of.sender.bytes().chain(of.recipient.bytes()).chain(now.0.to_le_bytes());
+    // FNV-1a.
+    let hash = octets
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3));
+    ((hash >> 32) % u64::from(TRIES_OF_A_SOURCE)).cast_signed()
 }
 
 /// How many more rows there is room for: asked now and then, not with each.

@@ -142,13 +142,44 @@ fn what_waits_is_bounded_and_goes() {
         });
         let room = || store.read_blocking(greylist::room).expect("read");
         assert_eq!(before - room(), u64::from(TRIES_OF_A_SOURCE) + 1, "no more of one source");
-        learn(store, &of("0@x.test"), true, at(0));
+        learn(store, &of(&format!("{}@x.test", TRIES_OF_A_SOURCE + 19)), true, at(0));
         assert!(!write(store, |tx| greylist::sweep(tx, &TERMS, at(DAY))));
         assert_eq!(before - room(), u64::from(TRIES_OF_A_SOURCE) + 1, "they may still come back");
         write(store, |tx| greylist::sweep(tx, &TERMS, at(3 * DAY)));
         assert_eq!(before - room(), 1, "who came in is remembered");
         write(store, |tx| greylist::sweep(tx, &TERMS, at(50 * DAY)));
         assert_eq!(before - room(), 0);
+    });
+}
+
+/// A neighbour in the same network who never comes back must not keep everybody else of it out.
+#[test]
+fn who_takes_all_places_keeps_nobody_out() {
+    each_store(&[postroad_trust::MIGRATIONS], |test| {
+        let store = &test.store;
+        write(store, |tx| {
+            for n in 0..TRIES_OF_A_SOURCE {
+                greylist::put_off(tx, &of(&format!("{n}@spam.test")), &TERMS, at(0))?;
+            }
+            Ok(())
+        });
+        let honest = of("honest@x.test");
+        assert_eq!(put_off(store, &honest, at(MINUTE)), at(6 * MINUTE));
+        assert_eq!(look(store, &honest, at(6 * MINUTE)), Standing::Back);
+        // And of a crowd that has no room all at once, enough come back in time.
+        let back = write(store, |tx| {
+            let names: Vec<String> = (0..2 * TRIES_OF_A_SOURCE).map(|n| format!("{n}@crowd.test")).collect();
+            for name in &names {
+                greylist::put_off(tx, &of(name), &TERMS, at(7 * MINUTE))?;
+            }
+            let mut back = 0;
+            for name in &names {
+                let standing = greylist::look(tx, &of(name), None, &[], &TERMS, at(12 * MINUTE))?;
+                back += usize::from(standing == Standing::Back);
+            }
+            Ok(back)
+        });
+        assert!(back > 100, "{back}");
     });
 }
 
