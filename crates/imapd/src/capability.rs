@@ -73,6 +73,11 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     all.extend(ALWAYS.iter().map(|name| (*name).to_owned()));
     all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
     if session.login.is_some() {
+        // RFC 8437 §3: both are for who has logged in; a password is never in a compressed stream.
+        all.push("UNAUTHENTICATE".to_owned());
+        if session.settings.compress && !session.compressed {
+            all.push("COMPRESS=DEFLATE".to_owned());
+        }
         return all;
     }
     if session.tls.is_none() && session.settings.starttls {

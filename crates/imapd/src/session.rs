@@ -39,6 +39,10 @@ pub struct Session {
     pub(crate) collation: Collation,
     /// The language that people are spoken to in (RFC 5255 §3).
     pub(crate) language: Language,
+    /// COMPRESS was said (RFC 4978).
+    pub(crate) compressed: bool,
+    /// The connection's compression begins or ends behind what was just said.
+    pub(crate) switch: Option<Switch>,
     /// What may go to the client.
     pub(crate) out: Vec<u8>,
     /// What the job under way says.
@@ -85,6 +89,15 @@ impl Enabled {
     }
 }
 
+/// What becomes of the connection's compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// It begins.
+    On,
+    /// It ends.
+    Off,
+}
+
 /// What a job that fails goes back to.
 #[derive(Debug)]
 pub(crate) struct Before {
@@ -111,6 +124,8 @@ impl Session {
             enabled: Enabled::default(),
             collation: Collation::default(),
             language: Language::default(),
+            compressed: false,
+            switch: None,
             out: Vec::new(),
             staged: Vec::new(),
             before: None,

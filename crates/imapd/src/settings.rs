@@ -20,6 +20,8 @@ pub struct Settings {
     pub cleartext_on_loopback: bool,
     /// Whether STARTTLS can be offered, that is, whether there is a certificate.
     pub starttls: bool,
+    /// Offer COMPRESS=DEFLATE after login.
+    pub compress: bool,
     /// The server's own name, as URLs have it (RFC 5092).
     pub host: String,
     /// The largest message taken by APPEND, in octets.
@@ -48,6 +50,7 @@ impl Default for Settings {
             rev2: false,
             cleartext_on_loopback: false,
             starttls: true,
+            compress: true,
             host: "localhost".to_owned(),
             message_size_max: 50 * 1024 * 1024,
             login_delay: Duration::from_secs(2),

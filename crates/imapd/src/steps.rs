@@ -14,7 +14,7 @@ use crate::commands::{self, Access};
 use crate::error::Reply;
 use crate::job::{Job, Login};
 use crate::login::Authenticating;
-use crate::session::{Cursor, Session};
+use crate::session::{Cursor, Session, Switch};
 use crate::settings::{BAD_COMMANDS_MAX, IDLE_PATIENCE_MIN};
 
 /// What the session is at.
@@ -89,6 +89,11 @@ impl Protocol for Session {
 
     fn step(&mut self) -> Step<Job> {
         loop {
+            match self.switch.take() {
+                Some(Switch::On) => return Step::StartCompression,
+                Some(Switch::Off) => return Step::EndCompression,
+                None => {}
+            }
             match &mut self.phase {
                 Phase::Greeting => {
                     self.greet();

@@ -245,6 +245,7 @@ pub(crate) enum OutboundTls {
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ImapSettings {
     pub(crate) rev2: bool,
+    pub(crate) compress: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -482,6 +483,7 @@ pub(crate) const KEYS: &[Key] = &[
         "signing.retired-days",
         "The record of a key that signs no more is wanted for so many days, or for as long as mail may be under way.",
     ),
+    key("imap.compress", "Offer COMPRESS=DEFLATE after login."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
@@ -633,7 +635,7 @@ impl Default for OutboundSettings {
 
 impl Default for ImapSettings {
     fn default() -> Self {
-        ImapSettings { rev2: true }
+        ImapSettings { rev2: true, compress: true }
     }
 }
 

@@ -129,6 +129,10 @@ pub enum Body {
         /// The password, as sent.
         password: Secret,
     },
+    /// COMPRESS (RFC 4978): the algorithm in upper case.
+    Compress(String),
+    /// UNAUTHENTICATE (RFC 8437).
+    Unauthenticate,
     /// ENABLE (§6.3.1): capability names in upper case.
     Enable(Vec<String>),
     /// SELECT (§6.3.2).

@@ -53,6 +53,12 @@ pub(super) fn enable(cursor: &mut Cursor<'_>) -> Rule<Body> {
     }
 }
 
+/// `compress = "COMPRESS" SP algorithm` (RFC 4978 §5).
+pub(super) fn compress(cursor: &mut Cursor<'_>) -> Rule<Body> {
+    cursor.space()?;
+    Ok(Body::Compress(cursor.word("an algorithm")?))
+}
+
 /// `id = "ID" SP id-params-list` (RFC 2971 §4). Without its list it is taken for `NIL`.
 pub(super) fn id(cursor: &mut Cursor<'_>) -> Rule<Body> {
     let mut fields = Id::new();

@@ -52,6 +52,8 @@ pub enum ResponseCode {
     ClientBug,
     /// `CLOSED` (RFC 7162).
     Closed,
+    /// `COMPRESSIONACTIVE` (RFC 4978).
+    CompressionActive,
     /// `CONTACTADMIN`.
     ContactAdmin,
     /// `COPYUID validity source target` (RFC 4315).
@@ -275,6 +277,7 @@ impl Writer<'_> {
             | ResponseCode::ClientBug
             | ResponseCode::BadComparator
             | ResponseCode::Closed
+            | ResponseCode::CompressionActive
             | ResponseCode::ContactAdmin
             | ResponseCode::Corruption
             | ResponseCode::Expired
@@ -321,6 +324,7 @@ impl ResponseCode {
             ResponseCode::Capability(..) => "CAPABILITY",
             ResponseCode::ClientBug => "CLIENTBUG",
             ResponseCode::Closed => "CLOSED",
+            ResponseCode::CompressionActive => "COMPRESSIONACTIVE",
             ResponseCode::ContactAdmin => "CONTACTADMIN",
             ResponseCode::CopyUid(..) => "COPYUID",
             ResponseCode::Corruption => "CORRUPTION",

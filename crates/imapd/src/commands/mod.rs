@@ -6,6 +6,7 @@ mod acl;
 mod batches;
 mod close;
 mod comparator;
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -28,6 +29,7 @@ mod status;
 mod store;
 mod subscribe;
 mod table;
+mod unauthenticate;
 mod urlauth;
 
 use postroad_imap::{Body, Tag};

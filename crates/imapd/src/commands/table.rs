@@ -32,6 +32,10 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         }
         // after login
         Body::Enable(names) => now("enable", After, move |session, _| enable::run(session, names)),
+        Body::Compress(algorithm) => {
+            now("compress", After, move |session, tag| super::compress::run(session, tag, algorithm))
+        }
+        Body::Unauthenticate => now("unauthenticate", After, super::unauthenticate::run),
         Body::Select(select) => either(
             "select",
             After,

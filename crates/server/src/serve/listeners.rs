@@ -186,6 +186,7 @@ fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
         starttls,
         host: settings.hostname.clone(),
         rev2: settings.imap.rev2,
+        compress: settings.imap.compress,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,
         ..postroad_imapd::Settings::default()

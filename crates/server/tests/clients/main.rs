@@ -1,6 +1,7 @@
 //! Real clients against the real program, on SQLite and on PostgreSQL: whoever breaks one of these has broken
 //! somebody's mail.
 
+mod compress;
 mod curl;
 mod lines;
 mod mbsync;
