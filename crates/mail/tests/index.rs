@@ -115,6 +115,40 @@ fn segments_propose_what_signatures_did() {
     });
 }
 
+/// Two nodes that share the database find the same account at the same time.
+#[test]
+fn what_two_nodes_build_is_there_once() {
+    each(|world| {
+        for number in 0..1_030u32 {
+            world.deliver(MailboxId::INBOX, &mail("s", &format!("word{}", number % 50)), Flags::default());
+        }
+        let alice = world.alice;
+        let lock = || Locks::named(index::LOCK);
+        let gather = || {
+            let mut all = world.read(move |tx| build::gather(tx, alice, None)).unwrap();
+            while all.more && !all.is_full() {
+                let (behind, next) = world
+                    .read(move |tx| {
+                        let next = build::gather(tx, alice, Some(&all))?;
+                        Ok::<_, postroad_mail::Error>((all, next))
+                    })
+                    .unwrap();
+                all = behind;
+                all.and(next);
+            }
+            all
+        };
+        let (one, other) = (gather(), gather());
+        world.store.write_blocking(lock(), move |tx| build::file(tx, &one)).unwrap();
+        let alone = indexed(world);
+        world.store.write_blocking(lock(), move |tx| build::file(tx, &other)).unwrap();
+        assert_eq!(indexed(world), alone);
+        assert!(!build(world, 100));
+        assert_eq!(indexed(world), (1_030, 1_030, 1));
+        assert_eq!(proposed(world, "word7"), expected(1_030, 7, 1_030));
+    });
+}
+
 /// Messages with `word7`, and all that are not indexed yet.
 fn expected(count: u32, word: u32, known: u32) -> UidSet {
     // 256 at a step.

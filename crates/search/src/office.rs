@@ -12,8 +12,9 @@ use quick_xml::events::Event;
 
 /// Octets of the largest document that is looked into.
 pub const OCTETS_MAX: usize = 16 * 1024 * 1024;
-/// Octets of XML that are read of one document, all files of it together: a file of a few octets may claim more.
-const XML_MAX: u64 = 16 * 1024 * 1024;
+/// Octets of XML that are unpacked of all documents of one message together: a file of a few octets may claim more, and a
+/// message may have many such files.
+pub const UNPACKED_MAX: u64 = 16 * 1024 * 1024;
 /// Octets of text taken out of one document.
 const TEXT_MAX: usize = 4 * 1024 * 1024;
 /// Files of an archive that are looked at.
@@ -65,24 +66,23 @@ impl Office {
     }
 }
 
-/// The text of a document.
-pub fn text(office: Office, archive: &[u8]) -> String {
+/// The text of a document. `left`: octets of XML that may still be unpacked, which becomes less ([`UNPACKED_MAX`] at first).
+pub fn text(office: Office, archive: &[u8], left: &mut u64) -> String {
     let mut out = String::new();
-    let mut left = XML_MAX;
     for file in files(archive).into_iter().filter(|file| office.reads(file.name)) {
+        if out.len() >= TEXT_MAX || *left == 0 {
+            break;
+        }
         let mut xml = Vec::new();
         let read = match file.method {
-            STORED => file.data.take(left).read_to_end(&mut xml),
-            DEFLATED => DeflateDecoder::new(file.data).take(left).read_to_end(&mut xml),
+            STORED => file.data.take(*left).read_to_end(&mut xml),
+            DEFLATED => DeflateDecoder::new(file.data).take(*left).read_to_end(&mut xml),
             _ => continue,
         };
-        left = left.saturating_sub(xml.len() as u64);
+        *left = left.saturating_sub(xml.len() as u64);
         // What was read before the damage counts.
         let _damaged = read.is_err();
         text_of_xml(office, &xml, &mut out);
-        if out.len() >= TEXT_MAX || left == 0 {
-            break;
-        }
     }
     out
 }

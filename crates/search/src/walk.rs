@@ -39,6 +39,8 @@ pub struct Walk {
     segments: Vec<Segment>,
     current: Option<Reading>,
     keep: usize,
+    /// Octets that documents may still be unpacked to.
+    unpack: u64,
 }
 
 /// A stretch of the message.
@@ -97,7 +99,12 @@ impl Walk {
             gather(root, &mut segments);
         }
         segments.reverse();
-        Walk { segments, current: None, keep }
+        Walk { segments, current: None, keep, unpack: office::UNPACKED_MAX }
+    }
+
+    /// Octets that documents were unpacked to so far: work that the octets which were wanted say nothing about.
+    pub fn unpacked(&self) -> u64 {
+        office::UNPACKED_MAX - self.unpack
     }
 
     /// The octets wanted next, at most four [`PIECE`]s; `None`: that was all.
@@ -139,7 +146,7 @@ impl Walk {
                 if let Form::Text { html: true, .. } = leaf.form {
                     leaf.html.extend_from_slice(&fresh);
                 }
-                leaf.read(last, self.keep, &mut |text| tell(Place::Body, text));
+                leaf.read(last, self.keep, &mut self.unpack, &mut |text| tell(Place::Body, text));
                 if !last {
                     self.current = Some(Reading::Leaf(leaf));
                 }
@@ -164,11 +171,11 @@ fn begin(segment: Segment) -> Reading {
 }
 
 impl LeafReading {
-    fn read(&mut self, last: bool, keep: usize, tell: &mut dyn FnMut(&str)) {
+    fn read(&mut self, last: bool, keep: usize, unpack: &mut u64, tell: &mut dyn FnMut(&str)) {
         match &self.form {
             Form::Office(office) => {
                 if last {
-                    tell(&office::text(*office, &self.waiting));
+                    tell(&office::text(*office, &self.waiting, unpack));
                 } else if self.waiting.len() > office::OCTETS_MAX {
                     // Without its end nothing can be read of it.
                     self.waiting.clear();

@@ -135,8 +135,8 @@ fn fuzz_archives() {
         archive.extend(&octets.get(..4).unwrap_or(&[0; 4])[..]);
         archive.extend(b"\0\0");
         for office in [Office::Ooxml, Office::OpenDocument] {
-            let _ = office::text(office, octets);
-            let _ = office::text(office, &archive);
+            let _ = office::text(office, octets, &mut 1_000_000);
+            let _ = office::text(office, &archive, &mut 1_000_000);
         }
     });
 }

@@ -9,6 +9,11 @@ use postroad_message::{Limits, Parser};
 use postroad_search::office::{self, Office};
 use postroad_search::{Place, Walk};
 
+/// The text of a document that may be unpacked whole.
+fn unpacked(office: Office, archive: &[u8]) -> String {
+    office::text(office, archive, &mut { office::UNPACKED_MAX })
+}
+
 /// A ZIP archive of these files, deflated or stored.
 fn archive(files: &[(&str, &[u8])], deflated: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
@@ -57,15 +62,15 @@ fn documents_have_text() {
     let open = "<office:text xmlns:office='x' xmlns:text='y'><text:p>Grüße<text:s/>aus <text:span>Wien</text:span></text:p></office:text>";
     for deflated in [true, false] {
         let docx = archive(&[("[Content_Types].xml", b"<x>NOT THIS</x>"), ("word/document.xml", word)], deflated);
-        let text = office::text(Office::Ooxml, &docx);
+        let text = unpacked(Office::Ooxml, &docx);
         assert!(text.contains("Hello & Köln\n") && text.contains("next"), "{text:?}");
         assert!(!text.contains("HIDDEN") && !text.contains("NOT THIS"), "{text:?}");
         let odt = archive(&[("content.xml", open.as_bytes())], deflated);
-        assert!(office::text(Office::OpenDocument, &odt).contains("Grüße aus Wien\n"));
+        assert!(unpacked(Office::OpenDocument, &odt).contains("Grüße aus Wien\n"));
     }
     let sheet = br#"<sst><si><t>Umsatz</t></si><si><r><t>2</t></r><r><t>026</t></r></si></sst>"#;
     let xlsx = archive(&[("xl/sharedStrings.xml", sheet)], true);
-    assert_eq!(office::text(Office::Ooxml, &xlsx), "Umsatz\n2026\n");
+    assert_eq!(unpacked(Office::Ooxml, &xlsx), "Umsatz\n2026\n");
 }
 
 #[test]
@@ -73,15 +78,43 @@ fn archives_that_claim_too_much_cost_little() {
     let bomb = [b"<t>".to_vec(), vec![b'a'; 17 << 20], b"</t>".to_vec()].concat();
     let packed = archive(&[("word/document.xml", &bomb), ("word/footnotes.xml", b"<t>behind it</t>")], true);
     assert!(packed.len() < 1 << 20, "it is a bomb");
-    let text = office::text(Office::Ooxml, &packed);
+    let text = unpacked(Office::Ooxml, &packed);
     assert!(text.len() <= 16 << 20 && !text.contains("behind it"));
     // A directory that leads back into itself, and a document that wants entities expanded.
     let cut = archive(&[("word/document.xml", b"<t>x</t>")], true);
     for length in 0..cut.len() {
-        let _ = office::text(Office::Ooxml, &cut[..length]);
+        let _ = unpacked(Office::Ooxml, &cut[..length]);
     }
     let laughs = b"<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><p><t>&b;&b; end</t></p>";
-    assert_eq!(office::text(Office::Ooxml, &archive(&[("word/document.xml", laughs)], true)), " end\n");
+    assert_eq!(unpacked(Office::Ooxml, &archive(&[("word/document.xml", laughs)], true)), " end\n");
+}
+
+/// A document of 20 KB may claim to be 16 MB of text; a message of a few megabytes has hundreds of them.
+#[test]
+fn many_bombs_in_a_message_cost_no_more_than_one() {
+    let bomb = archive(&[("word/document.xml", &[b"<t>".to_vec(), vec![b'a'; 7 << 20]].concat())], true);
+    let small = archive(&[("word/document.xml", b"<t>late</t>")], true);
+    let mut message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
+    for document in [&bomb, &bomb, &bomb, &bomb, &bomb, &small] {
+        message.extend(b"--b\r\nContent-Type: application/x; name=a.docx\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        message.extend(base64(document).into_bytes());
+        message.extend(b"\r\n");
+    }
+    message.extend(b"--b\r\n\r\nwords of people\r\n--b--\r\n");
+    let mut parser = Parser::new(Limits::default());
+    parser.feed(&message);
+    let root = parser.finish().summary.structure;
+    let mut walk = Walk::new(&root, true, true, 64);
+    let (mut told, mut found) = (0, false);
+    while let Some(range) = walk.wants() {
+        walk.take(&message[range.start as usize..range.end as usize], &mut |_, text| {
+            told += text.len() as u64;
+            found |= text.contains("words of people");
+        });
+    }
+    assert!(found, "what is no bomb is told");
+    assert_eq!(walk.unpacked(), office::UNPACKED_MAX);
+    assert!(told <= office::UNPACKED_MAX + message.len() as u64 * 2, "{told}");
 }
 
 /// All texts of a message, with `H` before those of its header.
@@ -141,4 +174,17 @@ fn texts_across_pieces_are_whole() {
         let end: String = pair[0].chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();
         assert!(end.contains(&kept), "what is kept comes again");
     }
+}
+
+fn base64(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in octets.chunks(3) {
+        let number =
+            three.iter().fold(0u32, |number, octet| number << 8 | u32::from(*octet)) << (8 * (3 - three.len()));
+        let digits = (0..=three.len()).map(|at| char::from(DIGITS[(number >> (18 - 6 * at) & 63) as usize]));
+        out.extend(digits);
+        out.extend(std::iter::repeat_n('=', 3 - three.len()));
+    }
+    out
 }

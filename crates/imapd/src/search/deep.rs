@@ -80,7 +80,9 @@ impl Scan {
             let before = self.found.each.clone();
             let found = &mut self.found;
             if let Some(walk) = &mut self.walk {
+                let unpacked = walk.unpacked();
                 walk.take(octets, &mut |place, text| found.look(plan, place, text));
+                budget.spend(walk.unpacked() - unpacked);
             }
             // How well it matches is known only at its end.
             if !plan.scored

@@ -83,8 +83,9 @@ pub fn gather(tx: &ReadTx, account: AccountId, behind: Option<&Gathered>) -> Res
         if known.contains(&id) {
             continue;
         }
-        gathered.documents.push((id, sign(tx, blob, size, &summary)));
-        octets += size.min(TEXT_MAX);
+        let (signature, unpacked) = sign(tx, blob, size, &summary);
+        gathered.documents.push((id, signature));
+        octets += size.min(TEXT_MAX) + unpacked;
         if octets >= OCTETS_PER_JOB {
             gathered.more = true;
             break;
@@ -119,11 +120,12 @@ impl Gathered {
     }
 }
 
-/// The signature of a message. What cannot be read may have everything: then its text decides, or the error is seen there.
-fn sign(tx: &ReadTx, blob: BlobId, size: u64, summary: &[u8]) -> Signature {
+/// The signature of a message, and the octets that were unpacked for it beside its own. What cannot be read may have
+/// everything: then its text decides, or the error is seen there.
+fn sign(tx: &ReadTx, blob: BlobId, size: u64, summary: &[u8]) -> (Signature, u64) {
     let mut signature = Signature::new();
-    let Ok(view) = SummaryView::new(summary) else { return Signature::full() };
-    let (Ok(root), Ok(envelope)) = (view.structure(), view.envelope()) else { return Signature::full() };
+    let Ok(view) = SummaryView::new(summary) else { return (Signature::full(), 0) };
+    let (Ok(root), Ok(envelope)) = (view.structure(), view.envelope()) else { return (Signature::full(), 0) };
     // What SEARCH decides by the summary, where it is put together in other ways than in the header.
     let lists = [
         (Field::From, &envelope.from),
@@ -141,12 +143,12 @@ fn sign(tx: &ReadTx, blob: BlobId, size: u64, summary: &[u8]) -> Signature {
     while let Some(range) = walk.wants() {
         octets += range.end - range.start;
         if octets > TEXT_MAX {
-            return Signature::full();
+            return (Signature::full(), walk.unpacked());
         }
-        let Ok(piece) = piece(tx, blob, size, range, &mut whole) else { return Signature::full() };
+        let Ok(piece) = piece(tx, blob, size, range, &mut whole) else { return (Signature::full(), walk.unpacked()) };
         walk.take(&piece, &mut |_, text| signature.add(text));
     }
-    signature
+    (signature, walk.unpacked())
 }
 
 /// Octets of a message; one that is small is read once.
@@ -168,10 +170,18 @@ fn piece(
     Ok(bytes[at(range.start)..at(range.end)].to_vec())
 }
 
-/// Writes what was gathered. Locks: [`super::LOCK`]. Three statements, two thousand rows when it makes a segment.
+/// Those of which no segment was made since they were gathered: several nodes look for what is to be done. One statement.
+fn not_in_segments(tx: &ReadTx, account: AccountId, documents: &[(i64, Signature)]) -> Result<Vec<(i64, Signature)>> {
+    let Some(first) = documents.iter().map(|(id, _)| *id).min() else { return Ok(Vec::new()) };
+    let known = known(tx, account, first.saturating_sub(1))?;
+    Ok(documents.iter().filter(|(id, _)| !known.contains(id)).cloned().collect())
+}
+
+/// Writes what was gathered. Locks: [`super::LOCK`]. Four statements, two thousand rows when it makes a segment.
 pub fn file(tx: &mut WriteTx, gathered: &Gathered) -> Result<()> {
     let account = gathered.account;
-    let (full, rest) = gathered.documents.split_at(if gathered.is_full() { DOCUMENTS } else { 0 });
+    let documents = not_in_segments(tx, account, &gathered.documents)?;
+    let (full, rest) = documents.split_at(if documents.len() >= DOCUMENTS { DOCUMENTS } else { 0 });
     if !full.is_empty() {
         segment(tx, account, full)?;
     }
@@ -231,8 +241,11 @@ pub fn pack(tx: &ReadTx, account: AccountId) -> Result<Option<Packed>> {
 
 /// Makes the segment. Locks: [`super::LOCK`].
 pub fn file_packed(tx: &mut WriteTx, packed: &Packed) -> Result<()> {
-    segment(tx, packed.account, &packed.documents)?;
-    super::forget_messages(tx, packed.account, &packed.gone)
+    segment(tx, packed.account, &not_in_segments(tx, packed.account, &packed.documents)?)?;
+    // Also those that are in a segment of another node.
+    let mut done: Vec<i64> = packed.documents.iter().map(|(id, _)| *id).collect();
+    done.extend(&packed.gone);
+    super::forget_messages(tx, packed.account, &done)
 }
 
 fn segment(tx: &mut WriteTx, account: AccountId, documents: &[(i64, Signature)]) -> Result<()> {
