@@ -57,11 +57,11 @@ pub fn owner(tx: &ReadTx, address: &Address) -> Result<Option<Owner>> {
 fn granted(tx: &ReadTx, who: &Who) -> Result<BTreeMap<(AccountId, MailboxId), Rights>> {
     let text = format!(
         "SELECT c.mailbox, c.negative, c.rights, c.account FROM acl AS c WHERE c.grantee IN ({})
-         ORDER BY c.account, c.mailbox LIMIT $4",
+         ORDER BY c.account, c.mailbox, c.negative DESC LIMIT $4",
         identifier::NAMES_OF_WHO
     );
     let (own, domain) = who.names();
-    // Twice as many rows: some are negative.
+    // Twice as many rows: some are negative. These come first, so that nobody has what is denied behind the limit.
     let params = params![own, domain, who.account(), sql::limit(MAX_SHARED * 2)];
     let mut tallies: BTreeMap<(AccountId, MailboxId), Tally> = BTreeMap::new();
     for (place, negative, rights) in
