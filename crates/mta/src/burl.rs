@@ -55,9 +55,7 @@ impl Inbound {
             && let Some(story) = &mut session.world.story
         {
             // What authorises is not written down.
-            let shown = url.split(";URLAUTH").next().unwrap_or_default();
-            let shown = shown.split(";urlauth").next().unwrap_or_default();
-            story.note(now, "from a mailbox", shown);
+            story.note(now, "from a mailbox", without_right(&url));
         }
         let hostname = self.settings.hostname.clone();
         let look = self.store.read(move |tx| {
@@ -132,6 +130,11 @@ fn resolve(tx: &ReadTx, hostname: &str, account: AccountId, text: &str, now: Tim
     part::octets(tx, &entry, &wanted(&url))?.ok_or_else(|| unresolved("the message has no such part"))
 }
 
+/// A URL as it may be written down: without what authorises, in whatever case it says so.
+fn without_right(url: &str) -> &str {
+    url.to_ascii_uppercase().find(";URLAUTH").map_or(url, |at| &url[..at])
+}
+
 /// Whether a host in a URL is this server: by its own name, or by a domain whose mail is here.
 fn is_ours(tx: &ReadTx, hostname: &str, host: &str) -> Result<bool, Why> {
     if host.eq_ignore_ascii_case(hostname) {
@@ -192,6 +195,17 @@ mod tests {
         });
         let people = made.expect("it commits").value;
         (test, people)
+    }
+
+    #[test]
+    fn no_token_is_written_down() {
+        for url in [
+            "imap://a@b/INBOX/;UID=1;URLAUTH=anonymous:internal:0",
+            "imap://a@b/INBOX/;UID=1;UrlAuth=anonymous:internal:0",
+        ] {
+            assert_eq!(without_right(url), "imap://a@b/INBOX/;UID=1");
+        }
+        assert_eq!(without_right("imap://a@b/INBOX/;UID=1"), "imap://a@b/INBOX/;UID=1");
     }
 
     #[test]
