@@ -132,7 +132,7 @@ fn fuzz_archives() {
         let mut archive = b"PK\x03\x04".to_vec();
         archive.extend(octets);
         archive.extend(b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0");
-        archive.extend(&octets.get(..4).unwrap_or(&[0; 4])[..]);
+        archive.extend(octets.get(..4).unwrap_or(&[0; 4]));
         archive.extend(b"\0\0");
         for office in [Office::Ooxml, Office::OpenDocument] {
             let _ = office::text(office, octets, &mut 1_000_000);
