@@ -4,26 +4,30 @@
 //! after all, and the story are written together or not at all. The trace id is in the story's rows, so a
 //! COMMIT whose answer was lost can be looked up instead of guessed.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-use std::time::Duration;
+mod enqueue;
+mod file;
+mod plan;
 
-use postroad_mail::deliver::{self, Kept};
+use std::sync::Arc;
+
+use postroad_mail::deliver::Kept;
 use postroad_mail::resolve::Target;
-use postroad_mail::{Actor, Arrival, By, Error, Filing, Mailbox, MailboxName, Role, What, mailboxes};
+use postroad_mail::{Actor, Arrival, By, Error};
 use postroad_queue as queue;
-use postroad_smtp::{BodyType, MailFrom, RcptTo, Reply, Ret};
+use postroad_smtp::{MailFrom, Reply};
 use postroad_store::{AccountId, Locks, Receipt, Store, Stored, Timestamp, WriteTx, trace};
 use postroad_trust::{greylist, reports, sending};
 
+pub(crate) use enqueue::{queue_notice, queue_report};
+pub(crate) use file::file_notice;
+pub(crate) use plan::plan;
+
+use crate::FullMailbox;
 use crate::checks::Filed;
 use crate::extensions::Wanted;
 use crate::gate::Lessons;
 use crate::notice::{self, Notice, Original};
-use crate::state::{Accepted, Elsewhere};
 use crate::story::Story;
-use crate::{FullMailbox, replies};
 
 /// A message that is safe on disk, with all that its delivery needs: plain data.
 #[derive(Debug)]
@@ -161,99 +165,6 @@ impl From<queue::Error> for Undone {
     }
 }
 
-/// Puts recipients that lead to the same place together: one message each, however often it is named.
-pub(crate) fn plan(
-    recipients: &[RcptTo],
-    accepted: &[Accepted],
-    held: bool,
-) -> (Vec<Parcel>, Vec<queue::Recipient>, Vec<Recipient>) {
-    let (mut parcels, mut outgoing, mut planned) = (Vec::<Parcel>::new(), Outbox::default(), Vec::new());
-    let mut known: HashMap<(AccountId, Option<String>), usize> = HashMap::new();
-    for (recipient, accepted) in recipients.iter().zip(accepted) {
-        let waits = held.then(|| waiting(recipient, accepted)).flatten();
-        let accepted = waits.as_ref().unwrap_or(accepted);
-        let mut plan = Recipient {
-            address: recipient.path.to_string(),
-            original: original(recipient, false),
-            notify: notify(recipient),
-            parcels: Vec::with_capacity(accepted.targets.len()),
-            onward: accepted.remote.len(),
-            in_circles: accepted.in_circles,
-        };
-        if !accepted.in_circles {
-            for target in &accepted.targets {
-                let index = *known.entry((target.account, target.detail.clone())).or_insert_with(|| {
-                    parcels.push(Parcel { target: target.clone(), filed: accepted.filed });
-                    parcels.len() - 1
-                });
-                // What one of the names that lead here lets through is let through.
-                if accepted.filed == Filed::Usual {
-                    parcels[index].filed = Filed::Usual;
-                }
-                plan.parcels.push(index);
-            }
-            // RFC 3461 §5.2.7.3: the success of what has been expanded is told here, and once.
-            let success = plan.notify.success && !plan.is_expanded();
-            for elsewhere in &accepted.remote {
-                outgoing.add(recipient, elsewhere, queue::Notify { success, ..plan.notify });
-            }
-        }
-        planned.push(plan);
-    }
-    (parcels, outgoing.recipients, planned)
-}
-
-/// RFC 4865 §4: what is for mailboxes here waits like all else, under the name that the sender used.
-fn waiting(recipient: &RcptTo, accepted: &Accepted) -> Option<Accepted> {
-    let name = accepted.name.as_ref().filter(|_| !accepted.in_circles)?;
-    let domain = name.domain().as_str().to_owned();
-    let address = recipient.path.address().map_or_else(|| name.to_string(), ToString::to_string);
-    let itself = Elsewhere { address, domain, via: None };
-    Some(Accepted { targets: Vec::new(), remote: vec![itself], ..accepted.clone() })
-}
-
-/// What goes elsewhere, each address once.
-#[derive(Default)]
-struct Outbox {
-    recipients: Vec<queue::Recipient>,
-    /// Indexes by local part, which only its own server may fold (RFC 5321 §2.4), and domain.
-    known: HashMap<(String, String), usize>,
-}
-
-impl Outbox {
-    fn add(&mut self, recipient: &RcptTo, elsewhere: &Elsewhere, notify: queue::Notify) {
-        let local = elsewhere.address.rsplit_once('@').map_or(elsewhere.address.as_str(), |(local, _)| local);
-        match self.known.entry((local.to_owned(), elsewhere.domain.clone())) {
-            Entry::Vacant(entry) => {
-                entry.insert(self.recipients.len());
-                self.recipients.push(queue::Recipient {
-                    address: elsewhere.address.clone(),
-                    domain: elsewhere.domain.clone(),
-                    notify,
-                    orcpt: original(recipient, elsewhere.via.is_some()),
-                    via: elsewhere.via.clone(),
-                    // RFC 7293 §6: whom an address leads to is not whom the sender knew.
-                    valid_since: recipient
-                        .valid_since
-                        .filter(|_| elsewhere.via.is_none())
-                        .map(|since| since.to_string()),
-                });
-            }
-            // Whoever asked to hear hears.
-            Entry::Occupied(entry) => {
-                let first = &mut self.recipients[*entry.get()];
-                first.notify.success |= notify.success;
-                first.notify.failure |= notify.failure;
-                first.notify.delay |= notify.delay;
-                // The sender named it as well, and may hear its name.
-                if elsewhere.via.is_none() && first.via.take().is_some() {
-                    first.orcpt = original(recipient, false);
-                }
-            }
-        }
-    }
-}
-
 /// Carries a delivery out. Answers with the receipt and with the parcels that failed while others did not.
 ///
 /// `notice` makes the notice that the sender gets about these failures, and about success if they asked for it;
@@ -340,10 +251,10 @@ fn write(
     let mut failures = Vec::new();
     let mut kept = Kept::put(tx, &delivery.arrival)?;
     for (index, parcel) in delivery.parcels.iter().enumerate() {
-        match file(tx, &by, &parcel.target, parcel.filed, &mut kept, &story) {
+        match file::file(tx, &by, &parcel.target, parcel.filed, &mut kept, &story) {
             Ok(stored) => story.note(delivery.now, "stored", stored),
             Err(error) => {
-                let reply = survivable(error, delivery.full)?;
+                let reply = file::survivable(error, delivery.full)?;
                 story.note(delivery.now, "not stored", format_args!("{}: {reply}", parcel.target.address));
                 failures.push(Failure { parcel: index, reply });
             }
@@ -355,7 +266,7 @@ fn write(
         return Err(Undone::Failed(failures));
     }
     if !delivery.outgoing.is_empty() {
-        let id = queue::enqueue(tx, &outgoing(delivery, &kept), delivery.now)?;
+        let id = queue::enqueue(tx, &enqueue::outgoing(delivery, &kept), delivery.now)?;
         for recipient in &delivery.outgoing {
             story.key(&recipient.address);
             story.note(delivery.now, "queued", format_args!("{} as {id}", recipient.address));
@@ -412,365 +323,14 @@ fn remember(tx: &mut WriteTx, delivery: &Delivery, story: &mut Story) -> Result<
     Ok(news)
 }
 
-/// Files one parcel and says where.
-fn file(
-    tx: &mut WriteTx,
-    by: &By,
-    target: &Target,
-    filed: Filed,
-    kept: &mut Kept<'_>,
-    story: &Story,
-) -> Result<String, Error> {
-    let (mailbox, why) = match filed {
-        Filed::Usual => choose_mailbox(tx, target)?,
-        Filed::Junk => junk(tx, by, target)?,
-    };
-    let filing = Filing { trace: Some(story.id()), ..Filing::default() };
-    let delivered = deliver::deliver(tx, by, target.account, mailbox.id, kept, &filing)?;
-    Ok(format!("{}: {} as uid {}{why}", target.address, mailbox.name, delivered.uid))
-}
-
-/// The mailbox with the role of Junk, made where somebody removed it; INBOX where it cannot be made.
-fn junk(tx: &mut WriteTx, by: &By, target: &Target) -> Result<(Mailbox, &'static str), Error> {
-    if let Some(junk) = mailboxes::by_role(tx, target.account, Role::Junk)? {
-        return Ok((junk, ""));
-    }
-    let name = MailboxName::parse("Junk").map_err(Error::NameInvalid)?;
-    match tx.attempt(|tx| mailboxes::create(tx, by, target.account, &name, Some(Role::Junk))) {
-        Ok(junk) => Ok((junk, ", made anew")),
-        Err(Error::Exists(_) | Error::Limit(_)) => {
-            // One of that name, whose role somebody took away.
-            if let Some(named) = mailboxes::find(tx, target.account, &name)?.filter(|found| found.selectable) {
-                return Ok((named, ""));
-            }
-            let (inbox, _) = choose_mailbox(tx, &Target { detail: None, ..target.clone() })?;
-            Ok((inbox, ", since there is no mailbox for junk"))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// INBOX; or, for mail to `local+detail@`, the mailbox named like the detail in any case, when there is one.
-///
-/// A mailbox with a role never: whoever writes to `alice+sent@` must not put words into Alice's mouth, and
-/// one to `alice+trash@` must not vanish unseen.
-fn choose_mailbox(tx: &WriteTx, parcel: &Target) -> Result<(Mailbox, &'static str), Error> {
-    let wanted = parcel.detail.as_deref().and_then(|detail| MailboxName::parse(detail).ok());
-    if let Some(wanted) = wanted {
-        let wanted = wanted.to_string().to_lowercase();
-        let found = mailboxes::list(tx, parcel.account)?
-            .into_iter()
-            .filter(|listed| listed.name.to_string().to_lowercase() == wanted)
-            .filter_map(|listed| listed.mailbox)
-            .find(|mailbox| mailbox.selectable && mailbox.role.is_none());
-        if let Some(mailbox) = found {
-            return Ok((mailbox, ", as the address says"));
-        }
-    }
-    let inbox = mailboxes::by_role(tx, parcel.account, Role::Inbox)?;
-    inbox.map(|inbox| (inbox, "")).ok_or(Error::NotFound(What::Account))
-}
-
-/// What concerns one recipient only becomes its reply; anything else ends the transaction.
-fn survivable(error: Error, full: FullMailbox) -> Result<Reply, Undone> {
-    match error {
-        Error::OverQuota | Error::Suspended | Error::NotFound(_) | Error::Limit(_) => {
-            Ok(replies::mail_failed(&error, full))
-        }
-        Error::Exists(_)
-        | Error::NameInvalid(_)
-        | Error::AddressInvalid(_)
-        | Error::Refused(_)
-        | Error::Message(_)
-        | Error::Store(_)
-        | Error::Corrupt(_) => Err(Undone::Broken(error)),
-    }
-}
-
-/// Files a notice in its account; the error is why the mailbox does not take it.
-pub(crate) fn file_notice(
-    tx: &mut WriteTx,
-    by: &By,
-    target: &Target,
-    arrival: &Arrival,
-    story: &Story,
-) -> Result<Result<String, Reply>, Undone> {
-    let mut kept = Kept::put(tx, arrival)?;
-    let filed = match file(tx, by, target, Filed::Usual, &mut kept, story) {
-        Ok(stored) => Ok(stored),
-        Err(error) => Err(survivable(error, FullMailbox::TryLater)?),
-    };
-    kept.finish(tx)?;
-    Ok(filed)
-}
-
-/// Puts a notice into the queue, with the null sender: nobody is told what becomes of it.
-pub(crate) fn queue_notice(
-    tx: &mut WriteTx,
-    by: &By,
-    recipients: &[queue::Recipient],
-    arrival: &Arrival,
-    priority: i8,
-    story: &Story,
-) -> Result<queue::QueueId, Undone> {
-    let kept = Kept::put(tx, arrival)?;
-    let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
-    let outgoing = queue::Outgoing {
-        blob: kept.blob(),
-        size: arrival.size,
-        sender: String::new(),
-        account: None,
-        standing: queue::Standing::Unknown,
-        envid: None,
-        ret: None,
-        body: body_of(None, arrival),
-        smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
-        requiretls: false,
-        trace: Some(story.id()),
-        hold_until: None,
-        hold_asked: None,
-        deliver_by: None,
-        priority,
-        solicitation: None,
-        // A notice is tried for as long as is usual, however little patience there is for mail.
-        terms: queue::Terms::default(),
-        recipients: recipients.to_vec(),
-    };
-    let id = queue::enqueue(tx, &outgoing, by.now)?;
-    kept.finish(tx)?;
-    Ok(id)
-}
-
-/// Puts a letter with a report into the queue like a notice. `here`: somebody in a domain of ours wants it. Then it is read here
-/// as if it had come from outside, and what is for a mailbox waits for a moment, as held mail does, so that it is filed instead of
-/// being sent to ourselves.
-pub(crate) fn queue_report(
-    tx: &mut WriteTx,
-    by: &By,
-    recipients: &[queue::Recipient],
-    arrival: &Arrival,
-    here: Option<&reports::Sender>,
-    story: &Story,
-) -> Result<Option<queue::QueueId>, Undone> {
-    let kept = Kept::put(tx, arrival)?;
-    if let Some(sender) = here {
-        reports::wait(tx, kept.blob(), arrival.size, story.id(), by.now, sender)?;
-    }
-    let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
-    let outgoing = queue::Outgoing {
-        blob: kept.blob(),
-        size: arrival.size,
-        sender: String::new(),
-        account: None,
-        standing: queue::Standing::Unknown,
-        envid: None,
-        ret: None,
-        body: body_of(None, arrival),
-        smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
-        requiretls: false,
-        trace: Some(story.id()),
-        hold_until: here.map(|_| by.now.plus(A_MOMENT)),
-        hold_asked: None,
-        deliver_by: None,
-        priority: 0,
-        solicitation: None,
-        terms: queue::Terms::default(),
-        recipients: recipients.to_vec(),
-    };
-    let id = match recipients.is_empty() {
-        true => None,
-        false => Some(queue::enqueue(tx, &outgoing, by.now)?),
-    };
-    kept.finish(tx)?;
-    Ok(id)
-}
-
-fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing {
-    let sender = &delivery.sender;
-    let arrival = &delivery.arrival;
-    let addresses = delivery.outgoing.iter().all(|recipient| recipient.address.is_ascii())
-        && sender.path.as_ref().is_none_or(postroad_smtp::Address::is_ascii);
-    queue::Outgoing {
-        blob: kept.blob(),
-        size: arrival.size,
-        sender: sender.path.as_ref().map(ToString::to_string).unwrap_or_default(),
-        account: delivery.login,
-        standing: delivery.standing,
-        envid: sender.envid.clone(),
-        ret: sender.ret.map(|ret| match ret {
-            Ret::Full => queue::Ret::Full,
-            Ret::Headers => queue::Ret::Headers,
-        }),
-        body: body_of(sender.body, arrival),
-        // RFC 6531 §3.4: who hands in says that a header needs it. Raw octets in one that nobody declared go on as they
-        // came: a host that took them so before would otherwise get a failure made of them.
-        smtputf8: !addresses || sender.smtputf8 && arrival.summary.facts.eight_bit_header,
-        requiretls: sender.requiretls,
-        trace: Some(delivery.story.id()),
-        hold_until: delivery.wanted.hold_until,
-        hold_asked: sender.hold.map(|hold| hold.to_string()),
-        deliver_by: delivery.wanted.deliver_by,
-        priority: delivery.wanted.priority.level(),
-        solicitation: sender.solicitation.as_ref().map(ToString::to_string),
-        terms: delivery.terms,
-        recipients: delivery.outgoing.clone(),
-    }
-}
-
-/// What the bytes need: the client's word, and more when the bytes say so.
-fn body_of(declared: Option<BodyType>, arrival: &Arrival) -> queue::Body {
-    let facts = arrival.summary.facts;
-    match declared {
-        Some(BodyType::BinaryMime) => queue::Body::BinaryMime,
-        Some(BodyType::SevenBit | BodyType::EightBitMime) | None if facts.nul => queue::Body::BinaryMime,
-        Some(BodyType::EightBitMime) => queue::Body::EightBitMime,
-        Some(BodyType::SevenBit) | None if facts.eight_bit_body => queue::Body::EightBitMime,
-        Some(BodyType::SevenBit) | None => queue::Body::SevenBit,
-    }
-}
-
-fn notify(recipient: &RcptTo) -> queue::Notify {
-    recipient.notify.map_or_else(queue::Notify::default, |notify| queue::Notify {
-        success: notify.success,
-        failure: notify.failure,
-        delay: notify.delay,
-    })
-}
-
-/// ORCPT as given; behind an alias, what the sender wrote, so that a notice speaks of what they know
-/// (RFC 3461 §5.2.7.3).
-fn original(recipient: &RcptTo, behind_alias: bool) -> Option<String> {
-    match &recipient.orcpt {
-        Some(orcpt) => Some(format!("{};{}", orcpt.kind, orcpt.address)),
-        None if behind_alias => {
-            let path = recipient.path.to_string();
-            let kind = if path.is_ascii() { "rfc822" } else { "utf-8" };
-            Some(format!("{kind};{path}"))
-        }
-        None => None,
-    }
-}
-
-/// What is held is filed; that it is held at all is what counts.
-const A_MOMENT: Duration = Duration::from_micros(1);
-
 /// Transactions for one delivery: deadlocks, and races in which one more mailbox fills up.
 const ATTEMPTS: u32 = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Elsewhere;
+    use crate::replies;
     use postroad_mail::Address;
-    use postroad_smtp::ForwardPath;
-
-    fn rcpt(text: &str) -> RcptTo {
-        let path = ForwardPath::Address(text.parse().expect("an address"));
-        RcptTo::new(path)
-    }
-
-    fn target(account: i64, detail: Option<&str>) -> Target {
-        let address = Address::parse(&format!("a{account}@example.test")).expect("an address");
-        Target { account: AccountId(account), address, detail: detail.map(str::to_owned) }
-    }
-
-    #[test]
-    fn one_place_gets_one_copy() {
-        let elsewhere = |address: &str, via: Option<&str>| Elsewhere {
-            address: address.into(),
-            domain: "there.test".into(),
-            via: via.map(str::to_owned),
-        };
-        let accepted = |targets: Vec<Target>, remote: Vec<Elsewhere>| {
-            let via = remote.iter().find_map(|elsewhere| elsewhere.via.as_deref());
-            let name = via.map(|via| Address::parse(via).expect("an address"));
-            Accepted { targets, remote, name, in_circles: false, ..Accepted::default() }
-        };
-        let list = Some("list@x.test");
-        let recipients = [rcpt("a@x.test"), rcpt("list@x.test"), rcpt("a+lists@x.test")];
-        let leads = [
-            accepted(vec![target(1, None)], vec![]),
-            accepted(
-                vec![target(1, None), target(2, None)],
-                vec![elsewhere("z@there.test", list), elsewhere("z@There.TEST", list)],
-            ),
-            accepted(vec![target(1, Some("lists"))], vec![]),
-        ];
-        let (parcels, outgoing, planned) = plan(&recipients, &leads, false);
-        assert_eq!(parcels.len(), 3, "one for each account and detail");
-        assert_eq!(outgoing.len(), 1);
-        assert_eq!(outgoing[0].orcpt.as_deref(), Some("rfc822;list@x.test"));
-        assert_eq!(outgoing[0].via.as_deref(), list);
-        let indexes: Vec<_> = planned.iter().map(|recipient| recipient.parcels.clone()).collect();
-        assert_eq!(indexes, [vec![0], vec![0, 1], vec![2]]);
-        assert_eq!(planned.iter().map(Recipient::is_expanded).collect::<Vec<_>>(), [false, true, false]);
-    }
-
-    /// RFC 3461 §5.2.7: (RCPT, where it leads) -> what is queued.
-    #[test]
-    fn wishes_to_be_told_go_on_with_what_one_address_leads_to() {
-        let asking = |text: &str, notify: &str| {
-            let parameters = if notify.is_empty() { String::new() } else { format!(" NOTIFY={notify}") };
-            let text = format!(" TO:<{text}>{parameters} ORCPT=rfc822;o@x.test");
-            postroad_smtp::parse_rcpt(&text, postroad_smtp::Role::Relay, false).expect("a recipient")
-        };
-        let leading = |remote: &[(&str, Option<&str>)], locals: i64, in_circles| Accepted {
-            targets: (0..locals).map(|account| target(account, None)).collect(),
-            remote: remote
-                .iter()
-                .map(|(address, via)| Elsewhere {
-                    address: (*address).to_owned(),
-                    domain: "far.test".into(),
-                    via: via.map(str::to_owned),
-                })
-                .collect(),
-            name: None,
-            in_circles,
-            ..Accepted::default()
-        };
-        let (alias, other) = (Some("alias@x.test"), Some("other@x.test"));
-        let (a, b) = ("a@far.test", "b@far.test");
-        type Case<'a> = (&'a [(RcptTo, Accepted)], &'a [&'a str]);
-        let cases: &[Case<'_>] = &[
-            (
-                &[(asking("alias@x.test", "SUCCESS,DELAY"), leading(&[(a, alias)], 0, false))],
-                &["a@far.test sd alias@x.test"],
-            ),
-            (&[(asking("alias@x.test", "NEVER"), leading(&[(a, alias)], 0, false))], &["a@far.test - alias@x.test"]),
-            (
-                &[(asking("alias@x.test", "SUCCESS,FAILURE"), leading(&[(a, alias), (b, alias)], 0, false))],
-                &["a@far.test f alias@x.test", "b@far.test f alias@x.test"],
-            ),
-            (&[(asking("alias@x.test", "SUCCESS"), leading(&[(a, alias)], 1, false))], &["a@far.test - alias@x.test"]),
-            (
-                &[
-                    (asking("alias@x.test", "SUCCESS"), leading(&[(a, alias)], 0, false)),
-                    (asking("a@far.test", "FAILURE"), leading(&[("a@FAR.test", None)], 0, false)),
-                    (asking("A@far.test", "NEVER"), leading(&[("A@far.test", None)], 0, false)),
-                    (asking("other@x.test", "DELAY"), leading(&[(a, other)], 0, false)),
-                ],
-                &["a@far.test sfd direct", "A@far.test - direct"],
-            ),
-            (&[(asking("alias@x.test", ""), leading(&[(a, alias)], 1, true))], &[]),
-        ];
-        for (recipients, expect) in cases {
-            let (rcpts, accepted): (Vec<_>, Vec<_>) = recipients.iter().cloned().unzip();
-            let (_, outgoing, _) = plan(&rcpts, &accepted, false);
-            let lines: Vec<String> = outgoing
-                .iter()
-                .map(|queued| {
-                    let bit = |on, letter| if on { letter } else { "" };
-                    let notify = queued.notify;
-                    let wishes =
-                        format!("{}{}{}", bit(notify.success, "s"), bit(notify.failure, "f"), bit(notify.delay, "d"));
-                    let wishes = if wishes.is_empty() { "-" } else { &wishes };
-                    assert_eq!(queued.orcpt.as_deref(), Some("rfc822;o@x.test"));
-                    format!("{} {wishes} {}", queued.address, queued.via.as_deref().unwrap_or("direct"))
-                })
-                .collect();
-            assert_eq!(&lines, expect);
-        }
-    }
 
     /// A mailbox was full at the first attempt, and the sender was written a notice; now it has room again.
     #[test]
