@@ -41,6 +41,7 @@ pub mod index;
 pub mod intake;
 pub mod journal;
 pub mod login_cache;
+pub mod maildrop;
 pub mod mailboxes;
 pub mod metadata;
 pub mod part;

@@ -156,6 +156,8 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "acl",
         "metadata",
         "quota_limit",
+        "pop3_maildrop",
+        "pop3_fetched",
         "mailbox_key",
         "mailbox",
         "shared_account",

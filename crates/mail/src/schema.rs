@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail", version: 5, sql: V5 },
     Migration { owner: "mail.search", version: 1, sql: crate::index::TABLES },
     Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
+    Migration { owner: "mail.pop3", version: 1, sql: crate::maildrop::TABLES },
     Migration { owner: "mail.urlauth", version: 1, sql: crate::urlauth::TABLES },
     Migration { owner: "mail.metadata", version: 1, sql: crate::metadata::TABLES },
     Migration { owner: "mail.quota", version: 1, sql: crate::quota::TABLES },

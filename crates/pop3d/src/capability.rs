@@ -19,7 +19,14 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     // RFC 6856 §2.1: the argument says that names and passwords may be UTF-8.
     lines.push("UTF8 USER".to_owned());
     lines.push("LANG".to_owned());
-    lines.push("EXPIRE NEVER".to_owned());
+    let interval = session.settings.login_interval.as_secs();
+    if interval > 0 {
+        lines.push(format!("LOGIN-DELAY {interval}"));
+    }
+    lines.push(match session.settings.expire_days {
+        Some(days) => format!("EXPIRE {days}"),
+        None => "EXPIRE NEVER".to_owned(),
+    });
     lines.push("IMPLEMENTATION Postroad".to_owned());
     lines
 }

@@ -42,7 +42,7 @@ static COMMANDS: [Row; 20] = [
     Row { name: "TOP", state: State::Transaction, run: top },
     Row { name: "DELE", state: State::Transaction, run: dele },
     Row { name: "RSET", state: State::Transaction, run: rset },
-    Row { name: "NOOP", state: State::Transaction, run: |session, _| session.ok("here I am") },
+    Row { name: "NOOP", state: State::Transaction, run: noop },
     // RFC 1460, RFC 1082: gone from the standard, still asked for by old clients.
     Row { name: "LAST", state: State::Transaction, run: |session, _| session.err("LAST is not offered; use UIDL") },
     Row { name: "XTND", state: State::Transaction, run: |session, _| session.err("XTND is not offered") },
@@ -108,12 +108,25 @@ fn capa(session: &mut Session, _: &str) {
 
 /// RFC 1939 §6: in the TRANSACTION state QUIT leads to the UPDATE state.
 fn quit(session: &mut Session, _: &str) {
-    let nothing = session.maildrop.as_ref().is_none_or(|maildrop| maildrop.marked().2.is_empty());
-    if nothing {
+    let keeps = session.settings.expire_days.is_some();
+    let nothing = session
+        .maildrop
+        .as_ref()
+        .is_none_or(|maildrop| maildrop.marked().2.is_empty() && !(keeps && !maildrop.fetched().is_empty()));
+    // What the session has alone is let go before the answer: the client may come back at once.
+    if nothing && session.held.is_none() {
         session.ok("goodbye");
         session.phase = Phase::Closing;
     } else {
         session.phase = Phase::Updating;
+    }
+}
+
+/// Clients keep their maildrop by it.
+fn noop(session: &mut Session, _: &str) {
+    session.ok("here I am");
+    if let Some(held) = &mut session.held {
+        held.due = true;
     }
 }
 
@@ -199,12 +212,16 @@ fn send(session: &mut Session, number: &str, body_lines: Option<u64>) {
     let mut reads_ahead = false;
     if body_lines.is_none() {
         if let Some(bytes) = session.ahead.take(number) {
+            if let Some(maildrop) = &mut session.maildrop {
+                maildrop.sent(number);
+            }
             return session.say_message(&bytes);
         }
         reads_ahead = session.ahead.asked(number);
     }
     session.phase = Phase::Sending(Box::new(Transfer {
         number,
+        whole: body_lines.is_none(),
         reads_ahead,
         blob: message.blob,
         size: message.size,

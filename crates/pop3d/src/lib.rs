@@ -5,7 +5,8 @@
 //!
 //! The maildrop is what lay in INBOX at login: its numbers, sizes and texts stay for the whole session,
 //! whatever other sessions do. `DELE` is carried out at `QUIT` and only then; a session that ends in another
-//! way deletes nothing. Nothing locks the maildrop, so `[IN-USE]` never occurs.
+//! way deletes nothing. Several sessions may have it, unless a setting gives it to one at a time (`[IN-USE]`), by a lease in
+//! the store that holds on all nodes.
 //!
 //! What it never does: sockets, SQL, clocks, threads, flags (`RETR` does not set `\Seen`).
 //!

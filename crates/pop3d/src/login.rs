@@ -96,7 +96,7 @@ impl Session {
         let refused = match outcome {
             Outcome::Granted(login) => {
                 self.login = Some(login);
-                self.phase = Phase::Opening(Opening::default());
+                self.phase = Phase::Opening(self.opening());
                 return;
             }
             Outcome::Unavailable => {
@@ -116,6 +116,12 @@ impl Session {
             Duration::ZERO => self.login_refused(text),
             delay => self.phase = Phase::Penalty(text, delay),
         }
+    }
+
+    /// Without a policy there is nothing to be asked or written.
+    fn opening(&self) -> Opening {
+        let policy = self.settings.exclusive || !self.settings.login_interval.is_zero();
+        Opening { admitted: !policy, ..Opening::default() }
     }
 
     pub(crate) fn login_refused(&mut self, text: &'static str) {

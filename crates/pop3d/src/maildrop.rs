@@ -29,6 +29,8 @@ pub(crate) struct Maildrop {
 pub(crate) struct Message {
     pub(crate) uid: u32,
     deleted: bool,
+    /// It was sent as a whole.
+    fetched: bool,
     /// Octets as stored, which for lines that end with CR LF are those that are sent (RFC 1939 §11).
     pub(crate) size: u64,
     /// The content, which stays readable when another session expunges the message.
@@ -75,7 +77,13 @@ impl Maildrop {
             let facts = entry.facts.ok_or_else(|| Error::bug("an entry without its facts"))?;
             self.live += 1;
             self.octets = self.octets.saturating_add(entry.size);
-            self.messages.push(Message { uid: entry.uid, deleted: false, size: entry.size, blob: facts.blob });
+            self.messages.push(Message {
+                uid: entry.uid,
+                deleted: false,
+                fetched: false,
+                size: entry.size,
+                blob: facts.blob,
+            });
         }
         Ok(found < room)
     }
@@ -125,6 +133,18 @@ impl Maildrop {
         (self.account, self.inbox, uids.collect())
     }
 
+    /// A message was sent as a whole.
+    pub(crate) fn sent(&mut self, number: usize) {
+        if let Some(message) = number.checked_sub(1).and_then(|index| self.messages.get_mut(index)) {
+            message.fetched = true;
+        }
+    }
+
+    /// What was sent as a whole, and is not marked.
+    pub(crate) fn fetched(&self) -> UidSet {
+        self.messages.iter().filter(|message| message.fetched && !message.deleted).map(|message| message.uid).collect()
+    }
+
     /// RFC 1939 §7: 1 to 70 characters, never given to another message. Uids never repeat within a
     /// uidvalidity, and that never repeats within an account.
     pub(crate) fn unique_id(&self, message: Message) -> String {
@@ -146,7 +166,13 @@ impl Maildrop {
 impl Maildrop {
     /// Messages that lie in no store.
     pub(crate) fn of_sizes(sizes: impl IntoIterator<Item = u64>) -> Maildrop {
-        let message = |(index, size): (u32, u64)| Message { uid: index + 1, deleted: false, size, blob: BlobId(1) };
+        let message = |(index, size): (u32, u64)| Message {
+            uid: index + 1,
+            deleted: false,
+            fetched: false,
+            size,
+            blob: BlobId(1),
+        };
         let messages: Vec<Message> = (0..).zip(sizes).map(message).collect();
         Maildrop {
             account: AccountId(1),

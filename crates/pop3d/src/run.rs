@@ -1,21 +1,25 @@
 //! The jobs of a session, as the world carries them out in a transaction.
 
 use postroad_mail::accounts::{self, State};
+use postroad_mail::maildrop::{self, Opened, Terms};
 use postroad_mail::{By, expunge};
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx};
 
 use crate::error::Error;
 use crate::maildrop::Maildrop;
-use crate::session::{Opening, Phase, Session};
-use crate::settings::CHUNK;
+use crate::session::{Hold, Opening, Phase, Session};
+use crate::settings::{CHUNK, LEASE_BEYOND_PATIENCE, LEASE_PARTS};
 use crate::transfer::Transfer;
 
 impl Session {
     /// The session's part of [`crate::Job::Read`]. `now` is the shell's clock. After an error the world calls
     /// [`Session::read_done`] with it.
     pub fn run_read(&mut self, tx: &ReadTx, now: Timestamp) -> Result<(), Error> {
-        let _ = now;
         self.staged.clear();
+        let lease = self.lease();
+        if let Some(held) = &mut self.held {
+            held.due |= now.0 >= held.since.0.saturating_add(lease / LEASE_PARTS);
+        }
         let Session { phase, login, staged, ahead, maildrop, .. } = self;
         match phase {
             Phase::Opening(opening) => {
@@ -35,24 +39,83 @@ impl Session {
             | Phase::LoggingIn(_)
             | Phase::Penalty(..)
             | Phase::Listing(_)
+            | Phase::Holding
             | Phase::Updating
             | Phase::StartTls
             | Phase::Closing => Ok(()),
         }
     }
 
-    /// The session's part of [`crate::Job::Write`]: QUIT removes what is marked. After an error the
-    /// transaction is undone and the world calls [`Session::write_done`] with it.
+    /// The session's part of [`crate::Job::Write`]: QUIT removes what is marked; a policy lets a maildrop be opened, or one
+    /// session has it alone. After an error the transaction is undone and the world calls [`Session::write_done`] with it.
     pub fn run_write(&mut self, tx: &mut WriteTx, now: Timestamp) -> Result<(), Error> {
         self.staged.clear();
-        let (Some(login), Some(maildrop)) = (&self.login, &self.maildrop) else {
-            return Err(Error::bug("an update before login"));
-        };
-        let (account, inbox, uids) = maildrop.marked();
-        // What another session removed in the meantime is not there any more, which is fine.
-        expunge::remove(tx, &By::new(now, login.actor()), account, inbox, &uids)?;
-        self.staged.extend_from_slice(b"+OK what was deleted is gone; goodbye\r\n");
+        let lease = self.lease();
+        let login = self.login.as_ref().ok_or_else(|| Error::bug("an update before login"))?;
+        let account = login.account();
+        match &mut self.phase {
+            Phase::Opening(opening) => {
+                let interval = i64::try_from(self.settings.login_interval.as_micros()).unwrap_or(i64::MAX);
+                let terms = Terms { interval, lease: self.settings.exclusive.then_some(lease) };
+                let opened = maildrop::open(tx, account, now, terms)?;
+                opening.ask(opened);
+                if let Opened::Open(Some(holder)) = opened {
+                    self.held = Some(Hold { holder, since: now, due: false });
+                }
+                Ok(())
+            }
+            Phase::Holding => {
+                if let Some(held) = &mut self.held {
+                    // Whoever has it by now: what this session removes is removed by uid.
+                    maildrop::hold(tx, account, held.holder, Timestamp(now.0.saturating_add(lease)))?;
+                    held.since = now;
+                }
+                Ok(())
+            }
+            Phase::Updating => {
+                let by = By::new(now, login.actor());
+                self.update(tx, &by)?;
+                self.release(tx)
+            }
+            Phase::Closing => self.release(tx),
+            Phase::Greeting
+            | Phase::Ready
+            | Phase::Authenticating(_)
+            | Phase::LoggingIn(_)
+            | Phase::Penalty(..)
+            | Phase::Sending(_)
+            | Phase::Listing(_)
+            | Phase::StartTls => Err(Error::bug("a write that nothing asked for")),
+        }
+    }
+
+    /// RFC 1939 §6. What another session removed in the meantime is not there any more, which is fine.
+    fn update(&mut self, tx: &mut WriteTx, by: &By) -> Result<(), Error> {
+        let maildrop = self.maildrop.as_ref().ok_or_else(|| Error::bug("an update without a maildrop"))?;
+        let (account, inbox, mut uids) = maildrop.marked();
+        match self.settings.expire_days {
+            None => {}
+            // RFC 2449 §6.7: with EXPIRE 0 nothing that was fetched is left.
+            Some(0) => uids = uids.union(&maildrop.fetched()),
+            Some(_) => maildrop::fetched(tx, account, inbox, &maildrop.fetched(), by.now)?,
+        }
+        expunge::remove(tx, by, account, inbox, &uids)?;
+        self.staged.extend_from_slice(match uids.is_empty() {
+            true => b"+OK goodbye\r\n".as_slice(),
+            false => b"+OK what was deleted is gone; goodbye\r\n",
+        });
         Ok(())
+    }
+
+    fn release(&self, tx: &mut WriteTx) -> Result<(), Error> {
+        let (Some(held), Some(login)) = (&self.held, &self.login) else { return Ok(()) };
+        Ok(maildrop::release(tx, login.account(), held.holder)?)
+    }
+
+    /// For how long one session has a maildrop alone, in microseconds.
+    fn lease(&self) -> i64 {
+        let lease = self.settings.patience + LEASE_BEYOND_PATIENCE;
+        i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
     }
 
     /// What the world says of a job.
@@ -71,19 +134,38 @@ impl Session {
 
     fn proceed(&mut self) {
         self.phase = match std::mem::take(&mut self.phase) {
-            Phase::Opening(Opening { maildrop: Some(maildrop), complete: true }) => {
+            Phase::Opening(Opening { denied: Some(why), .. }) => {
+                self.login = None;
+                self.err(why);
+                Phase::Ready
+            }
+            Phase::Opening(Opening { maildrop: Some(maildrop), complete: true, .. }) => {
                 self.maildrop = Some(maildrop);
                 Phase::Ready
             }
-            Phase::Sending(transfer) if transfer.done => Phase::Ready,
+            Phase::Holding => {
+                self.held = self.held.map(|held| Hold { due: false, ..held });
+                Phase::Ready
+            }
+            Phase::Sending(transfer) if transfer.done => {
+                if let (true, Some(maildrop)) = (transfer.whole, &mut self.maildrop) {
+                    maildrop.sent(transfer.number);
+                }
+                Phase::Ready
+            }
             Phase::Sending(transfer) => Phase::Sending(Box::new(Transfer { said: true, ..*transfer })),
-            Phase::Updating => Phase::Closing,
+            Phase::Updating | Phase::Closing => {
+                self.held = None;
+                Phase::Closing
+            }
             other => other,
         };
     }
 
     fn failed(&mut self, error: &Error) {
         match &self.phase {
+            // It is let go on the way out.
+            Phase::Opening(_) if self.held.is_some() => self.hang_up(error.reply()),
             Phase::Opening(_) => {
                 // RFC 1939 §4: the session stays in the AUTHORIZATION state.
                 self.login = None;
@@ -104,13 +186,29 @@ impl Session {
             | Phase::LoggingIn(_)
             | Phase::Penalty(..)
             | Phase::Listing(_)
-            | Phase::StartTls
-            | Phase::Closing => self.err(error.reply()),
+            | Phase::StartTls => self.err(error.reply()),
+            // The next renewal may go well; until then there is time.
+            Phase::Holding => {
+                self.held = self.held.map(|held| Hold { due: false, ..held });
+                self.phase = Phase::Ready;
+            }
+            // The lease ends by itself.
+            Phase::Closing => self.held = None,
         }
     }
 }
 
 impl Opening {
+    /// What the policy says.
+    fn ask(&mut self, opened: Opened) {
+        match opened {
+            Opened::Open(_) => self.admitted = true,
+            // RFC 2449 §8.1.1 and §8.1.2: the client is not to ask its user for the password.
+            Opened::InUse => self.denied = Some("[IN-USE] another session has the maildrop; try again later"),
+            Opened::TooSoon => self.denied = Some("[LOGIN-DELAY] the last login was a moment ago; try again later"),
+        }
+    }
+
     /// Reads the maildrop, a part per job.
     fn read_on(&mut self, tx: &ReadTx, account: AccountId, staged: &mut Vec<u8>) -> Result<(), Error> {
         let maildrop = match &mut self.maildrop {

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_mail::Authenticated;
+use postroad_mail::maildrop::Holder;
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Exchange;
-use postroad_store::{Locks, Receipt};
+use postroad_store::{Locks, Receipt, Timestamp};
 
 use crate::ahead::Ahead;
 use crate::error::Error;
@@ -43,8 +44,20 @@ pub struct Session {
     /// What the job under way says.
     pub(crate) staged: Vec<u8>,
     pub(crate) ahead: Ahead,
+    /// The maildrop is this session's alone.
+    pub(crate) held: Option<Hold>,
     pub(crate) bad_commands: u32,
     pub(crate) failed_logins: u32,
+}
+
+/// A maildrop that one session has alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hold {
+    pub(crate) holder: Holder,
+    /// When the lease was given or renewed.
+    pub(crate) since: Timestamp,
+    /// It is to be renewed.
+    pub(crate) due: bool,
 }
 
 /// What the session is at.
@@ -67,6 +80,8 @@ pub(crate) enum Phase {
     Sending(Box<Transfer>),
     /// A listing is on its way.
     Listing(Listing),
+    /// The session says that it still has its maildrop.
+    Holding,
     /// QUIT: what is marked is to be removed.
     Updating,
     /// STLS was answered.
@@ -78,6 +93,10 @@ pub(crate) enum Phase {
 /// A maildrop that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
+    /// The policy let it be opened, or there is none.
+    pub(crate) admitted: bool,
+    /// Why it is not.
+    pub(crate) denied: Option<&'static str>,
     pub(crate) maildrop: Option<Maildrop>,
     pub(crate) complete: bool,
 }
@@ -97,6 +116,7 @@ impl Session {
             out: Vec::new(),
             staged: Vec::new(),
             ahead: Ahead::default(),
+            held: None,
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -181,9 +201,9 @@ impl Session {
         }
     }
 
-    fn update_job(&self) -> Job {
+    fn write_job(&self, command: &'static str) -> Job {
         let account = self.login.as_ref().map(Authenticated::account);
-        Job::Write(account.map_or_else(Locks::none, Locks::account), "quit")
+        Job::Write(account.map_or_else(Locks::none, Locks::account), command)
     }
 }
 
@@ -211,16 +231,20 @@ impl Protocol for Session {
                     None => self.logged_in(crate::Outcome::Unavailable),
                 },
                 Phase::Penalty(_, delay) => return Step::Do(Job::Pause(*delay)),
+                Phase::Opening(opening) if !opening.admitted => return Step::Do(self.write_job("open")),
                 Phase::Opening(_) => return Step::Do(Job::Read("open")),
                 Phase::Sending(_) => return Step::Do(Job::Read("retr")),
-                Phase::Updating => return Step::Do(self.update_job()),
+                Phase::Updating => return Step::Do(self.write_job("quit")),
+                Phase::Holding => return Step::Do(self.write_job("hold")),
                 Phase::Listing(_) => {
                     if let Some(step) = self.list_on() {
                         return step;
                     }
                 }
                 Phase::StartTls => return Step::StartTls,
+                Phase::Closing if self.held.is_some() => return Step::Do(self.write_job("release")),
                 Phase::Closing => return Step::Close,
+                Phase::Ready if self.held.is_some_and(|held| held.due) => self.phase = Phase::Holding,
                 Phase::Ready | Phase::Authenticating(_) => {
                     if let Some(step) = self.next_line() {
                         return step;

@@ -13,6 +13,8 @@ use postroad_store::BlobId;
 pub(crate) struct Transfer {
     /// The number of the message.
     pub(crate) number: usize,
+    /// All of it was asked for.
+    pub(crate) whole: bool,
     /// Those behind it are read with it.
     pub(crate) reads_ahead: bool,
     /// The content.

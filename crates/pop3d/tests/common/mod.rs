@@ -13,7 +13,7 @@ use postroad_mail::password::PasswordHash;
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
     Actor, Address, Authenticated, By, Domain, Intake, MailboxName, Service, UidSet, credentials, domains, expunge,
-    mailboxes,
+    mailboxes, maildrop,
 };
 use postroad_pop3d::{Job, Outcome, Session, Settings};
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
@@ -39,6 +39,8 @@ pub struct World {
     pub pauses: Vec<Duration>,
     /// Jobs done.
     pub jobs: u32,
+    /// The time.
+    pub now: Timestamp,
 }
 
 impl World {
@@ -63,7 +65,7 @@ impl World {
             Ok::<_, postroad_mail::Error>(made)
         });
         let accounts = made.expect("accounts can be made").value;
-        World { store, accounts, known: HashMap::new(), away_after: None, pauses: Vec::new(), jobs: 0 }
+        World { store, accounts, known: HashMap::new(), away_after: None, pauses: Vec::new(), jobs: 0, now: NOW }
     }
 
     /// A new connection from this machine (or from elsewhere).
@@ -112,6 +114,7 @@ impl World {
     /// The world that the crate's documentation shows.
     pub fn perform(&mut self, mut session: Session, job: Job) -> Session {
         self.jobs += 1;
+        let now = self.now;
         if let Some(left) = &mut self.away_after {
             if *left == 0 {
                 return away(session, &job);
@@ -120,14 +123,14 @@ impl World {
         }
         match job {
             Job::Read(_) => {
-                let run = move |tx: &_, session: &mut Session| session.run_read(tx, NOW);
+                let run = move |tx: &_, session: &mut Session| session.run_read(tx, now);
                 let (session, result) = wait(self.store.read_with(session, run));
                 let mut session = session.expect("the session comes back");
                 session.read_done(result);
                 session
             }
             Job::Write(locks, _) => {
-                let run = move |tx: &mut _, session: &mut Session| session.run_write(tx, NOW);
+                let run = move |tx: &mut _, session: &mut Session| session.run_write(tx, now);
                 let (session, result) = wait(self.store.write_with(locks, session, run));
                 let mut session = session.expect("the session comes back");
                 session.write_done(result.map(|stored| stored.receipt));
@@ -174,6 +177,23 @@ impl World {
             deliver::append(tx, &by, account, inbox.id, &arrival, &Filing::default())
         });
         stored.expect("the message is delivered");
+    }
+
+    /// What the server does now and then: messages fetched before `before` go.
+    pub fn sweep(&mut self, name: &str, before: Timestamp) {
+        let (account, by) = (self.accounts[name], By::new(self.now, Actor::System));
+        let due = self.store.read_blocking(move |tx| maildrop::due(tx, before, 10)).expect("the database answers");
+        if !due.contains(&account) {
+            return;
+        }
+        let mut more = true;
+        while more {
+            let by = by.clone();
+            let stored = self
+                .store
+                .write_blocking(Locks::account(account), move |tx| maildrop::expire(tx, &by, account, before));
+            more = stored.expect("messages can be removed").value;
+        }
     }
 
     /// Removes a message as another session does.
@@ -229,8 +249,10 @@ pub fn tls() -> TlsFacts {
     TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".into(), group: None, server_name: None }
 }
 
-/// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), or a name, which logs in.
+/// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), `no-stls`, a policy (`exclusive`, `interval`,
+/// `expire`, `expire-at-once`), or a name, which logs in.
 ///
+/// `@later SECONDS`, `@sweep NAME DAYS`,
 /// `@deliver NAME <<END`, `@raw NAME text` (with `\r \n \0`), `@remove NAME UID`, `@inbox NAME uid/flags ..`,
 /// `@suspend NAME`, `@away JOBS` (after so many more), `@back`.
 impl Stage<Session> for World {
@@ -241,6 +263,10 @@ impl Stage<Session> for World {
                 "tls" => facts = Some(tls()),
                 "remote" => remote = [203, 0, 113, 9],
                 "no-stls" => settings.starttls = false,
+                "exclusive" => settings.exclusive = true,
+                "interval" => settings.login_interval = Duration::from_secs(60),
+                "expire" => settings.expire_days = Some(30),
+                "expire-at-once" => settings.expire_days = Some(0),
                 name => return self.logged_in(name),
             }
         }
@@ -268,6 +294,14 @@ impl Stage<Session> for World {
                 if found != expect {
                     return Err(format!("INBOX of {name} has {found:?}, not {expect:?}"));
                 }
+            }
+            ("later", [seconds]) => {
+                let seconds: i64 = seconds.parse().map_err(|_| "a number is needed")?;
+                self.now = Timestamp(self.now.0 + seconds * 1_000_000);
+            }
+            ("sweep", [name, days]) => {
+                let days: i64 = days.parse().map_err(|_| "a number is needed")?;
+                self.sweep(name, Timestamp(self.now.0 - days * 24 * 3600 * 1_000_000));
             }
             ("suspend", [name]) => self.suspend(name)?,
             ("away", [jobs]) => self.away_after = Some(jobs.parse().map_err(|_| "a number is needed")?),
