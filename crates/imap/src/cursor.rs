@@ -318,6 +318,15 @@ impl<'a> Cursor<'a> {
         MailboxName::from_wire(&bytes, self.syntax.utf8).or_else(|error| self.fault_at(start, name_problem(error)))
     }
 
+    /// `mailbox`, where the empty name means none: the server itself (RFC 5464 §4.2).
+    pub(crate) fn mailbox_or_none(&mut self) -> Rule<Option<MailboxName>> {
+        if self.rest().starts_with(b"\"\"") {
+            self.at += 2;
+            return Ok(None);
+        }
+        self.mailbox().map(Some)
+    }
+
     /// `list-mailbox`, or with `wild` false LIST's reference: text that may be empty.
     pub(crate) fn mailbox_text(&mut self, wild: bool, what: &'static str) -> Rule<String> {
         let start = self.at;

@@ -60,6 +60,11 @@ const ALWAYS: &[&str] = &[
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "QUOTA=RES-ANNOTATION-STORAGE",
+    "METADATA",
+    "LIST-METADATA",
+    "FILTERS",
     // Outlook 2013 knows special uses only from XLIST.
     "XLIST",
 ];
@@ -72,6 +77,11 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     }
     all.extend(ALWAYS.iter().map(|name| (*name).to_owned()));
     all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
+    // RFC 9208 §3: for whom SETQUOTA works; before login nobody knows who it will be.
+    let may_set = session.login.is_none() && !session.settings.administrators.is_empty();
+    if may_set || session.is_administrator() {
+        all.push("QUOTASET".to_owned());
+    }
     if session.login.is_some() {
         // RFC 8437 §3: both are for who has logged in; a password is never in a compressed stream.
         all.push("UNAUTHENTICATE".to_owned());

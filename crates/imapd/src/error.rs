@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use postroad_imap::{ResponseCode, Status};
-use postroad_mail::What;
+use postroad_mail::{Bound, What, metadata};
 use postroad_store::{AccountId, Code};
 
 /// Why a command was not carried out.
@@ -153,6 +153,10 @@ fn of_mail(error: &postroad_mail::Error) -> Reply {
             Reply::no(ResponseCode::Cannot, error.to_string())
         }
         Mail::Message(_) => Reply::no(ResponseCode::Cannot, error.to_string()),
+        Mail::Limit(Bound::Annotation) => {
+            Reply::no(ResponseCode::MetadataMaxSize(metadata::MAX_VALUE as u64), error.to_string())
+        }
+        Mail::Limit(Bound::Annotations) => Reply::no(ResponseCode::MetadataTooMany, error.to_string()),
         Mail::Limit(_) => Reply::no(ResponseCode::Limit, error.to_string()),
         Mail::Corrupt(_) => Reply::no(ResponseCode::ServerBug, "a defect of this server; it was logged"),
         Mail::Store(error) => of_store(error),

@@ -45,6 +45,7 @@
 //!
 //! In IDLE [`postroad_protocol::Protocol::tick`] says `* OK Still here`.
 
+mod annotations;
 mod append;
 pub mod capability;
 mod collation;
@@ -75,5 +76,5 @@ pub use error::Error;
 pub use fetch::Remembered;
 pub use job::{Job, Login, Outcome};
 pub use session::Session;
-pub use settings::Settings;
+pub use settings::{Identity, Settings, shared_entry};
 pub use sort::cache::SortKeys;

@@ -4,6 +4,7 @@ use postroad_imap::{Body, ResponseCode, Status, Tag};
 use postroad_mail::accounts::{self, State};
 use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
 
+use crate::annotations;
 use crate::commands;
 use crate::error::{Error, Reply};
 use crate::session::{Before, Flow, Session};
@@ -161,6 +162,7 @@ impl Session {
                 return Ok(Worked::Unfinished);
             }
         }
+        annotations::tell(self, tx.read())?;
         let reply = self.with_modseq(&running.body, reply);
         self.writer().tagged(&running.tag, reply.status, reply.code.as_ref(), &reply.text);
         self.bad_commands = 0;
@@ -213,11 +215,15 @@ impl Session {
             Ok(_) | Err(_) => account.clone(),
         };
         let heard = heard.map_or(ModSeq(0), |account| account.modseq);
-        if account.is_none_or(|account| account.state != State::Active) {
+        if account.as_ref().is_none_or(|account| account.state != State::Active) {
             self.writer().untagged(Status::Bye, Some(&ResponseCode::ContactAdmin), "the account is suspended");
             self.phase = Phase::Closing;
             return Ok(());
         }
+        if let Some(account) = &account {
+            commands::warn_of_quota(self, account);
+        }
+        annotations::tell(self, tx.read())?;
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
         if !idle.more {
             idle.more = sync::tell_expunged(self)? == sync::Gathered::Part;

@@ -17,6 +17,7 @@ use postroad_mail::{Authenticated, By, MailboxId};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_store::{AccountId, Receipt, Timestamp};
 
+use crate::annotations::Following;
 use crate::collation::Collation;
 use crate::error::{Error, Reply};
 use crate::language::Language;
@@ -54,6 +55,10 @@ pub struct Session {
     pub(crate) writing: bool,
     /// The time of the job under way.
     pub(crate) now: Timestamp,
+    /// What the client said of itself, until the log has it.
+    pub(crate) client_news: Option<String>,
+    /// The percentage of the quota that the client was last warned of.
+    pub(crate) warned: u64,
     pub(crate) bad_commands: u32,
     pub(crate) failed_logins: u32,
 }
@@ -76,6 +81,8 @@ pub(crate) struct Enabled {
     pub(crate) qresync: bool,
     /// No message sequence numbers: UIDFETCH and VANISHED instead of FETCH and EXPUNGE (RFC 9586).
     pub(crate) uid_only: bool,
+    /// METADATA: changes of annotations are told (RFC 5464 §4.4.2), from here on.
+    pub(crate) annotations: Option<Following>,
     /// UTF8=ACCEPT: UTF-8 in quoted strings and names (RFC 6855 §3).
     pub(crate) utf8: bool,
     /// IMAP4rev2: UTF-8 names, no RECENT, ESEARCH instead of SEARCH (RFC 9051 appendix E).
@@ -132,6 +139,8 @@ impl Session {
             more_locks: Vec::new(),
             writing: false,
             now: Timestamp(0),
+            client_news: None,
+            warned: 0,
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -140,6 +149,17 @@ impl Session {
     /// Who logged in, for limits by account and for the log.
     pub fn login(&self) -> Option<&Authenticated> {
         self.login.as_ref()
+    }
+
+    /// What the client said of itself by ID since this was last asked: one line for the log, bounded and clean.
+    pub fn client_news(&mut self) -> Option<String> {
+        self.client_news.take()
+    }
+
+    /// Whether this login may set quotas.
+    pub(crate) fn is_administrator(&self) -> bool {
+        let address = self.login.as_ref().map(|login| login.address().to_string());
+        address.is_some_and(|own| self.settings.administrators.iter().any(|other| own.eq_ignore_ascii_case(other)))
     }
 
     /// The client.

@@ -2,8 +2,11 @@
 //!
 //! What it never does: read a file. The shell fills this in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use postroad_imap::command::EntryName;
 
 use crate::fetch::Remembered;
 use crate::sort::cache::SortKeys;
@@ -38,10 +41,35 @@ pub struct Settings {
     /// How often a client in IDLE hears `* OK Still here`, so that routers and mobile networks keep the
     /// connection and a dead one is noticed.
     pub idle_tick: Duration,
+    /// What ID tells of the server (RFC 2971).
+    pub identity: Identity,
+    /// The addresses of accounts that may set everybody's quota (SETQUOTA); QUOTASET is advertised when there are any.
+    pub administrators: Vec<String>,
+    /// What the server shares with all: annotations by their path behind `/shared`, in small letters (RFC 5464 §6.2.1).
+    pub annotations: BTreeMap<String, String>,
     /// What SORT and THREAD keep of mailboxes, for all sessions.
     pub sort_keys: Arc<SortKeys>,
     /// What listings of flags are made of, for all sessions.
     pub remembered: Arc<Remembered>,
+}
+
+/// The path of a shared entry behind `/shared`, in small letters, for [`Settings::annotations`]; `None` for what is no name
+/// of one.
+pub fn shared_entry(name: &str) -> Option<String> {
+    let entry = EntryName::parse(name).filter(|entry| !entry.is_private() && !entry.path().is_empty())?;
+    Some(entry.path().to_owned())
+}
+
+/// What the server tells of itself by ID.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// NIL.
+    Nothing,
+    /// Its name.
+    #[default]
+    Name,
+    /// Its name and version.
+    NameAndVersion,
 }
 
 impl Default for Settings {
@@ -58,6 +86,9 @@ impl Default for Settings {
             patience_before_login: Duration::from_secs(90),
             patience: Duration::from_secs(30 * 60),
             idle_tick: Duration::from_secs(120),
+            identity: Identity::Name,
+            administrators: Vec::new(),
+            annotations: BTreeMap::new(),
             sort_keys: Arc::default(),
             remembered: Arc::default(),
         }

@@ -165,7 +165,7 @@ impl Protocol for Session {
     fn tick(&mut self) {
         let Phase::Idle(idle) = &mut self.phase else { return };
         // A look at each tick heals a hint that was lost, and a look that failed.
-        idle.more = self.view.is_some();
+        idle.more = self.view.is_some() || self.enabled.annotations.is_some();
         self.now_writer().untagged(Status::Ok, None, "Still here");
     }
 }
@@ -200,6 +200,10 @@ impl Session {
             (Phase::Idle(Idle { heard: since, .. }), Some(view)) => {
                 Step::Wait(Job::Idle { account: view.account, since: *since })
             }
+            (Phase::Idle(Idle { heard: since, .. }), None) if self.enabled.annotations.is_some() => match &self.login {
+                Some(login) => Step::Wait(Job::Idle { account: login.account(), since: *since }),
+                None => Step::Read,
+            },
             _ => Step::Read,
         }
     }

@@ -34,7 +34,8 @@ pub fn create(
     if taken {
         return Err(Error::Exists(What::Mailbox));
     }
-    let made = missing(tx, account, &all, name)?;
+    let made = missing(&all, name)?;
+    room(tx, account, &all, made.len())?;
     let parent = parent_of(&all, name);
     let allotted = allot(tx, by, account, made.len() + usize::from(all.contains_key(name)))?;
     if all.contains_key(name) {
@@ -117,8 +118,9 @@ pub fn rename(tx: &mut WriteTx, by: &By, account: AccountId, from: &MailboxName,
         let renamed = format!("{to}{}", &below.as_str()[from.as_str().len()..]);
         MailboxName::parse(&renamed).map_err(Error::NameInvalid)?;
     }
-    let mut made = missing(tx, account, &all, to)?;
+    let mut made = missing(&all, to)?;
     made.retain(|name| name != to);
+    room(tx, account, &all, made.len())?;
     let allotted = allot(tx, by, account, made.len())?;
     tx.execute(
         "UPDATE mailbox SET name = CAST($3 AS TEXT) || substr(name, length(CAST($2 AS TEXT)) + 1)
@@ -147,7 +149,8 @@ fn rename_inbox(
     all: &HashMap<MailboxName, Mailbox>,
     to: &MailboxName,
 ) -> Result<()> {
-    let made = missing(tx, account, all, to)?;
+    let made = missing(all, to)?;
+    room(tx, account, all, made.len())?;
     let allotted = allot(tx, by, account, made.len())?;
     let rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
     let id = insert(tx, account, &allotted, &rows)?;
@@ -261,26 +264,26 @@ fn by_name(tx: &ReadTx, account: AccountId) -> Result<HashMap<MailboxName, Mailb
 }
 
 /// The names that must be made for `name` to be, outermost first, itself included unless it has a row.
-///
-/// Errors: `OverQuota` above what the administrator allows, `Limit(Mailboxes)`. One statement.
-fn missing(
-    tx: &ReadTx,
-    account: AccountId,
-    all: &HashMap<MailboxName, Mailbox>,
-    name: &MailboxName,
-) -> Result<Vec<MailboxName>> {
-    let above = name.ancestors().chain([name.clone()]);
-    let made: Vec<MailboxName> = above.filter(|name| !all.contains_key(name)).collect();
-    if all.len() + made.len() > MAX_MAILBOXES {
-        return Err(Error::Limit(Bound::Mailboxes));
-    }
-    if !made.is_empty() && quota::mailboxes_max(tx, account)?.is_some_and(|most| all.len() + made.len() > most) {
-        return Err(Error::OverQuota);
-    }
+fn missing(all: &HashMap<MailboxName, Mailbox>, name: &MailboxName) -> Result<Vec<MailboxName>> {
     if name.as_str().is_empty() {
         return Err(Error::NameInvalid(NameError::Empty));
     }
-    Ok(made)
+    let above = name.ancestors().chain([name.clone()]);
+    Ok(above.filter(|name| !all.contains_key(name)).collect())
+}
+
+/// Whether there is room for so many more mailboxes. One statement when there are any.
+///
+/// Errors: `OverQuota` above what the administrator allows, `Limit(Mailboxes)`.
+fn room(tx: &ReadTx, account: AccountId, all: &HashMap<MailboxName, Mailbox>, more: usize) -> Result<()> {
+    let count = all.len() + more;
+    if more == 0 {
+        return Ok(());
+    }
+    if quota::mailboxes_max(tx, account)?.is_some_and(|most| count > most) {
+        return Err(Error::OverQuota);
+    }
+    if count > MAX_MAILBOXES { Err(Error::Limit(Bound::Mailboxes)) } else { Ok(()) }
 }
 
 /// The nearest mailbox above a name: whose list of rights it gets when it is made.

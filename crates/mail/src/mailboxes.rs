@@ -107,6 +107,12 @@ pub(crate) fn with_forgotten(tx: &ReadTx, account: AccountId, id: MailboxId) -> 
     Ok(tx.row(&text, params![account, id], |row| Ok((mailbox(row)?, row.id(13)?)))?)
 }
 
+/// Mailboxes by their ids, in no order. One statement.
+pub fn by_ids(tx: &ReadTx, account: AccountId, ids: &[i64]) -> Result<Vec<Mailbox>> {
+    let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND id {{in:$2}}");
+    Ok(tx.rows(&text, params![account, ids.to_vec()], mailbox)?)
+}
+
 /// The mailbox that has a role. One statement that reads one row.
 pub fn by_role(tx: &ReadTx, account: AccountId, role: Role) -> Result<Option<Mailbox>> {
     let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND role = $2");

@@ -44,6 +44,9 @@ impl Rights {
     pub const FLAGS: Rights = Rights(Rights::SEEN.0 | Rights::WRITE.0 | Rights::DELETE_MESSAGES.0);
     /// Any of these lets a mailbox be opened for more than reading (§5.2).
     pub const CHANGING: Rights = Rights(Rights::FLAGS.0 | Rights::INSERT.0 | Rights::EXPUNGE.0);
+    /// Whoever has any of these, with `l`, sees a mailbox's annotations (RFC 5464 §3.3).
+    pub const ANNOTATIONS: Rights =
+        Rights(Rights::READ.0 | Rights::SEEN.0 | Rights::WRITE.0 | Rights::INSERT.0 | Rights::POST.0);
     /// Whoever has any of these knows that there is the mailbox (§4, MYRIGHTS).
     pub const KNOWN_BY: Rights = Rights(
         Rights::LOOKUP.0

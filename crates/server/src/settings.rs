@@ -246,6 +246,22 @@ pub(crate) enum OutboundTls {
 pub(crate) struct ImapSettings {
     pub(crate) rev2: bool,
     pub(crate) compress: bool,
+    pub(crate) identity: ImapIdentity,
+    pub(crate) administrators: Vec<String>,
+    pub(crate) annotations: Vec<(String, String)>,
+}
+
+/// What the server tells of itself by ID.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ImapIdentity {
+    /// NIL.
+    Nothing,
+    /// Its name.
+    #[default]
+    Name,
+    /// Its name and version.
+    Version,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -485,6 +501,13 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("imap.compress", "Offer COMPRESS=DEFLATE after login."),
     key("imap.rev2", "Offer IMAP4rev2 beside IMAP4rev1."),
+    key("imap.identity", "What clients that ask for it (ID) are told of this program: \"nothing\", \"name\" or \"version\" (both)."),
+    key("imap.administrators", "Addresses of accounts that may set everybody's quota with SETQUOTA: [\"postmaster@example.org\"]."),
+    key(
+        "imap.annotations",
+        "What this server shares with all who log in: [[\"/shared/comment\", \"Down on Sunday at 3\"], [\"/shared/admin\",
+         \"mailto:postmaster@example.org\"], [\"/shared/filters/values/large\", \"LARGER 1000000\"]].",
+    ),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
     key("reports.tls", "Owners of domains are told each day how TLS with their hosts went, where they want it."),
@@ -635,7 +658,13 @@ impl Default for OutboundSettings {
 
 impl Default for ImapSettings {
     fn default() -> Self {
-        ImapSettings { rev2: true, compress: true }
+        ImapSettings {
+            rev2: true,
+            compress: true,
+            identity: ImapIdentity::default(),
+            administrators: Vec::new(),
+            annotations: Vec::new(),
+        }
     }
 }
 
@@ -715,7 +744,15 @@ impl Settings {
     pub(crate) fn parse(text: &str) -> Result<Settings, SettingsError> {
         let table: toml::Table = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
         refuse_unknown("", &table)?;
-        toml::from_str(text).map_err(|error| SettingsError(error.to_string()))
+        let settings: Settings = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
+        for (name, _) in &settings.imap.annotations {
+            if postroad_imapd::shared_entry(name).is_none() {
+                return Err(SettingsError(format!(
+                    "`imap.annotations`: {name} is no name like /shared/comment or /shared/filters/values/large"
+                )));
+            }
+        }
+        Ok(settings)
     }
 }
 
@@ -852,6 +889,16 @@ mod tests {
                 items.iter().map(count).max().unwrap_or(0)
             }
             _ => 1,
+        }
+    }
+
+    #[test]
+    fn annotations_are_shared_entries() {
+        let text = |name: &str| format!("[imap]\nannotations = [['{name}', 'x']]\n");
+        assert!(Settings::parse(&text("/shared/Comment")).is_ok());
+        for name in ["/private/comment", "/shared", "comment", "/shared/a*"] {
+            let error = Settings::parse(&text(name)).expect_err(name);
+            assert!(error.0.contains(name), "{error}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! One account: made again when it is gone, completed when it is there; nobody else is touched.
 
 use postroad_archive::backup::{self, AccountPlan, AccountRestored, Folder, silent};
-use postroad_mail::acl::{self, Change};
+use postroad_mail::acl::{self, Change, Who};
+use postroad_mail::metadata::{self, Entry, Place};
 use postroad_mail::{Error, MailboxId, Rights, UidSet, accounts, credentials, expunge, retention};
 use postroad_store::dump::Value;
 use postroad_store::{AccountId, Locks, Store, Timestamp};
@@ -44,6 +45,34 @@ fn of_bob(store: &Store) -> Vec<Vec<Value>> {
     all
 }
 
+/// Alice's notes on her INBOX and on the server, and bob's on her INBOX.
+fn annotate(store: &Store, alice: AccountId) {
+    store
+        .write_blocking(Locks::account(alice), move |tx| {
+            let bob = accounts::find(tx, &address("bob@example.test"))?.unwrap().id;
+            for (user, whose, mailbox) in [
+                (alice, "alice@example.test", Some(MailboxId::INBOX)),
+                (alice, "alice@example.test", None),
+                (bob, "bob@example.test", Some(MailboxId::INBOX)),
+            ] {
+                let entry = |private| Entry { private, path: "/comment".to_owned() };
+                let mut values = vec![(entry(true), Some(format!("of {whose}\0").into_bytes()))];
+                if mailbox.is_some() {
+                    values.push((entry(false), Some(b"for all".to_vec())));
+                }
+                let place = Place { account: alice, mailbox };
+                metadata::set(tx, &by(), place, &Who::new(user, &address(whose)), &values)?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}
+
+/// Alice's annotations as rows, without her number.
+fn annotations(store: &Store) -> Vec<Vec<Value>> {
+    rows(store, "metadata").into_iter().map(|row| row[1..].to_vec()).collect()
+}
+
 /// Lets bob read what alice gets.
 fn share(store: &Store, alice: AccountId) {
     store
@@ -61,6 +90,9 @@ fn an_account_that_was_removed_is_made_again() {
         let store = &test.store;
         let alice = fill(store);
         share(store, alice);
+        annotate(store, alice);
+        let notes = annotations(store);
+        assert_eq!(notes.len(), 4);
         let (before, bob) = (mail_of(store, "alice@example.test"), of_bob(store));
         let uidvalidities: Vec<Value> = rows(store, "mailbox").into_iter().map(|row| row[5].clone()).collect();
         let backups = Backups::new();
@@ -94,6 +126,7 @@ fn an_account_that_was_removed_is_made_again() {
         assert_eq!(found.unwrap(), (accounts::State::Active, 1, vec!["bob@example.test lrs".to_owned()]));
         assert_eq!(of_bob(store), bob);
         audit_all(store);
+        assert_eq!(annotations(store), notes);
         // Undelete still works: what was removed before the backup can be brought back.
         assert_eq!(rows(store, "expunged").len(), 3);
     });
@@ -105,8 +138,20 @@ fn an_account_that_is_there_gets_what_it_lacks_and_nothing_twice() {
         let store = &test.store;
         let alice = fill(store);
         let before = mail_of(store, "alice@example.test");
+        annotate(store, alice);
+        let notes = annotations(store);
         let backups = Backups::new();
         backups.make(store);
+        store
+            .write_blocking(Locks::account(alice), move |tx| {
+                let (own, gone) =
+                    (Who::new(alice, &address("alice@example.test")), Place { account: alice, mailbox: None });
+                let entry = |private| Entry { private, path: "/comment".to_owned() };
+                metadata::set(tx, &by(), gone, &own, &[(entry(true), None)])?;
+                let inbox = Place { account: alice, mailbox: Some(MailboxId::INBOX) };
+                metadata::set(tx, &by(), inbox, &own, &[(entry(false), Some(b"newer".to_vec())), (entry(true), None)])
+            })
+            .unwrap();
         let inbox = mailbox(store, alice, "INBOX");
         store
             .write_blocking(Locks::account(alice), move |tx| {
@@ -120,6 +165,11 @@ fn an_account_that_is_there_gets_what_it_lacks_and_nothing_twice() {
         let done = restore(&backups, store, "alice@example.test", None, None).unwrap();
         assert!(!done.made && done.lost.is_empty() && done.refused.is_empty(), "{done:?}");
         assert_eq!((done.messages, done.present, done.mailboxes), (6 + 6, 27 - 6, 1));
+        // What was set since stays.
+        let same = |row: &&Vec<Value>| row[3] == Value::Bytes(b"newer".to_vec());
+        let now = annotations(store);
+        assert_eq!((now.len(), now.iter().filter(same).count()), (notes.len(), 1));
+        assert_eq!(now.iter().filter(|row| notes.contains(row)).count(), notes.len() - 1);
         let mut expected: Vec<_> = before.iter().map(without_uid).collect();
         let mut now: Vec<_> = mail_of(store, "alice@example.test").iter().map(without_uid).collect();
         expected.sort();

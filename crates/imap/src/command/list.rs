@@ -1,6 +1,7 @@
 //! LIST (RFC 9051 §6.3.9; RFC 5258 and RFC 5819), XLIST, LSUB.
 
 use crate::command::Body;
+use crate::command::metadata::{self, EntryName};
 use crate::command::status::{self, StatusItem};
 use crate::cursor::{Cursor, Rule};
 use crate::error::Problem;
@@ -46,6 +47,8 @@ pub struct ListReturn {
     pub special_use: bool,
     /// `MYRIGHTS` (RFC 8440).
     pub my_rights: bool,
+    /// `METADATA (..)` (RFC 9590).
+    pub metadata: Option<Vec<EntryName>>,
     /// `STATUS (..)` (RFC 5819).
     pub status: Option<Vec<StatusItem>>,
 }
@@ -137,12 +140,16 @@ fn returns(cursor: &mut Cursor<'_>, returns: &mut ListReturn) -> Rule<()> {
             "CHILDREN" => returns.children = true,
             "SPECIAL-USE" => returns.special_use = true,
             "MYRIGHTS" => returns.my_rights = true,
+            "METADATA" => {
+                cursor.space()?;
+                returns.metadata = Some(metadata::entries(cursor)?);
+            }
             "STATUS" => {
                 cursor.space()?;
                 returns.status = Some(status::items(cursor)?);
             }
             _ => {
-                let known = "SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS or STATUS";
+                let known = "SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS, METADATA or STATUS";
                 return cursor.fault_at(start, Problem::Expected(known));
             }
         }

@@ -10,6 +10,7 @@ pub mod fetch;
 mod language;
 pub mod list;
 pub mod messages;
+pub mod metadata;
 pub mod quota;
 pub mod search;
 pub mod select;
@@ -33,6 +34,7 @@ pub use esearch::{Esearch, Mailboxes};
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
+pub use metadata::{Depth, EntryName, Metadata};
 pub use search::{PartialRange, Search, SearchKey, SearchReturn};
 pub use select::{QresyncParameters, Select};
 pub use session::{Id, Secret};
@@ -219,6 +221,8 @@ pub enum Body {
     ResetKey(ResetKey),
     /// URLFETCH (RFC 4467 §7, RFC 5524).
     UrlFetch(Vec<UrlFetch>),
+    /// GETMETADATA and SETMETADATA (RFC 5464).
+    Metadata(Metadata),
     /// GETQUOTA (RFC 9208 §4.1.1): the quota root.
     GetQuota(String),
     /// GETQUOTAROOT (RFC 9208 §4.1.2).

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 mod code;
 mod data;
 mod fetch;
+mod metadata;
 mod sort;
 mod strings;
 

@@ -2,11 +2,11 @@
 
 use postroad_imap::{NumberSet, ResponseCode, Status};
 use postroad_mail::batch::{self, Filed, One};
-use postroad_mail::{Error as MailError, UidSet, expunge};
+use postroad_mail::{Error as MailError, UidSet, accounts, expunge};
 use postroad_store::WriteTx;
 
 use super::{Appending, Command};
-use crate::commands::strip_unpermitted;
+use crate::commands::{strip_unpermitted, warn_of_quota};
 use crate::error::{Error, Reply};
 use crate::session::{Place, Session};
 use crate::sync;
@@ -38,6 +38,12 @@ impl Session {
         if sync::gather(self, tx)? == sync::Gathered::All {
             sync::claim_recent(self, tx)?;
             sync::tell_expunged(self)?;
+        }
+        let own = self.account()?;
+        if answers.iter().any(Result::is_ok)
+            && let Some(account) = accounts::by_id(tx, own)?
+        {
+            warn_of_quota(self, &account);
         }
         for (command, answer) in commands.iter().zip(answers) {
             let reply = match answer {

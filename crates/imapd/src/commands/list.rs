@@ -10,7 +10,7 @@ use postroad_imap::{Pattern, ResponseCode, SpecialUse};
 use postroad_mail::{MailboxName, Rights, Role};
 use postroad_store::ReadTx;
 
-use super::{acl, status};
+use super::{acl, metadata, status};
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::session::{Flow, Session};
@@ -32,8 +32,9 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, list: &List) -> Result<Flo
     let patterns: Vec<Pattern> =
         list.patterns.iter().filter(|text| !text.is_empty()).map(|text| Pattern::new(&list.reference, text)).collect();
     let all = shared::known(session, tx, &patterns)?;
+    let mut annotations = metadata::Listing::default();
     for (name, line) in choose(list, &patterns, &all) {
-        tell(session, tx, list, &name, &line)?;
+        tell(session, tx, list, &name, &line, &mut annotations)?;
     }
     done
 }
@@ -95,7 +96,14 @@ fn selected(list: &List, known: &Known) -> bool {
     }
 }
 
-fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, line: &Line<'_>) -> Result<(), Error> {
+fn tell(
+    session: &mut Session,
+    tx: &ReadTx,
+    list: &List,
+    name: &MailboxName,
+    line: &Line<'_>,
+    annotations: &mut metadata::Listing,
+) -> Result<(), Error> {
     let Some(wire_name) = names::to_wire(name.as_str()) else { return Ok(()) };
     let attributes = attributes(list, line);
     let child_info = line.child_info && list.selection.subscribed;
@@ -107,6 +115,9 @@ fn tell(session: &mut Session, tx: &ReadTx, list: &List, name: &MailboxName, lin
     let Some(target) = line.known.and_then(|known| known.target(login)) else { return Ok(()) };
     if list.returns.my_rights {
         session.writer().my_rights(&wire_name, &acl::shown(target.rights));
+    }
+    if let Some(entries) = &list.returns.metadata {
+        annotations.tell(session, tx, &wire_name, &target, entries)?;
     }
     let items: Option<&Vec<StatusItem>> = list.returns.status.as_ref();
     if let (Some(items), true) = (items, target.rights.contains(Rights::READ)) {

@@ -19,6 +19,7 @@ mod language;
 mod list;
 mod logout;
 mod lsub;
+mod metadata;
 mod r#move;
 mod namespace;
 mod quota;
@@ -42,6 +43,8 @@ use crate::steps::Running;
 
 pub(crate) use copy::strip_unpermitted;
 pub(crate) use esearch::Searching;
+pub(crate) use metadata::{of_server, shown as entry_name};
+pub(crate) use quota::warn as warn_of_quota;
 pub(crate) use store::Telling;
 pub(crate) use table::row;
 pub(crate) use urlauth::Fetching;
@@ -162,7 +165,7 @@ impl Row<'_> {
     pub(crate) fn access(&self, session: &Session) -> Access {
         match self.handler {
             Handler::Now(_) => Access::None,
-            Handler::Poll(_) if session.view.is_none() => Access::None,
+            Handler::Poll(_) if session.view.is_none() && session.enabled.annotations.is_none() => Access::None,
             Handler::Leave if session.view.as_ref().is_some_and(|view| view.unclaimed) => Access::Write,
             Handler::Leave => Access::None,
             Handler::Poll(_) | Handler::Read(_) | Handler::Either(..) => Access::Read,

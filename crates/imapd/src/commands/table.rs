@@ -1,13 +1,13 @@
 //! The table: each command with its states and what does it.
 
-use postroad_imap::command::Acl;
+use postroad_imap::command::{Acl, Metadata};
 use postroad_imap::{Body, Numbering, Tag};
 use postroad_store::{ReadTx, WriteTx};
 
 use super::{Handler, Row, States};
 use super::{
-    acl, batches, close, comparator, copy, create, delete, enable, esearch, expunge, id, idle, language, list, lsub, r#move,
-    namespace, quota, rename, select, starttls, status, store, subscribe, urlauth,
+    acl, batches, close, comparator, copy, create, delete, enable, esearch, expunge, id, idle, language, list, lsub,
+    metadata, r#move, namespace, quota, rename, select, starttls, status, store, subscribe, urlauth,
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
@@ -31,6 +31,9 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
             now("login", Before, move |session, tag| login::login(session, tag, user, password))
         }
         // after login
+        Body::Enable(names) if enable::follows_annotations(names) => {
+            read("enable", After, move |session, tx, _| enable::read(session, tx, names))
+        }
         Body::Enable(names) => now("enable", After, move |session, _| enable::run(session, names)),
         Body::Compress(algorithm) => {
             now("compress", After, move |session, tag| super::compress::run(session, tag, algorithm))
@@ -85,11 +88,19 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         Body::UrlFetch(all) => {
             read("urlfetch", After, move |session, tx, cursor| urlauth::fetch(session, tx, all, cursor.url_fetch()))
         }
+        Body::Metadata(command @ Metadata::Set { .. }) => {
+            write(metadata::name(command), After, move |session, tx| metadata::write(session, tx, command))
+        }
+        Body::Metadata(command) => {
+            read(metadata::name(command), After, move |session, tx, _| metadata::read(session, tx, command))
+        }
         Body::GetQuota(root) => read("getquota", After, move |session, tx, _| quota::get(session, tx, root)),
         Body::GetQuotaRoot(mailbox) => {
             read("getquotaroot", After, move |session, tx, _| quota::get_root(session, tx, mailbox))
         }
-        Body::SetQuota { .. } => now("setquota", After, |_, _| Some(quota::set())),
+        Body::SetQuota { root, limits } => {
+            write("setquota", After, move |session, tx| quota::set(session, tx, root, limits))
+        }
         // with a mailbox
         Body::Check => poll("check", Selected, "CHECK done"),
         Body::Close => either("close", Selected, |s, tx, _| close::read(s, tx), |s, tx, _| close::write(s, tx)),

@@ -15,6 +15,7 @@
 
 pub(crate) mod answer;
 mod deep;
+pub(crate) mod filters;
 mod key;
 mod plan;
 mod text;
@@ -104,7 +105,10 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, search: &Search, cursor: 
     let Some(found) = find(session, tx, search, false, cursor)? else { return Ok(Flow::More) };
     let uids = found.uids();
     answer::write(session, search, found, None)?;
-    context::follow(session, search, uids)?;
+    if context::is_followed(search) {
+        let search = filters::in_search(session, tx, search)?;
+        context::follow(session, &search, uids)?;
+    }
     Ok(Flow::Done(Reply::ok("SEARCH done")))
 }
 
@@ -135,7 +139,7 @@ pub(crate) fn run(
 ) -> Result<Option<Found>, Error> {
     let plan = match cursor.plan.take() {
         Some(plan) => plan,
-        None => Plan::new(session, tx, place, key, scored)?,
+        None => Plan::new(session, tx, place, filters::expanded(session, tx, key)?.as_ref(), scored)?,
     };
     if plan.condstore {
         session.enable_condstore();

@@ -58,7 +58,11 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, sort: &Sort, cursor: &mut
     let uids: Vec<u32> = found.uids().iter().collect();
     let order = order::order(&uids, &By::all(&sort.criteria, collation, &loading, Some(&found)));
     search::answer::write(session, &sort.search, found, Some(&order))?;
-    context::follow_order(session, sort, Arc::new(order), Arc::new(loading))?;
+    if context::is_followed(&sort.search) {
+        let search = search::filters::in_search(session, tx, &sort.search)?.into_owned();
+        let sort = Sort { search, ..sort.clone() };
+        context::follow_order(session, &sort, Arc::new(order), Arc::new(loading))?;
+    }
     Ok(Flow::Done(Reply::ok("SORT done")))
 }
 

@@ -289,6 +289,7 @@ pub(crate) fn tls() -> TlsFacts {
 /// which logs in, and after it perhaps a mailbox, which is selected.
 ///
 /// `@shared NAME` makes a shared account, `@group NAME MEMBERS..` a group, `@acl NAME MAILBOX IDENTIFIER RIGHTS` an entry.
+/// `@annotation PATH VALUE` is one of the server, `@administrators NAMES` may set quotas.
 /// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@suspend NAME`,
 /// `@away`, `@back`.
 impl Stage<Session> for World {
@@ -339,6 +340,14 @@ impl Stage<Session> for World {
             ("quota", [name, bytes]) => {
                 let bytes: u64 = bytes.parse().map_err(|_| "a number is needed")?;
                 self.administer(name, move |tx, by, id| accounts::set_quota(tx, by, id, bytes, 0))
+            }
+            ("annotation", [path, value @ ..]) => {
+                self.settings.annotations.insert((*path).to_owned(), value.join(" "));
+                Ok(())
+            }
+            ("administrators", names) => {
+                self.settings.administrators = names.iter().map(|name| format!("{name}@example.test")).collect();
+                Ok(())
             }
             ("suspend", [name]) => {
                 self.administer(name, |tx, by, id| accounts::set_state(tx, by, id, State::Suspended))

@@ -13,7 +13,7 @@ use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{self, CleartextAuth, ListenerSettings, Service, Settings};
+use crate::settings::{self, CleartextAuth, ImapIdentity, ListenerSettings, Service, Settings};
 use crate::worlds::{ImapWorld, Pop3World};
 
 /// What sessions of all services are made from.
@@ -186,6 +186,18 @@ fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
         starttls,
         host: settings.hostname.clone(),
         rev2: settings.imap.rev2,
+        identity: match settings.imap.identity {
+            ImapIdentity::Nothing => postroad_imapd::Identity::Nothing,
+            ImapIdentity::Name => postroad_imapd::Identity::Name,
+            ImapIdentity::Version => postroad_imapd::Identity::NameAndVersion,
+        },
+        administrators: settings.imap.administrators.clone(),
+        annotations: settings
+            .imap
+            .annotations
+            .iter()
+            .filter_map(|(name, value)| Some((postroad_imapd::shared_entry(name)?, value.clone())))
+            .collect(),
         compress: settings.imap.compress,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,

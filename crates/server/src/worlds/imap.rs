@@ -30,8 +30,13 @@ impl ImapWorld {
 }
 
 impl World<Session> for ImapWorld {
-    async fn perform(&self, session: Session, job: Job) -> Result<Session, Fatal> {
+    async fn perform(&self, mut session: Session, job: Job) -> Result<Session, Fatal> {
         let now = Timestamp::now();
+        if let Some(client) = session.client_news() {
+            // What a client says of itself: nothing depends on it, but it helps to find out who does what.
+            let login = session.login().map(|login| login.address().to_string()).unwrap_or_default();
+            tracing::info!(login, "imap: the client says it is {client}");
+        }
         match job {
             Job::Read(_) | Job::Idle { .. } => {
                 let (session, result) =

@@ -9,12 +9,13 @@ use std::collections::{HashMap, HashSet};
 
 use postroad_mail::accounts::{self, Account};
 use postroad_mail::imports::{self, Incoming, Source as Origin};
+use postroad_mail::metadata::{self, Kept};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
     Actor, By, Filing, Flags, Intake, Keyword, Mailbox, MailboxId, MailboxName, Role, UidSet, mailboxes,
 };
 use postroad_message::Limits;
-use postroad_store::dump::{self, BlobRow};
+use postroad_store::dump::{self, BlobRow, Value};
 use postroad_store::{BlobId, Locks, Timestamp};
 
 use super::super::pack::{Entry, Key};
@@ -119,6 +120,10 @@ impl Merge<'_> {
             }
             Ok(true)
         })?;
+        let mut annotations = annotations(source)?;
+        if self.plan.into.is_none() {
+            self.annotate(None, annotations.remove(&0).unwrap_or_default())?;
+        }
         for (id, name, role) in boxes {
             let target = match self.plan.into {
                 Some(above) => MailboxName::parse(&format!("{above}/{name}")),
@@ -131,9 +136,32 @@ impl Merge<'_> {
             let old = entries.remove(&id).unwrap_or_default();
             let role = role.filter(|_| self.plan.into.is_none());
             let target = self.mailbox(&target, role, subscribed.contains(&name))?;
+            self.annotate(Some(target), annotations.remove(&id).unwrap_or_default())?;
             self.fill(target, old)?;
         }
         Ok(())
+    }
+
+    /// Brings back annotations that are not there; those that are stay as they are.
+    fn annotate(&mut self, mailbox: Option<MailboxId>, kept: Vec<Kept>) -> Result<()> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let (account, by) = (self.account.id, self.by.clone());
+        let place = metadata::Place { account, mailbox };
+        let added = self.plan.store.write_blocking(Locks::account(account), move |tx| {
+            metadata::add(tx, &by, place, &kept).map(|_| ()).map_err(Error::from)
+        });
+        match added {
+            Err(Error::Mail(postroad_mail::Error::Store(error))) => Err(Error::Store(error)),
+            // There is no room for them.
+            Err(Error::Mail(error)) => {
+                self.done.refused.push(format!("annotations: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The mailbox of that name, made when it is not there.
@@ -283,6 +311,26 @@ fn received(source: &Source<'_>) -> Result<HashMap<i64, i64>> {
         Ok(true)
     })?;
     Ok(received)
+}
+
+/// Annotations by mailbox; 0 is the account itself.
+fn annotations(source: &Source<'_>) -> Result<HashMap<i64, Vec<Kept>>> {
+    let mut found: HashMap<i64, Vec<Kept>> = HashMap::new();
+    source.each("metadata", |table, row| {
+        let at = |name: &str| row.get(table.column(name)?);
+        let text = |name: &str| at(name)?.text().map(str::to_owned);
+        let value = match at("value") {
+            Some(Value::Bytes(bytes)) => Some(bytes.clone()),
+            Some(_) | None => None,
+        };
+        if let (Some(mailbox), Some(whose), Some(entry), Some(value)) =
+            (at("mailbox").and_then(Value::int), text("whose"), text("entry"), value)
+        {
+            found.entry(mailbox).or_default().push((whose, entry, value));
+        }
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 fn with_crlf(source: &Source<'_>) -> Result<HashSet<i64>> {
