@@ -45,7 +45,7 @@ pub(super) fn outgoing(delivery: &Delivery, kept: &Kept<'_>) -> queue::Outgoing 
     }
 }
 
-/// Puts a notice into the queue, with the null sender: nobody is told what becomes of it.
+/// Puts a notice into the queue.
 pub(crate) fn queue_notice(
     tx: &mut WriteTx,
     by: &By,
@@ -55,28 +55,7 @@ pub(crate) fn queue_notice(
     story: &Story,
 ) -> Result<queue::QueueId, Undone> {
     let kept = Kept::put(tx, arrival)?;
-    let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
-    let outgoing = queue::Outgoing {
-        blob: kept.blob(),
-        size: arrival.size,
-        sender: String::new(),
-        account: None,
-        standing: queue::Standing::Unknown,
-        envid: None,
-        ret: None,
-        body: body_of(None, arrival),
-        smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
-        requiretls: false,
-        trace: Some(story.id()),
-        hold_until: None,
-        hold_asked: None,
-        deliver_by: None,
-        priority,
-        solicitation: None,
-        // A notice is tried for as long as is usual, however little patience there is for mail.
-        terms: queue::Terms::default(),
-        recipients: recipients.to_vec(),
-    };
+    let outgoing = queue::Outgoing { priority, ..of_this_server(recipients, arrival, &kept, story) };
     let id = queue::enqueue(tx, &outgoing, by.now)?;
     kept.finish(tx)?;
     Ok(id)
@@ -97,8 +76,25 @@ pub(crate) fn queue_report(
     if let Some(sender) = here {
         reports::wait(tx, kept.blob(), arrival.size, story.id(), by.now, sender)?;
     }
+    let hold_until = here.map(|_| by.now.plus(A_MOMENT));
+    let outgoing = queue::Outgoing { hold_until, ..of_this_server(recipients, arrival, &kept, story) };
+    let id = match recipients.is_empty() {
+        true => None,
+        false => Some(queue::enqueue(tx, &outgoing, by.now)?),
+    };
+    kept.finish(tx)?;
+    Ok(id)
+}
+
+/// A letter that this server writes, with the null sender: nobody is told what becomes of it.
+fn of_this_server(
+    recipients: &[queue::Recipient],
+    arrival: &Arrival,
+    kept: &Kept<'_>,
+    story: &Story,
+) -> queue::Outgoing {
     let ascii = recipients.iter().all(|recipient| recipient.address.is_ascii());
-    let outgoing = queue::Outgoing {
+    queue::Outgoing {
         blob: kept.blob(),
         size: arrival.size,
         sender: String::new(),
@@ -110,20 +106,15 @@ pub(crate) fn queue_report(
         smtputf8: !ascii || arrival.summary.facts.eight_bit_header,
         requiretls: false,
         trace: Some(story.id()),
-        hold_until: here.map(|_| by.now.plus(A_MOMENT)),
+        hold_until: None,
         hold_asked: None,
         deliver_by: None,
         priority: 0,
         solicitation: None,
+        // It is tried for as long as is usual, however little patience there is for mail.
         terms: queue::Terms::default(),
         recipients: recipients.to_vec(),
-    };
-    let id = match recipients.is_empty() {
-        true => None,
-        false => Some(queue::enqueue(tx, &outgoing, by.now)?),
-    };
-    kept.finish(tx)?;
-    Ok(id)
+    }
 }
 
 /// What the bytes need: the client's word, and more when the bytes say so.
