@@ -17,7 +17,7 @@ use postroad_dns::Dns;
 use postroad_login::Clock;
 use postroad_queue::{Job, Route};
 use postroad_smtp::Address;
-use postroad_smtp::client::{self, Fate, Phase, Trouble, Unsuited};
+use postroad_smtp::client::{Fate, Unsuited};
 use postroad_store::Store;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -36,10 +36,11 @@ use super::pool::{self, Key, Pool};
 use super::security::results::Results;
 use super::security::{Guard, Refusal};
 use super::settle::{Attempt, Verdict, Words};
-use super::shaping::Shaping;
+use super::shaping::{Shape, Shaping};
 use super::source::{NotConverted, Source};
-use super::targets::{Target, Way};
+use super::targets::Target;
 use super::tls::Tls;
+use super::trip::{Trip, silence};
 use super::wishes;
 use super::words;
 
@@ -87,36 +88,6 @@ pub(crate) enum Reach {
     Crowded(Duration, String),
     /// It did not come to that.
     Unknown,
-}
-
-/// Where the message of an attempt stands.
-pub(super) struct Trip<'a> {
-    job: &'a Job,
-    pub(super) halt: &'a Halt,
-    pub(super) way: Way,
-    source: Source,
-    /// The sender that it leaves with, where that is not its own.
-    sender: Option<Address>,
-    /// Indexes of the recipients that nobody has answered for.
-    pending: Vec<usize>,
-    verdicts: Vec<(i64, Verdict)>,
-    /// Who answered for whom.
-    answered: Vec<(i64, Attempt)>,
-    attempt: Attempt,
-    /// What the pending ones become when no further host helps, and whose words that are.
-    last: Option<(Verdict, Attempt)>,
-    /// A connection was used, or tried to be made.
-    tried: bool,
-    /// A host had no time for so long, and why.
-    put_off: Option<(Duration, String)>,
-    reached: bool,
-    /// A host was silent for so long that other mail need not try it now.
-    stalled: bool,
-    /// The message cannot be read: no host can help.
-    unreadable: bool,
-    /// A host was left out, or left, because of what this message is to be protected by.
-    withheld: bool,
-    pub(super) notes: Vec<String>,
 }
 
 /// Whether a connection did all it could.
@@ -216,22 +187,7 @@ impl Carrier {
         trip.notes.extend(terms.notes.iter().cloned());
         trip.notes.extend(shape.note.clone().filter(|note| !trip.notes.contains(note)));
         let policy = terms.policy_met();
-        let mut left = pool::at(&host.addresses, trip.way.port);
-        left.retain(|address| shape.allows(address.ip()));
-        if let Some((wait, why)) = &shape.held {
-            trip.notes.push(why.clone());
-            trip.put_off = Some((*wait, why.clone()));
-            return;
-        }
-        if left.is_empty() && !host.addresses.is_empty() {
-            let text = format!("No address of ours can reach {}: the pool has none of its kind", host.name);
-            trip.attempt = Attempt { host: Some(host.name.clone()), policy, ..Attempt::default() };
-            return trip.trouble(Words::ours((4, 4, 1), text, "looking for an address to send from"));
-        }
-        if let Err(put_off) = self.shaping.admit(shape) {
-            trip.put_off = Some(put_off);
-            return;
-        }
+        let Some(mut left) = self.admit(target, trip) else { return };
         let mut admitted = true;
         while !left.is_empty() && !trip.is_over() {
             let before = trip.taken();
@@ -297,6 +253,32 @@ impl Carrier {
                     self.learn(shape, from, &host.name, &[&verdict], trip);
                     trip.note(verdict);
                 }
+            }
+        }
+    }
+
+    /// The addresses where a host may be tried now; none at all when it has to wait, or cannot be reached from here.
+    fn admit(&self, target: &Target, trip: &mut Trip<'_>) -> Option<Vec<SocketAddr>> {
+        let Target { host, terms, shape, .. } = target;
+        let mut addresses = pool::at(&host.addresses, trip.way.port);
+        addresses.retain(|address| shape.allows(address.ip()));
+        if let Some((wait, why)) = &shape.held {
+            trip.notes.push(why.clone());
+            trip.put_off = Some((*wait, why.clone()));
+            return None;
+        }
+        if addresses.is_empty() && !host.addresses.is_empty() {
+            let text = format!("No address of ours can reach {}: the pool has none of its kind", host.name);
+            let policy = terms.policy_met();
+            trip.attempt = Attempt { host: Some(host.name.clone()), policy, ..Attempt::default() };
+            trip.trouble(Words::ours((4, 4, 1), text, "looking for an address to send from"));
+            return None;
+        }
+        match self.shaping.admit(shape) {
+            Ok(()) => Some(addresses),
+            Err(put_off) => {
+                trip.put_off = Some(put_off);
+                None
             }
         }
     }
@@ -373,7 +355,7 @@ impl Carrier {
 
     /// Gives a connection what it can carry of the message, and keeps it when it is still good.
     async fn carry(&self, mut connection: Connection, kept: bool, target: &Target, trip: &mut Trip<'_>) -> Carried {
-        let Target { host, terms, key, shape } = target;
+        let Target { host, terms, shape, .. } = target;
         trip.tried = true;
         if !kept {
             trip.reached = true;
@@ -387,10 +369,7 @@ impl Carrier {
         let mut wish = Wish::of(trip.job, &trip.source);
         let mut transactions = 0;
         while !trip.pending.is_empty() {
-            let limit = connection.capabilities().limits.rcpt_max;
-            let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
-            let limit = limit.min(shape.recipients());
-            let chunk: Vec<usize> = trip.pending.iter().copied().take(limit).collect();
+            let chunk = next_chunk(&connection, shape, trip);
             let (remote, sender) = (connection.capabilities(), trip.sender.as_ref());
             let transaction = match envelope::transaction(trip.job, sender, &chunk, wish, trip.source.size(), remote) {
                 Ok(transaction) => wishes::put(transaction, &trip.job.message, remote, (self.clock)()),
@@ -432,13 +411,7 @@ impl Carrier {
             };
             transactions += 1;
             let (dsn, in_time) = (connection.capabilities().dsn, connection.capabilities().deliver_by.is_some());
-            let silent = report.recipients.iter().find_map(silence);
-            if let Some(slot) = &mut connection.slot {
-                match silent {
-                    Some(failure) => slot.failed(&at_host(failure, &host.name)),
-                    None => slot.worked(),
-                }
-            }
+            tell_gates(&mut connection, &report.recipients, &host.name);
             let (before, answered) = (trip.last.clone(), trip.verdicts.len());
             let broken = trip.take(&chunk, report.recipients, dsn, in_time);
             if broken && kept && transactions == 1 && !trip.halt.is_pulled() {
@@ -456,18 +429,43 @@ impl Carrier {
                 break;
             }
         }
-        // A host that only put us off may be in another mood, or another machine, when it is called again.
-        let put_off = trip.put_off_only();
+        self.keep(connection, target, trip);
+        Carried::Enough
+    }
+
+    /// Keeps a connection that all went well on for the next message.
+    fn keep(&self, mut connection: Connection, target: &Target, trip: &Trip<'_>) {
+        let address = connection.peer.address;
         if let Some(slot) = &mut connection.slot {
             slot.worked();
         }
-        let left =
-            if put_off { Some(connection) } else { self.pool.put(key.clone(), connection, shape.per_connection()) };
+        // A host that only put us off may be in another mood, or another machine, when it is called again.
+        let left = match trip.put_off_only() {
+            true => Some(connection),
+            false => self.pool.put(target.key.clone(), connection, target.shape.per_connection()),
+        };
         match left {
             Some(connection) => self.end(connection, trip.halt),
             None => self.gates.offered(address),
         }
-        Carried::Enough
+    }
+}
+
+/// The recipients of the next transaction: as many as the host takes at a time, and as are allowed there.
+fn next_chunk(connection: &Connection, shape: &Shape, trip: &Trip<'_>) -> Vec<usize> {
+    let limit = connection.capabilities().limits.rcpt_max;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(1);
+    trip.pending.iter().copied().take(limit.min(shape.recipients())).collect()
+}
+
+/// Tells the gates that the host works, or that it did not even answer MAIL.
+fn tell_gates(connection: &mut Connection, fates: &[Fate], host: &str) {
+    let silent = fates.iter().find_map(silence);
+    if let Some(slot) = &mut connection.slot {
+        match silent {
+            Some(failure) => slot.failed(&at_host(failure, host)),
+            None => slot.worked(),
+        }
     }
 }
 
@@ -484,143 +482,6 @@ async fn make_do(less: Less, lacking: Unsuited, source: &mut Source) -> Result<W
             }
         },
         Less::Nothing => Err(Verdict::Failed(words::unsuited(lacking))),
-    }
-}
-
-impl Trip<'_> {
-    /// REQUIRETLS.
-    pub(super) fn requires_tls(&self) -> bool {
-        self.job.message.requiretls
-    }
-
-    /// A recipient has its verdict.
-    fn answer(&mut self, index: usize, verdict: Verdict) {
-        let number = self.job.recipients[index].number;
-        self.pending.retain(|other| *other != index);
-        self.verdicts.push((number, verdict));
-        self.answered.push((number, self.attempt.clone()));
-    }
-
-    /// The verdicts since there were so many; with what was said to those who have none yet, if that is news.
-    pub(super) fn answers_from(&self, before: usize, is_news: bool) -> Vec<Verdict> {
-        let answered = self.verdicts.iter().skip(before).map(|(_, verdict)| verdict.clone());
-        answered.chain(self.last.iter().filter(|_| is_news).map(|(verdict, _)| verdict.clone())).collect()
-    }
-
-    /// For how many recipients a host has taken the message.
-    fn taken(&self) -> usize {
-        self.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Relayed { .. })).count()
-    }
-
-    /// No host is of use any more.
-    fn is_over(&self) -> bool {
-        self.pending.is_empty() || self.unreadable || self.halt.is_pulled()
-    }
-
-    /// Takes a transaction's fates. True when it failed as a whole, because the connection ended before the host could
-    /// have taken anything.
-    fn take(&mut self, chunk: &[usize], fates: Vec<Fate>, dsn: bool, in_time: bool) -> bool {
-        let mut unsent = 0;
-        for (index, fate) in chunk.iter().copied().zip(fates) {
-            match fate {
-                Fate::Accepted(said) => {
-                    self.answer(index, Verdict::Relayed { words: words::said(&said), dsn, in_time });
-                }
-                Fate::Refused(said) => self.answer(index, Verdict::Failed(words::said(&said))),
-                // RFC 5321 §3.8: it goes away; the next host may stay.
-                Fate::Deferred(said) if said.reply.code() == 421 => {
-                    unsent += usize::from(matches!(said.phase, Phase::Reset | Phase::Mail | Phase::Rcpt));
-                    self.trouble(words::said(&said));
-                }
-                Fate::Deferred(said) => self.answer(index, Verdict::Deferred(words::said(&said))),
-                // Its turn comes in the next transaction.
-                Fate::Surplus(said) => self.set(Verdict::Deferred(words::said(&said))),
-                Fate::Unsent(failure) => {
-                    unsent += 1;
-                    self.stalled |= silence(&Fate::Unsent(failure.clone())).is_some();
-                    match failure.trouble {
-                        Trouble::Abandoned => self.set(Verdict::NotTried),
-                        _ => self.trouble(words::failure(&failure)),
-                    }
-                }
-                Fate::Unknown(failure) => self.answer(index, Verdict::Deferred(words::failure(&failure))),
-            }
-        }
-        unsent == chunk.len()
-    }
-
-    /// Whether there are answers, and all of them are "later".
-    fn put_off_only(&self) -> bool {
-        let later = |verdict: &Verdict| matches!(verdict, Verdict::Deferred(_));
-        !self.verdicts.is_empty() && self.verdicts.iter().all(|(_, verdict)| later(verdict))
-    }
-
-    /// Something that another host or another time may do better.
-    fn trouble(&mut self, words: Words) {
-        self.note(Verdict::Deferred(words));
-    }
-
-    /// What the pending ones become if no host does better: what may change outweighs what will not.
-    fn note(&mut self, verdict: Verdict) {
-        if matches!((&self.last, &verdict), (Some((Verdict::Deferred(_), _)), Verdict::Failed(_))) {
-            return;
-        }
-        self.set(verdict);
-    }
-
-    fn set(&mut self, verdict: Verdict) {
-        self.last = Some((verdict, self.attempt.clone()));
-    }
-
-    fn end(mut self) -> Tried {
-        let late = self.halt.is_late();
-        if late && !self.pending.is_empty() {
-            let text = "The attempt took too long: the next host is too slow";
-            self.set(Verdict::Deferred(Words::ours((4, 4, 2), text, "sending")));
-        }
-        // One that does not even answer MAIL would hold up a place for each message.
-        let stalled = (self.stalled || late) && self.verdicts.is_empty();
-        let (verdict, attempt) = self.last.take().unwrap_or((Verdict::NotTried, self.attempt.clone()));
-        let is_put_off = self.put_off.is_some();
-        let (last, reach) = match (verdict, self.put_off.take()) {
-            (verdict, _) if self.reached && !stalled => (verdict, Reach::Reached),
-            // Who has just failed and who has no time: the second may take it soon.
-            (_, Some((wait, why))) if self.verdicts.is_empty() => (Verdict::NotTried, Reach::Crowded(wait, why)),
-            // Nothing is wrong with the hosts, and a policy concerns each message by itself.
-            (verdict, _) if self.withheld => (verdict, Reach::Withheld),
-            (Verdict::Deferred(words), _) if !self.tried => {
-                let reach = Reach::Spared(words.text.clone());
-                (Verdict::Spared(words), reach)
-            }
-            (Verdict::Deferred(words), _) => {
-                let reach = Reach::Unreachable(words.text.clone());
-                (Verdict::Deferred(words), reach)
-            }
-            (verdict, _) => (verdict, Reach::Unknown),
-        };
-        let last = if (self.halt.is_pulled() && !late) || is_put_off { Verdict::NotTried } else { last };
-        for index in std::mem::take(&mut self.pending) {
-            let number = self.job.recipients[index].number;
-            self.verdicts.push((number, last.clone()));
-            self.answered.push((number, attempt.clone()));
-        }
-        // The attempt is with the host of the last verdict; what others said is told beside it.
-        let attempt = self.answered.last().map_or(self.attempt, |(_, attempt)| attempt.clone());
-        self.answered.retain(|(_, other)| *other != attempt);
-        Tried { attempt, elsewhere: self.answered, verdicts: self.verdicts, reach, notes: self.notes }
-    }
-}
-
-/// A host that does not even answer MAIL.
-fn silence(fate: &Fate) -> Option<&client::Failure> {
-    match fate {
-        Fate::Unsent(failure) if failure.trouble == Trouble::TimedOut && failure.phase == Phase::Mail => Some(failure),
-        Fate::Accepted(_)
-        | Fate::Refused(_)
-        | Fate::Deferred(_)
-        | Fate::Surplus(_)
-        | Fate::Unsent(_)
-        | Fate::Unknown(_) => None,
     }
 }
 

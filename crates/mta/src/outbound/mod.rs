@@ -36,6 +36,7 @@ mod source;
 mod suppressed;
 mod targets;
 pub(crate) mod tls;
+mod trip;
 mod wire;
 mod wishes;
 mod words;

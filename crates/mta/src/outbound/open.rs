@@ -11,7 +11,7 @@ use postroad_smtp::client::{self, Phase, Trouble};
 use postroad_trust::tls_results::{Failure, FailureKind, PolicyKind};
 use tokio::net::TcpStream;
 
-use super::attempt::{Carrier, Trip};
+use super::attempt::Carrier;
 use super::connect::{Refusals, connect};
 use super::connection::{Connection, Peer, Unopened};
 use super::gates::Slot;
@@ -21,6 +21,7 @@ use super::settle::{Verdict, Words};
 use super::targets::Target;
 use super::targets::Way;
 use super::tls::{Assurance, Broken, Trust};
+use super::trip::Trip;
 use super::words;
 
 /// Why a host carries nothing.

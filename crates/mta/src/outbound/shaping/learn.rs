@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use postroad_smtp::Enhanced;
 
 use super::Shape;
-use crate::outbound::attempt::{Carrier, Trip};
+use crate::outbound::attempt::Carrier;
 use crate::outbound::classify::{self, Category};
 use crate::outbound::settle::Verdict;
+use crate::outbound::trip::Trip;
 
 /// Kinds of answers that one transaction is learned from.
 const LEARNED_MAX: usize = 20;
