@@ -1,20 +1,20 @@
 //! The world of SMTP and LMTP sessions: which stage is answered where.
 
+mod recipient;
+
 use std::sync::Arc;
 
 use postroad_login::{Clock, Logins};
-use postroad_mail::{Address, Resolution, accounts, addresses, deliver, domains, resolve};
+use postroad_mail::{Address, addresses};
 use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
-use postroad_queue::suppression;
-use postroad_smtp::{Abandoned, ForwardPath, Host, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
-use postroad_store::{AccountId, ReadTx, Store, Timestamp};
-use postroad_trust::policy::{self, Policy};
+use postroad_smtp::{Abandoned, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
+use postroad_store::{ReadTx, Store};
 use tokio::sync::Semaphore;
 
-use crate::checks::{self, Checker};
+use crate::checks::Checker;
 use crate::extensions;
-use crate::gate::{Allowance, Gate};
+use crate::gate::Gate;
 use crate::policy::{connect, mail, rcpt};
 use crate::sign::Signing;
 use crate::state::{Accepted, State, login};
@@ -216,98 +216,6 @@ impl Inbound {
         }
     }
 
-    // Exclusive access, since what is borrowed across a wait would have to be shared between threads otherwise.
-    async fn decide_recipient(&self, session: &mut Session, to: &RcptTo) -> Result<Accepted, rcpt::Refused> {
-        let sender = session.sender();
-        let size = sender.and_then(|sender| sender.size).unwrap_or(0);
-        let (role, null_sender) = (session.role(), sender.is_some_and(|sender| sender.path.is_none()));
-        let (authenticated, recipients) = (login(session).is_some(), session.world.recipients.len());
-        let targets = session.world.recipients.iter().map(|known| known.targets.len() + known.remote.len()).sum();
-        let back = self.way_back(to, null_sender).await?;
-        let led_back = back.is_some();
-        if let (Some(path), Some(story)) = (&back, &mut session.world.story) {
-            story.note(
-                (self.clock)(),
-                "led back",
-                format_args!("{} was made for mail of {path}, which was forwarded", to.path),
-            );
-        }
-        let led = back.unwrap_or_else(|| to.path.clone());
-        let path = led.clone();
-        let sender = session.sender();
-        // Looked up with the first recipient, since each look has its price.
-        let stranger = sender.and_then(|sender| sender.path.as_ref()?.domain().map(str::to_owned));
-        let insider = login(session).map(|login| login.account);
-        let first = !std::mem::replace(&mut session.world.sender_seen, true);
-        let stranger = stranger.filter(|_| first && role == Role::Relay && !authenticated);
-        let insider = insider.filter(|_| first);
-        // Recipients of one domain mostly come together.
-        let last = session.world.recipients.last().and_then(|last| Some((last.name.clone()?, last.policy)));
-        let checked = checks::concern(session);
-        let since = to.valid_since.filter(|_| !extensions::is_role(&to.path));
-        let writer =
-            session.sender().and_then(|sender| sender.path.as_ref()).filter(|_| authenticated).map(ToString::to_string);
-        let (now, usual) = ((self.clock)(), self.settings.sending);
-        let look = self.look(move |tx| {
-            let forged = stranger.map_or(Ok(false), |domain| is_ours(tx, &domain))?;
-            // Whoever logged in before being suspended sends nothing more.
-            let works = insider.map_or(Ok(true), |account| works(tx, account))?;
-            let allowance = insider.map(|account| Allowance::of(tx, account, &usual, now)).transpose()?;
-            let (resolution, has_room) = lead(tx, &path, size)?;
-            let policy = match checked {
-                true => wishes(tx, &resolution, last)?,
-                false => Policy::default(),
-            };
-            let made = match (since, &resolution) {
-                (Some(_), Resolution::Found { accounts, .. }) => extensions::youngest(tx, accounts)?,
-                (Some(_) | None, _) => None,
-            };
-            let barred = match (&resolution, &writer) {
-                (Resolution::NotOurs, Some(writer)) => barred(tx, writer, &path, now)?,
-                (_, _) => None,
-            };
-            Ok((forged, (works, allowance), policy, (resolution, has_room, made, barred)))
-        });
-        let looked = look.await;
-        // What could not be looked up is looked up with the next.
-        session.world.sender_seen &= looked.is_ok();
-        let (forged, (works, allowance), policy, (resolution, has_room, made, barred)) =
-            looked.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
-        if !works {
-            session.world.sender_seen = false;
-            return Err(rcpt::Refused { reply: replies::sender_suspended(), unknown: false });
-        }
-        session.world.allowance = allowance.or(session.world.allowance.take());
-        self.may_send(session).await.map_err(|reply| rcpt::Refused { reply, unknown: false })?;
-        if forged && let Some(story) = &mut session.world.story {
-            story.note((self.clock)(), "remark", "the sender's domain is ours, but nobody logged in");
-        }
-        if let Some(reply) = since.and_then(|since| extensions::refusal(since.since, made, &to.path)) {
-            return Err(rcpt::Refused { reply, unknown: false });
-        }
-        let reads_reports = role == Role::Relay && !authenticated && is_for_reports(&led, &resolution);
-        let after_reports = session.world.recipients.iter().any(|known| known.reads_reports);
-        if let Some(entry) = barred {
-            metrics::counter!("postroad_suppressed_total").increment(1);
-            return Err(rcpt::Refused { reply: replies::suppressed(&entry), unknown: false });
-        }
-        rcpt::decide(rcpt::Facts {
-            role,
-            authenticated,
-            null_sender,
-            led_back,
-            recipient: &led,
-            resolution,
-            has_room,
-            recipients,
-            targets,
-            reads_reports,
-            after_reports,
-            full: self.settings.full_mailbox,
-        })
-        .map(|accepted| Accepted { policy, ..accepted })
-    }
-
     fn abandon(&self, session: &mut Session, why: &Abandoned) {
         let now = (self.clock)();
         match why {
@@ -331,80 +239,6 @@ impl Inbound {
             replies::mail_failed(&error, self.settings.full_mailbox)
         })
     }
-}
-
-fn is_ours(tx: &ReadTx, domain: &str) -> postroad_mail::Result<bool> {
-    match postroad_mail::Domain::parse(domain) {
-        Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Whether it is where `postroad dns` wants reports about a domain of ours to go, which has nobody who gets mail.
-fn is_for_reports(path: &ForwardPath, resolution: &Resolution) -> bool {
-    let is_postmaster = |address: &postroad_smtp::Address| address.local().eq_ignore_ascii_case("postmaster");
-    *resolution == Resolution::Unknown && path.address().is_some_and(is_postmaster)
-}
-
-/// What the recipient's domain wants done with mail that cannot be verified.
-fn wishes(tx: &ReadTx, resolution: &Resolution, last: Option<(Address, Policy)>) -> postroad_mail::Result<Policy> {
-    match (resolution, last) {
-        (Resolution::Found { name, .. }, Some((known, policy))) if known.domain() == name.domain() => Ok(policy),
-        (Resolution::Found { name, .. }, _) => Ok(policy::of(tx, name.domain().as_str())?),
-        (Resolution::Unknown | Resolution::Suspended | Resolution::NotOurs | Resolution::Endless, _) => {
-            Ok(Policy::default())
-        }
-    }
-}
-
-/// Whether this sender is not to write there, and why.
-fn barred(
-    tx: &ReadTx,
-    sender: &str,
-    path: &ForwardPath,
-    now: Timestamp,
-) -> postroad_mail::Result<Option<suppression::Entry>> {
-    let Some(address) = path.address() else { return Ok(None) };
-    suppression::check(tx, sender, &address.to_string(), now).map_err(|error| match error {
-        postroad_queue::Error::Store(error) => postroad_mail::Error::Store(error),
-        other @ (postroad_queue::Error::Recipients
-        | postroad_queue::Error::Lost
-        | postroad_queue::Error::Corrupt(_)) => postroad_mail::Error::Corrupt(other.to_string()),
-    })
-}
-
-fn works(tx: &ReadTx, account: AccountId) -> postroad_mail::Result<bool> {
-    Ok(accounts::by_id(tx, account)?.is_some_and(|account| account.state == accounts::State::Active))
-}
-
-/// Where a recipient leads, and whether the only account it leads to has room.
-fn lead(tx: &ReadTx, path: &ForwardPath, size: u64) -> postroad_mail::Result<(Resolution, bool)> {
-    let resolution = match path {
-        ForwardPath::Postmaster => resolve::postmaster(tx)?,
-        ForwardPath::Address(address) => match address.host() {
-            Host::Ip(_) => Resolution::NotOurs,
-            Host::Domain(domain) => match Address::new(address.local(), domain) {
-                Ok(address) => resolve::resolve(tx, &address)?,
-                // Longer or odder than any address of ours can be, but perhaps good elsewhere.
-                Err(_) if is_ours(tx, domain)? => Resolution::Unknown,
-                Err(_) => Resolution::NotOurs,
-            },
-        },
-    };
-    let has_room = match &resolution {
-        Resolution::Found { accounts, remote, .. } if accounts.len() == 1 && remote.is_empty() => {
-            match deliver::would_take(tx, accounts[0].account, size) {
-                Err(postroad_mail::Error::OverQuota) => false,
-                other => other.map(|()| true)?,
-            }
-        }
-        Resolution::Found { .. }
-        | Resolution::Unknown
-        | Resolution::Suspended
-        | Resolution::NotOurs
-        | Resolution::Endless => true,
-    };
-    Ok((resolution, has_room))
 }
 
 /// The first event of a story: who it was, how, and as whom.
