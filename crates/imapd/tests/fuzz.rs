@@ -9,7 +9,7 @@ use postroad_testkit::TestStore;
 use common::World;
 
 /// Commands near what sessions understand, so that bytes get beyond the grammar.
-const STEMS: [&str; 38] = [
+const STEMS: [&str; 45] = [
     "SELECT INBOX",
     "EXAMINE INBOX (CONDSTORE)",
     "FETCH 1:* (FLAGS UID)",
@@ -45,6 +45,13 @@ const STEMS: [&str; 38] = [
     "ENABLE UTF8=ACCEPT",
     "GENURLAUTH imap://alice@example.test/INBOX/;UID=1;URLAUTH=anonymous INTERNAL",
     "URLFETCH imap://alice@example.test/INBOX/;UID=1;URLAUTH=anonymous:internal:91354a473744909de610943775f92038",
+    "ENABLE METADATA",
+    "GETMETADATA (DEPTH infinity) INBOX (/private /shared)",
+    "SETMETADATA INBOX (/private/comment ~{3+}\r\na\0b /shared/comment NIL)",
+    "SETMETADATA \"\" (/private/filters/values/a \"OR FILTER b SEEN\" /private/filters/values/b \"FILTER a\")",
+    "LIST \"\" * RETURN (METADATA (/private/comment /private/specialuse))",
+    "UID SEARCH RETURN (UPDATE) FILTER a",
+    "SETQUOTA \"\" (STORAGE 1)",
     "CREATE a",
     "DELETE a",
     "NOOP",

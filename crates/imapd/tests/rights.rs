@@ -42,6 +42,7 @@ const CASES: &[Case] = &[
     named("DELETEACL M carol", "a"),
     named("GETACL M", "a"),
     named("LISTRIGHTS M carol", "a"),
+    named("SETMETADATA M (/shared/comment \"x\")", "lw"),
     named("APPEND M {12+}\r\nSubject: x\r\n\r\n", "i"),
     selected("COPY 1 M", "i"),
     selected("MOVE 1 INBOX", "te"),
