@@ -24,13 +24,11 @@ pub enum Job {
     Login(Login),
     /// Hold the session for this long, then [`crate::Session::resumed`]: the answer to a failed login.
     Pause(Duration),
-    /// Only inside `Step::Wait`. The news are that the account's modseq is above `since`; the job is then
-    /// that of [`Job::Read`].
+    /// Only inside `Step::Wait`. The news are that the modseq of one of these accounts is above what the session
+    /// knows; the job is then that of [`Job::Read`].
     Idle {
-        /// The account whose changes matter.
-        account: AccountId,
-        /// What the session already knows.
-        since: ModSeq,
+        /// The accounts whose changes matter, and what the session already knows of each.
+        accounts: Vec<(AccountId, ModSeq)>,
     },
 }
 

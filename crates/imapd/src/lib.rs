@@ -34,7 +34,7 @@
 //!     }
 //! }
 //! fn news(&self, _session: &Session, job: &Job) -> impl Future<Output = ()> + Send {
-//!     let Job::Idle { account, since } = job else { .. pending .. };
+//!     let Job::Idle { accounts } = job else { .. pending .. };
 //!     let (mut ear, since) = (self.store.hub().subscribe(*account), *since);
 //!     async move { ear.wait_for(|modseq| *modseq > since).await; }
 //! }
@@ -58,6 +58,7 @@ mod job;
 mod language;
 mod login;
 mod names;
+mod notify;
 mod run;
 mod search;
 mod seqmap;

@@ -8,6 +8,7 @@ use crate::annotations;
 use crate::commands;
 use crate::error::{Error, Reply};
 use crate::session::{Before, Flow, Session};
+use crate::notify;
 use crate::settings::PROGRESS_EVERY;
 use crate::steps::{Idle, Phase, Running, Stage};
 use crate::sync;
@@ -49,9 +50,35 @@ impl Session {
         self.before = Some(Before {
             view: self.view.clone(),
             enabled: self.enabled,
+            notify: self.notify.clone(),
+            fresh: self.fresh.clone(),
             selecting: self.selecting(),
             tag: self.tag().cloned(),
         });
+        // Their answers have what they removed, brought or asked for, also where nothing else is told (RFC 5465 §3.1).
+        self.thawed = match &self.phase {
+            Phase::Working(running) => matches!(running.body, Body::Expunge(_) | Body::Move(_) | Body::Notify(_)),
+            Phase::Appending(_) => true,
+            Phase::Idle(_)
+            | Phase::Greeting
+            | Phase::Ready
+            | Phase::Authenticating(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::StartTls
+            | Phase::Closing => false,
+        };
+        if self.writing {
+            self.begin_own(tx.read())?;
+        }
+        let ran = self.run_phase(tx);
+        if self.writing && ran.is_ok() {
+            self.end_own(tx.read())?;
+        }
+        ran
+    }
+
+    fn run_phase(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
         match std::mem::take(&mut self.phase) {
             Phase::Working(mut running) => {
                 let worked = self.work(tx, &mut running);
@@ -75,8 +102,15 @@ impl Session {
                 self.phase = Phase::Appending(appending);
                 ran
             }
+            Phase::Ready => {
+                let looked = self.look_between(tx);
+                if let Some(notify) = &mut self.notify {
+                    notify.more = matches!(looked, Ok(true));
+                    notify.deaf = looked.is_err();
+                }
+                looked.map(|_| ())
+            }
             other @ (Phase::Greeting
-            | Phase::Ready
             | Phase::Authenticating(_)
             | Phase::LoggingIn(..)
             | Phase::Penalty(..)
@@ -86,6 +120,21 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// Between commands: what a client that said NOTIFY is told.
+    fn look_between(&mut self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let account = accounts::by_id(tx.read(), self.account()?)?;
+        if account.is_none_or(|account| account.state != State::Active) {
+            self.say_suspended();
+            return Ok(false);
+        }
+        notify::look(self, tx.read(), false)
+    }
+
+    fn say_suspended(&mut self) {
+        self.writer().untagged(Status::Bye, Some(&ResponseCode::ContactAdmin), "the account is suspended");
+        self.phase = Phase::Closing;
     }
 
     /// The command under way.
@@ -162,6 +211,10 @@ impl Session {
                 return Ok(Worked::Unfinished);
             }
         }
+        if self.notify_freezes() && self.view.is_some() {
+            // From here on the view stays behind, and its map cannot be loaded any more.
+            sync::load_map(self, tx.read())?;
+        }
         annotations::tell(self, tx.read())?;
         let reply = self.with_modseq(&running.body, reply);
         self.writer().tagged(&running.tag, reply.status, reply.code.as_ref(), &reply.text);
@@ -191,6 +244,8 @@ impl Session {
         if let Some(before) = &self.before {
             self.view.clone_from(&before.view);
             self.enabled = before.enabled;
+            self.notify.clone_from(&before.notify);
+            self.fresh.clone_from(&before.fresh);
         }
     }
 
@@ -216,12 +271,17 @@ impl Session {
         };
         let heard = heard.map_or(ModSeq(0), |account| account.modseq);
         if account.as_ref().is_none_or(|account| account.state != State::Active) {
-            self.writer().untagged(Status::Bye, Some(&ResponseCode::ContactAdmin), "the account is suspended");
-            self.phase = Phase::Closing;
+            self.say_suspended();
             return Ok(());
         }
         if let Some(account) = &account {
             commands::warn_of_quota(self, account);
+        }
+        if self.notify.is_some() || self.pushing.is_some() || !self.fresh.is_empty() {
+            idle.more = notify::look(self, tx.read(), true)?;
+            if self.notify.is_some() || idle.more {
+                return Ok(());
+            }
         }
         annotations::tell(self, tx.read())?;
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
@@ -247,7 +307,8 @@ impl Session {
             return self.say_bye(None, &error.reply().text);
         }
         // In the middle of a literal every word would be taken for a part of the message.
-        let in_literal = matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal());
+        let in_literal = matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal())
+            || self.pushing.as_ref().is_some_and(|pushing| pushing.is_in_literal());
         if in_literal || matches!(error, Error::Cut(_)) {
             self.phase = Phase::Closing;
             return;

@@ -15,12 +15,13 @@ use postroad_imap::{Framer, Limits, ResponseCode, Status, Syntax, Tag, Writer};
 use postroad_mail::changes::Mark;
 use postroad_mail::{Authenticated, By, MailboxId};
 use postroad_protocol::{Peer, TlsFacts};
-use postroad_store::{AccountId, Receipt, Timestamp};
+use postroad_store::{AccountId, ModSeq, Receipt, Timestamp};
 
 use crate::annotations::Following;
 use crate::collation::Collation;
 use crate::error::{Error, Reply};
 use crate::language::Language;
+use crate::notify::{Fresh, Notify, Pushing};
 use crate::settings::Settings;
 use crate::steps::{Phase, Running};
 use crate::view::View;
@@ -49,6 +50,16 @@ pub struct Session {
     /// What the job under way says.
     pub(crate) staged: Vec<u8>,
     pub(crate) before: Option<Before>,
+    /// NOTIFY was said (RFC 5465).
+    pub(crate) notify: Option<Box<Notify>>,
+    /// New messages that are to be told of.
+    pub(crate) fresh: Fresh,
+    /// Such messages, being told of.
+    pub(crate) pushing: Option<Box<Pushing>>,
+    /// The command under way tells of the selected mailbox, whatever the client wants to hear.
+    pub(crate) thawed: bool,
+    /// The write under way holds the locks of these accounts, and came after these operations.
+    pub(crate) writes_after: Vec<(AccountId, ModSeq)>,
     /// Accounts whose locks the command under way needs beside that of the login and of the selected mailbox.
     pub(crate) more_locks: Vec<AccountId>,
     /// The job under way is a write.
@@ -110,6 +121,8 @@ pub(crate) enum Switch {
 pub(crate) struct Before {
     pub(crate) view: Option<View>,
     pub(crate) enabled: Enabled,
+    pub(crate) notify: Option<Box<Notify>>,
+    pub(crate) fresh: Fresh,
     /// The command under way is SELECT or EXAMINE: when it fails, no mailbox is selected.
     pub(crate) selecting: bool,
     /// The command under way.
@@ -136,6 +149,11 @@ impl Session {
             out: Vec::new(),
             staged: Vec::new(),
             before: None,
+            notify: None,
+            fresh: Fresh::default(),
+            pushing: None,
+            thawed: false,
+            writes_after: Vec::new(),
             more_locks: Vec::new(),
             writing: false,
             now: Timestamp(0),

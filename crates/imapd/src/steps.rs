@@ -94,6 +94,7 @@ impl Protocol for Session {
                 Some(Switch::Off) => return Step::EndCompression,
                 None => {}
             }
+            let tells = self.has_more_to_tell();
             match &mut self.phase {
                 Phase::Greeting => {
                     self.greet();
@@ -118,6 +119,7 @@ impl Protocol for Session {
                     }
                 }
                 Phase::Idle(idle) if idle.more => return Step::Do(Job::Read("idle")),
+                Phase::Ready if tells => return Step::Do(Job::Read("notify")),
                 Phase::Ready | Phase::Authenticating(_) | Phase::Idle(_) => {
                     let event = self.framer.next_event();
                     if event == Event::NeedInput {
@@ -159,13 +161,28 @@ impl Protocol for Session {
     }
 
     fn tick_every(&self) -> Option<Duration> {
-        matches!(self.phase, Phase::Idle(_)).then_some(self.settings.idle_tick)
+        let listens = match self.phase {
+            Phase::Idle(_) => true,
+            Phase::Ready => self.notify.is_some(),
+            Phase::Greeting
+            | Phase::Working(_)
+            | Phase::Authenticating(_)
+            | Phase::LoggingIn(..)
+            | Phase::Penalty(..)
+            | Phase::Appending(_)
+            | Phase::StartTls
+            | Phase::Closing => false,
+        };
+        listens.then_some(self.settings.idle_tick)
     }
 
     fn tick(&mut self) {
+        if let Some(notify) = &mut self.notify {
+            notify.tick();
+        }
         let Phase::Idle(idle) = &mut self.phase else { return };
         // A look at each tick heals a hint that was lost, and a look that failed.
-        idle.more = self.view.is_some() || self.enabled.annotations.is_some();
+        idle.more = self.view.is_some() || self.enabled.annotations.is_some() || self.notify.is_some();
         self.now_writer().untagged(Status::Ok, None, "Still here");
     }
 }
@@ -180,7 +197,8 @@ impl Session {
     /// `* BYE`, then the end. In the middle of a literal only the end: every word would be taken for a part of
     /// the message.
     pub(crate) fn say_bye(&mut self, code: Option<ResponseCode>, text: &str) {
-        if matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal()) {
+        let pushes = self.pushing.as_ref().is_some_and(|pushing| pushing.is_in_literal());
+        if pushes || matches!(&self.phase, Phase::Working(running) if running.cursor.is_in_literal()) {
             self.phase = Phase::Closing;
             return;
         }
@@ -196,16 +214,27 @@ impl Session {
     }
 
     fn wait(&self) -> Step<Job> {
+        if matches!(self.phase, Phase::Idle(_) | Phase::Ready)
+            && let Some(accounts) = self.listens()
+        {
+            return Step::Wait(Job::Idle { accounts });
+        }
         match (&self.phase, &self.view) {
             (Phase::Idle(Idle { heard: since, .. }), Some(view)) => {
-                Step::Wait(Job::Idle { account: view.account, since: *since })
+                Step::Wait(Job::Idle { accounts: vec![(view.account, *since)] })
             }
             (Phase::Idle(Idle { heard: since, .. }), None) if self.enabled.annotations.is_some() => match &self.login {
-                Some(login) => Step::Wait(Job::Idle { account: login.account(), since: *since }),
+                Some(login) => Step::Wait(Job::Idle { accounts: vec![(login.account(), *since)] }),
                 None => Step::Read,
             },
             _ => Step::Read,
         }
+    }
+
+    /// Whether a look goes on before the next command.
+    fn has_more_to_tell(&self) -> bool {
+        let pushes = self.pushing.is_some() || (self.view.is_some() && !self.fresh.is_empty());
+        pushes || self.notify.as_ref().is_some_and(|notify| notify.more)
     }
 
     /// APPENDs go on. `None`: look again.

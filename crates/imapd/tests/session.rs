@@ -56,16 +56,19 @@ fn a_session_listens_before_it_looks() {
     let (_test, mut world) = world();
     let session = world.logged_in("alice");
     let (mut session, _) = world.say(session, b"s SELECT INBOX\r\ni IDLE\r\n");
-    let Step::Wait(Job::Idle { account, since }) = session.step() else { panic!("IDLE waits") };
+    let Step::Wait(Job::Idle { accounts }) = session.step() else { panic!("IDLE waits") };
+    let [(account, since)] = accounts[..] else { panic!("one account") };
     assert_eq!((account, since.0), (world.accounts["alice"], -1), "the first wait is for anything at all");
     let (mut session, _) = world.news(session);
-    let Step::Wait(Job::Idle { since: heard, .. }) = session.step() else { panic!("IDLE waits") };
+    let Step::Wait(Job::Idle { accounts }) = session.step() else { panic!("IDLE waits") };
+    let [(_, heard)] = accounts[..] else { panic!("one account") };
     assert!(heard.0 > 0, "then for what is newer than what was seen");
     // News of another mailbox say nothing, and are heard once.
     world.deliver("alice", "Junk", &[], "Subject: x\r\n\r\nx\r\n");
     let (mut session, said) = world.news(session);
     assert_eq!(said, "");
-    let Step::Wait(Job::Idle { since, .. }) = session.step() else { panic!("IDLE waits") };
+    let Step::Wait(Job::Idle { accounts }) = session.step() else { panic!("IDLE waits") };
+    let [(_, since)] = accounts[..] else { panic!("one account") };
     assert!(since > heard, "or the loop would spin");
 }
 

@@ -165,7 +165,7 @@ fn modifiers(cursor: &mut Cursor<'_>, fetch: &mut Fetch) -> Rule<()> {
 }
 
 /// One `fetch-att` or macro, which clients also put into parentheses.
-fn item(cursor: &mut Cursor<'_>, items: &mut Vec<FetchItem>) -> Rule<()> {
+pub(super) fn item(cursor: &mut Cursor<'_>, items: &mut Vec<FetchItem>) -> Rule<()> {
     let start = cursor.position();
     let name = cursor.run(|byte| is_atom_char(byte) && byte != b'[' && byte != b'<').to_ascii_uppercase();
     let name = String::from_utf8_lossy(&name);

@@ -11,6 +11,7 @@ mod language;
 pub mod list;
 pub mod messages;
 pub mod metadata;
+pub mod notify;
 pub mod quota;
 pub mod search;
 pub mod select;
@@ -35,6 +36,7 @@ pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
 pub use metadata::{Depth, EntryName, Metadata};
+pub use notify::{EventGroup, Notify, NotifyEvent, Watched};
 pub use search::{PartialRange, Search, SearchKey, SearchReturn};
 pub use select::{QresyncParameters, Select};
 pub use session::{Id, Secret};
@@ -205,6 +207,8 @@ pub enum Body {
     Language(Vec<String>),
     /// UIDBATCHES (RFC 10022).
     UidBatches(UidBatches),
+    /// NOTIFY (RFC 5465).
+    Notify(Notify),
     /// FETCH and UID FETCH (§6.4.5).
     Fetch(Fetch),
     /// STORE and UID STORE (§6.4.6).

@@ -112,6 +112,7 @@ const ROWS: &[Row] = &[
     plain("MYRIGHTS", super::acl::my_rights),
     plain("NAMESPACE", |_| Ok(Body::Namespace)),
     plain("NOOP", |_| Ok(Body::Noop)),
+    plain("NOTIFY", super::notify::notify),
     plain("RENAME", select::rename),
     plain("REPLACE", super::append::without_message),
     plain("RESETKEY", urlauth::reset_key),

@@ -16,6 +16,8 @@ pub enum MailboxAttribute {
     NoSelect,
     /// `\NonExistent` (RFC 5258).
     NonExistent,
+    /// `\NoAccess` (RFC 5465 §3.1): known, but nothing is told of it.
+    NoAccess,
     /// `\Noinferiors`.
     NoInferiors,
     /// `\HasChildren`.
@@ -152,6 +154,7 @@ impl MailboxAttribute {
         match self {
             MailboxAttribute::NoSelect => "\\Noselect",
             MailboxAttribute::NonExistent => "\\NonExistent",
+            MailboxAttribute::NoAccess => "\\NoAccess",
             MailboxAttribute::NoInferiors => "\\Noinferiors",
             MailboxAttribute::HasChildren => "\\HasChildren",
             MailboxAttribute::HasNoChildren => "\\HasNoChildren",

@@ -110,7 +110,7 @@ fn sources(session: &Session, tx: &ReadTx, command: &Esearch) -> Result<VecDeque
 }
 
 /// Whether a set of mailboxes has this one.
-fn is_meant(mailboxes: &Mailboxes, known: &Known) -> bool {
+pub(crate) fn is_meant(mailboxes: &Mailboxes, known: &Known) -> bool {
     let name = known.listed.name.as_str();
     let is = |wanted: &WireName| {
         let wanted = wanted.without_trailing_separator();

@@ -127,6 +127,13 @@ fn tell(
     Ok(())
 }
 
+/// The attributes that an event tells (RFC 5465 §5.4), with `\Subscribed`.
+pub(crate) fn event_attributes(known: &Known) -> Vec<MailboxAttribute> {
+    let mut list = List { extended: true, ..List::default() };
+    list.returns.subscribed = true;
+    attributes(&list, &Line { known: Some(known), child_info: false })
+}
+
 fn attributes(list: &List, line: &Line<'_>) -> Vec<MailboxAttribute> {
     let mut all = Vec::new();
     let listed = line.known.map(|known| &known.listed);

@@ -42,7 +42,8 @@ use crate::session::{Cursor, Flow, Session};
 use crate::steps::Running;
 
 pub(crate) use copy::strip_unpermitted;
-pub(crate) use esearch::Searching;
+pub(crate) use esearch::{Searching, is_meant};
+pub(crate) use list::event_attributes;
 pub(crate) use metadata::{of_server, shown as entry_name};
 pub(crate) use quota::warn as warn_of_quota;
 pub(crate) use store::Telling;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
-use crate::{capability, context, fetch, login, search, sort, thread};
+use crate::{capability, context, fetch, login, notify, search, sort, thread};
 
 /// The row of a command.
 pub(crate) fn row(body: &Body) -> Row<'_> {
@@ -73,6 +73,7 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
         Body::Esearch(command) => {
             read("esearch", After, move |session, tx, cursor| esearch::run(session, tx, command, cursor.esearch()))
         }
+        Body::Notify(command) => read("notify", After, move |session, tx, _| notify::run(session, tx, command)),
         Body::Idle => now("idle", After, idle::run),
         Body::Acl(command @ (Acl::Set { .. } | Acl::Delete { .. })) => {
             write(acl::name(command), After, move |session, tx| acl::write(session, tx, command))

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::task::Poll;
 
 use postroad_imapd::{Job, Login, Outcome, Session};
 use postroad_login::{Denied, Logins};
@@ -86,19 +87,26 @@ impl World<Session> for ImapWorld {
     }
 
     fn news(&self, _session: &Session, job: &Job) -> impl Future<Output = ()> + Send {
-        let ear = match job {
-            Job::Idle { account, since } => Some((self.store.hub().subscribe(*account), *since)),
-            Job::Read(_) | Job::Write(..) | Job::Disk | Job::Login(_) | Job::Pause(_) => None,
+        let mut ears = match job {
+            Job::Idle { accounts } => {
+                accounts.iter().map(|(account, since)| (self.store.hub().subscribe(*account), *since)).collect()
+            }
+            Job::Read(_) | Job::Write(..) | Job::Disk | Job::Login(_) | Job::Pause(_) => Vec::new(),
         };
         async move {
-            if let Some((mut ear, since)) = ear {
-                // The hub lives as long as the store, so the wait ends with news.
-                let heard = ear.wait_for(|modseq| *modseq > since).await.is_ok();
-                if heard {
-                    return;
-                }
-            }
-            std::future::pending().await
+            // The hub lives as long as the store, so a wait ends with news.
+            let mut waits: Vec<_> = ears
+                .iter_mut()
+                .map(|(ear, since)| {
+                    let since = *since;
+                    Box::pin(async move { ear.wait_for(|modseq| *modseq > since).await.is_ok() })
+                })
+                .collect();
+            std::future::poll_fn(|context| {
+                let heard = waits.iter_mut().any(|wait| wait.as_mut().poll(context) == Poll::Ready(true));
+                if heard { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         }
     }
 
