@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
+use postroad_mail::view::{Query, Want};
 use postroad_mail::{Entry, Flags, Rights, UidSet, acl, mailboxes, view};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
@@ -36,6 +37,10 @@ pub(crate) enum Gathered {
 /// happened. [`Error::Deselected`] when the mailbox is gone.
 pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
     refresh_rights(session, tx)?;
+    if session.is_frozen() {
+        return Ok(Gathered::All);
+    }
+    tell_kept_flags(session, tx)?;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
     let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
     let mut arrived = Vec::new();
@@ -52,7 +57,7 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         session.view_mut()?.vanished(&changes.vanished);
         tell_flags(session, tx, &old)?;
         context::touched(session, old.iter().map(|entry| entry.uid));
-        arrived.extend(new.iter().map(|entry| entry.uid));
+        arrived.extend(new.iter().map(|entry| (entry.uid, entry.modseq)));
         (mark, session.view_mut()?.mark) = (changes.mark, changes.mark);
         // Arrivals may lie on any page, and can be told only together: uids must rise.
         if changes.more && now.uidnext == known {
@@ -63,8 +68,10 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
             break;
         }
     }
-    let arrived = UidSet::from_iter(arrived);
+    let came = arrived;
+    let arrived: UidSet = came.iter().map(|(uid, _)| *uid).collect();
     tell_arrived(session, &arrived)?;
+    session.push_arrived(&came);
     context::touched(session, arrived.iter());
     context::update(session, tx)
 }
@@ -132,18 +139,43 @@ fn load_map_as_of(session: &mut Session, tx: &ReadTx, vanished: &UidSet) -> Resu
 /// A change of flags that this session made itself, and told: not to be told again. The view was up to
 /// date in the same transaction before it.
 pub(crate) fn own_change(session: &mut Session, modseq: Option<ModSeq>) {
-    if let (Some(view), Some(modseq)) = (&mut session.view, modseq) {
+    // A view that stays behind is told all of it later.
+    let frozen = session.is_frozen();
+    if let (Some(view), Some(modseq), false) = (&mut session.view, modseq, frozen) {
         view.mark = Mark::at(modseq);
     }
 }
 
 /// `* n FETCH (FLAGS ..)` for each.
 fn tell_flags(session: &mut Session, tx: &ReadTx, entries: &[Entry]) -> Result<(), Error> {
+    if session.keeps_flags() {
+        let kept = &session.view()?.kept_flags;
+        let all = kept.union(&entries.iter().map(|entry| entry.uid).collect());
+        session.view_mut()?.kept_flags = Arc::new(all);
+        return Ok(());
+    }
     tell_keywords(session, tx, entries)?;
+    // RFC 5465 §5.1: with the UID.
+    let with_uid = session.notify.is_some();
     for entry in entries {
-        tell_entry(session, entry, true, false)?;
+        tell_entry(session, entry, true, with_uid)?;
     }
     Ok(())
+}
+
+/// What a client did not want to hear until now.
+fn tell_kept_flags(session: &mut Session, tx: &ReadTx) -> Result<(), Error> {
+    let Some(view) = session.view.as_ref().filter(|view| !view.kept_flags.is_empty()) else { return Ok(()) };
+    if session.keeps_flags() {
+        return Ok(());
+    }
+    let kept = Arc::clone(&view.kept_flags);
+    let limit = usize::try_from(kept.count()).unwrap_or(usize::MAX);
+    let query = Query { uids: &kept, want: Want::Flags, changed_since: None, limit };
+    let entries = view::entries(tx, view.account, view.mailbox, &query)?;
+    session.view_mut()?.kept_flags = Arc::default();
+    load_map(session, tx)?;
+    tell_flags(session, tx, &entries)
 }
 
 /// One `* n FETCH`: what a change of flags, or STORE, tells. Nothing when the client does not know it.

@@ -61,6 +61,8 @@ pub(crate) struct View {
     pub(crate) ghosts: Arc<UidSet>,
     /// The result of the last SEARCH RETURN (SAVE): `$` (RFC 9051 §6.4.4.1).
     pub(crate) saved: Arc<UidSet>,
+    /// Messages whose changes of flags were not told, since the client did not want to hear of such (RFC 5465).
+    pub(crate) kept_flags: Arc<UidSet>,
     /// Results that are followed (RFC 5267).
     pub(crate) contexts: Arc<Vec<Context>>,
     /// What this session changed since these results were looked at.

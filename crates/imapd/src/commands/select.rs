@@ -15,6 +15,7 @@ use postroad_store::{ModSeq, ReadTx, WriteTx};
 use super::status;
 use crate::error::{Error, Reply};
 use crate::names;
+use crate::notify::Fresh;
 use crate::session::{Cursor, Flow, Session};
 use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
 use crate::sync;
@@ -106,9 +107,15 @@ fn open(
         map: None,
         ghosts: Arc::default(),
         saved: Arc::default(),
+        kept_flags: Arc::default(),
         contexts: Arc::default(),
         touched: Arc::default(),
     });
+    session.fresh = Fresh::default();
+    session.pushing = None;
+    if session.notify_freezes() {
+        sync::load_map(session, tx)?;
+    }
     sync::tell_known_flags(session)?;
     tell_state(session, tx, target, recent)?;
     if let Some(known) = &select.qresync
