@@ -1,0 +1,58 @@
+//! The same at the same time: each client on a thread of its own.
+
+use postroad_testkit::TestStore;
+
+use crate::client::{Client, Stage};
+use crate::common::World;
+use crate::dice::Dice;
+use crate::{WHO, memory, outside, postgres, random, sqlite, truth};
+
+fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: u64) {
+    let mut world = World::new(test);
+    world.settings.rev2 = true;
+    for seed in seeds {
+        let mut stage = Stage::new(world.share());
+        outside::furnish(&mut stage);
+        let mut clients: Vec<Client> =
+            WHO.into_iter().enumerate().map(|(number, who)| Client::new(&mut stage, number, who)).collect();
+        for command in ["SETACL INBOX bob lrswite", "SETACL Work bob lrswite"] {
+            clients[0].command(&mut stage, command, None).expect("rights are given");
+        }
+        world = stage.world.share();
+        let threads: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                let mut stage = Stage::new(world.share());
+                std::thread::spawn(move || {
+                    for step in 0..steps {
+                        let mut dice = Dice::of(seed, step * 10 + client.number as u64);
+                        if let Err(error) = random::step(&mut stage, &mut client, &mut dice) {
+                            panic!("{error}\n{}", stage.trace.join("\n"));
+                        }
+                    }
+                    client
+                })
+            })
+            .collect();
+        for thread in threads {
+            let mut client = thread.join().expect("no panic");
+            truth::compare(&mut stage, &mut client).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
+        truth::recount(&stage).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+#[test]
+fn sessions_at_once_converge_in_memory() {
+    converge_at_once(&memory(), 1..6, 40);
+}
+
+#[test]
+fn sessions_at_once_converge_on_sqlite() {
+    converge_at_once(&sqlite(), 10..14, 30);
+}
+
+#[test]
+fn sessions_at_once_converge_on_postgres() {
+    converge_at_once(&postgres(), 20..24, 30);
+}
