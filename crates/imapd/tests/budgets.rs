@@ -82,3 +82,23 @@ fn opening_a_mailbox_costs_the_same_however_large() {
     assert!(said.contains(&format!("* STATUS INBOX (MESSAGES {MANY})")), "{said}");
     assert_eq!(world.jobs.values().sum::<u32>(), 4, "{:?}", world.jobs);
 }
+
+/// A result that is followed and asks for texts: of many messages that change, a few are read by one job.
+#[test]
+fn texts_of_what_changed_are_read_in_parts() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    for number in 0..40 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nwords of {number}\r\n"));
+    }
+    let (first, second) = (world.logged_in("alice"), world.logged_in("alice"));
+    let search = b"s SELECT INBOX\r\nf SEARCH RETURN (UPDATE COUNT) BODY words UNSEEN\r\n";
+    let (first, said) = world.say(first, search);
+    assert!(said.contains("COUNT 40"), "{said}");
+    world.say(second, b"s SELECT INBOX\r\nt STORE 1:40 +FLAGS (\\Seen)\r\n");
+    world.jobs.clear();
+    let (_, said) = world.say(first, b"n NOOP\r\n");
+    assert_eq!(lines(&said, "REMOVEFROM (0 "), 5, "{said}");
+    assert!(said.ends_with("n OK NOOP done\r\n"), "{said}");
+    assert_eq!(world.jobs["noop"], 5, "{:?}", world.jobs);
+}

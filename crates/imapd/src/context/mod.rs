@@ -156,7 +156,7 @@ pub(crate) fn update(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     if view.contexts.is_empty() || view.touched.is_empty() {
         return Ok(Gathered::All);
     }
-    let changed: UidSet = view.touched.iter().take(CHANGED_PER_JOB).collect();
+    let changed: UidSet = view.touched.iter().take(changed_per_job(&view.contexts)).collect();
     view.touched = Arc::new(view.touched.difference(&changed));
     let rest = if view.touched.is_empty() { Gathered::All } else { Gathered::Part };
     sync::load_map(session, tx)?;
@@ -170,6 +170,24 @@ pub(crate) fn update(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     }
     session.view_mut()?.contexts = Arc::new(after);
     Ok(rest)
+}
+
+/// So many messages are asked by one job whether they match. That may mean to read their texts, once for each result: of a
+/// few large ones that takes as long as a job may.
+fn changed_per_job(contexts: &[Context]) -> usize {
+    match contexts.iter().filter(|context| reads_text(&context.key)).count() {
+        0 => CHANGED_PER_JOB,
+        texts => (TEXTS_PER_JOB / texts).max(1),
+    }
+}
+
+fn reads_text(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::And(keys) => keys.iter().any(reads_text),
+        SearchKey::Or(one, other) => reads_text(one) || reads_text(other),
+        SearchKey::Not(key) | SearchKey::Fuzzy(key) => reads_text(key),
+        other => matches!(other, SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Header(..)),
+    }
 }
 
 /// Tells what leaves the results because it is expunged, before the client is told that it is.
@@ -265,8 +283,10 @@ fn set_changes(view: &View, numbering: Numbering, removed: &UidSet, added: &UidS
     removed.into_iter().chain(added).collect()
 }
 
-/// Messages that came or changed that one job asks whether they match: that may mean to read their text.
+/// Messages that came or changed that one job asks whether they match.
 const CHANGED_PER_JOB: usize = 250;
+/// The same where that means to read their texts, of all results together.
+const TEXTS_PER_JOB: usize = 8;
 /// Results followed at a time. RFC 5267 §4.3.1 asks for one at least.
 const CONTEXTS_MAX: usize = 16;
 /// Numbers kept for all of them.
