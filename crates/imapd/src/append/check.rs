@@ -76,12 +76,14 @@ impl Session {
             let text = "after ENABLE UIDONLY messages are named by UID";
             return Err(Error::Refused(Reply::new(postroad_imap::Status::Bad, Some(ResponseCode::UidRequired), text)));
         }
+        // What happened is told first, with the rights that there are now; much of it in several jobs.
+        if sync::gather(self, tx)? == sync::Gathered::Part {
+            return Ok(());
+        }
         // RFC 8508 §4.1: as for UID STORE and UID EXPUNGE.
-        let rights = self.view()?.rights;
-        if !rights.contains(Rights::DELETE_MESSAGES | Rights::EXPUNGE) {
+        if !self.view()?.rights.contains(Rights::DELETE_OR_EXPUNGE_MESSAGES) {
             return Err(target::lacking());
         }
-        while sync::gather(self, tx)? == sync::Gathered::Part {}
         sync::load_map(self, tx)?;
         let text = replaces.number.map_or_else(|| "*".to_owned(), |number| number.to_string());
         let set = SequenceSet::parse(text.as_bytes(), 1).map_err(|_| Error::bug("a number is a set"))?;

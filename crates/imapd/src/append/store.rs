@@ -2,7 +2,7 @@
 
 use postroad_imap::{NumberSet, ResponseCode, Status};
 use postroad_mail::batch::{self, Filed, One};
-use postroad_mail::{Error as MailError, UidSet, accounts, expunge};
+use postroad_mail::{Error as MailError, Rights, UidSet, accounts, expunge};
 use postroad_store::WriteTx;
 
 use super::{Appending, Command};
@@ -138,6 +138,11 @@ impl Session {
         let from = command.append.replaces.map(|_| self.place()).transpose()?;
         if let Some(from) = from {
             self.locked(from.account)?;
+            // The client took its time to bring the message: the rights of then may be gone.
+            sync::refresh_rights(self, tx)?;
+            if !self.view()?.rights.contains(Rights::DELETE_OR_EXPUNGE_MESSAGES) {
+                return Ok(Err(target::lacking()));
+            }
         }
         let filed = tx.attempt(|tx| -> postroad_mail::Result<Filed> {
             if let (Some(from), Some(uid)) = (from, command.replaced) {
