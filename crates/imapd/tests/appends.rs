@@ -72,6 +72,25 @@ fn appends_that_come_together_share_a_transaction() {
     assert_eq!(world.jobs.get("append").copied(), Some(2));
 }
 
+/// A message of 20 KB may have thousands of parts, whose summary takes a megabyte of memory: what waits to be filed has a limit
+/// by that too.
+#[test]
+fn messages_of_many_parts_do_not_fill_the_memory() {
+    let (_test, mut world) = world();
+    let parts = "--b\r\n\r\n\r\n".repeat(2_000);
+    let message = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n");
+    let literal = format!("{{{}+}}\r\n{message}", message.len());
+    let session = world.logged_in("alice");
+    let (session, said) =
+        world.say(session, format!("a APPEND INBOX{}\r\n", format!(" {literal}").repeat(800)).as_bytes());
+    assert_eq!(said, "a NO [LIMIT] so many messages of so many parts are too much at once\r\n");
+    // One after the other they all come in.
+    let all: String = (0..800).map(|number| format!("b{number} APPEND INBOX {literal}\r\n")).collect();
+    let (_session, said) = world.say(session, all.as_bytes());
+    assert_eq!(said.matches(" OK [APPENDUID ").count(), 800, "{said}");
+    assert_eq!(messages(&world), 800);
+}
+
 #[test]
 fn several_messages_are_one_operation() {
     let (_test, mut world) = world();

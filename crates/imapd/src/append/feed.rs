@@ -1,9 +1,10 @@
 //! Octets of APPENDs go to the blob store.
 
+use postroad_imap::ResponseCode;
 use postroad_mail::Intake;
 use postroad_store::Upload;
 
-use super::{Appending, Command, Feed};
+use super::{Appending, Command, Feed, SUMMARIES_MAX};
 use crate::error::Error;
 use crate::session::Session;
 use crate::settings::APPEND_HELD_MAX;
@@ -18,8 +19,9 @@ impl Session {
         let mut log = None;
         for at in 0..appending.commands.len() {
             let held = appending.held_octets();
+            let summaries = appending.commands.iter().map(Command::summaries).sum();
             let Some(command) = appending.commands.get_mut(at) else { break };
-            if let Err(error) = command.take(&upload, held) {
+            if let Err(error) = command.take(&upload, held, summaries) {
                 self.append_fails_at(&mut appending, at, &error);
                 log = error.log().or(log);
             }
@@ -39,7 +41,7 @@ impl Appending {
 
 impl Command {
     /// Feeds what there is, up to what the server has itself.
-    fn take(&mut self, upload: &impl Fn() -> Upload, mut held: u64) -> Result<(), Error> {
+    fn take(&mut self, upload: &impl Fn() -> Upload, mut held: u64, mut summaries: usize) -> Result<(), Error> {
         while let Some(feed) = self.feeds.pop_front_if(|feed| !matches!(feed, Feed::Url(_))) {
             let message = self.messages.iter_mut().find(|message| message.arrival.is_none());
             let message = message.ok_or_else(|| Error::bug("octets without a message"))?;
@@ -60,6 +62,11 @@ impl Command {
                     if let Some(intake) = message.intake.take() {
                         let arrival = intake.finish(Vec::new())?;
                         held = held.saturating_add(arrival.size);
+                        summaries += arrival.summary_bytes.len();
+                        if summaries > SUMMARIES_MAX {
+                            let text = "so many messages of so many parts are too much at once";
+                            return Err(Error::no(ResponseCode::Limit, text));
+                        }
                         message.arrival = Some(Box::new(arrival));
                     }
                 }

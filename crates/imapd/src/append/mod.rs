@@ -140,12 +140,13 @@ impl Appending {
 
     /// Whether as much is over as one transaction takes.
     fn is_batch(&self) -> bool {
-        let (mut messages, mut octets) = (0, 0u64);
+        let (mut messages, mut octets, mut summaries) = (0, 0u64, 0);
         for command in self.commands.iter().filter(|command| command.is_over()) {
             messages += command.messages.len();
             octets = octets.saturating_add(command.octets);
+            summaries += command.summaries();
         }
-        messages >= APPEND_BATCH_MESSAGES || octets >= APPEND_BATCH_OCTETS
+        messages >= APPEND_BATCH_MESSAGES || octets >= APPEND_BATCH_OCTETS || summaries >= SUMMARIES_MAX / 2
     }
 
     /// The command that is still coming.
@@ -178,6 +179,12 @@ impl Command {
     fn wants_look(&self) -> bool {
         let number = self.append.replaces.is_some() && self.replaced.is_none() && self.failed.is_none();
         number || matches!(self.feeds.front(), Some(Feed::Url(_)))
+    }
+
+    /// Octets of the summaries of its messages that are safe, as they are stored.
+    fn summaries(&self) -> usize {
+        let safe = self.messages.iter().filter_map(|message| message.arrival.as_ref());
+        safe.map(|arrival| arrival.summary_bytes.len()).sum()
     }
 
     fn has_url(&self) -> bool {
@@ -295,6 +302,10 @@ impl Session {
         }
     }
 }
+
+/// Octets of the summaries of messages that are safe and not filed, as they are stored. In memory they are many times as
+/// much: of a message of 20 KB in 2,000 parts, a megabyte.
+const SUMMARIES_MAX: usize = 16 * 1024 * 1024;
 
 /// What [`Session::append_step`] comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
