@@ -61,7 +61,7 @@ impl SortKeys {
 
     /// Keeps a column, unless there is one that goes further.
     pub(crate) fn put(&self, whose: Whose, column: &Column) {
-        let octets = column.octets();
+        let octets = column.octets() + BESIDE;
         let mut kept = self.lock();
         if octets > COLUMN_OCTETS_MAX
             || kept.columns.get(&whose).is_some_and(|old| old.column.through >= column.through)
@@ -84,3 +84,30 @@ impl SortKeys {
 const OCTETS_MAX: usize = 128 << 20;
 /// Octets of one column: a larger one is made anew for each SORT.
 const COLUMN_OCTETS_MAX: usize = OCTETS_MAX / 2;
+/// Octets of a column beside its keys, about: a key of ten octets is not kept for ten octets, and an account may have
+/// thousands of mailboxes with a message each.
+const BESIDE: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_imap::command::SortKey;
+
+    #[test]
+    fn many_small_columns_have_a_limit_too() {
+        let keys = SortKeys::default();
+        let whose = |number| Whose {
+            account: AccountId(1),
+            mailbox: MailboxId(number),
+            uid_validity: 1,
+            kind: Kind::Number(SortKey::Size),
+        };
+        let mut column = Column::EMPTY;
+        column.through = 1;
+        let most = (OCTETS_MAX / BESIDE) as i64;
+        (0..most + 10).for_each(|number| keys.put(whose(number), &column));
+        assert_eq!(keys.lock().columns.len(), most as usize);
+        assert_eq!((keys.get(&whose(0)).through, keys.get(&whose(most)).through), (0, 1), "the oldest went");
+        assert!(keys.lock().octets <= OCTETS_MAX);
+    }
+}
