@@ -105,4 +105,17 @@ mod tests {
         assert!(Needle::fuzzy("grun").is_in("viel Grün"));
         assert!(!Needle::exact(Collation::Octet, "Hello").is_in("hello"));
     }
+
+    /// What the comparator takes for alike is alike to the index: else it would not propose what is there.
+    #[test]
+    fn every_character_is_indexed_as_it_is_compared() {
+        use postroad_search::fold::skeleton;
+        for character in '\0'..=char::MAX {
+            let text = character.to_string();
+            for collation in Collation::ALL {
+                let key = collation.key(&text);
+                assert_eq!(skeleton(&key), skeleton(&text), "U+{:04X} as {}", u32::from(character), collation.name());
+            }
+        }
+    }
 }
