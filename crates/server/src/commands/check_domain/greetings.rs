@@ -53,14 +53,7 @@ enum Offer {
 }
 
 fn submission(mut smtp: Smtp, helo: &str) -> Result<Offer, String> {
-    let greeting = smtp.reply()?;
-    if greeting.code != 220 {
-        return Err(format!("it greets with {}", greeting.first()));
-    }
-    let ehlo = smtp.ask(&format!("EHLO {helo}"))?;
-    if ehlo.code != 250 {
-        return Err(format!("it answers EHLO with {}", ehlo.first()));
-    }
+    let (_, ehlo) = smtp.begin(helo)?;
     if !ehlo.lines.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
         return Ok(Offer::None);
     }

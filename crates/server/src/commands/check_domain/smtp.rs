@@ -65,14 +65,7 @@ pub(super) async fn look(world: &World, exchanger: &Exchanger) -> Vec<Line> {
 
 fn converse(at: SocketAddr, host: &str, helo: &str) -> Result<Heard, String> {
     let mut smtp = Smtp::over(connect(at)?);
-    let greeting = smtp.reply()?;
-    if greeting.code != 220 {
-        return Err(format!("it greets with {}", greeting.first()));
-    }
-    let ehlo = smtp.ask(&format!("EHLO {helo}"))?;
-    if ehlo.code != 250 {
-        return Err(format!("it answers EHLO with {}", ehlo.first()));
-    }
+    let (greeting, ehlo) = smtp.begin(helo)?;
     let chain = match ehlo.lines.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
         false => Err("STARTTLS is not offered".to_owned()),
         true => smtp.ask("STARTTLS").and_then(|reply| match reply.code {

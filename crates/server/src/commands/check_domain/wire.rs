@@ -143,6 +143,19 @@ impl Smtp {
         Smtp(Talk::over(stream))
     }
 
+    /// Hears the greeting, says EHLO and hears the answer, where both are as they have to be.
+    pub(super) fn begin(&mut self, helo: &str) -> Result<(Reply, Reply), String> {
+        let greeting = self.reply()?;
+        if greeting.code != 220 {
+            return Err(format!("it greets with {}", greeting.first()));
+        }
+        let ehlo = self.ask(&format!("EHLO {helo}"))?;
+        if ehlo.code != 250 {
+            return Err(format!("it answers EHLO with {}", ehlo.first()));
+        }
+        Ok((greeting, ehlo))
+    }
+
     /// Says a line and hears the reply.
     pub(super) fn ask(&mut self, line: &str) -> Result<Reply, String> {
         self.0.say(line)?;
