@@ -55,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) outbound: OutboundSettings,
     pub(crate) signing: SigningSettings,
     pub(crate) imap: ImapSettings,
+    pub(crate) pop3: Pop3Settings,
     pub(crate) http: HttpSettings,
     pub(crate) reports: ReportSettings,
     pub(crate) retention: RetentionSettings,
@@ -134,6 +135,14 @@ pub(crate) enum ImapIdentity {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Pop3Settings {
+    pub(crate) exclusive: bool,
+    pub(crate) login_interval_seconds: u32,
+    pub(crate) expire_days: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 pub(crate) struct HttpSettings {
     pub(crate) insiders: Vec<String>,
 }
@@ -180,6 +189,7 @@ impl Default for Settings {
             outbound: OutboundSettings::default(),
             signing: SigningSettings::default(),
             imap: ImapSettings::default(),
+            pop3: Pop3Settings::default(),
             http: HttpSettings::default(),
             reports: ReportSettings::default(),
             retention: RetentionSettings::default(),

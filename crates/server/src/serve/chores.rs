@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postroad_mail::{Error, retention};
+use postroad_mail::{Actor, By, Error, maildrop, retention};
 use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
 use postroad_trust::tls_results::{self, Day};
@@ -31,6 +31,8 @@ const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 pub(super) struct Kept {
     pub(super) retention: RetentionSettings,
     pub(super) greylist: greylist::Terms,
+    /// Mail goes so many days after it was fetched by POP3.
+    pub(super) expire_days: Option<u32>,
 }
 
 /// Runs rounds until the stop.
@@ -55,6 +57,9 @@ async fn round(store: &Store, kept: &Kept, stop: &Stop) -> Result<(), Error> {
         if let Err(error) = clear(store, account, before, stop).await {
             tracing::warn!(%error, account = account.0, "what was deleted from an account could not be cleared away");
         }
+    }
+    if let Some(days) = kept.expire_days {
+        expire(store, now, days, stop).await?;
     }
     let before = Timestamp(now.0 - i64::from(settings.trace_days) * MICROS_PER_DAY);
     let mut forgotten = u64::from(TRACE_BATCH);
@@ -89,6 +94,27 @@ async fn round(store: &Store, kept: &Kept, stop: &Stop) -> Result<(), Error> {
                 tracing::error!(%panic, "sweeping blobs failed");
                 return Ok(());
             }
+        }
+    }
+    Ok(())
+}
+
+/// Mail that was fetched by POP3 goes after its time (EXPIRE, RFC 2449 §6.7).
+async fn expire(store: &Store, now: Timestamp, days: u32, stop: &Stop) -> Result<(), Error> {
+    let before = Timestamp(now.0 - i64::from(days) * MICROS_PER_DAY);
+    for account in store.read(move |tx| maildrop::due(tx, before, ACCOUNTS_PER_ROUND)).await? {
+        let mut more = true;
+        while more && !stop.is_stopped() {
+            let by = By::new(now, Actor::System);
+            let swept =
+                store.write(Locks::account(account), move |tx| maildrop::expire(tx, &by, account, before)).await;
+            more = match swept {
+                Ok(stored) => stored.value,
+                Err(error) => {
+                    tracing::warn!(%error, account = account.0, "what was fetched by POP3 and has expired could not be removed");
+                    false
+                }
+            };
         }
     }
     Ok(())
@@ -150,7 +176,7 @@ mod tests {
         });
         made.await.expect("everything is there");
         let retention = RetentionSettings { deleted_days: 30, trace_days: 30, report_days: 30 };
-        let kept = Kept { retention, greylist: greylist::Terms::default() };
+        let kept = Kept { retention, greylist: greylist::Terms::default(), expire_days: Some(30) };
         round(&store, &kept, &Stop::new()).await.expect("a round");
         let left = store.read(|tx| {
             let count = |sql: &str| tx.one(sql, params![], |row| row.int(0));

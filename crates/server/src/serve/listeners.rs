@@ -208,6 +208,9 @@ fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
 fn pop3(settings: &Settings, starttls: bool) -> postroad_pop3d::Settings {
     postroad_pop3d::Settings {
         starttls,
+        exclusive: settings.pop3.exclusive,
+        login_interval: std::time::Duration::from_secs(settings.pop3.login_interval_seconds.into()),
+        expire_days: settings.pop3.expire_days,
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         ..postroad_pop3d::Settings::default()
     }

@@ -104,7 +104,11 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     running.spawn(scribe.run());
     reports::start(&mut running, settings, store, (names.dns(), signing.clone(), Arc::clone(&clock)), &stop)?;
     outbound::start(&mut running, settings, names, store, signing, clock, &stop)?;
-    let kept = chores::Kept { retention: settings.retention.clone(), greylist: settings.gate.greylist.terms() };
+    let kept = chores::Kept {
+        retention: settings.retention.clone(),
+        greylist: settings.gate.greylist.terms(),
+        expire_days: settings.pop3.expire_days,
+    };
     running.spawn(chores::run(store.clone(), kept, stop.clone()));
     running.spawn(index::run(store.clone(), stop.clone()));
     running.spawn(watchdog(stop.clone()));

@@ -50,7 +50,7 @@ def compress(client):
     client.send = lambda data: client.sock.sendall(squeeze.compress(data) + squeeze.flush(zlib.Z_SYNC_FLUSH))
 
 
-def work(client):
+def work(client, one, two, there):
     for name in ("COMPRESS", "UNAUTHENTICATE"):
         imaplib.Commands[name] = ("AUTH", "SELECTED")
     client.login(one, password)
@@ -97,10 +97,10 @@ def work(client):
         delattr(client, name)
     client.state = "NONAUTH"
     client.login(two, password)
-    assert client.select("INBOX")[1] == [b"0"]
+    assert client.select("INBOX")[1] == [there]
     client.logout()
 
 
-work(imaplib.IMAP4("127.0.0.1", clear))
-work(imaplib.IMAP4_SSL("127.0.0.1", secure, ssl_context=trusting))
+work(imaplib.IMAP4("127.0.0.1", clear), one, two, b"0")
+work(imaplib.IMAP4_SSL("127.0.0.1", secure, ssl_context=trusting), two, one, b"3")
 print("all good")
