@@ -215,6 +215,12 @@ const KEYS: &[Key] = &[
         "What this server shares with all who log in: [[\"/shared/comment\", \"Down on Sunday at 3\"], [\"/shared/admin\",
          \"mailto:postmaster@example.org\"], [\"/shared/filters/values/large\", \"LARGER 1000000\"]].",
     ),
+    key("pop3.exclusive", "One POP3 session at a time has a maildrop; others are told to try again later."),
+    key("pop3.login-interval-seconds", "The least between two POP3 logins of an account; 0: none."),
+    key(
+        "pop3.expire-days",
+        "Mail goes from INBOX so many days after it was fetched by POP3 (0: at the end of that session); without this key it stays.",
+    ),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
     key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
     key("reports.tls", "Owners of domains are told each day how TLS with their hosts went, where they want it."),
