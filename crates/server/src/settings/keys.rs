@@ -367,6 +367,7 @@ mod tests {
         full.dns_update.zone = Some(String::new());
         full.outbound.helo_name = Some(String::new());
         full.outbound.authorities = Some("d".into());
+        full.pop3.expire_days = Some(30);
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
         full.blobs = BlobSettings {
             s3_bucket: Some(String::new()),
