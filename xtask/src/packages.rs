@@ -11,6 +11,9 @@ pub(crate) const NEEDED: &[&str] = &[
     "curl",              // smtp, imap, pop3 with and without TLS
     "swaks",             // hands mail in
     "mutt",              // reads over IMAP
+    "fetchmail",         // fetches by POP3
+    "mpop",              // fetches by POP3
+    "getmail6",          // fetches by POP3
     "isync",             // mbsync: keeps a Maildir in step
     "msmtp",             // submits as a sendmail replacement
     "postfix",           // a real server as the sender and as the next hop; smtp-sink

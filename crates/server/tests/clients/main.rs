@@ -7,6 +7,7 @@ mod lines;
 mod mbsync;
 mod msmtp;
 mod mutt;
+mod pop3;
 mod postfix;
 mod program;
 mod python;
