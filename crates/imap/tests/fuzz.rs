@@ -231,7 +231,8 @@ fn fuzz_strings_come_back() {
         Writer::new(&mut out, *utf8).astring(text.as_bytes());
         let command = parse(&out, &syntax(*utf8)).map(|command| format!("{:?}", command.body));
         let expected = text.replace('\0', " ");
-        let expected = format!("Search(Search {{ numbering: Sequence, returns: None, key: Subject({expected:?}) }})");
+        let expected =
+            format!("Search(Search {{ numbering: Sequence, returns: None, key: Subject({expected:?}), push: [] }})");
         assert_eq!(command.as_deref(), Ok(expected.as_str()));
     });
 }

@@ -46,6 +46,7 @@ const ALWAYS: &[&str] = &[
     "PREVIEW",
     "INPROGRESS",
     "UIDONLY",
+    "NOTIFY",
     "UIDBATCHES",
     "MULTIAPPEND",
     "CATENATE",

@@ -103,12 +103,11 @@ impl Session {
                 ran
             }
             Phase::Ready => {
-                let looked = self.look_between(tx);
+                let more = self.look_between(tx)?;
                 if let Some(notify) = &mut self.notify {
-                    notify.more = matches!(looked, Ok(true));
-                    notify.deaf = looked.is_err();
+                    (notify.more, notify.deaf) = (more, false);
                 }
-                looked.map(|_| ())
+                Ok(())
             }
             other @ (Phase::Greeting
             | Phase::Authenticating(_)
@@ -232,8 +231,11 @@ impl Session {
             return;
         }
         running.progress_at = Some(self.now);
-        // §4: what is done is less than the goal.
-        let state = running.cursor.progress().filter(|(done, goal)| done < goal);
+        let state = running.cursor.progress();
+        // §4: what is done is less than the goal. Where it is not, the answer comes next.
+        if state.is_some_and(|(done, goal)| done >= goal) {
+            return;
+        }
         let code = ResponseCode::InProgress(running.tag.clone(), state);
         self.writer().untagged(Status::Ok, Some(&code), "still at it");
     }
@@ -312,6 +314,9 @@ impl Session {
         if in_literal || matches!(error, Error::Cut(_)) {
             self.phase = Phase::Closing;
             return;
+        }
+        if tag.is_none() {
+            self.stop_listening();
         }
         let close = self.leaving();
         match std::mem::take(&mut self.phase) {

@@ -63,6 +63,8 @@ pub(crate) struct View {
     pub(crate) saved: Arc<UidSet>,
     /// Messages whose changes of flags were not told, since the client did not want to hear of such (RFC 5465).
     pub(crate) kept_flags: Arc<UidSet>,
+    /// Messages that others brought, until the results that are followed have been looked at.
+    pub(crate) came: Arc<UidSet>,
     /// Results that are followed (RFC 5267).
     pub(crate) contexts: Arc<Vec<Context>>,
     /// What this session changed since these results were looked at.

@@ -5,7 +5,8 @@ use std::fmt;
 
 use encoding_rs::Encoding;
 
-use crate::command::Body;
+use crate::command::fetch::FetchItem;
+use crate::command::{Body, notify};
 use crate::cursor::{Cursor, Rule};
 use crate::date::Date;
 use crate::error::Problem;
@@ -21,6 +22,8 @@ pub struct Search {
     pub returns: Option<SearchReturn>,
     /// What to find. Strings are already decoded from the command's CHARSET.
     pub key: SearchKey,
+    /// `UPDATE (items)`: what to tell of new messages that match (RFC 5465 §7).
+    pub push: Vec<FetchItem>,
 }
 
 /// `search-return-opts`.
@@ -190,10 +193,11 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body
 
 /// `[search-return-opts SP] search-program`.
 pub(super) fn program(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Search> {
-    let mut returns = None;
+    let (mut returns, mut push) = (None, Vec::new());
     if cursor.eat_word("RETURN") {
         cursor.space()?;
-        returns = Some(return_options(cursor)?);
+        let (options, items) = return_options(cursor)?;
+        (returns, push) = (Some(options), items);
         cursor.space()?;
     }
     let mut charset = None;
@@ -202,7 +206,7 @@ pub(super) fn program(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Sea
         charset = self::charset(cursor)?;
         cursor.space()?;
     }
-    Ok(Search { numbering, returns, key: keys(cursor, charset)? })
+    Ok(Search { numbering, returns, key: keys(cursor, charset)?, push })
 }
 
 /// A stored search, as the value of its entry has it: `search-key *(SP search-key)` in UTF-8 (RFC 5466 §3.2).
@@ -264,8 +268,8 @@ fn charset(cursor: &mut Cursor<'_>) -> Rule<Option<&'static Encoding>> {
 }
 
 /// `search-return-opts`.
-pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
-    let mut returns = SearchReturn::default();
+pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<(SearchReturn, Vec<FetchItem>)> {
+    let (mut returns, mut push) = (SearchReturn::default(), Vec::new());
     let start = cursor.position();
     cursor.list("return options", |cursor| {
         let start = cursor.position();
@@ -275,7 +279,8 @@ pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
             "ALL" => returns.all = true,
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
-            "UPDATE" => returns.update = true,
+            // RFC 5465 §7.
+            "UPDATE" => (returns.update, push) = (true, notify::items(cursor)?),
             "CONTEXT" => returns.context = true,
             "RELEVANCY" => returns.relevancy = true,
             "PARTIAL" if returns.partial.is_none() => {
@@ -295,7 +300,7 @@ pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Rule<SearchReturn> {
     if returns.all && returns.partial.is_some() {
         return cursor.fault_at(start, Problem::Expected("either ALL or PARTIAL"));
     }
-    Ok(returns)
+    Ok((returns, push))
 }
 
 /// `partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number` (RFC 9394 §4).

@@ -74,16 +74,17 @@ pub enum ThreadAlgorithm {
 /// `sort = ["UID" SP] "SORT" [search-return-opts] SP sort-criteria SP search-criteria`.
 pub(super) fn sort(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body> {
     cursor.space()?;
-    let mut returns = None;
+    let (mut returns, mut push) = (None, Vec::new());
     if cursor.eat_word("RETURN") {
         cursor.space()?;
-        returns = Some(search::return_options(cursor)?);
+        let (options, items) = search::return_options(cursor)?;
+        (returns, push) = (Some(options), items);
         cursor.space()?;
     }
     let criteria = criteria(cursor)?;
     cursor.space()?;
     let key = search::criteria(cursor)?;
-    Ok(Body::Sort(Sort { criteria, search: Search { numbering, returns, key } }))
+    Ok(Body::Sort(Sort { criteria, search: Search { numbering, returns, key, push } }))
 }
 
 /// `sort-criteria = "(" sort-criterion *(SP sort-criterion) ")"`. A key that comes again decides nothing.

@@ -108,6 +108,7 @@ fn open(
         ghosts: Arc::default(),
         saved: Arc::default(),
         kept_flags: Arc::default(),
+        came: Arc::default(),
         contexts: Arc::default(),
         touched: Arc::default(),
     });

@@ -15,7 +15,7 @@ mod order;
 
 use std::sync::Arc;
 
-use postroad_imap::command::{Search, SearchKey, Sort, SortCriterion, SortKey};
+use postroad_imap::command::{FetchItem, Search, SearchKey, Sort, SortCriterion, SortKey};
 use postroad_imap::encode::{ContextChange, Results};
 use postroad_imap::{Numbering, ResponseCode, Status, Tag};
 use postroad_mail::UidSet;
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     key: Arc<SearchKey>,
     collation: Collation,
     result: Followed,
+    /// What to tell of new messages that match (RFC 5465 §7).
+    push: Arc<Vec<FetchItem>>,
 }
 
 #[derive(Debug, Clone)]
@@ -98,8 +100,9 @@ fn begin(session: &mut Session, search: &Search, result: Followed) -> Result<(),
         return Ok(());
     }
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
+    let push = Arc::new(search.push.clone());
     let key = Arc::new(frozen::key(session.view()?, &search.key));
-    let context = Context { tag, numbering: search.numbering, key, collation: session.collation, result };
+    let context = Context { tag, numbering: search.numbering, key, collation: session.collation, result, push };
     let contexts = &session.view()?.contexts;
     let weight = contexts.iter().map(Context::weight).sum::<usize>() + context.weight();
     if contexts.len() >= CONTEXTS_MAX || weight > NUMBERS_MAX {
@@ -142,6 +145,11 @@ pub(crate) fn without_numbers(session: &mut Session) {
     }
 }
 
+/// Whether new messages that match one of the results are told of besides.
+pub(crate) fn pushes(session: &Session) -> bool {
+    session.view.as_ref().is_some_and(|view| view.contexts.iter().any(|context| !context.push.is_empty()))
+}
+
 /// These messages came or changed, perhaps by this session itself: news to what it follows.
 pub(crate) fn touched(session: &mut Session, uids: impl IntoIterator<Item = u32>) {
     if let Some(view) = session.view.as_mut().filter(|view| !view.contexts.is_empty()) {
@@ -167,8 +175,16 @@ pub(crate) fn update(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     for context in contexts.iter() {
         let matching = matching(session, tx, context, &changed)?;
         after.push(one(session, tx, context, &changed, &matching)?);
+        if !context.push.is_empty() {
+            let new = session.view()?.came.intersection(&matching);
+            session.fresh.add(&context.push, &new);
+        }
     }
-    session.view_mut()?.contexts = Arc::new(after);
+    let view = session.view_mut()?;
+    view.contexts = Arc::new(after);
+    if rest == Gathered::All {
+        view.came = Arc::default();
+    }
     Ok(rest)
 }
 
@@ -221,7 +237,7 @@ pub(crate) fn expunging(session: &mut Session, gone: &UidSet) -> Result<(), Erro
 /// Which of these messages match.
 fn matching(session: &mut Session, tx: &ReadTx, context: &Context, uids: &UidSet) -> Result<UidSet, Error> {
     let key = SearchKey::And(vec![frozen::uids(uids), SearchKey::clone(&context.key)]);
-    let search = Search { numbering: Numbering::Uid, returns: None, key };
+    let search = Search { numbering: Numbering::Uid, returns: None, key, push: Vec::new() };
     let collation = std::mem::replace(&mut session.collation, context.collation);
     let mut cursor = search::Cursor::default();
     let found = loop {

@@ -25,10 +25,11 @@ use postroad_imap::command::{FetchItem, Mailboxes, Notify as Command, NotifyEven
 use postroad_imap::encode::StatusValue;
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::journal::{self, Operation};
-use postroad_mail::{Mailbox, MailboxId, accounts, mailboxes};
+use postroad_mail::{Mailbox, MailboxId, UidSet, accounts, mailboxes};
 use postroad_store::{AccountId, ModSeq, ReadTx};
 
 use crate::annotations;
+use crate::context;
 use crate::error::{Error, Reply};
 use crate::names::to_wire;
 use crate::session::{Flow, Session};
@@ -384,6 +385,14 @@ impl Notify {
 }
 
 impl Session {
+    /// A look failed, or could not begin: the next is that of a tick. What was to be pushed is only known by EXISTS.
+    pub(crate) fn stop_listening(&mut self) {
+        (self.fresh, self.pushing) = (Fresh::default(), None);
+        if let Some(notify) = &mut self.notify {
+            (notify.more, notify.deaf) = (false, true);
+        }
+    }
+
     /// Whether nothing of the selected mailbox is to be told: its view stays as it is.
     pub(crate) fn is_frozen(&self) -> bool {
         !self.thawed && self.notify_freezes()
@@ -403,11 +412,20 @@ impl Session {
     /// bring itself.
     pub(crate) fn push_arrived(&mut self, arrived: &[(u32, ModSeq)]) {
         let Ok(place) = self.place() else { return };
-        let Some(notify) = self.notify.as_ref().filter(|notify| !notify.selected.fetch.is_empty()) else { return };
-        let items = Arc::clone(&notify.selected.fetch);
+        let items = self.notify.as_ref().map(|notify| Arc::clone(&notify.selected.fetch));
+        let items = items.filter(|items| !items.is_empty());
+        let pushes = context::pushes(self);
+        if items.is_none() && !pushes {
+            return;
+        }
         let uids = arrived.iter().filter(|(_, modseq)| !self.is_own(place.account, *modseq)).map(|(uid, _)| *uid);
-        let uids = uids.collect();
-        self.fresh.add(&items, &uids);
+        let uids: UidSet = uids.collect();
+        if let Some(items) = items {
+            self.fresh.add(&items, &uids);
+        }
+        if let Some(view) = self.view.as_mut().filter(|_| pushes) {
+            view.came = Arc::new(view.came.union(&uids));
+        }
     }
 
     /// Whether an operation is of this session.
@@ -421,7 +439,7 @@ impl Session {
     /// A write begins: what happens from here on in the accounts whose locks it holds is its own.
     pub(crate) fn begin_own(&mut self, tx: &ReadTx) -> Result<(), Error> {
         self.writes_after.clear();
-        if self.notify.is_none() {
+        if self.notify.is_none() && !context::pushes(self) {
             return Ok(());
         }
         for account in self.locks() {

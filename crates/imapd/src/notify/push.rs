@@ -63,12 +63,13 @@ pub(super) fn is_left(session: &Session) -> bool {
 /// Tells a part; true: there is more, perhaps.
 pub(super) fn go_on(session: &mut Session, tx: &ReadTx) -> Result<bool, Error> {
     let Some(mut pushing) = session.pushing.take().or_else(|| next(session)) else { return Ok(false) };
-    crate::sync::load_map(session, tx)?;
-    let flow = fetch::read(session, tx, &pushing.command, &mut pushing.cursor)?;
-    if let Flow::More = flow {
+    let flow = crate::sync::load_map(session, tx)
+        .and_then(|()| fetch::read(session, tx, &pushing.command, &mut pushing.cursor));
+    // Kept also after an error in the middle of a literal: nothing can be said there any more.
+    if matches!(flow, Ok(Flow::More)) || pushing.is_in_literal() {
         session.pushing = Some(pushing);
     }
-    Ok(true)
+    flow.map(|_| true)
 }
 
 fn next(session: &mut Session) -> Option<Box<Pushing>> {

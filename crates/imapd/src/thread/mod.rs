@@ -50,7 +50,7 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, thread: &Thread, cursor: 
     let subject = Kind::Text(SortKey::Subject, session.collation);
     let (sent, received) = (Kind::Number(SortKey::Date), Kind::Number(SortKey::Arrival));
     if cursor.found.is_none() {
-        let search = Search { numbering: thread.numbering, returns: None, key: thread.key.clone() };
+        let search = Search { numbering: thread.numbering, returns: None, key: thread.key.clone(), push: Vec::new() };
         let Some(found) = search::find(session, tx, &search, false, &mut cursor.search)? else { return Ok(Flow::More) };
         let uids = found.uids();
         let kinds: &[Kind] = match thread.algorithm {
