@@ -115,11 +115,6 @@ fn foreign(text: &str) -> Option<Foreign<'_>> {
     Some(Foreign { shared, owner, name })
 }
 
-/// Whether a name is one of somebody else's mailboxes.
-pub(crate) fn is_foreign(name: &str) -> bool {
-    foreign(name).is_some()
-}
-
 /// The mailbox of this name; placeholders (`\Noselect`) of one's own too.
 ///
 /// Errors: `NO [NONEXISTENT]` when it is not there or this login may not know of it, `NO [NOPERM]` when it lacks

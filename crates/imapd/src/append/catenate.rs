@@ -12,6 +12,7 @@ use super::{Appending, Feed};
 use crate::error::{Error, Reply};
 use crate::session::Session;
 use crate::settings::CATENATE_PER_JOB;
+use crate::target;
 use crate::urls;
 
 /// A URL among the parts of a message.
@@ -39,7 +40,12 @@ impl Session {
         let (octets, copied) = match url.found.take() {
             Some(found) => found,
             None => {
-                let octets = urls::resolve(self, tx, &url.text).map_err(|error| bad(error, &url.text))?;
+                let found = urls::resolve(self, tx, &url.text).map_err(|error| bad(error, &url.text));
+                if matches!(&found, Err(Error::Refused(_))) {
+                    // RFC 9051 §6.3.12: that the mailbox is to be created first is what the client can do something about.
+                    target::destination(self, tx, &command.append.mailbox)?;
+                }
+                let octets = found?;
                 let message = command.messages.iter_mut().find(|message| message.arrival.is_none());
                 let message = message.ok_or_else(|| Error::bug("a URL without a message"))?;
                 message.size = message.size.saturating_add(octets.count());

@@ -8,6 +8,7 @@ use postroad_store::WriteTx;
 use super::copy::{How, copy_uid, transfer};
 use crate::error::{Error, Reply};
 use crate::session::{Flow, Session};
+use crate::sync;
 use crate::target;
 
 pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Result<Flow, Error> {
@@ -21,6 +22,12 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Resul
     // RFC 6851 §4.3: COPYUID in an untagged OK, before the EXPUNGE responses, which the synchronisation tells.
     if let Some(code) = copy_uid(&moved) {
         session.writer().untagged(Status::Ok, Some(&code), "moved");
+    }
+    // Into the same mailbox: what went is told before what came, so that its size is never told too big.
+    if target.place() == session.place()? && !moved.source.is_empty() {
+        sync::load_map(session, tx)?;
+        session.view_mut()?.vanished(&moved.source);
+        sync::tell_expunged(session)?;
     }
     // Nothing there any more is OK too: iOS repeats a MOVE whose answer it lost, and keeps ghosts after NO.
     Ok(Flow::Done(Reply::ok("MOVE done")))

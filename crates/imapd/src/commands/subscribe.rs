@@ -1,5 +1,5 @@
-//! SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §6.3.7-6.3.8): by name, whether there is such a mailbox or not; but a mailbox of
-//! somebody else must be one that this login may know of (RFC 4314 §4: `l`).
+//! SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §6.3.7-6.3.8): a subscription begins with a mailbox that is there and that this login
+//! may know of (RFC 4314 §4: `l`), and stays when the mailbox is deleted or no longer shared.
 
 use postroad_imap::MailboxName as WireName;
 use postroad_mail::{Error as MailError, MailboxName, Rights, mailboxes};
@@ -12,14 +12,10 @@ use crate::target;
 
 pub(crate) fn subscribe(session: &mut Session, tx: &mut WriteTx, wire: &WireName) -> Result<Flow, Error> {
     let (by, account) = (session.by()?, session.account()?);
-    let name = match target::is_foreign(wire.as_str()) {
-        false => names::of_wire(wire)?,
-        // In the spelling that LIST tells.
-        true => {
-            let target = target::look(session, tx, wire, Rights::LOOKUP)?;
-            MailboxName::parse(&target.shown()).map_err(|why| Error::Mail(MailError::NameInvalid(why)))?
-        }
-    };
+    // RFC 9051 §6.3.7: the server may validate the name. Clients take OK for "you will see it".
+    let target = target::look(session, tx, wire, Rights::LOOKUP)?;
+    // In the spelling that LIST tells.
+    let name = MailboxName::parse(&target.shown()).map_err(|why| Error::Mail(MailError::NameInvalid(why)))?;
     mailboxes::subscribe(tx, &by, account, &name)?;
     Ok(Flow::Done(Reply::ok("SUBSCRIBE done")))
 }

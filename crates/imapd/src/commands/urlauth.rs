@@ -4,15 +4,13 @@
 //! else does not pass that on. A URL for a submission server (`submit+`) is followed by this server's own (BURL) and by
 //! no IMAP session.
 
-use std::ops::Range;
-
 use postroad_imap::ResponseCode;
 use postroad_imap::command::{GenUrlAuth, ResetKey, UrlFetch, UrlItem};
 use postroad_imap::url::Url;
 use postroad_mail::part::{self, Octets, Text};
 use postroad_mail::{Entry, Rights, urlauth};
-use postroad_message::SummaryView;
 use postroad_message::decode::Encoding;
+use postroad_message::{Part, SummaryView};
 use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
@@ -119,7 +117,18 @@ struct Found {
     entry: Entry,
     /// What of `items` is told.
     told: usize,
+    /// What the content is without its transfer encoding, once that is known.
+    plain: Option<Plain>,
     stream: Option<Stream>,
+}
+
+/// A part's content without its transfer encoding.
+#[derive(Debug, Clone)]
+struct Plain {
+    /// The encoding that leaves it as it is: 7BIT, 8BIT or BINARY.
+    identity: Encoding,
+    size: u64,
+    lines: u64,
 }
 
 /// A value that flows.
@@ -135,11 +144,6 @@ enum Stream {
 struct Measured {
     measuring: Measuring,
     bytes: Bytes,
-    encoding: Encoding,
-    /// Where the part is in the message.
-    body: Range<u64>,
-    /// Which of its decoded octets are meant.
-    meant: Range<u64>,
 }
 
 #[derive(Debug)]
@@ -203,7 +207,7 @@ fn begin(session: &mut Session, tx: &ReadTx, one: &UrlFetch) -> Result<Option<Bo
     let found = match found {
         Some((url, entry)) => {
             let octets = part::octets(tx, &entry, &urls::wanted(&url))?;
-            octets.map(|_| Box::new(Found { url, entry, told: 0, stream: None }))
+            octets.map(|_| Box::new(Found { url, entry, told: 0, plain: None, stream: None }))
         }
         None => None,
     };
@@ -224,16 +228,25 @@ fn go_on(
     found: &mut Found,
     budget: &mut Budget,
 ) -> Result<bool, Error> {
-    let items = one.items.as_deref().unwrap_or(&[UrlItem::Body]);
+    let items = in_order(one.items.as_deref());
     loop {
         if let Some(stream) = found.stream.take() {
-            found.stream = flow(session, tx, stream, budget)?;
-            if found.stream.is_some() {
-                return Ok(false);
+            match flow(session, tx, stream, budget)? {
+                Flowed::Part(stream) => {
+                    found.stream = Some(stream);
+                    return Ok(false);
+                }
+                Flowed::Told => close(session, one),
+                Flowed::Measured(plain) => found.plain = Some(plain),
             }
-            close(session, one);
         }
         let Some(item) = items.get(found.told) else { return Ok(true) };
+        if found.plain.is_none() && items.contains(&UrlItem::Binary) {
+            found.stream = measure(found)?;
+            if found.stream.is_some() {
+                continue;
+            }
+        }
         found.told += 1;
         let name: &[u8] = match item {
             UrlItem::Body => b" (BODY ",
@@ -253,6 +266,13 @@ fn go_on(
             close(session, one);
         }
     }
+}
+
+/// What is told, what describes before what is described (RFC 5524 §4, whatever order was asked for).
+fn in_order(items: Option<&[UrlItem]>) -> Vec<UrlItem> {
+    let mut items = items.unwrap_or(&[UrlItem::Body]).to_vec();
+    items.sort_by_key(|item| *item != UrlItem::Structure);
+    items
 }
 
 fn close(session: &mut Session, one: &UrlFetch) {
@@ -285,32 +305,61 @@ fn body(session: &mut Session, tx: &ReadTx, found: &Found) -> Result<Option<Stre
     }
 }
 
-/// The content without its transfer encoding. Only a part's own content has one.
-fn binary(session: &mut Session, tx: &ReadTx, found: &Found) -> Result<Option<Stream>, Error> {
+/// The part whose own content is meant: only that has a transfer encoding.
+fn part_of(found: &Found) -> Result<Option<Part>, Error> {
     let wanted = urls::wanted(&found.url);
     if wanted.text != Text::Content || wanted.path.is_empty() {
-        return body(session, tx, found);
-    }
-    let Some(facts) = &found.entry.facts else { return Err(Error::bug("an entry without its content")) };
-    let structure = summary(&found.entry)?.structure().map_err(|_| Error::Summary)?;
-    let Some(part) = structure.part(&wanted.path) else { return body(session, tx, found) };
-    if let Encoding::Other(_) = part.encoding {
-        session.writer().raw(b"NIL");
         return Ok(None);
     }
-    let body = part.body_start..part.body_end;
-    let measuring = Measuring::new(Decoding::new(&part.encoding, body.clone()));
-    let bytes = Bytes::new(facts.blob, found.entry.size);
-    let meant = match wanted.range {
+    let structure = summary(&found.entry)?.structure().map_err(|_| Error::Summary)?;
+    Ok(structure.part(&wanted.path).cloned())
+}
+
+/// Begins to measure the content without its transfer encoding; `None` where there is none that is known.
+fn measure(found: &Found) -> Result<Option<Stream>, Error> {
+    let Some(part) = part_of(found)? else { return Ok(None) };
+    if let Encoding::Other(_) = part.encoding {
+        return Ok(None);
+    }
+    let measuring = Measuring::new(Decoding::new(&part.encoding, part.body_start..part.body_end));
+    Ok(Some(Stream::Measuring(Box::new(Measured { measuring, bytes: bytes_of(found)? }))))
+}
+
+/// The content without its transfer encoding.
+fn binary(session: &mut Session, tx: &ReadTx, found: &Found) -> Result<Option<Stream>, Error> {
+    let Some(part) = part_of(found)? else { return body(session, tx, found) };
+    let Some(plain) = &found.plain else {
+        session.writer().raw(b"NIL");
+        return Ok(None);
+    };
+    let meant = match urls::wanted(&found.url).range {
         None => 0..u64::MAX,
         Some((from, most)) => from..most.map_or(u64::MAX, |most| from.saturating_add(most)),
     };
-    let measured = Measured { measuring, bytes, encoding: part.encoding.clone(), body, meant };
-    Ok(Some(Stream::Measuring(Box::new(measured))))
+    let range = meant.start.min(plain.size)..meant.end.min(plain.size);
+    // RFC 5524 §3.1: only a literal8 can have NULs.
+    match plain.identity {
+        Encoding::Binary => session.writer().literal8_head(range.end - range.start),
+        _ => session.writer().literal_head(range.end - range.start),
+    }
+    let telling = Telling::new(Decoding::new(&part.encoding, part.body_start..part.body_end), range);
+    Ok(Some(Stream::Telling(Box::new(Told { telling, bytes: bytes_of(found)?, text: false }))))
 }
 
-/// What BODYSTRUCTURE tells of the part.
+fn bytes_of(found: &Found) -> Result<Bytes, Error> {
+    let facts = found.entry.facts.as_ref().ok_or_else(|| Error::bug("an entry without its content"))?;
+    Ok(Bytes::new(facts.blob, found.entry.size))
+}
+
+/// What BODYSTRUCTURE tells of the part; of its content as it is told beside it (RFC 5524 §3.2: decoded with BINARY).
 fn tell_structure(session: &mut Session, found: &Found) -> Result<(), Error> {
+    if let (Some(plain), Some(mut part)) = (&found.plain, part_of(found)?) {
+        part.encoding = plain.identity.clone();
+        part.body_end = part.body_start.saturating_add(plain.size);
+        part.lines = plain.lines;
+        structure::write(&mut session.writer(), &part, true);
+        return Ok(());
+    }
     let whole = summary(&found.entry)?.structure().map_err(|_| Error::Summary)?;
     let wanted = urls::wanted(&found.url);
     let part = match wanted.path.as_slice() {
@@ -318,7 +367,7 @@ fn tell_structure(session: &mut Session, found: &Found) -> Result<(), Error> {
         path => whole.part(path),
     };
     match part {
-        Some(part) => structure::write(&mut session.writer(), part, false),
+        Some(part) => structure::write(&mut session.writer(), part, true),
         None => session.writer().raw(b"NIL"),
     }
     Ok(())
@@ -329,22 +378,30 @@ fn summary(entry: &Entry) -> Result<SummaryView<'_>, Error> {
     SummaryView::new(&facts.summary).map_err(|_| Error::Summary)
 }
 
-/// Goes on with a value; what is still to come of it comes back.
-fn flow(session: &mut Session, tx: &ReadTx, stream: Stream, budget: &mut Budget) -> Result<Option<Stream>, Error> {
+/// How far a value is.
+enum Flowed {
+    /// There is more.
+    Part(Stream),
+    /// It is told.
+    Told,
+    /// It is measured.
+    Measured(Plain),
+}
+
+/// Goes on with a value.
+fn flow(session: &mut Session, tx: &ReadTx, stream: Stream, budget: &mut Budget) -> Result<Flowed, Error> {
     match stream {
         Stream::Measuring(mut measured) => {
-            if !measured.measuring.go_on(session, tx, &mut measured.bytes, budget)? {
-                return Ok(Some(Stream::Measuring(measured)));
+            let measuring = &mut measured.measuring;
+            if !measuring.go_on(session, tx, &mut measured.bytes, budget)? {
+                return Ok(Flowed::Part(Stream::Measuring(measured)));
             }
-            let Measured { measuring, bytes, encoding, body, meant } = *measured;
-            let range = meant.start.min(measuring.size)..meant.end.min(measuring.size);
-            // RFC 5524 §3.1: only a literal8 can have NULs.
-            match measuring.nul {
-                true => session.writer().literal8_head(range.end - range.start),
-                false => session.writer().literal_head(range.end - range.start),
-            }
-            let telling = Telling::new(Decoding::new(&encoding, body), range);
-            Ok(Some(Stream::Telling(Box::new(Told { telling, bytes, text: false }))))
+            let identity = match (measuring.nul, measuring.eight) {
+                (true, _) => Encoding::Binary,
+                (false, true) => Encoding::EightBit,
+                (false, false) => Encoding::SevenBit,
+            };
+            Ok(Flowed::Measured(Plain { identity, size: measuring.size, lines: measuring.lines }))
         }
         Stream::Telling(mut told) => {
             let from = session.staged.len();
@@ -352,7 +409,7 @@ fn flow(session: &mut Session, tx: &ReadTx, stream: Stream, budget: &mut Budget)
             if told.text {
                 session.staged[from..].iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
             }
-            Ok((!whole).then_some(Stream::Telling(told)))
+            Ok(if whole { Flowed::Told } else { Flowed::Part(Stream::Telling(told)) })
         }
     }
 }

@@ -52,11 +52,15 @@ pub(crate) struct Measuring {
     pub(crate) size: u64,
     /// Whether there is a NUL among them.
     pub(crate) nul: bool,
+    /// Whether one is above 127.
+    pub(crate) eight: bool,
+    /// Line feeds.
+    pub(crate) lines: u64,
 }
 
 impl Measuring {
     pub(crate) fn new(decoding: Decoding) -> Measuring {
-        Measuring { decoding, size: 0, nul: false }
+        Measuring { decoding, size: 0, nul: false, eight: false, lines: 0 }
     }
 
     /// True at the end; false: the budget is used up.
@@ -70,6 +74,8 @@ impl Measuring {
         while let Some(decoded) = self.decoding.next(tx, octets, budget)? {
             self.size += decoded.len() as u64;
             self.nul |= decoded.contains(&0);
+            self.eight |= !decoded.is_ascii();
+            self.lines += decoded.iter().filter(|octet| **octet == b'\n').count() as u64;
             if exhausted(session, budget) {
                 return Ok(false);
             }
