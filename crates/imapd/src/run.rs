@@ -7,8 +7,8 @@ use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx};
 use crate::annotations;
 use crate::commands;
 use crate::error::{Error, Reply};
-use crate::session::{Before, Flow, Session};
 use crate::notify;
+use crate::session::{Before, Flow, Session};
 use crate::settings::PROGRESS_EVERY;
 use crate::steps::{Idle, Phase, Running, Stage};
 use crate::sync;
@@ -215,7 +215,8 @@ impl Session {
             sync::load_map(self, tx.read())?;
         }
         annotations::tell(self, tx.read())?;
-        let reply = self.with_modseq(&running.body, reply);
+        sync::tell_held_back(self);
+        let reply = self.with_code(&running.body, reply);
         self.writer().tagged(&running.tag, reply.status, reply.code.as_ref(), &reply.text);
         self.bad_commands = 0;
         Ok(Worked::Finished)
@@ -346,15 +347,18 @@ impl Session {
         }
     }
 
-    /// RFC 7162 §3.2.7-3.2.8: with QRESYNC, EXPUNGE tells the new HIGHESTMODSEQ.
-    fn with_modseq(&self, body: &Body, reply: Reply) -> Reply {
-        let expunges = matches!(body, Body::Expunge(_));
-        match &self.view {
-            Some(view) if expunges && self.enabled.qresync && reply.code.is_none() => {
-                Reply { code: Some(ResponseCode::HighestModSeq(view.mark.modseq.0.unsigned_abs())), ..reply }
-            }
-            Some(_) | None => reply,
+    /// The code of a command's end, where the view has something to say with it.
+    fn with_code(&self, body: &Body, reply: Reply) -> Reply {
+        let Some(view) = self.view.as_ref().filter(|_| reply.code.is_none()) else { return reply };
+        // RFC 7162 §3.2.7-3.2.8: with QRESYNC, EXPUNGE tells the new HIGHESTMODSEQ.
+        if matches!(body, Body::Expunge(_)) && self.enabled.qresync {
+            return Reply { code: Some(ResponseCode::HighestModSeq(view.mark.modseq.0.unsigned_abs())), ..reply };
         }
+        // RFC 5530: messages that the client still counts are not in the answer, since they are gone.
+        if matches!(body, Body::Search(_) | Body::Sort(_) | Body::Thread(_)) && !view.ghosts.is_empty() {
+            return Reply { code: Some(ResponseCode::ExpungeIssued), ..reply };
+        }
+        reply
     }
 }
 

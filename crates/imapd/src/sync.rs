@@ -280,6 +280,19 @@ pub(crate) fn tell_expunged(session: &mut Session) -> Result<Gathered, Error> {
     Ok(rest)
 }
 
+/// At the end of a command, with QRESYNC: while EXPUNGEs or flags are held back, a client that keeps the highest MODSEQ it saw
+/// would never hear of them after a lost connection. It is told how far it has heard all (RFC 7162 §3.2, §6).
+pub(crate) fn tell_held_back(session: &mut Session) {
+    let by_qresync = session.enabled.qresync;
+    let Some(view) = &mut session.view else { return };
+    if view.ghosts.is_empty() && view.kept_flags.is_empty() {
+        view.told = view.mark;
+    } else if by_qresync {
+        let code = ResponseCode::HighestModSeq(view.told.modseq.0.unsigned_abs());
+        session.writer().untagged(Status::Ok, Some(&code), "not all since then is told");
+    }
+}
+
 /// Marks the recent messages that the client was told of as announced, so that no other session sees them as
 /// recent (RFC 3501 §2.3.2). Left for later when there are some that it was not told of.
 pub(crate) fn claim_recent(session: &mut Session, tx: &mut WriteTx) -> Result<(), Error> {

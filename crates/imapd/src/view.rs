@@ -42,6 +42,8 @@ pub(crate) struct View {
     pub(crate) claims: bool,
     /// Changes up to here are in the view.
     pub(crate) mark: Mark,
+    /// Changes up to here were told when the last command ended: what is gone too.
+    pub(crate) told: Mark,
     /// Messages from this UID on are not in the view yet.
     pub(crate) uid_next: u32,
     /// Messages from this UID on are recent to this session (RFC 3501 §2.3.2).

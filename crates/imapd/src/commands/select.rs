@@ -98,6 +98,7 @@ fn open(
         read_only: read_only || !target.rights.intersects(Rights::CHANGING),
         claims: own && !read_only,
         mark: Mark::at(mailbox.highest_modseq),
+        told: Mark::at(mailbox.highest_modseq),
         uid_next: mailbox.uidnext,
         recent_from: mailbox.first_recent,
         unclaimed: false,
