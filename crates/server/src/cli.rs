@@ -1,5 +1,6 @@
 //! The command line: names, options and their help. What the commands do stands in `commands/`.
 
+mod account;
 mod authcheck;
 mod ban;
 mod carry;
@@ -7,8 +8,10 @@ mod certificate;
 mod check;
 mod dkim;
 mod dns;
+mod domain;
 mod greylist;
 mod index;
+mod mailbox;
 mod mta_sts;
 mod policy;
 mod report;
@@ -19,6 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use account::{Account, Alias, AppPassword, Forward};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{
@@ -28,8 +32,10 @@ pub(crate) use certificate::Certificate;
 pub(crate) use check::DomainCheck;
 pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
+pub(crate) use domain::Domain;
 pub(crate) use greylist::Greylist;
 pub(crate) use index::Index;
+pub(crate) use mailbox::Mailbox;
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use report::Report;
@@ -376,295 +382,6 @@ pub(crate) struct Quickstart {
     /// Also make accounts u0001@, u0002@ … with the same password.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) accounts: u32,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Domain {
-    /// Take a domain's mail in.
-    Add {
-        /// The domain.
-        name: String,
-    },
-    /// List domains and their aliases.
-    List,
-    /// Take no more mail for a domain; refused while it has accounts.
-    Remove {
-        /// The domain.
-        name: String,
-    },
-    /// Make a domain another name of one that is here.
-    Alias {
-        /// The other name.
-        alias: String,
-        /// The domain that is here.
-        domain: String,
-    },
-    /// Remove a domain alias.
-    Unalias {
-        /// The other name.
-        alias: String,
-    },
-    /// What becomes of mail to the domain that cannot be verified (SPF, DKIM, DMARC).
-    Policy {
-        #[command(subcommand)]
-        action: Policy,
-    },
-    /// Where mail for unknown addresses of the domain goes; without a target it is refused.
-    CatchAll {
-        /// The domain.
-        name: String,
-        /// The address that gets it.
-        target: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Account {
-    /// Make an account with its mailboxes.
-    Add {
-        /// The account's address.
-        address: String,
-        /// The name shown with the address.
-        #[arg(long)]
-        name: Option<String>,
-        /// The password; without it one is chosen and printed. `-` reads a line from standard input.
-        #[arg(long)]
-        password: Option<String>,
-        /// Room for mail, for example 500M or 2G; without it there is no limit.
-        #[arg(long)]
-        quota: Option<String>,
-        /// An account of a team: nobody logs in to it; its members use its mailboxes by `postroad mailbox share`.
-        #[arg(long, conflicts_with = "password")]
-        shared: bool,
-    },
-    /// List accounts.
-    List {
-        /// Only those of one domain.
-        domain: Option<String>,
-    },
-    /// Show one account.
-    Show {
-        /// The account.
-        address: String,
-    },
-    /// Set the password; without --password one is chosen and printed.
-    Password {
-        /// The account.
-        address: String,
-        /// The new password. `-` reads a line from standard input.
-        #[arg(long)]
-        password: Option<String>,
-    },
-    /// Set the room for mail: 500M, 2G, or none.
-    Quota {
-        /// The account.
-        address: String,
-        /// Octets, with K, M, G or T; `none` for no limit.
-        size: String,
-        /// Messages; without it no limit.
-        #[arg(long)]
-        messages: Option<u64>,
-    },
-    /// Show how much the account sent and may send, or set how much.
-    Limit {
-        /// The account.
-        address: String,
-        /// Messages within an hour; 0: any number.
-        #[arg(long, value_name = "N")]
-        messages_per_hour: Option<u32>,
-        /// Messages within a day; 0: any number.
-        #[arg(long, value_name = "N")]
-        messages_per_day: Option<u32>,
-        /// Recipients within an hour; 0: any number.
-        #[arg(long, value_name = "N")]
-        recipients_per_hour: Option<u32>,
-        /// Recipients within a day; 0: any number.
-        #[arg(long, value_name = "N")]
-        recipients_per_day: Option<u32>,
-        /// As the settings say again.
-        #[arg(long, conflicts_with_all = ["messages_per_hour", "messages_per_day", "recipients_per_hour", "recipients_per_day"])]
-        usual: bool,
-    },
-    /// No signing in and no new mail, until resumed.
-    Suspend {
-        /// The account.
-        address: String,
-    },
-    /// End a suspension.
-    Resume {
-        /// The account.
-        address: String,
-    },
-    /// Remove an account with all its mail. This cannot be undone.
-    Remove {
-        /// The account.
-        address: String,
-        /// Say that you mean it.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Compare all counters with a recount.
-    Audit {
-        /// Only this account.
-        address: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Forward {
-    /// Send an account's mail on to one or more addresses, here or elsewhere, in place of what it had.
-    Set {
-        /// The account.
-        address: String,
-        /// Where its mail goes on to.
-        #[arg(required = true)]
-        targets: Vec<String>,
-        /// Leave a copy in the account.
-        #[arg(long)]
-        keep: bool,
-    },
-    /// Show where an account's mail goes on to; without one, all forwards.
-    Show {
-        /// Only this account.
-        address: Option<String>,
-    },
-    /// Let an account's mail stay here again.
-    Remove {
-        /// The account.
-        address: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Alias {
-    /// Make an address lead to one or more others, here or elsewhere.
-    Add {
-        /// The alias.
-        address: String,
-        /// Where it leads.
-        #[arg(required = true)]
-        targets: Vec<String>,
-    },
-    /// List aliases and groups.
-    List {
-        /// Only those of one domain.
-        domain: Option<String>,
-    },
-    /// Remove an alias.
-    Remove {
-        /// The alias.
-        address: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AppPassword {
-    /// Make a password for one program; it is shown once.
-    Add {
-        /// The account.
-        address: String,
-        /// What it is for, for example `printer`.
-        name: String,
-        /// Protocols that it opens: smtp, imap, pop3; without it all.
-        #[arg(long, value_delimiter = ',')]
-        scope: Vec<String>,
-        /// It ends after so many days.
-        #[arg(long, value_name = "DAYS")]
-        expires: Option<u32>,
-    },
-    /// List an account's app passwords.
-    List {
-        /// The account.
-        address: String,
-    },
-    /// Remove one by its name.
-    Remove {
-        /// The account.
-        address: String,
-        /// What it was made for.
-        name: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Mailbox {
-    /// List an account's mailboxes with their counts.
-    List {
-        /// The account.
-        address: String,
-    },
-    /// Make a mailbox.
-    Create {
-        /// The account.
-        address: String,
-        /// Its name, with `/` between levels: Work/Old.
-        name: String,
-    },
-    /// Give a mailbox and all below it another name.
-    Rename {
-        /// The account.
-        address: String,
-        /// The name that it has.
-        from: String,
-        /// The new one.
-        to: String,
-    },
-    /// Delete a mailbox; its mail can be brought back within the retention.
-    Delete {
-        /// The account.
-        address: String,
-        /// The mailbox.
-        name: String,
-    },
-    /// Let somebody else use a mailbox; they find it below `Other Users/`, or `Shared/` for a shared account.
-    Share {
-        /// The account whose mailbox it is.
-        address: String,
-        /// The mailbox; `*` for all that there are.
-        name: String,
-        /// An account or group by its address, `anyone` for all accounts of the domain, `@domain` for those of another;
-        /// with `-` before it, whom the rights are taken from however else they come to them.
-        #[arg(allow_hyphen_values = true)]
-        who: String,
-        /// read, write or full; or letters: l see it, r read, s mark as read, w flags, i put mail in, p post, k mailboxes
-        /// below it, x delete it, t mark as deleted, e expunge, a give rights. With + or - before them: add or take away.
-        #[arg(allow_hyphen_values = true)]
-        rights: String,
-    },
-    /// Take somebody's entry for a mailbox away.
-    Unshare {
-        /// The account whose mailbox it is.
-        address: String,
-        /// The mailbox; `*` for all.
-        name: String,
-        /// As given to `share`.
-        #[arg(allow_hyphen_values = true)]
-        who: String,
-    },
-    /// List who may use an account's mailboxes.
-    Shares {
-        /// The account.
-        address: String,
-    },
-    /// What was deleted and can be brought back: mailboxes, or the messages of one of them.
-    Deleted {
-        /// The account.
-        address: String,
-        /// A mailbox by its name, or a deleted one by its id, as the list of mailboxes shows it.
-        mailbox: Option<String>,
-    },
-    /// Bring deleted messages back.
-    Restore {
-        /// The account.
-        address: String,
-        /// A mailbox by its name, or a deleted one by its id, as `deleted` shows it.
-        mailbox: String,
-        /// Numbers as `deleted` shows them, for example 4,7:9; without them all.
-        numbers: Option<String>,
-        /// The mailbox they go to, made when it is not there; without it the one that they were in.
-        #[arg(long, value_name = "MAILBOX")]
-        into: Option<String>,
-    },
 }
 
 #[cfg(test)]

@@ -1,0 +1,171 @@
+//! The command line of accounts, and of what leads to them: their passwords, forwards and aliases.
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Make an account with its mailboxes.
+    Add {
+        /// The account's address.
+        address: String,
+        /// The name shown with the address.
+        #[arg(long)]
+        name: Option<String>,
+        /// The password; without it one is chosen and printed. `-` reads a line from standard input.
+        #[arg(long)]
+        password: Option<String>,
+        /// Room for mail, for example 500M or 2G; without it there is no limit.
+        #[arg(long)]
+        quota: Option<String>,
+        /// An account of a team: nobody logs in to it; its members use its mailboxes by `postroad mailbox share`.
+        #[arg(long, conflicts_with = "password")]
+        shared: bool,
+    },
+    /// List accounts.
+    List {
+        /// Only those of one domain.
+        domain: Option<String>,
+    },
+    /// Show one account.
+    Show {
+        /// The account.
+        address: String,
+    },
+    /// Set the password; without --password one is chosen and printed.
+    Password {
+        /// The account.
+        address: String,
+        /// The new password. `-` reads a line from standard input.
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Set the room for mail: 500M, 2G, or none.
+    Quota {
+        /// The account.
+        address: String,
+        /// Octets, with K, M, G or T; `none` for no limit.
+        size: String,
+        /// Messages; without it no limit.
+        #[arg(long)]
+        messages: Option<u64>,
+    },
+    /// Show how much the account sent and may send, or set how much.
+    Limit {
+        /// The account.
+        address: String,
+        /// Messages within an hour; 0: any number.
+        #[arg(long, value_name = "N")]
+        messages_per_hour: Option<u32>,
+        /// Messages within a day; 0: any number.
+        #[arg(long, value_name = "N")]
+        messages_per_day: Option<u32>,
+        /// Recipients within an hour; 0: any number.
+        #[arg(long, value_name = "N")]
+        recipients_per_hour: Option<u32>,
+        /// Recipients within a day; 0: any number.
+        #[arg(long, value_name = "N")]
+        recipients_per_day: Option<u32>,
+        /// As the settings say again.
+        #[arg(long, conflicts_with_all = ["messages_per_hour", "messages_per_day", "recipients_per_hour", "recipients_per_day"])]
+        usual: bool,
+    },
+    /// No signing in and no new mail, until resumed.
+    Suspend {
+        /// The account.
+        address: String,
+    },
+    /// End a suspension.
+    Resume {
+        /// The account.
+        address: String,
+    },
+    /// Remove an account with all its mail. This cannot be undone.
+    Remove {
+        /// The account.
+        address: String,
+        /// Say that you mean it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Compare all counters with a recount.
+    Audit {
+        /// Only this account.
+        address: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPassword {
+    /// Make a password for one program; it is shown once.
+    Add {
+        /// The account.
+        address: String,
+        /// What it is for, for example `printer`.
+        name: String,
+        /// Protocols that it opens: smtp, imap, pop3; without it all.
+        #[arg(long, value_delimiter = ',')]
+        scope: Vec<String>,
+        /// It ends after so many days.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// List an account's app passwords.
+    List {
+        /// The account.
+        address: String,
+    },
+    /// Remove one by its name.
+    Remove {
+        /// The account.
+        address: String,
+        /// What it was made for.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Forward {
+    /// Send an account's mail on to one or more addresses, here or elsewhere, in place of what it had.
+    Set {
+        /// The account.
+        address: String,
+        /// Where its mail goes on to.
+        #[arg(required = true)]
+        targets: Vec<String>,
+        /// Leave a copy in the account.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Show where an account's mail goes on to; without one, all forwards.
+    Show {
+        /// Only this account.
+        address: Option<String>,
+    },
+    /// Let an account's mail stay here again.
+    Remove {
+        /// The account.
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alias {
+    /// Make an address lead to one or more others, here or elsewhere.
+    Add {
+        /// The alias.
+        address: String,
+        /// Where it leads.
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+    /// List aliases and groups.
+    List {
+        /// Only those of one domain.
+        domain: Option<String>,
+    },
+    /// Remove an alias.
+    Remove {
+        /// The alias.
+        address: String,
+    },
+}
