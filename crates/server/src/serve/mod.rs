@@ -20,7 +20,7 @@ use anyhow::Result;
 use postroad_login::{Clock, Logins};
 use postroad_mta::{Checker, Signers, Signing, Srs};
 use postroad_net::{
-    Bans, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind, ready as notify_ready,
+    Bans, Bound, Certificates, Door, Inherited, LimitSettings, Limits, Stop, Times, Tls, bind, ready as notify_ready,
     stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
@@ -61,13 +61,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let tls = certificates::tls(&certificates, store, &clock)?;
     let door = door(settings, tls, Arc::clone(&bans), stop.clone())?;
     let mut inherited = Inherited::from_environment();
-    let mut bound = Vec::new();
-    for listener in &settings.listener {
-        bound.push((listener.service, bind(listeners::listener(listener), &mut inherited)?));
-    }
-    for left in inherited.left() {
-        tracing::warn!(socket = left, "systemd handed over a socket that no listener is named after");
-    }
+    let bound = bind_all(&settings.listener, &mut inherited)?;
 
     let mut running = JoinSet::new();
     let (stories, scribe) = postroad_mta::scribe(store.clone());
@@ -76,15 +70,10 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
-    let checker = names
-        .asked()
-        .map_or_else(Checker::none, Checker::asking)
-        .recording(postroad_mta::reports::record)
-        .telling(settings.reports.failures.into());
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
     let signing = Signing::new(Arc::new(Signers::new(store.clone(), Arc::clone(&clock))), Arc::clone(&srs));
     let gate = gate::gate(settings, bans, names.asked())?;
-    let trust = listeners::Trust { checker, signing: signing.clone(), gate };
+    let trust = listeners::Trust { checker: checker(settings, &names), signing: signing.clone(), gate };
     let parts = listeners::Parts::new(settings, store, logins, Arc::clone(&clock), stories, trust, site)?;
     let tended = Tended {
         store: store.clone(),
@@ -141,6 +130,24 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
         () = signals.stop() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// The sockets of all listeners, those that systemd handed over among them.
+fn bind_all(listeners: &[ListenerSettings], inherited: &mut Inherited) -> Result<Vec<(Service, Bound)>> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        bound.push((listener.service, bind(listeners::listener(listener), inherited)?));
+    }
+    for left in inherited.left() {
+        tracing::warn!(socket = left, "systemd handed over a socket that no listener is named after");
+    }
+    Ok(bound)
+}
+
+/// What looks at the mail of strangers.
+fn checker(settings: &Settings, names: &outbound::Names) -> Checker {
+    let checker = names.asked().map_or_else(Checker::none, Checker::asking);
+    checker.recording(postroad_mta::reports::record).telling(settings.reports.failures.into())
 }
 
 /// What the pages over HTTP show.
