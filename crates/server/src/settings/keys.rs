@@ -329,16 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn annotations_are_shared_entries() {
-        let text = |name: &str| format!("[imap]\nannotations = [['{name}', 'x']]\n");
-        assert!(Settings::parse(&text("/shared/Comment")).is_ok());
-        for name in ["/private/comment", "/shared", "comment", "/shared/a*"] {
-            let error = Settings::parse(&text(name)).expect_err(name);
-            assert!(error.0.contains(name), "{error}");
-        }
-    }
-
-    #[test]
     fn every_key_is_documented_and_every_documented_key_is_read() {
         // What `postroad settings` prints parses to the defaults …
         let text = documented();
