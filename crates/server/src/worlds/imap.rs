@@ -99,11 +99,15 @@ impl World<Session> for ImapWorld {
                 .iter_mut()
                 .map(|(ear, since)| {
                     let since = *since;
-                    Box::pin(async move { ear.wait_for(|modseq| *modseq > since).await.is_ok() })
+                    Box::pin(async move {
+                        if ear.wait_for(|modseq| *modseq > since).await.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    })
                 })
                 .collect();
             std::future::poll_fn(|context| {
-                let heard = waits.iter_mut().any(|wait| wait.as_mut().poll(context) == Poll::Ready(true));
+                let heard = waits.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
                 if heard { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
