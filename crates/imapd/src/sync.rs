@@ -280,8 +280,9 @@ pub(crate) fn tell_expunged(session: &mut Session) -> Result<Gathered, Error> {
     Ok(rest)
 }
 
-/// At the end of a command, with QRESYNC: while EXPUNGEs or flags are held back, a client that keeps the highest MODSEQ it saw
-/// would never hear of them after a lost connection. It is told how far it has heard all (RFC 7162 §3.2, §6).
+/// At the end of a command, with QRESYNC: while EXPUNGEs or flags are held back, a client that keeps the highest
+/// MODSEQ it saw would never hear of them after a lost connection. It is told how far it has heard all (RFC 7162 §3.2,
+/// §6).
 pub(crate) fn tell_held_back(session: &mut Session) {
     let by_qresync = session.enabled.qresync;
     let Some(view) = &mut session.view else { return };
