@@ -7,6 +7,7 @@
 //! Rights (§3.3): `l` and any of `r`, `s`, `w`, `i`, `p`; for a shared entry to be changed, `w` too: everybody sees it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use postroad_imap::command::{Depth, EntryName, Metadata};
 use postroad_imap::{MailboxName as WireName, ResponseCode};
@@ -231,12 +232,14 @@ impl Listing {
         if !target.rights.intersects(SEEING) {
             return Ok(());
         }
-        if !self.accounts.contains_key(&target.account) {
-            let paths: Vec<&str> = entries.iter().map(EntryName::path).collect();
-            let all = metadata::of_mailboxes(tx, target.account, &target::who(session)?, &paths)?;
-            self.accounts.insert(target.account, all);
-        }
-        let own = self.accounts.get(&target.account).and_then(|all| all.get(&target.mailbox.id));
+        let all = match self.accounts.entry(target.account) {
+            Occupied(known) => known.into_mut(),
+            Vacant(vacant) => {
+                let paths: Vec<&str> = entries.iter().map(EntryName::path).collect();
+                vacant.insert(metadata::of_mailboxes(tx, target.account, &target::who(session)?, &paths)?)
+            }
+        };
+        let own = all.get(&target.mailbox.id);
         let there = with_role(own.cloned().unwrap_or_default(), target);
         let values: Vec<_> = entries.iter().flat_map(|entry| matching(entry, Depth::Zero, &there)).collect();
         session.writer().metadata(Some(wire_name), values.iter().map(|(entry, value)| (entry.as_str(), *value)));
