@@ -12,8 +12,8 @@ use postroad_mail::deliver::{self, Filing};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
-    Actor, Address, Authenticated, By, Domain, Intake, MailboxName, Service, UidSet, credentials, domains, expunge,
-    mailboxes, maildrop,
+    Actor, Address, Authenticated, By, Domain, Intake, MailboxName, Service, UidSet, batch, credentials, domains,
+    expunge, mailboxes, maildrop,
 };
 use postroad_pop3d::{Job, Outcome, Session, Settings};
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
@@ -177,6 +177,31 @@ impl World {
             deliver::append(tx, &by, account, inbox.id, &arrival, &Filing::default())
         });
         stored.expect("the message is delivered");
+    }
+
+    /// Puts so many small messages into INBOX, a thousand in a transaction.
+    pub fn deliver_many(&mut self, name: &str, many: usize) {
+        let (account, by) = (self.accounts[name], By::new(NOW, Actor::Delivery));
+        let numbers: Vec<usize> = (1..=many).collect();
+        for part in numbers.chunks(1_000) {
+            let arrivals: Vec<_> = part
+                .iter()
+                .map(|number| {
+                    let mut intake = Intake::new(self.store.upload(), postroad_message::Limits::default());
+                    let text = format!("Subject: number {number}\r\n\r\n{}\r\n", "text ".repeat(number % 100));
+                    intake.feed(text.as_bytes()).expect("the message is taken");
+                    intake.finish(Vec::new()).expect("the message is stored")
+                })
+                .collect();
+            let by = by.clone();
+            let stored = self.store.write_blocking(Locks::account(account), move |tx| {
+                let inbox = mailboxes::find(tx, account, &MailboxName::inbox())?.expect("INBOX is there");
+                let filing = Filing::default();
+                let all: Vec<_> = arrivals.iter().map(|arrival| batch::One { arrival, filing: &filing }).collect();
+                batch::append_all(tx, &by, account, inbox.id, &all)
+            });
+            stored.expect("the messages are delivered");
+        }
     }
 
     /// What the server does now and then: messages fetched before `before` go.
