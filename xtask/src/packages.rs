@@ -15,6 +15,7 @@ pub(crate) const NEEDED: &[&str] = &[
     "mpop",              // fetches by POP3
     "getmail6",          // fetches by POP3
     "isync",             // mbsync: keeps a Maildir in step
+    "offlineimap3",      // offlineimap: keeps a Maildir in step, by UIDs and flags
     "msmtp",             // submits as a sendmail replacement
     "postfix",           // a real server as the sender and as the next hop; smtp-sink
     "knot",              // knotd: a name server that knows what a test says, with signed zones

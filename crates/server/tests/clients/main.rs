@@ -3,10 +3,12 @@
 
 mod compress;
 mod curl;
+mod day;
 mod lines;
 mod mbsync;
 mod msmtp;
 mod mutt;
+mod offlineimap;
 mod pop3;
 mod postfix;
 mod program;

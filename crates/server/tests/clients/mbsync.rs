@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::lines::Lines;
 use super::program::{PASSWORD, Server, message, run_in, servers};
 
-fn configuration(server: &Server, who: &str, home: &Path) -> String {
+/// All mailboxes, both ways, in the Maildirs of `mail/`.
+pub(crate) fn configuration(server: &Server, who: &str, home: &Path) -> String {
     format!(
         "IMAPAccount here\nHost 127.0.0.1\nPort {port}\nUser {who}\nPass \"{PASSWORD}\"\nSSLType None\nAuthMechs LOGIN\n\n\
          IMAPStore far\nAccount here\n\n\
@@ -16,7 +17,8 @@ fn configuration(server: &Server, who: &str, home: &Path) -> String {
     )
 }
 
-fn messages(folder: &Path) -> Vec<PathBuf> {
+/// The files of a Maildir's messages.
+pub(crate) fn messages(folder: &Path) -> Vec<PathBuf> {
     let inside = |name: &str| {
         std::fs::read_dir(folder.join(name)).expect("a Maildir").map(|entry| entry.expect("readable").path())
     };

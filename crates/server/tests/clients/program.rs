@@ -18,7 +18,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(more: &[&str]) -> Server {
+    /// A server that no other test uses.
+    pub(crate) fn start(more: &[&str]) -> Server {
         let accounts = ACCOUNTS.to_string();
         let mut options = vec!["--accounts", &accounts];
         options.extend(more);
@@ -36,6 +37,15 @@ impl Server {
     /// The port of a service on 127.0.0.1.
     pub(crate) fn port(&self, standard: u16) -> u16 {
         self.process.lock().expect("no test panics with it").address(standard).port()
+    }
+
+    /// The lines of its log that warn of something, among the last that it printed. What a trial without a name server,
+    /// or the tests' own PostgreSQL, is warned of at its start is not counted, nor that a busy machine was slow.
+    pub(crate) fn complaints(&self) -> String {
+        let printed = self.process.lock().expect("no test panics with it").printed();
+        let worse = printed.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+        let known = ["names cannot be looked up", "PostgreSQL runs with", "a job took longer than its budget"];
+        worse.filter(|line| !known.iter().any(|known| line.contains(known))).collect::<Vec<_>>().join("\n")
     }
 
     /// The data folder.
