@@ -23,6 +23,7 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: u64) {
             .into_iter()
             .map(|mut client| {
                 let mut stage = Stage::new(world.share());
+                stage.alone = false;
                 std::thread::spawn(move || {
                     for step in 0..steps {
                         let mut dice = Dice::of(seed, step * 10 + client.number as u64);
@@ -34,8 +35,8 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: u64) {
                 })
             })
             .collect();
-        for thread in threads {
-            let mut client = thread.join().expect("no panic");
+        let clients: Vec<Client> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+        for mut client in clients {
             truth::compare(&mut stage, &mut client).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         }
         truth::recount(&stage).unwrap_or_else(|error| panic!("seed {seed}: {error}"));

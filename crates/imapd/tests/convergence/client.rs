@@ -16,17 +16,13 @@ pub(crate) type Checked<T> = Result<T, String>;
 pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) trace: Vec<String>,
-    ids: u64,
+    /// Nothing happens but what is done here.
+    pub(crate) alone: bool,
 }
 
 impl Stage {
     pub(crate) fn new(world: World) -> Stage {
-        Stage { world, trace: Vec::new(), ids: 0 }
-    }
-
-    fn id(&mut self) -> u64 {
-        self.ids += 1;
-        self.ids
+        Stage { world, trace: Vec::new(), alone: true }
     }
 }
 
@@ -64,6 +60,8 @@ pub(crate) struct Opened {
     /// `$`: by the slots' ids.
     pub(crate) saved: BTreeSet<u64>,
     flags: BTreeSet<String>,
+    /// Slots that there ever were.
+    ids: u64,
 }
 
 /// A message, by its place.
@@ -162,7 +160,7 @@ impl Client {
         if let Some(last) = stage.trace.last_mut() {
             last.push_str(&format!(" -> {}", line.split(" [APPENDUID").next().unwrap_or(&line)));
         }
-        self.take_in(stage, &heard).map_err(|error| format!("{command}: {error} in\n{said}"))?;
+        self.take_in(&heard).map_err(|error| format!("{command}: {error} in\n{said}"))?;
         if let (Some(open), Some(silent), true) = (&mut self.open, silent, ok) {
             open.apply(silent, &line);
         }
@@ -188,13 +186,13 @@ impl Client {
         let (session, more) = stage.world.say(session, b"DONE\r\n");
         said.push_str(&more);
         self.session = Some(session);
-        self.take_in(stage, &heard::all(&said)?).map_err(|error| format!("IDLE: {error} in\n{said}"))
+        self.take_in(&heard::all(&said)?).map_err(|error| format!("IDLE: {error} in\n{said}"))
     }
 
-    fn take_in(&mut self, stage: &mut Stage, heard: &[Heard]) -> Checked<()> {
+    fn take_in(&mut self, heard: &[Heard]) -> Checked<()> {
         let enabled = self.enabled;
         let Some(open) = &mut self.open else { return Ok(()) };
-        heard.iter().try_for_each(|one| open.take_in(stage, enabled, one))
+        heard.iter().try_for_each(|one| open.take_in(enabled, one))
     }
 
     /// Asks for what it does not know yet.
@@ -209,12 +207,16 @@ impl Client {
 
     /// SELECT or EXAMINE with what its answer says.
     pub(crate) fn open(&mut self, stage: &mut Stage, command: &str, name: &str) -> Checked<Answer> {
-        let place = crate::truth::place(&stage.world, self.who, name);
         self.open = None;
         let answer = self.command(stage, command, None)?;
         if !answer.ok {
             return Ok(answer);
         }
+        let validity = answer.heard.iter().find_map(|one| match one {
+            Heard::UidValidity(validity) => Some(*validity),
+            _ => None,
+        });
+        let place = crate::truth::with_validity(&stage.world, self.who, name, validity.unwrap_or(0));
         let (account, mailbox) = place.ok_or_else(|| format!("{command} went well, but there is no {name}"))?;
         let mut open = Opened {
             name: name.to_owned(),
@@ -228,23 +230,25 @@ impl Client {
             followed: BTreeMap::new(),
             saved: BTreeSet::new(),
             flags: BTreeSet::new(),
+            ids: 0,
         };
         let enabled = self.enabled;
-        answer.heard.iter().try_for_each(|one| open.take_in(stage, enabled, one))?;
+        answer.heard.iter().try_for_each(|one| open.take_in(enabled, one))?;
         self.open = Some(open);
         Ok(answer)
     }
 }
 
 impl Opened {
-    fn take_in(&mut self, stage: &mut Stage, enabled: Enabled, heard: &Heard) -> Checked<()> {
+    fn take_in(&mut self, enabled: Enabled, heard: &Heard) -> Checked<()> {
         match heard {
             Heard::Exists(count) => {
                 if *count < self.slots.len() {
                     return Err("EXISTS went down".to_owned());
                 }
                 while self.slots.len() < *count {
-                    self.slots.push(Slot { id: stage.id(), known: None });
+                    self.ids += 1;
+                    self.slots.push(Slot { id: self.ids, known: None });
                 }
                 // A client of rev1 is told of both.
                 self.recent = None;
@@ -298,6 +302,10 @@ impl Opened {
         let before = &self.slots[..behind.unwrap_or(self.slots.len())];
         let unknown = || before.iter().rposition(|slot| slot.known.is_none());
         let place = known.or_else(unknown).ok_or_else(|| format!("{uid} vanished, but was not in the view"))?;
+        // Which of the unknown ones it was cannot be told: results by number mean nothing to such a client any more.
+        if known.is_none() {
+            self.followed.retain(|_, followed| followed.by_uid);
+        }
         self.remove(place + 1)
     }
 

@@ -301,7 +301,7 @@ fn status(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
     let answer = client.command(stage, &format!("STATUS {} ({items})", client.spelled(name)), None)?;
     let place = crate::truth::place(&stage.world, client.who, name);
     let truth = place.and_then(|(account, mailbox)| crate::truth::of(&stage.world, account, mailbox));
-    for heard in &answer.heard {
+    for heard in answer.heard.iter().filter(|_| stage.alone) {
         let crate::heard::Heard::Status(pairs) = heard else { continue };
         let truth = truth.as_ref().ok_or("STATUS of what is not there")?;
         let having = |flag: &str| truth.rows.values().filter(|(flags, _)| flags.contains(flag)).count() as u64;

@@ -16,13 +16,26 @@ pub(crate) struct Truth {
     pub(crate) rows: BTreeMap<u32, (BTreeSet<String>, u64)>,
 }
 
-/// The mailbox that a name means to somebody.
-pub(crate) fn place(world: &World, who: &str, name: &str) -> Option<(AccountId, MailboxId)> {
+/// Whose mailbox a name means to somebody, and which.
+fn owner<'a>(world: &World, who: &str, name: &'a str) -> (AccountId, &'a str) {
     let name = name.trim_matches('"');
-    let (account, name) = match name.strip_prefix("Other Users/alice@example.test/") {
+    match name.strip_prefix("Other Users/alice@example.test/") {
         Some(name) => (world.accounts["alice"], name),
         None => (world.accounts[who], name),
-    };
+    }
+}
+
+/// The mailbox with this UIDVALIDITY, of which there is one in an account, whatever its name is by now.
+pub(crate) fn with_validity(world: &World, who: &str, name: &str, validity: u32) -> Option<(AccountId, MailboxId)> {
+    let (account, _) = owner(world, who, name);
+    let listed = world.store.read_blocking(move |tx| mailboxes::list(tx, account)).expect("it is read");
+    let mut all = listed.into_iter().filter_map(|listed| listed.mailbox);
+    all.find(|row| row.uidvalidity == validity).map(|row| (account, row.id))
+}
+
+/// The mailbox that a name means to somebody.
+pub(crate) fn place(world: &World, who: &str, name: &str) -> Option<(AccountId, MailboxId)> {
+    let (account, name) = owner(world, who, name);
     let name = MailboxName::parse(&name.replace("Gr&APw-n", "Gr\u{fc}n")).ok()?;
     let found = world.store.read_blocking(move |tx| mailboxes::find(tx, account, &name)).expect("it is read");
     found.map(|mailbox| (account, mailbox.id))
