@@ -112,7 +112,7 @@ fn quit(session: &mut Session, _: &str) {
     let nothing = session
         .maildrop
         .as_ref()
-        .is_none_or(|maildrop| maildrop.marked().2.is_empty() && !(keeps && !maildrop.fetched().is_empty()));
+        .is_none_or(|maildrop| (!keeps || maildrop.fetched().is_empty()) && maildrop.marked().2.is_empty());
     // What the session has alone is let go before the answer: the client may come back at once.
     if nothing && session.held.is_none() {
         session.ok("goodbye");
