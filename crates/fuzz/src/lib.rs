@@ -12,7 +12,7 @@
 
 use std::fmt::Debug;
 
-use bolero_engine::{Engine, Failure, Seed, Test, driver, input, panic, rng};
+use bolero_engine::{Engine, Failure, Test, driver, input, panic, rng};
 use rand_core::SeedableRng;
 
 #[doc(hidden)]
@@ -45,10 +45,15 @@ impl Seeded {
         Seeded { inputs: inputs.saturating_mul(times), seed: number("POSTROAD_FUZZ_SEED").unwrap_or(0) }
     }
 
-    fn seed(self, input: u64) -> Seed {
-        Seed::from(self.seed) << u64::BITS | Seed::from(input)
+    /// The generator of an input. Its seed is spread over all bits first: of neighbouring numbers it would make
+    /// inputs that hardly differ.
+    fn random(self, input: u64) -> rng::Recommended {
+        rng::Recommended::seed_from_u64(self.seed.wrapping_mul(INPUTS_APART).wrapping_add(input))
     }
 }
+
+/// More than any test has inputs, so that seeds share none; odd, so that all seeds differ.
+const INPUTS_APART: u64 = 1 << 40 | 1;
 
 impl<T: Test> Engine<T> for Seeded
 where
@@ -61,15 +66,14 @@ where
         panic::forward_panic(false);
         let (mut buffer, mut cache) = (Vec::new(), driver::cache::Cache::default());
         for number in 0..self.inputs {
-            let seed = self.seed(number);
-            let random = || driver::Rng::new(rng::Recommended::from_seed(seed.to_le_bytes()), &options);
+            let random = || driver::Rng::new(self.random(number), &options);
             buffer.clear();
             let run = test.test(&mut input::cache::Driver::new(random(), &mut cache, &mut buffer));
             let Err(error) = run else { continue };
             buffer.clear();
             let value = test.generate_value(&mut input::cache::Driver::new(random(), &mut cache, &mut buffer));
             panic::forward_panic(true);
-            let failure = Failure { seed: Some(seed), error, input: value };
+            let failure = Failure { seed: Some(number.into()), error, input: value };
             panic!("input {number} of POSTROAD_FUZZ_SEED={}: {failure:#}", self.seed);
         }
         panic::forward_panic(true);
@@ -79,6 +83,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::collections::BTreeSet;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn inputs(seed: u64) -> Vec<Vec<u8>> {
@@ -97,6 +102,9 @@ mod tests {
         assert!(first.iter().any(|octets| !octets.is_empty()));
         assert_eq!(first, inputs(0));
         assert_ne!(first, inputs(1));
+        let lengths: BTreeSet<usize> = first.iter().map(Vec::len).collect();
+        let octets: BTreeSet<u8> = first.into_iter().flatten().collect();
+        assert!(lengths.len() > 20 && octets.len() > 200, "{lengths:?} {octets:?}");
     }
 
     #[test]
