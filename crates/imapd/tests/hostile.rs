@@ -1,0 +1,43 @@
+//! Messages made to hurt: stored byte for byte, and every question about them is answered.
+
+mod common;
+
+use common::World;
+use postroad_testkit::TestStore;
+
+const QUESTIONS: [&str; 9] = [
+    "FETCH 1 (ENVELOPE BODYSTRUCTURE RFC822.SIZE)",
+    "FETCH 1 (BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[HEADER.FIELDS (Subject)])",
+    "FETCH 1 (BODY.PEEK[99999] BODY.PEEK[HEADER]<0.100>)",
+    "FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1])",
+    "FETCH 1 (PREVIEW)",
+    "SEARCH OR SUBJECT hurt SENTSINCE 1-Jan-1990",
+    "SEARCH TEXT \"the end\"",
+    "SORT (SUBJECT DATE FROM) UTF-8 ALL",
+    "THREAD REFERENCES UTF-8 ALL",
+];
+
+#[test]
+fn hostile_messages_are_shown_like_others() {
+    let parts = "--b\r\n\r\nx\r\n".repeat(100_000);
+    let messages = [
+        format!("Subject: hurt\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\nthe end\r\n"),
+        format!("{}Subject: hurt\r\n\r\nthe end\r\n", "X-Filler: 0123456789 abcdefgh\r\n".repeat(30_000)),
+        "Subject: =?utf-8?q?=ED=A0=80?= hurt =?utf-16be?b?2AA=?=\r\nDate: Mon, 1 Jan 99999 00:00:00 +0000\r\n\r\nthe end\r\n"
+            .to_owned(),
+    ];
+    for message in &messages {
+        let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+        let mut world = World::new(&test);
+        world.deliver("alice", "INBOX", &[], message);
+        let session = world.logged_in("alice");
+        let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+        for question in QUESTIONS {
+            let said;
+            (session, said) = world.say(session, format!("q {question}\r\n").as_bytes());
+            assert!(said.contains("\r\nq OK ") || said.starts_with("q OK "), "{question}: {} octets", said.len());
+        }
+        let (_, said) = world.say(session, b"w FETCH 1 BODY[]\r\n");
+        assert!(said.contains(&format!("{{{}}}\r\n{message}", message.len())), "not the same octets");
+    }
+}
