@@ -1,4 +1,5 @@
 //! A maildrop of tens of thousands of messages: what each step costs is counted in jobs, and can be timed.
+#![allow(clippy::print_stdout, missing_docs)]
 
 mod common;
 
