@@ -82,6 +82,30 @@ pub enum FetchItem {
     Preview,
 }
 
+impl FetchItem {
+    /// RFC 9051 §6.4.5: reading the text of a message sets `\Seen`, unless it is done with PEEK.
+    pub fn sets_seen(&self) -> bool {
+        match self {
+            FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            FetchItem::Uid
+            | FetchItem::Flags
+            | FetchItem::InternalDate
+            | FetchItem::Size
+            | FetchItem::Envelope
+            | FetchItem::Body
+            | FetchItem::BodyStructure
+            | FetchItem::Rfc822Header
+            | FetchItem::BinarySize { .. }
+            | FetchItem::ModSeq
+            | FetchItem::EmailId
+            | FetchItem::ThreadId
+            | FetchItem::SaveDate
+            | FetchItem::Preview => false,
+        }
+    }
+}
+
 /// `section-spec` (RFC 9051 §9).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Section {

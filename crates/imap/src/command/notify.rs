@@ -206,25 +206,11 @@ pub(super) fn items(cursor: &mut Cursor<'_>) -> Rule<Vec<FetchItem>> {
     cursor.list("what to fetch", |cursor| fetch::item(cursor, &mut items))?;
     // Nobody read what is pushed: nothing becomes \Seen by it.
     for item in &mut items {
-        match item {
-            FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => *peek = true,
-            FetchItem::Rfc822 | FetchItem::Rfc822Text => {
-                return cursor.fault_at(start, Problem::Expected("BODY.PEEK instead of what sets \\Seen"));
-            }
-            FetchItem::Uid
-            | FetchItem::Flags
-            | FetchItem::InternalDate
-            | FetchItem::Size
-            | FetchItem::Envelope
-            | FetchItem::Body
-            | FetchItem::BodyStructure
-            | FetchItem::Rfc822Header
-            | FetchItem::BinarySize { .. }
-            | FetchItem::ModSeq
-            | FetchItem::EmailId
-            | FetchItem::ThreadId
-            | FetchItem::SaveDate
-            | FetchItem::Preview => {}
+        if let FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } = item {
+            *peek = true;
+        }
+        if item.sets_seen() {
+            return cursor.fault_at(start, Problem::Expected("BODY.PEEK instead of what sets \\Seen"));
         }
     }
     Ok(items)

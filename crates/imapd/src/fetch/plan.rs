@@ -73,7 +73,7 @@ impl Plan {
         if fetch.changed_since.is_some() && !has(&FetchItem::ModSeq) {
             items.push(FetchItem::ModSeq);
         }
-        let sets_seen = !view.read_only && view.rights.contains(Rights::SEEN) && items.iter().any(sets_seen);
+        let sets_seen = !view.read_only && view.rights.contains(Rights::SEEN) && items.iter().any(FetchItem::sets_seen);
         let mut items_when_seen = Vec::new();
         if sets_seen && !has(&FetchItem::Flags) {
             items_when_seen.push(FetchItem::Flags);
@@ -147,28 +147,6 @@ fn part(
 /// A modification sequence as the store counts them.
 pub(super) fn mod_seq(value: u64) -> ModSeq {
     ModSeq(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-/// RFC 9051 §6.4.5: reading the text of a message sets `\Seen`, unless it is done with PEEK.
-fn sets_seen(item: &FetchItem) -> bool {
-    match item {
-        FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
-        FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
-        FetchItem::Uid
-        | FetchItem::Flags
-        | FetchItem::InternalDate
-        | FetchItem::Size
-        | FetchItem::Envelope
-        | FetchItem::Body
-        | FetchItem::BodyStructure
-        | FetchItem::Rfc822Header
-        | FetchItem::BinarySize { .. }
-        | FetchItem::ModSeq
-        | FetchItem::EmailId
-        | FetchItem::ThreadId
-        | FetchItem::SaveDate
-        | FetchItem::Preview => false,
-    }
 }
 
 /// Whether an item may need the message's bytes. HEADER.FIELDS are mostly in the summary.
