@@ -351,24 +351,6 @@ pub(crate) enum Cursor {
 }
 
 impl Cursor {
-    /// FETCH's cursor, made when first asked for.
-    pub(crate) fn fetch(&mut self) -> &mut crate::fetch::Cursor {
-        if !matches!(self, Cursor::Fetch(_)) {
-            *self = Cursor::Fetch(Box::default());
-        }
-        match self {
-            Cursor::Fetch(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Search(_)
-            | Cursor::Sort(_)
-            | Cursor::Thread(_)
-            | Cursor::UrlFetch(_)
-            | Cursor::Esearch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
-    }
-
     /// Whether the last job stopped in the middle of a literal.
     pub(crate) fn is_in_literal(&self) -> bool {
         match self {
@@ -399,22 +381,22 @@ impl Cursor {
         }
     }
 
+    /// FETCH's cursor, made when first asked for.
+    pub(crate) fn fetch(&mut self) -> &mut crate::fetch::Cursor {
+        if !matches!(self, Cursor::Fetch(_)) {
+            *self = Cursor::Fetch(Box::default());
+        }
+        let Cursor::Fetch(cursor) = self else { unreachable!("made above") };
+        cursor
+    }
+
     /// URLFETCH's cursor, made when first asked for.
     pub(crate) fn url_fetch(&mut self) -> &mut crate::commands::Fetching {
         if !matches!(self, Cursor::UrlFetch(_)) {
             *self = Cursor::UrlFetch(Box::default());
         }
-        match self {
-            Cursor::UrlFetch(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Fetch(_)
-            | Cursor::Search(_)
-            | Cursor::Sort(_)
-            | Cursor::Thread(_)
-            | Cursor::Esearch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
+        let Cursor::UrlFetch(cursor) = self else { unreachable!("made above") };
+        cursor
     }
 
     /// ESEARCH's cursor, made when first asked for.
@@ -422,17 +404,8 @@ impl Cursor {
         if !matches!(self, Cursor::Esearch(_)) {
             *self = Cursor::Esearch(Box::default());
         }
-        match self {
-            Cursor::Esearch(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Fetch(_)
-            | Cursor::Search(_)
-            | Cursor::Sort(_)
-            | Cursor::Thread(_)
-            | Cursor::UrlFetch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
+        let Cursor::Esearch(cursor) = self else { unreachable!("made above") };
+        cursor
     }
 
     /// SEARCH's cursor, made when first asked for.
@@ -440,17 +413,8 @@ impl Cursor {
         if !matches!(self, Cursor::Search(_)) {
             *self = Cursor::Search(Box::default());
         }
-        match self {
-            Cursor::Search(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Fetch(_)
-            | Cursor::Sort(_)
-            | Cursor::Thread(_)
-            | Cursor::UrlFetch(_)
-            | Cursor::Esearch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
+        let Cursor::Search(cursor) = self else { unreachable!("made above") };
+        cursor
     }
 
     /// SORT's cursor, made when first asked for.
@@ -458,17 +422,8 @@ impl Cursor {
         if !matches!(self, Cursor::Sort(_)) {
             *self = Cursor::Sort(Box::default());
         }
-        match self {
-            Cursor::Sort(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Fetch(_)
-            | Cursor::Search(_)
-            | Cursor::Thread(_)
-            | Cursor::UrlFetch(_)
-            | Cursor::Esearch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
+        let Cursor::Sort(cursor) = self else { unreachable!("made above") };
+        cursor
     }
 
     /// THREAD's cursor, made when first asked for.
@@ -476,17 +431,8 @@ impl Cursor {
         if !matches!(self, Cursor::Thread(_)) {
             *self = Cursor::Thread(Box::default());
         }
-        match self {
-            Cursor::Thread(cursor) => cursor,
-            Cursor::Start
-            | Cursor::Fetch(_)
-            | Cursor::Search(_)
-            | Cursor::Sort(_)
-            | Cursor::UrlFetch(_)
-            | Cursor::Esearch(_)
-            | Cursor::Store(_)
-            | Cursor::Select(_) => unreachable!("made above"),
-        }
+        let Cursor::Thread(cursor) = self else { unreachable!("made above") };
+        cursor
     }
 }
 
