@@ -67,6 +67,14 @@ impl Signature {
         Signature(Box::new([u64::MAX; WORDS]))
     }
 
+    /// Of a text.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Signature {
+        let mut signature = Signature::new();
+        signature.add(text);
+        signature
+    }
+
     /// Adds a text. Groups do not reach from one call to the next: give what overlaps.
     pub fn add(&mut self, text: &str) {
         self.add_salted(text, 0);
@@ -270,12 +278,6 @@ fn is_ideograph(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn signature(text: &str) -> Signature {
-        let mut signature = Signature::new();
-        signature.add(text);
-        signature
-    }
-
     #[test]
     fn parts_are_proposed_and_others_are_not() {
         for (text, part, proposed) in [
@@ -296,13 +298,13 @@ mod tests {
             ("it costs 5 $", "€", false),
             ("", "", true),
         ] {
-            assert_eq!(signature(text).may_have(&Grams::of(part)), proposed, "{part} in {text}");
+            assert_eq!(Signature::of(text).may_have(&Grams::of(part)), proposed, "{part} in {text}");
         }
     }
 
     #[test]
     fn fields_are_told_apart() {
-        let mut signature = signature("all about plans");
+        let mut signature = Signature::of("all about plans");
         signature.add_field(Field::From, "Bob");
         signature.add_field(Field::Subject, "日本 meeting");
         for (field, text, proposed) in [
@@ -320,7 +322,7 @@ mod tests {
 
     #[test]
     fn stored_forms() {
-        let whole = signature("some text, and 日本");
+        let whole = Signature::of("some text, and 日本");
         assert_eq!(Signature::from_bytes(&whole.to_bytes()), Some(whole.clone()));
         assert_eq!(Signature::from_bytes(b"short"), None);
         let grams = Grams::of("some");
@@ -335,6 +337,6 @@ mod tests {
         let text: String = (0..10_000u32).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
         let grams = Grams::of(&text);
         assert!(!grams.is_empty() && grams.buckets().len() <= Grams::MAX);
-        assert!(signature(&text).may_have(&grams));
+        assert!(Signature::of(&text).may_have(&grams));
     }
 }

@@ -225,18 +225,12 @@ mod tests {
     use super::*;
     use crate::Grams;
 
-    fn signature(text: &str) -> Signature {
-        let mut signature = Signature::new();
-        signature.add(text);
-        signature
-    }
-
     #[test]
     fn what_signatures_have_slices_have() {
         for count in [1, 7, 8, 9, 100, DOCUMENTS] {
             let texts: Vec<String> =
                 (0..count).map(|n| format!("all {} half{} seldom{}", n % 2, n % 2, n % 97 / 96)).collect();
-            let signatures: Vec<Signature> = texts.iter().map(|text| signature(text)).collect();
+            let signatures: Vec<Signature> = texts.iter().map(|text| Signature::of(text)).collect();
             let pages = pages(&signatures);
             assert_eq!(pages.len(), PAGES);
             for bucket in 0..BUCKETS as u16 {
@@ -250,7 +244,7 @@ mod tests {
 
     #[test]
     fn damage_proposes_and_never_excludes() {
-        let pages = pages(&[signature("some text"), signature("another")]);
+        let pages = pages(&[Signature::of("some text"), Signature::of("another")]);
         let bucket = Grams::of("some").buckets()[0];
         let whole = &pages[page_of(bucket) as usize];
         for length in 0..whole.len() {
