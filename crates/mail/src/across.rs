@@ -9,15 +9,15 @@
 use std::collections::{HashMap, HashSet};
 
 use postroad_message::Summary;
-use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, Timestamp, TraceId, WriteTx, new_id, params};
+use postroad_store::{AccountId, BlobId, ModSeq, ReadTx, Timestamp, TraceId, WriteTx, new_id, params};
 
 use crate::copy::{Copied, Target, admit};
-use crate::deliver::MAX_THREAD_KEYS;
 use crate::expunge::{self, After};
 use crate::journal::{self, Note, Operation};
 use crate::keywords::{self, Spelled};
+use crate::rows::{self, Content, Placed, Quota, Under};
 use crate::selected::{self, Before, Place, Tally};
-use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, MessageId, Result, UidSet, accounts};
+use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, accounts};
 
 /// Most entries that go to another account in one operation.
 pub const MAX_ACROSS: usize = 10_000;
@@ -89,12 +89,7 @@ fn transfer(tx: &mut WriteTx, by: &By, from: End, entries: &[Before], to: End, k
     let mut tally = Tally::default();
     for stretch in entries.chunks(STRETCH) {
         let placed = work.stretch(tx, stretch)?;
-        tally = Tally {
-            messages: tally.messages + placed.messages,
-            unseen: tally.unseen + placed.unseen,
-            deleted: tally.deleted + placed.deleted,
-            size: tally.size + placed.size,
-        };
+        tally = tally + placed;
     }
     admit(tx, to.account, &target, modseq, tally)?;
     let placed = UidSet::range(target.uidnext, work.next - 1);
@@ -126,17 +121,9 @@ fn claim(tx: &mut WriteTx, from: End, uids: &UidSet, to: End) -> Result<ModSeq> 
         place.clause("e.uid", 3)
     );
     let params = place.params(vec![from.account.into(), from.mailbox.into()]);
-    let (messages, bytes) = tx.one(&text, &params, |row| Ok((row.int(0)?, row.int(1)?)))?;
-    let claimed = tx.returning(
-        "UPDATE account SET modseq = modseq + 1, used_messages = used_messages + $2, used_bytes = used_bytes + $3
-         WHERE id = $1 AND state = 'active' AND (quota_messages = 0 OR used_messages + $2 <= quota_messages)
-           AND (quota_bytes = 0 OR used_bytes + $3 <= quota_bytes)
-         RETURNING modseq",
-        params![to.account, messages, bytes],
-        |row| row.id(0),
-    )?;
-    match claimed.first() {
-        Some(modseq) => Ok(*modseq),
+    let counted = tx.one(&text, &params, |row| Ok((row.int(0)?, row.int(1)?)))?;
+    match rows::claim(tx, to.account, None, counted, Quota::Kept)? {
+        Some(modseq) => Ok(modseq),
         None if accounts::existing(tx, to.account)?.state == accounts::State::Suspended => Err(Error::Suspended),
         None => Err(Error::OverQuota),
     }
@@ -156,8 +143,8 @@ struct Transfer<'a> {
     next: u32,
 }
 
-/// A content to be made.
-struct Content {
+/// A content that is to be made again.
+struct Original {
     old: MessageId,
     blob: BlobId,
     size: i64,
@@ -176,39 +163,24 @@ impl Transfer<'_> {
         new.dedup();
         let contents = self.contents(tx, &new)?;
         self.make(tx, &contents)?;
-        let mut placed = Vec::with_capacity(entries.len());
-        let mut rows: Vec<(u32, MessageId, Flags, Keywords, i64)> = Vec::with_capacity(entries.len());
+        let mut tally = Tally::default();
+        let mut made: Vec<(MessageId, Keywords)> = Vec::with_capacity(entries.len());
         for entry in entries {
             let message = messages.get(&entry.uid).and_then(|old| self.made.get(old)).copied();
             let message = message.ok_or_else(|| Error::Corrupt(format!("entry {} without content", entry.uid)))?;
+            made.push((message, self.keywords(entry)));
+        }
+        let mut rows = Vec::with_capacity(entries.len());
+        for (entry, (message, keywords)) in entries.iter().zip(&made) {
             let flags = entry.flags.without(Flags::ALL.without(self.keep.flags));
-            let keywords = self.keywords(entry);
-            placed.push(Before { flags, keywords: keywords.clone(), ..entry.clone() });
-            rows.push((self.next, message, flags, keywords, entry.size));
+            tally = tally + Tally::one(flags, entry.size);
+            rows.push(Placed { uid: self.next, message: *message, flags, keywords, size: entry.size });
             self.next += 1;
         }
-        let rows: Vec<[Param<'_>; 9]> = rows
-            .iter()
-            .map(|(uid, message, flags, keywords, size)| {
-                [
-                    self.to.account.into(),
-                    self.to.mailbox.into(),
-                    (*uid).into(),
-                    (*message).into(),
-                    flags.bits().into(),
-                    keywords.as_stored().into(),
-                    self.modseq.into(),
-                    self.by.now.into(),
-                    (*size).into(),
-                ]
-            })
-            .collect();
-        tx.insert_rows(
-            "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)",
-            &rows,
-            "",
-        )?;
-        Ok(Tally::of(&placed))
+        let under =
+            Under { account: self.to.account, mailbox: self.to.mailbox, modseq: self.modseq, saved: self.by.now };
+        rows::insert_entries(tx, under, &rows)?;
+        Ok(tally)
     }
 
     fn messages_of(&self, tx: &ReadTx, uids: &UidSet) -> Result<HashMap<u32, MessageId>> {
@@ -222,14 +194,14 @@ impl Transfer<'_> {
         Ok(rows.into_iter().collect())
     }
 
-    fn contents(&self, tx: &ReadTx, messages: &[MessageId]) -> Result<Vec<Content>> {
+    fn contents(&self, tx: &ReadTx, messages: &[MessageId]) -> Result<Vec<Original>> {
         let ids: Vec<i64> = messages.iter().map(|message| message.0).collect();
         let rows = tx.rows(
             "SELECT id, blob, size, received, trace, summary FROM message
              WHERE account = $1 AND id {in:$2} ORDER BY id",
             params![self.from.account, &ids],
             |row| {
-                Ok(Content {
+                Ok(Original {
                     old: row.id(0)?,
                     blob: row.id(1)?,
                     size: row.int(2)?,
@@ -243,31 +215,18 @@ impl Transfer<'_> {
     }
 
     /// Writes the contents, each in its conversation of the new account.
-    fn make(&mut self, tx: &mut WriteTx, contents: &[Content]) -> Result<()> {
+    fn make(&mut self, tx: &mut WriteTx, contents: &[Original]) -> Result<()> {
         if contents.is_empty() {
             return Ok(());
         }
         let ids: Vec<MessageId> = contents.iter().map(|_| MessageId(new_id())).collect();
-        let threads = join(tx, self.to.account, contents, &ids)?;
+        let keys: Vec<Vec<i64>> = contents.iter().map(Original::keys).collect();
+        let threads = rows::join_threads(tx, self.to.account, &keys, &ids)?;
         let blobs: Vec<BlobId> = contents.iter().map(|content| content.blob).collect();
         tx.blob_retain_all(&blobs)?;
-        let rows: Vec<[Param<'_>; 8]> = contents
-            .iter()
-            .zip(ids.iter().zip(&threads))
-            .map(|(content, (id, thread))| {
-                [
-                    self.to.account.into(),
-                    (*id).into(),
-                    content.blob.into(),
-                    content.size.into(),
-                    content.received.into(),
-                    (*thread).into(),
-                    content.trace.into(),
-                    (&content.summary).into(),
-                ]
-            })
-            .collect();
-        tx.insert_rows("INSERT INTO message (account, id, blob, size, received, thread, trace, summary)", &rows, "")?;
+        let places = ids.iter().zip(&threads);
+        let rows: Vec<_> = contents.iter().zip(places).map(|(old, (id, thread))| old.again(*id, *thread)).collect();
+        rows::insert_contents(tx, self.to.account, &rows)?;
         self.made.extend(contents.iter().map(|content| content.old).zip(ids));
         Ok(())
     }
@@ -282,35 +241,24 @@ impl Transfer<'_> {
     }
 }
 
-/// The conversations of contents that come one after the other, by the rule of `deliver`: the oldest that shares a key. Two
-/// statements.
-fn join(tx: &mut WriteTx, account: AccountId, contents: &[Content], ids: &[MessageId]) -> Result<Vec<i64>> {
-    // A summary that cannot be read has no keys: the message is a conversation of its own.
-    let keys = |content: &Content| -> Vec<i64> {
-        let keys = Summary::decode(&content.summary).map(|summary| summary.thread_keys()).unwrap_or_default();
-        keys.into_iter().take(MAX_THREAD_KEYS).map(u64::cast_signed).collect()
-    };
-    let keys: Vec<Vec<i64>> = contents.iter().map(keys).collect();
-    let all: HashSet<i64> = keys.iter().flatten().copied().collect();
-    let all: Vec<i64> = all.into_iter().collect();
-    let text = "SELECT key, thread FROM thread_key WHERE account = $1 AND key {in:$2}";
-    let mut threads: HashMap<i64, i64> = HashMap::new();
-    if !all.is_empty() {
-        threads.extend(tx.rows(text, params![account, &all], |row| Ok((row.int(0)?, row.int(1)?)))?);
+impl Original {
+    /// A summary that cannot be read has no keys: the message is a conversation of its own.
+    fn keys(&self) -> Vec<i64> {
+        let keys = Summary::decode(&self.summary).map(|summary| summary.thread_keys());
+        rows::stored_keys(&keys.unwrap_or_default())
     }
-    let (mut new, mut joined): (Vec<[Param<'_>; 3]>, Vec<i64>) = (Vec::new(), Vec::new());
-    for (keys, id) in keys.into_iter().zip(ids) {
-        let thread = keys.iter().filter_map(|key| threads.get(key)).min().copied().unwrap_or(id.0);
-        for key in keys {
-            if let std::collections::hash_map::Entry::Vacant(vacant) = threads.entry(key) {
-                vacant.insert(thread);
-                new.push([account.into(), key.into(), thread.into()]);
-            }
+
+    fn again(&self, id: MessageId, thread: ThreadId) -> Content<'_> {
+        Content {
+            id,
+            blob: self.blob,
+            size: self.size,
+            received: self.received,
+            thread,
+            trace: self.trace,
+            summary: &self.summary,
         }
-        joined.push(thread);
     }
-    tx.insert_rows("INSERT INTO thread_key (account, key, thread)", &new, "ON CONFLICT (account, key) DO NOTHING")?;
-    Ok(joined)
 }
 
 /// Entries whose summaries are in memory together.

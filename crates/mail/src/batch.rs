@@ -2,16 +2,17 @@
 //!
 //! All or nothing, in a constant number of statements (on PostgreSQL; SQLite inserts row by row).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use postroad_store::{AccountId, BlobId, ModSeq, Param, WriteTx, new_id, params};
+use postroad_store::{AccountId, ModSeq, WriteTx, new_id};
 
-use crate::deliver::{self, MAX_THREAD_KEYS};
 use crate::journal::{self, Note, Operation};
 use crate::keywords::{self, Spelled};
+use crate::rows::{self, Placed, Quota, Under};
+use crate::selected::Tally;
 use crate::{
-    Arrival, Bound, By, Error, Filing, Flags, Keyword, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What,
-    selected, sql,
+    Arrival, Bound, By, Error, Filing, Keyword, Keywords, MailboxId, MessageId, Result, ThreadId, UidSet, What,
+    deliver, sql,
 };
 
 /// A message that comes with others.
@@ -34,8 +35,8 @@ pub struct Filed {
     pub(crate) messages: Vec<MessageId>,
 }
 
-/// Files messages in a mailbox in one operation, in their order: what [`deliver::deliver`] does for each. With `quota`
-/// off the account may become fuller than its quota. `incoming` is not empty.
+/// Files messages in a mailbox in one operation, in their order: what [`deliver::deliver`] does for each. `incoming` is not
+/// empty.
 ///
 /// `Err(OverQuota | Suspended | NotFound | Limit)` has written nothing.
 pub(crate) fn file(
@@ -44,19 +45,20 @@ pub(crate) fn file(
     account: AccountId,
     mailbox: MailboxId,
     incoming: &[One<'_>],
-    quota: bool,
+    quota: Quota,
 ) -> Result<Filed> {
     let spelled = keywords::spell(tx, account, mailbox, &union_of_keywords(incoming))?;
     let modseq = claim(tx, account, mailbox, incoming, quota)?;
-    let (first, uidvalidity) = place(tx, account, mailbox, modseq, incoming)?;
+    let (first, uidvalidity) = rows::take_uids(tx, account, mailbox, modseq, tally(incoming))?;
     keywords::learn(tx, account, mailbox, modseq, &spelled)?;
     let messages: Vec<MessageId> = incoming.iter().map(|_| MessageId(new_id())).collect();
-    let threads = join_threads(tx, account, incoming, &messages)?;
+    let keys: Vec<Vec<i64>> = incoming.iter().map(|one| rows::stored_keys(&one.arrival.thread_keys)).collect();
+    let threads = rows::join_threads(tx, account, &keys, &messages)?;
     let blobs: Vec<_> = incoming.iter().map(|one| &one.arrival.blob).collect();
     tx.blob_put_all(&blobs)?;
-    insert_messages(tx, by, account, incoming, &messages, &threads)?;
-    let place = Place { account, mailbox, modseq, first };
-    insert_entries(tx, by, &place, incoming, &messages, &spelled)?;
+    insert_contents(tx, by, account, incoming, &messages, &threads)?;
+    let under = Under { account, mailbox, modseq, saved: by.now };
+    insert_entries(tx, under, first, incoming, &messages, &spelled)?;
     let last = first + u32::try_from(incoming.len()).unwrap_or(u32::MAX) - 1;
     let uids = UidSet::range(first, last);
     let note = Note { mailbox: Some(mailbox), uids: &uids, ..Note::plain(Operation::Append) };
@@ -77,7 +79,7 @@ pub fn append_all(
     if incoming.is_empty() {
         return Err(Error::Message("no message came"));
     }
-    file(tx, by, account, mailbox, incoming, true)
+    file(tx, by, account, mailbox, incoming, Quota::Kept)
 }
 
 /// Whether `count` messages of `size` bytes together would be taken now. [`append_all`] decides. Two statements.
@@ -88,14 +90,6 @@ pub fn would_take(tx: &postroad_store::ReadTx, account: AccountId, count: u64, s
         Some(limit) if quota.used_messages.saturating_add(count) > limit => Err(Error::OverQuota),
         Some(_) | None => Ok(()),
     }
-}
-
-/// Where entries go.
-struct Place {
-    account: AccountId,
-    mailbox: MailboxId,
-    modseq: ModSeq,
-    first: u32,
 }
 
 fn union_of_keywords(incoming: &[One<'_>]) -> Vec<Keyword> {
@@ -110,28 +104,12 @@ fn claim(
     account: AccountId,
     mailbox: MailboxId,
     incoming: &[One<'_>],
-    quota: bool,
+    quota: Quota,
 ) -> Result<ModSeq> {
     let bytes = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
-    let room = if quota {
-        "AND (quota_messages = 0 OR used_messages + $3 <= quota_messages)
-         AND (quota_bytes = 0 OR used_bytes + $4 <= quota_bytes)"
-    } else {
-        ""
-    };
-    let text = format!(
-        "UPDATE account SET modseq = modseq + 1, used_messages = used_messages + $3, used_bytes = used_bytes + $4
-         WHERE id = $1 AND state = 'active' {room}
-           AND EXISTS (SELECT 1 FROM mailbox b WHERE b.account = $1 AND b.id = $2 AND b.selectable = 1
-                                                 AND b.uidnext + $3 <= 4294967295)
-         RETURNING modseq"
-    );
-    let claimed =
-        tx.returning(&text, params![account, mailbox, sql::limit(incoming.len()), sql::number(bytes)], |row| {
-            row.id(0)
-        })?;
-    if let Some(modseq) = claimed.first() {
-        return Ok(*modseq);
+    let counted = (sql::limit(incoming.len()), sql::number(bytes));
+    if let Some(modseq) = rows::claim(tx, account, Some(mailbox), counted, quota)? {
+        return Ok(modseq);
     }
     match crate::mailboxes::by_id(tx, account, mailbox)? {
         Some(row) if row.selectable && u64::from(row.uidnext) + incoming.len() as u64 > u64::from(u32::MAX) => {
@@ -145,75 +123,12 @@ fn claim(
     }
 }
 
-/// Takes uids and counts the entries: the first uid, and the uidvalidity. One statement.
-fn place(
-    tx: &mut WriteTx,
-    account: AccountId,
-    mailbox: MailboxId,
-    modseq: ModSeq,
-    incoming: &[One<'_>],
-) -> Result<(u32, u32)> {
-    let sum = |count: fn(Flags) -> i64| incoming.iter().map(|one| count(one.filing.flags)).sum::<i64>();
-    let size = incoming.iter().fold(0u64, |sum, one| sum.saturating_add(one.arrival.size));
-    let placed = tx
-        .returning(
-            "UPDATE mailbox SET uidnext = uidnext + $3, messages = messages + $3, unseen = unseen + $4,
-                                deleted = deleted + $5, size = size + $6, highest_modseq = $7
-             WHERE account = $1 AND id = $2 RETURNING uidnext - $3, uidvalidity",
-            params![
-                account,
-                mailbox,
-                sql::limit(incoming.len()),
-                sum(selected::unseen),
-                sum(selected::deleted_count),
-                sql::number(size),
-                modseq
-            ],
-            |row| Ok((sql::small(row, 0)?, sql::small(row, 1)?)),
-        )?
-        .pop();
-    placed.ok_or(Error::NotFound(What::Mailbox))
+/// What they add to the mailbox's counters.
+fn tally(incoming: &[One<'_>]) -> Tally {
+    incoming.iter().fold(Tally::default(), |sum, one| sum + Tally::one(one.filing.flags, sql::number(one.arrival.size)))
 }
 
-/// The conversations of messages that come one after the other, by the rule for one. Two statements.
-fn join_threads(
-    tx: &mut WriteTx,
-    account: AccountId,
-    incoming: &[One<'_>],
-    messages: &[MessageId],
-) -> Result<Vec<ThreadId>> {
-    let keys = |one: &One<'_>| -> Vec<i64> {
-        one.arrival.thread_keys.iter().take(MAX_THREAD_KEYS).map(|key| key.cast_signed()).collect()
-    };
-    let mut all: Vec<i64> = incoming.iter().flat_map(keys).collect();
-    all.sort_unstable();
-    all.dedup();
-    let mut threads: HashMap<i64, i64> = HashMap::new();
-    if !all.is_empty() {
-        let rows = tx.rows(
-            "SELECT key, thread FROM thread_key WHERE account = $1 AND key {in:$2}",
-            params![account, &all],
-            |row| Ok((row.int(0)?, row.int(1)?)),
-        )?;
-        threads.extend(rows);
-    }
-    let mut new: Vec<[Param<'_>; 3]> = Vec::new();
-    let mut joined = Vec::with_capacity(incoming.len());
-    for (one, message) in incoming.iter().zip(messages) {
-        let keys = keys(one);
-        let thread = keys.iter().filter_map(|key| threads.get(key)).min().copied().unwrap_or(message.0);
-        for key in keys {
-            if threads.insert(key, *threads.get(&key).unwrap_or(&thread)).is_none() {
-                new.push([Param::from(account), Param::from(key), Param::from(thread)]);
-            }
-        }
-        joined.push(ThreadId(thread));
-    }
-    tx.insert_rows("INSERT INTO thread_key (account, key, thread)", &new, "ON CONFLICT (account, key) DO NOTHING")?;
-    Ok(joined)
-}
-
-fn insert_messages(
+fn insert_contents(
     tx: &mut WriteTx,
     by: &By,
     account: AccountId,
@@ -221,31 +136,18 @@ fn insert_messages(
     messages: &[MessageId],
     threads: &[ThreadId],
 ) -> Result<()> {
-    let rows: Vec<[Param<'_>; 8]> = incoming
+    let contents: Vec<_> = incoming
         .iter()
         .zip(messages.iter().zip(threads))
-        .map(|(one, (message, thread))| {
-            let blob: BlobId = one.arrival.blob.id();
-            [
-                Param::from(account),
-                Param::from(*message),
-                Param::from(blob),
-                Param::from(sql::number(one.arrival.size)),
-                Param::from(one.filing.received.unwrap_or(by.now)),
-                Param::from(*thread),
-                Param::from(one.filing.trace),
-                Param::from(&one.arrival.summary_bytes),
-            ]
-        })
+        .map(|(one, (id, thread))| deliver::content(by, one.arrival, one.filing, one.arrival.blob.id(), *id, *thread))
         .collect();
-    tx.insert_rows("INSERT INTO message (account, id, blob, size, received, thread, trace, summary)", &rows, "")?;
-    Ok(())
+    rows::insert_contents(tx, account, &contents)
 }
 
 fn insert_entries(
     tx: &mut WriteTx,
-    by: &By,
-    place: &Place,
+    under: Under,
+    first: u32,
     incoming: &[One<'_>],
     messages: &[MessageId],
     spelled: &Spelled,
@@ -254,27 +156,16 @@ fn insert_entries(
         .iter()
         .map(|one| spelled.all.iter().filter(|own| one.filing.keywords.contains(own)).cloned().collect())
         .collect();
-    let rows: Vec<[Param<'_>; 9]> = (place.first..)
+    let entries: Vec<Placed<'_>> = (first..)
         .zip(incoming)
         .zip(messages.iter().zip(&keywords))
-        .map(|((uid, one), (message, keywords))| {
-            [
-                Param::from(place.account),
-                Param::from(place.mailbox),
-                Param::from(uid),
-                Param::from(*message),
-                Param::from(one.filing.flags.bits()),
-                Param::from(keywords.as_stored()),
-                Param::from(place.modseq),
-                Param::from(by.now),
-                Param::from(sql::number(one.arrival.size)),
-            ]
+        .map(|((uid, one), (message, keywords))| Placed {
+            uid,
+            message: *message,
+            flags: one.filing.flags,
+            keywords,
+            size: sql::number(one.arrival.size),
         })
         .collect();
-    tx.insert_rows(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)",
-        &rows,
-        "",
-    )?;
-    Ok(())
+    rows::insert_entries(tx, under, &entries)
 }

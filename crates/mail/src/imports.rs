@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use postroad_store::{AccountId, Param, ReadTx, WriteTx, params};
 
 use crate::batch::{self, One};
+use crate::rows::Quota;
 use crate::{Arrival, By, Filing, MailboxId, MessageId, Result, UidSet};
 
 /// Most messages of one operation.
@@ -96,6 +97,7 @@ pub fn deliver_all<I: Borrow<Incoming>>(
     }
     assert!(incoming.len() <= MAX_BATCH, "a batch is bounded");
     let all: Vec<One<'_>> = incoming.iter().map(|one| One { arrival: &one.arrival, filing: &one.filing }).collect();
+    let quota = if quota { Quota::Kept } else { Quota::Passed };
     let filed = batch::file(tx, by, account, mailbox, &all, quota)?;
     remember(tx, account, mailbox, incoming, &filed.messages)?;
     Ok(filed.uids)

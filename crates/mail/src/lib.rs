@@ -64,6 +64,7 @@ mod mailbox_changes;
 mod mailbox_name;
 mod rights;
 mod role;
+mod rows;
 mod schema;
 mod selected;
 mod sql;

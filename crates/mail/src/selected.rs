@@ -1,7 +1,7 @@
 //! The entries an operation is about, read before it changes them: for counters, answers and the journal.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{Add, ControlFlow};
 
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
@@ -137,14 +137,27 @@ pub(crate) struct Tally {
     pub(crate) size: i64,
 }
 
+impl Add for Tally {
+    type Output = Tally;
+
+    fn add(self, other: Tally) -> Tally {
+        Tally {
+            messages: self.messages + other.messages,
+            unseen: self.unseen + other.unseen,
+            deleted: self.deleted + other.deleted,
+            size: self.size + other.size,
+        }
+    }
+}
+
 impl Tally {
+    /// An entry with these flags.
+    pub(crate) fn one(flags: Flags, size: i64) -> Tally {
+        Tally { messages: 1, unseen: unseen(flags), deleted: deleted_count(flags), size }
+    }
+
     pub(crate) fn of(entries: &[Before]) -> Tally {
-        entries.iter().fold(Tally::default(), |tally, entry| Tally {
-            messages: tally.messages + 1,
-            unseen: tally.unseen + unseen(entry.flags),
-            deleted: tally.deleted + deleted_count(entry.flags),
-            size: tally.size + entry.size,
-        })
+        entries.iter().fold(Tally::default(), |tally, entry| tally + Tally::one(entry.flags, entry.size))
     }
 
     pub(crate) fn negative(self) -> Tally {
