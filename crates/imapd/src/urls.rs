@@ -6,8 +6,9 @@ use postroad_imap::command::{Section, SectionText};
 use postroad_imap::url::{Access, Server, Url, UrlAuth, UrlMailbox};
 use postroad_imap::{MailboxName as WireName, ResponseCode};
 use postroad_mail::part::{self, Octets, Text, Wanted};
-use postroad_mail::{Domain, Entry, MailboxName, Rights, credentials, domains, mailboxes, urlauth};
-use postroad_store::{AccountId, ReadTx};
+use postroad_mail::urlauth::{self, Right};
+use postroad_mail::{Entry, Rights, mailboxes};
+use postroad_store::ReadTx;
 
 use crate::error::Error;
 use crate::session::{Place, Session};
@@ -51,7 +52,7 @@ fn plain(session: &Session, tx: &ReadTx, url: &Url) -> Result<Option<Entry>, Err
             return Err(no("the URL is of another server".to_owned()));
         }
         if let Some(user) = &server.user
-            && account_of(tx, user)? != Some(session.account()?)
+            && urlauth::account_of(tx, user)? != Some(session.account()?)
         {
             return Err(no("the URL is of another user".to_owned()));
         }
@@ -100,48 +101,27 @@ pub(crate) fn authorised(
 ) -> Result<Option<Entry>, Error> {
     let who = match &auth.access {
         Access::Anonymous | Access::AuthUser => true,
-        Access::User(user) => account_of(tx, user)? == Some(session.account()?),
+        Access::User(user) => urlauth::account_of(tx, user)? == Some(session.account()?),
         // Only a submission server may, and this server's own asks nobody here.
         Access::Submit(_) => false,
     };
-    let now = session.now.0.div_euclid(1_000_000);
-    let good = who && auth.expires.is_none_or(|expires| now <= expires);
-    let ours = match &url.server {
-        Some(server) => is_ours(session, tx, server)?,
-        None => false,
-    };
     let owner = match &url.server {
-        Some(Server { user: Some(user), .. }) if ours => account_of(tx, user)?,
+        Some(server @ Server { user: Some(user), .. }) if is_ours(session, tx, server)? => {
+            urlauth::account_of(tx, user)?
+        }
         Some(_) | None => None,
     };
     let place = match (owner, &url.mailbox) {
-        (Some(owner), Some(mailbox)) => own(tx, owner, mailbox)?,
+        (Some(owner), Some(mailbox)) => urlauth::place(tx, owner, &mailbox.name, mailbox.uidvalidity)?,
         (_, _) => None,
     };
-    let key = match place {
-        Some(place) => urlauth::key(tx, place.account, place.mailbox)?,
-        None => None,
-    };
-    let (mechanism, token) = auth.token.clone().unwrap_or_default();
+    let (mechanism, token) = auth.token.as_ref().map_or(("", ""), |(mechanism, token)| (mechanism, token));
     let rump = text.get(..auth.rump).unwrap_or_default();
-    let signed = urlauth::verify(key.as_ref(), rump, &token)? && mechanism == INTERNAL;
+    let holds = urlauth::holds(tx, session.now, place, &Right { rump, mechanism, token, expires: auth.expires })?;
     match place {
-        Some(place) if signed && good => Ok(part::message(tx, place.account, place.mailbox, url.uid)?),
+        Some((account, mailbox)) if holds && who => Ok(part::message(tx, account, mailbox, url.uid)?),
         Some(_) | None => Ok(None),
     }
-}
-
-/// A mailbox of an account's own, as a URL names it.
-pub(crate) fn own(tx: &ReadTx, account: AccountId, mailbox: &UrlMailbox) -> Result<Option<Place>, Error> {
-    let Ok(name) = MailboxName::parse(&mailbox.name) else { return Ok(None) };
-    let found = mailboxes::find(tx, account, &name)?
-        .filter(|found| found.selectable && mailbox.uidvalidity.is_none_or(|validity| validity == found.uidvalidity));
-    Ok(found.map(|found| Place { account, mailbox: found.id }))
-}
-
-/// Whose login this is, whether it may log in or not.
-pub(crate) fn account_of(tx: &ReadTx, user: &str) -> Result<Option<AccountId>, Error> {
-    Ok(credentials::candidates(tx, user)?.account())
 }
 
 /// Whether a host in a URL is this server: by its own name, by the name or the address that the client came to, or by a
@@ -149,22 +129,12 @@ pub(crate) fn account_of(tx: &ReadTx, user: &str) -> Result<Option<AccountId>, E
 pub(crate) fn is_ours(session: &Session, tx: &ReadTx, server: &Server) -> Result<bool, Error> {
     let host = server.host.as_str();
     let asked = session.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-    let named = host.eq_ignore_ascii_case(&session.settings.host)
-        || asked.is_some_and(|name| name.eq_ignore_ascii_case(host))
+    let named = asked.is_some_and(|name| name.eq_ignore_ascii_case(host))
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address == session.peer.local.ip().to_canonical())
         || (host == "localhost" && session.peer.is_loopback());
-    if named {
-        return Ok(true);
-    }
-    match Domain::parse(host) {
-        Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
-        Err(_) => Ok(false),
-    }
+    Ok(named || urlauth::is_here(tx, &session.settings.host, host)?)
 }
 
 fn no(text: String) -> Error {
     Error::no(ResponseCode::Cannot, text)
 }
-
-/// The one mechanism there is (RFC 4467 §2.4.1).
-pub(crate) const INTERNAL: &str = "INTERNAL";

@@ -1,13 +1,16 @@
 //! Keys for URLs that authorise (RFC 4467): a secret for each mailbox of an account, made when it is first needed.
 //!
-//! A URL carries a keyed hash of its own text; with the key gone, all URLs that were made with it are void. What it never
-//! does: show a key to anybody, or parse a URL.
+//! A URL carries a keyed hash of its own text; with the key gone, all URLs that were made with it are void. Whether a URL
+//! gives a right to a message is judged here ([`holds`]), for IMAP and for submission (BURL) alike; each says by itself who
+//! may use which.
+//!
+//! What it never does: show a key to anybody, or parse a URL.
 
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 use subtle::ConstantTimeEq;
 
 use crate::journal::{self, Note, Operation};
-use crate::{By, Error, MailboxId, Result};
+use crate::{By, Domain, Error, MailboxId, MailboxName, Result, credentials, domains, mailboxes};
 
 /// One row for each mailbox that URLs were made for.
 pub(crate) const TABLES: &str = "
@@ -49,7 +52,7 @@ impl Key {
 
 /// Whether the token is that of this URL. Without a key the same work is done, so that the time tells nobody which
 /// mailboxes there are (RFC 4467 §6).
-pub fn verify(key: Option<&Key>, rump: &str, token: &str) -> Result<bool> {
+fn verify(key: Option<&Key>, rump: &str, token: &str) -> Result<bool> {
     let plausible = match key {
         Some(_) => None,
         None => Some(Key::random()?),
@@ -57,6 +60,64 @@ pub fn verify(key: Option<&Key>, rump: &str, token: &str) -> Result<bool> {
     let Some(used) = key.or(plausible.as_ref()) else { return Ok(false) };
     let right: bool = used.sign(rump).as_bytes().ct_eq(token.as_bytes()).into();
     Ok(right && key.is_some())
+}
+
+/// The one mechanism there is (RFC 4467 §2.4.1).
+pub const INTERNAL: &str = "INTERNAL";
+
+/// What a URL carries that gives a right to a message, as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Right<'a> {
+    /// The URL without its token: what is signed.
+    pub rump: &'a str,
+    /// In capitals; empty when the URL is not signed.
+    pub mechanism: &'a str,
+    /// In small letters; empty when the URL is not signed.
+    pub token: &'a str,
+    /// Good until then, in seconds since 1970.
+    pub expires: Option<i64>,
+}
+
+/// Whether the token is that of this URL and its time has not come. The same work is done without a mailbox (the URL names
+/// none that is there) and for a URL that is no good for another reason, so that the time tells nothing. One statement.
+pub fn holds(tx: &ReadTx, now: Timestamp, place: Option<(AccountId, MailboxId)>, right: &Right<'_>) -> Result<bool> {
+    let key = match place {
+        Some((account, mailbox)) => key(tx, account, mailbox)?,
+        None => None,
+    };
+    let signed = verify(key.as_ref(), right.rump, right.token)?;
+    let current = right.expires.is_none_or(|expires| now.0.div_euclid(1_000_000) <= expires);
+    Ok(signed && current && right.mechanism == INTERNAL)
+}
+
+/// The mailbox of an account's own that a URL names: one with messages, and of this uidvalidity if the URL says one. One
+/// statement.
+pub fn place(
+    tx: &ReadTx,
+    account: AccountId,
+    name: &str,
+    uidvalidity: Option<u32>,
+) -> Result<Option<(AccountId, MailboxId)>> {
+    let Ok(name) = MailboxName::parse(name) else { return Ok(None) };
+    let found = mailboxes::find(tx, account, &name)?
+        .filter(|found| found.selectable && uidvalidity.is_none_or(|validity| validity == found.uidvalidity));
+    Ok(found.map(|found| (account, found.id)))
+}
+
+/// Whose login the user of a URL is, whether it may log in or not.
+pub fn account_of(tx: &ReadTx, user: &str) -> Result<Option<AccountId>> {
+    Ok(credentials::candidates(tx, user)?.account())
+}
+
+/// Whether the host of a URL is this server: by its own name, or by a domain whose mail is here. At most one statement.
+pub fn is_here(tx: &ReadTx, hostname: &str, host: &str) -> Result<bool> {
+    if host.eq_ignore_ascii_case(hostname) {
+        return Ok(true);
+    }
+    match Domain::parse(host) {
+        Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
+        Err(_) => Ok(false),
+    }
 }
 
 /// A mailbox's key, if it has one. One statement.

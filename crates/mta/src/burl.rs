@@ -13,9 +13,9 @@
 //! What it never does: follow a URL to another server.
 
 use postroad_imap::command::{Section, SectionText};
-use postroad_imap::url::{Access, Server, Url};
+use postroad_imap::url::{Access, Server, Url, UrlAuth};
 use postroad_mail::part::{self, Octets, Text, Wanted};
-use postroad_mail::{Domain, MailboxName, credentials, domains, mailboxes, urlauth};
+use postroad_mail::urlauth::{self, Right};
 use postroad_smtp::{Reply, Verdict};
 use postroad_store::{AccountId, ReadTx, Timestamp};
 
@@ -86,21 +86,16 @@ fn resolve(tx: &ReadTx, hostname: &str, account: AccountId, text: &str, now: Tim
     let unresolved = |why: &str| Why::Refused(Reply::new(554, (5, 6, 6), format!("IMAP URL resolution failed: {why}")));
     let url = Url::parse(text).map_err(|error| unresolved(&error.to_string()))?;
     let Some(Server { user, host }) = &url.server else { return Err(unresolved("it is a relative URL")) };
-    if !is_ours(tx, hostname, host)? {
+    if !urlauth::is_here(tx, hostname, host)? {
         let text = "URL resolution requires trust relationship: the URL is of another server";
         return Err(Why::Refused(Reply::new(554, (5, 7, 8), text)));
     }
     let owner = match user {
-        Some(user) => credentials::candidates(tx, user)?.account(),
+        Some(user) => urlauth::account_of(tx, user)?,
         None => Some(account),
     };
-    let mailbox = match (&url.mailbox, owner) {
-        (Some(named), Some(owner)) => match MailboxName::parse(&named.name) {
-            Ok(name) => mailboxes::find(tx, owner, &name)?.filter(|found| {
-                found.selectable && named.uidvalidity.is_none_or(|validity| validity == found.uidvalidity)
-            }),
-            Err(_) => None,
-        },
+    let place = match (&url.mailbox, owner) {
+        (Some(named), Some(owner)) => urlauth::place(tx, owner, &named.name, named.uidvalidity)?,
         (_, _) => None,
     };
     let allowed = match &url.auth {
@@ -109,24 +104,17 @@ fn resolve(tx: &ReadTx, hostname: &str, account: AccountId, text: &str, now: Tim
             let who = match &auth.access {
                 Access::Anonymous | Access::AuthUser => true,
                 // RFC 4468 §3.3: the user of the URL is who is logged in here.
-                Access::Submit(user) => credentials::candidates(tx, user)?.account() == Some(account),
+                Access::Submit(user) => urlauth::account_of(tx, user)? == Some(account),
                 Access::User(_) => false,
             };
-            let key = match (owner, &mailbox) {
-                (Some(owner), Some(mailbox)) => urlauth::key(tx, owner, mailbox.id)?,
-                (_, _) => None,
-            };
-            let (mechanism, token) = auth.token.clone().unwrap_or_default();
-            let signed = urlauth::verify(key.as_ref(), text.get(..auth.rump).unwrap_or_default(), &token)?;
-            let current = auth.expires.is_none_or(|expires| now.0.div_euclid(1_000_000) <= expires);
-            who && signed && current && mechanism == "INTERNAL"
+            urlauth::holds(tx, now, place, &right(text, auth))? && who
         }
     };
     if !allowed {
         return Err(Why::Refused(Reply::new(554, (5, 7, 0), "IMAP URL authorization failed")));
     }
-    let (Some(owner), Some(mailbox)) = (owner, mailbox) else { return Err(unresolved("there is no such mailbox")) };
-    let entry = part::message(tx, owner, mailbox.id, url.uid)?.ok_or_else(|| unresolved("there is no such message"))?;
+    let (owner, mailbox) = place.ok_or_else(|| unresolved("there is no such mailbox"))?;
+    let entry = part::message(tx, owner, mailbox, url.uid)?.ok_or_else(|| unresolved("there is no such message"))?;
     part::octets(tx, &entry, &wanted(&url))?.ok_or_else(|| unresolved("the message has no such part"))
 }
 
@@ -135,15 +123,10 @@ fn without_right(url: &str) -> &str {
     url.to_ascii_uppercase().find(";URLAUTH").map_or(url, |at| &url[..at])
 }
 
-/// Whether a host in a URL is this server: by its own name, or by a domain whose mail is here.
-fn is_ours(tx: &ReadTx, hostname: &str, host: &str) -> Result<bool, Why> {
-    if host.eq_ignore_ascii_case(hostname) {
-        return Ok(true);
-    }
-    match Domain::parse(host) {
-        Ok(domain) => Ok(domains::ours(tx, &domain)?.is_some()),
-        Err(_) => Ok(false),
-    }
+/// What gives a right in a URL.
+fn right<'a>(text: &'a str, auth: &'a UrlAuth) -> Right<'a> {
+    let (mechanism, token) = auth.token.as_ref().map_or(("", ""), |(mechanism, token)| (mechanism, token));
+    Right { rump: text.get(..auth.rump).unwrap_or_default(), mechanism, token, expires: auth.expires }
 }
 
 /// What of the message a URL means.
@@ -168,7 +151,7 @@ mod tests {
     use super::*;
     use postroad_mail::accounts::{self, NewAccount};
     use postroad_mail::deliver::{self, Filing};
-    use postroad_mail::{Actor, Address, By, Intake, MailboxId};
+    use postroad_mail::{Actor, Address, By, Domain, Intake, MailboxId, domains};
     use postroad_store::Locks;
     use postroad_testkit::TestStore;
 

@@ -8,7 +8,8 @@ use postroad_imap::ResponseCode;
 use postroad_imap::command::{GenUrlAuth, ResetKey, UrlFetch, UrlItem};
 use postroad_imap::url::Url;
 use postroad_mail::part::{self, Octets, Text};
-use postroad_mail::{Entry, Rights, urlauth};
+use postroad_mail::urlauth::{self, INTERNAL};
+use postroad_mail::{Entry, Rights};
 use postroad_message::decode::Encoding;
 use postroad_message::{Part, SummaryView};
 use postroad_store::{ReadTx, WriteTx};
@@ -19,7 +20,7 @@ use crate::fetch::octets::{Budget, Octets as Bytes, exhausted};
 use crate::fetch::structure;
 use crate::session::{Flow, Place, Session};
 use crate::target;
-use crate::urls::{self, INTERNAL};
+use crate::urls;
 
 /// GENURLAUTH, when all mailboxes have their keys.
 pub(crate) fn generate(session: &mut Session, tx: &ReadTx, all: &[GenUrlAuth]) -> Result<Flow, Error> {
@@ -74,11 +75,14 @@ fn place(session: &Session, tx: &ReadTx, one: &GenUrlAuth) -> Result<Place, Erro
     if !urls::is_ours(session, tx, server)? {
         return Err(bad("the URL is of another server"));
     }
-    if urls::account_of(tx, user)? != Some(session.account()?) {
+    let account = session.account()?;
+    if urlauth::account_of(tx, user)? != Some(account) {
         return Err(bad("the URL is of another user"));
     }
     let mailbox = url.mailbox.as_ref().ok_or_else(|| bad("the URL names no mailbox"))?;
-    urls::own(tx, session.account()?, mailbox)?.ok_or_else(|| bad("there is no such mailbox"))
+    let place = urlauth::place(tx, account, &mailbox.name, mailbox.uidvalidity)?;
+    let (account, mailbox) = place.ok_or_else(|| bad("there is no such mailbox"))?;
+    Ok(Place { account, mailbox })
 }
 
 /// RESETKEY.
