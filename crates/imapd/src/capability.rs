@@ -78,6 +78,7 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     }
     all.extend(ALWAYS.iter().map(|name| (*name).to_owned()));
     all.push(format!("APPENDLIMIT={}", session.settings.message_size_max));
+    all.extend(session.settings.message_limit.capability());
     // RFC 9208 §3: for whom SETQUOTA works; before login nobody knows who it will be.
     let may_set = session.login.is_none() && !session.settings.administrators.is_empty();
     if may_set || session.is_administrator() {

@@ -115,7 +115,10 @@ impl Session {
                 self.login = Some(login);
                 self.failed_logins = 0;
                 let append = self.settings.message_size_max;
-                self.framer.syntax_mut().limits = Limits { append, ..Limits::default() };
+                let limits = Limits { append, ..Limits::default() };
+                let messages = self.settings.message_limit.of_saving().map_or(limits.messages, |most| most as usize);
+                let messages = messages.min(limits.messages);
+                self.framer.syntax_mut().limits = Limits { messages, ..limits };
                 let code = ResponseCode::Capability(capability::list(self).join(" "));
                 return self.answer(&tag, &Reply::ok_with(code, "welcome"));
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use postroad_imap::command::EntryName;
 
 use crate::fetch::Remembered;
+use crate::message_limit::MessageLimit;
 use crate::sort::cache::SortKeys;
 
 /// The settings of the IMAP service; shared by all sessions.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub host: String,
     /// The largest message taken by APPEND, in octets.
     pub message_size_max: u64,
+    /// How many messages one command may be about (RFC 9738).
+    pub message_limit: MessageLimit,
     /// How long the answer to a failed login is held back; the second failure waits twice as long and so
     /// on. Zero for none.
     pub login_delay: Duration,
@@ -81,6 +84,7 @@ impl Default for Settings {
             compress: true,
             host: "localhost".to_owned(),
             message_size_max: 50 * 1024 * 1024,
+            message_limit: MessageLimit::None,
             login_delay: Duration::from_secs(2),
             no_delay_on_loopback: true,
             patience_before_login: Duration::from_secs(90),

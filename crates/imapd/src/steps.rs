@@ -410,7 +410,7 @@ pub(crate) fn refusal(why: &Refusal) -> Reply {
         Refusal::LineTooLong | Refusal::Append(_) => Reply::bad(text),
         Refusal::LiteralTooBig => Reply::new(Status::Bad, Some(ResponseCode::TooBig), text),
         Refusal::MessageTooBig => Reply::no(ResponseCode::TooBig, text),
-        Refusal::TooManyMessages(most) => Reply::no(ResponseCode::MessageLimit(*most), text),
+        Refusal::TooManyMessages(most) => Reply::no(ResponseCode::MessageLimit(*most, None), text),
         Refusal::TooManyParts => Reply::no(ResponseCode::Limit, text),
     }
 }

@@ -118,6 +118,10 @@ pub(crate) struct ImapSettings {
     pub(crate) identity: ImapIdentity,
     pub(crate) administrators: Vec<String>,
     pub(crate) annotations: Vec<(String, String)>,
+    /// 0: none.
+    pub(crate) message_limit: u32,
+    /// 0: none.
+    pub(crate) save_limit: u32,
 }
 
 /// What the server tells of itself by ID.
@@ -247,6 +251,8 @@ impl Default for ImapSettings {
             identity: ImapIdentity::default(),
             administrators: Vec::new(),
             annotations: Vec::new(),
+            message_limit: 0,
+            save_limit: 0,
         }
     }
 }
@@ -301,6 +307,15 @@ impl Settings {
                 )));
             }
         }
+        for (name, value) in [("message-limit", settings.imap.message_limit), ("save-limit", settings.imap.save_limit)]
+        {
+            if value != 0 && value < postroad_imapd::MESSAGE_LIMIT_MIN {
+                let least = postroad_imapd::MESSAGE_LIMIT_MIN;
+                return Err(SettingsError(format!(
+                    "`imap.{name}`: {value} is too little; at least {least}, or 0 for none"
+                )));
+            }
+        }
         Ok(settings)
     }
 }
@@ -316,6 +331,17 @@ mod tests {
         for name in ["/private/comment", "/shared", "comment", "/shared/a*"] {
             let error = Settings::parse(&text(name)).expect_err(name);
             assert!(error.0.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_of_commands_are_not_low() {
+        for (text, good) in [
+            ("[imap]\nmessage-limit = 0\nsave-limit = 1000\n", true),
+            ("[imap]\nmessage-limit = 999\n", false),
+            ("[imap]\nsave-limit = 1\n", false),
+        ] {
+            assert_eq!(Settings::parse(text).is_ok(), good, "{text}");
         }
     }
 

@@ -101,6 +101,10 @@ pub enum SearchKey {
     Sequence(MessageSet),
     /// `UID set`.
     Uid(MessageSet),
+    /// `UIDAFTER uid` (RFC 9738 §3.2): messages with a greater UID.
+    UidAfter(u32),
+    /// `UIDBEFORE uid`: messages with a lesser UID.
+    UidBefore(u32),
     /// `FILTER name` (RFC 5466 §3.1): the search of this name, in the client's spelling.
     Filter(String),
     /// `FUZZY key` (RFC 6203 §3).
@@ -383,6 +387,7 @@ impl Keys {
             Form::Date(key) => date(cursor).map(key),
             Form::Octets(key) => cursor.number(i64::MAX.cast_unsigned(), "a number of octets").map(key),
             Form::Seconds(key) => cursor.nz_number("a number of seconds").map(key),
+            Form::Number(key) => cursor.nz_number("a UID").map(key),
             Form::Keyword(key) => keyword(cursor).map(key),
             Form::Id(key) => cursor.text("an object id").map(key),
             Form::Header => {
@@ -475,6 +480,7 @@ enum Form {
     Date(fn(Date) -> SearchKey),
     Octets(fn(u64) -> SearchKey),
     Seconds(fn(u32) -> SearchKey),
+    Number(fn(u32) -> SearchKey),
     Keyword(fn(Keyword) -> SearchKey),
     Id(fn(String) -> SearchKey),
     Header,
@@ -526,6 +532,8 @@ const FORMS: &[(&str, Form)] = &[
     ("THREADID", Form::Id(SearchKey::ThreadId)),
     ("TO", Form::Text(SearchKey::To)),
     ("UID", Form::Uid),
+    ("UIDAFTER", Form::Number(SearchKey::UidAfter)),
+    ("UIDBEFORE", Form::Number(SearchKey::UidBefore)),
     ("UNANSWERED", Form::Is(|| not(SearchKey::Answered))),
     ("UNDELETED", Form::Is(|| not(SearchKey::Deleted))),
     ("UNDRAFT", Form::Is(|| not(SearchKey::Draft))),

@@ -76,8 +76,8 @@ pub enum ResponseCode {
     Limit,
     /// `MAILBOXID (id)` (RFC 8474).
     MailboxId(String),
-    /// `MESSAGELIMIT n` (RFC 9738): so many messages are taken by one command.
-    MessageLimit(u32),
+    /// `MESSAGELIMIT n [uid]` (RFC 9738): so many messages are taken by one command, and the lowest that was.
+    MessageLimit(u32, Option<u32>),
     /// `METADATA LONGENTRIES n` (RFC 5464): the longest value that was left out.
     MetadataLongEntries(u64),
     /// `METADATA MAXSIZE n`: values are no longer than this.
@@ -248,7 +248,8 @@ impl Writer<'_> {
                 self.raw(b"NOUPDATE ");
                 self.string(tag.as_str().as_bytes());
             }
-            ResponseCode::MessageLimit(most) => self.put(format_args!("MESSAGELIMIT {most}")),
+            ResponseCode::MessageLimit(most, None) => self.put(format_args!("MESSAGELIMIT {most}")),
+            ResponseCode::MessageLimit(most, Some(lowest)) => self.put(format_args!("MESSAGELIMIT {most} {lowest}")),
             ResponseCode::MetadataLongEntries(size) => self.put(format_args!("METADATA LONGENTRIES {size}")),
             ResponseCode::MetadataMaxSize(size) => self.put(format_args!("METADATA MAXSIZE {size}")),
             ResponseCode::MetadataTooMany => self.raw(b"METADATA TOOMANY"),
@@ -336,7 +337,7 @@ impl ResponseCode {
             ResponseCode::InUse => "INUSE",
             ResponseCode::Limit => "LIMIT",
             ResponseCode::MailboxId(..) => "MAILBOXID",
-            ResponseCode::MessageLimit(_) => "MESSAGELIMIT",
+            ResponseCode::MessageLimit(..) => "MESSAGELIMIT",
             ResponseCode::MetadataLongEntries(_) | ResponseCode::MetadataMaxSize(_) | ResponseCode::MetadataTooMany => {
                 "METADATA"
             }

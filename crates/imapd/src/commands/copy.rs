@@ -11,13 +11,16 @@ use postroad_store::WriteTx;
 
 use crate::error::{Error, Reply};
 use crate::flags;
+use crate::message_limit;
 use crate::session::{Flow, Place, Session};
 use crate::target::{self, Target};
 use crate::view::number_set;
 
 pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Result<Flow, Error> {
     let target = target::destination(session, tx, &copy.mailbox)?;
-    let uids = session.view()?.resolve(&copy.set, copy.numbering)?;
+    let view = session.view()?;
+    let uids = view.resolve(&copy.set, copy.numbering)?.difference(&view.ghosts);
+    message_limit::check_copy(session, &uids)?;
     let copied = transfer(session, tx, &uids, &target, How::Copy)?;
     Ok(Flow::Done(match copy_uid(&copied) {
         Some(code) => Reply::new(Status::Ok, Some(code), "COPY done"),

@@ -1,10 +1,11 @@
 //! EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
 
 use postroad_imap::{MessageSet, Numbering};
-use postroad_mail::{Rights, expunge};
-use postroad_store::WriteTx;
+use postroad_mail::{Flags, Rights, UidSet, expunge, view};
+use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
+use crate::message_limit::{self, Cut, MessageLimit};
 use crate::session::{Flow, Session};
 use crate::target;
 
@@ -16,12 +17,28 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, set: Option<&MessageS
         return Err(target::lacking());
     }
     let (by, account, mailbox) = (session.by()?, view.account, view.mailbox);
-    match set {
-        None => expunge::expunge(tx, &by, account, mailbox, None)?,
+    let cut = match set {
+        // RFC 9738 §3.1: no limit for this one.
+        None => {
+            expunge::expunge(tx, &by, account, mailbox, None)?;
+            None
+        }
         Some(set) => {
             let uids = view.resolve(set, Numbering::Uid)?;
-            expunge::expunge(tx, &by, account, mailbox, Some(&uids))?
+            let (uids, cut) = deleted(session, tx, uids)?;
+            expunge::expunge(tx, &by, account, mailbox, Some(&uids))?;
+            cut
         }
     };
-    Ok(Flow::Done(Reply::ok("EXPUNGE done")))
+    Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("EXPUNGE done"))))
+}
+
+/// Those of the messages that one UID EXPUNGE removes: with a limit, it counts what is `\Deleted`.
+fn deleted(session: &Session, tx: &ReadTx, uids: UidSet) -> Result<(UidSet, Option<Cut>), Error> {
+    if session.settings.message_limit == MessageLimit::None {
+        return Ok((uids, None));
+    }
+    let place = session.place()?;
+    let deleted = view::uids_by_flags(tx, place.account, place.mailbox, Flags::DELETED, Flags::NONE)?;
+    Ok(message_limit::within(session, uids.intersection(&deleted)))
 }

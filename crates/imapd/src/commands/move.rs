@@ -7,6 +7,7 @@ use postroad_store::WriteTx;
 
 use super::copy::{How, copy_uid, transfer};
 use crate::error::{Error, Reply};
+use crate::message_limit;
 use crate::session::{Flow, Session};
 use crate::sync;
 use crate::target;
@@ -17,7 +18,9 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Resul
         return Err(target::lacking());
     }
     let target = target::destination(session, tx, &copy.mailbox)?;
-    let uids = session.view()?.resolve(&copy.set, copy.numbering)?;
+    let view = session.view()?;
+    let uids = view.resolve(&copy.set, copy.numbering)?.difference(&view.ghosts);
+    let (uids, cut) = message_limit::within(session, uids);
     let moved = transfer(session, tx, &uids, &target, How::Move)?;
     // RFC 6851 §4.3: COPYUID in an untagged OK, before the EXPUNGE responses, which the synchronisation tells.
     if let Some(code) = copy_uid(&moved) {
@@ -30,5 +33,5 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Resul
         sync::tell_expunged(session)?;
     }
     // Nothing there any more is OK too: iOS repeats a MOVE whose answer it lost, and keeps ghosts after NO.
-    Ok(Flow::Done(Reply::ok("MOVE done")))
+    Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("MOVE done"))))
 }

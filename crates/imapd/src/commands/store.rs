@@ -11,6 +11,7 @@ use postroad_store::{ModSeq, ReadTx, WriteTx};
 use crate::context;
 use crate::error::{Error, Reply};
 use crate::flags;
+use crate::message_limit;
 use crate::session::{Cursor, Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
@@ -36,6 +37,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor
     let (account, mailbox) = (view.account, view.mailbox);
     let named = view.resolve(&store.set, store.numbering)?;
     let (gone, present) = (named.intersection(&view.ghosts), named.difference(&view.ghosts));
+    let (present, cut) = message_limit::within(session, present);
     let (system, keywords) = flags::split(&store.flags)?;
     let change = match store.action {
         StoreAction::Replace => FlagChange::Replace(system, keywords),
@@ -64,6 +66,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, store: &Store, cursor
         (true, false) => UidSet::new(),
     };
     let reply = reply(session, store, (&gone, &present), &modified)?;
+    let reply = message_limit::reply(session, cut, reply);
     *cursor = Cursor::Store(Box::new(Telling { uids, after: 0, modseq, reply }));
     tell(session, tx, store, cursor)
 }

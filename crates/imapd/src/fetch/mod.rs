@@ -32,6 +32,7 @@ use postroad_mail::{Entry, UidSet};
 use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
+use crate::message_limit;
 use crate::session::{Flow, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
@@ -65,7 +66,7 @@ impl Cursor {
     /// How many messages are told, and of how many.
     pub(crate) fn progress(&self) -> Option<(u64, u64)> {
         let plan = self.plan.as_ref()?;
-        Some((plan.count() - plan.rest(self.last, u32::MAX).count(), plan.count()))
+        Some((plan.count() - plan.rest(self.last, plan.end()).count(), plan.count()))
     }
 
     /// Whether a job stopped in a message, of which a part has been sent.
@@ -115,7 +116,7 @@ fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor:
         tell_vanished(session, tx, fetch)?;
         cursor.vanished_told = true;
     }
-    let end = if plan.sets_seen { cursor.seen.through } else { u32::MAX };
+    let end = if plan.sets_seen { cursor.seen.through } else { plan.end() };
     let all = match &plan.light {
         Some(items) => light::tell(session, tx, plan, items, cursor)?,
         None => up_to(session, tx, plan, cursor, end, &mut budget)?,
@@ -124,7 +125,10 @@ fn go_on(session: &mut Session, tx: &ReadTx, fetch: &Fetch, plan: &Plan, cursor:
         return Ok(Flow::More);
     }
     match cursor.damage.take() {
-        None => Ok(Flow::Done(reply(plan, fetch, cursor))),
+        None => {
+            let reply = reply(plan, fetch, cursor);
+            Ok(Flow::Done(message_limit::reply(session, plan.cut, reply)))
+        }
         Some(damage) if session.staged.is_empty() => Err(damage),
         // A job that fails says nothing: what was said goes out first.
         Some(damage) => {
@@ -145,11 +149,15 @@ fn up_to(
 ) -> Result<bool, Error> {
     let mut looked = 0;
     loop {
-        let rest = plan.rest(cursor.last, end);
+        let rest = plan.next(cursor.last, end, plan.batch);
         if rest.is_empty() {
             return Ok(true);
         }
-        let entries = rows(session, tx, plan, &rest)?;
+        let mut entries = rows(session, tx, plan, &rest)?;
+        let lowest = rest.first();
+        if plan.cut.is_some() {
+            entries.reverse();
+        }
         if plan.tells_flags {
             sync::tell_keywords(session, tx, &entries)?;
         }
@@ -170,8 +178,11 @@ fn up_to(
                 return Ok(false);
             }
         }
-        if all {
-            cursor.last = end;
+        match (plan.cut, lowest) {
+            // What is not there any more is behind us too.
+            (Some(_), Some(lowest)) => cursor.last = lowest,
+            (_, _) if all => cursor.last = end,
+            (_, _) => {}
         }
     }
 }

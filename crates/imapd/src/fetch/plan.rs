@@ -8,6 +8,7 @@ use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::Error;
 use crate::fetch::light::Light;
+use crate::message_limit::{self, Cut};
 use crate::search::answer::nth;
 use crate::session::Session;
 
@@ -37,6 +38,8 @@ pub(super) struct Plan {
     pub(super) want: Want,
     /// Rows read at once.
     pub(super) batch: usize,
+    /// Fewer messages than were named: they are told from the highest to the lowest (RFC 9738 §3.1).
+    pub(super) cut: Option<Cut>,
 }
 
 impl Plan {
@@ -57,8 +60,10 @@ impl Plan {
             targets = targets.intersection(&touched);
         }
         if let Some(range) = fetch.partial {
+            message_limit::check_partial(session, range)?;
             targets = part(session, tx, &targets, changed_since, range)?;
         }
+        let (targets, cut) = message_limit::within(session, targets);
         let has = |item: &FetchItem| fetch.items.contains(item);
         // RFC 7162 §3.1.4.1 and §3.1.5: both enable CONDSTORE, and CHANGEDSINCE implies MODSEQ.
         let condstore = fetch.changed_since.is_some() || has(&FetchItem::ModSeq);
@@ -92,7 +97,7 @@ impl Plan {
             ghosts,
             all_gone,
             targets,
-            light: Light::all(&items),
+            light: if cut.is_none() { Light::all(&items) } else { None },
             tells_flags: has(&FetchItem::Flags) || sets_seen,
             items,
             items_when_seen,
@@ -101,6 +106,7 @@ impl Plan {
             changed_since,
             want,
             batch,
+            cut,
         })
     }
 
@@ -111,11 +117,37 @@ impl Plan {
 
     /// Whether there are messages after the UID `last`.
     pub(super) fn goes_beyond(&self, last: u32) -> bool {
-        self.targets.last().is_some_and(|highest| highest > last)
+        match self.cut {
+            None => self.targets.last().is_some_and(|highest| highest > last),
+            Some(_) => self.targets.first().is_some_and(|lowest| last == 0 || lowest < last),
+        }
     }
 
-    /// The messages after the UID `last` up to the UID `end`.
+    /// What stands for the end of all messages.
+    pub(super) fn end(&self) -> u32 {
+        if self.cut.is_none() { u32::MAX } else { 1 }
+    }
+
+    /// Whether a UID comes after `through`, or nothing is through.
+    pub(super) fn is_after(&self, uid: u32, through: u32) -> bool {
+        if self.cut.is_none() { uid > through } else { through == 0 || uid < through }
+    }
+
+    /// The next of the messages after the UID `last` up to the UID `end`, at most `limit` where they come from the end.
+    pub(super) fn next(&self, last: u32, end: u32, limit: usize) -> UidSet {
+        let rest = self.rest(last, end);
+        if self.cut.is_none() { rest } else { message_limit::highest(&rest, limit) }
+    }
+
+    /// The messages after the UID `last` up to the UID `end`. 0 is before all.
     pub(super) fn rest(&self, last: u32, end: u32) -> UidSet {
+        if self.cut.is_some() {
+            return match last {
+                0 => self.targets.intersection(&UidSet::range(end.max(1), u32::MAX)),
+                last if last > end => self.targets.intersection(&UidSet::range(end.max(1), last - 1)),
+                _ => UidSet::new(),
+            };
+        }
         match last.checked_add(1) {
             Some(first) if first <= end => self.targets.intersection(&UidSet::range(first, end)),
             Some(_) | None => UidSet::new(),

@@ -14,7 +14,7 @@ use crate::sync;
 /// How far `\Seen` is set.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Messages up to this UID are seen, or not there.
+    /// Messages up to this UID are seen, or not there; down to it where the highest come first.
     pub(super) through: u32,
     /// What the next write sets it for.
     pending: UidSet,
@@ -24,17 +24,19 @@ pub(super) struct Seen {
 
 /// Looks whether something must be written before the next message is told; if not, `through` is beyond it.
 pub(super) fn wanted(session: &Session, tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Result<bool, Error> {
-    let rest = plan.rest(cursor.last, u32::MAX);
+    let rest = plan.next(cursor.last, plan.end(), STRETCH);
     let seen = &mut cursor.seen;
-    if rest.first().is_none_or(|next| next <= seen.through) {
+    let next = if plan.cut.is_none() { rest.first() } else { rest.last() };
+    if next.is_none_or(|next| !plan.is_after(next, seen.through)) {
         return Ok(false);
     }
     let query = Query { uids: &rest, want: Want::Flags, changed_since: plan.changed_since, limit: STRETCH };
     let place = session.place()?;
     let entries = view::entries(tx, place.account, place.mailbox, &query)?;
-    seen.through = match entries.last() {
-        Some(last) if entries.len() == STRETCH => last.uid,
-        Some(_) | None => u32::MAX,
+    seen.through = match (plan.cut, entries.last()) {
+        (Some(_), _) => rest.first().unwrap_or(1),
+        (None, Some(last)) if entries.len() == STRETCH => last.uid,
+        (None, _) => u32::MAX,
     };
     seen.changed = UidSet::new();
     seen.pending = entries.iter().filter(|entry| !entry.flags.contains(Flags::SEEN)).map(|entry| entry.uid).collect();

@@ -30,6 +30,7 @@ use postroad_store::{ModSeq, ReadTx};
 use crate::context;
 use crate::error::{Error, Reply};
 use crate::fetch::octets::Budget;
+use crate::message_limit::{self, Cut};
 use crate::session::{Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use deep::Scan;
@@ -47,6 +48,8 @@ pub(crate) struct Cursor {
     /// The message that a job stopped in.
     scan: Option<Box<Scan>>,
     found: Found,
+    /// No more messages are looked at than one command may.
+    limited: bool,
 }
 
 impl Cursor {
@@ -68,6 +71,8 @@ pub(crate) struct Found {
     each: Vec<(u32, ModSeq)>,
     /// A MODSEQ key was among the keys: the answer tells the highest (RFC 7162 §3.1.5).
     with_mod_seq: bool,
+    /// Not all were looked at that the client named (RFC 9738).
+    cut: Option<Cut>,
     /// How well those match that FUZZY keys found, from 1 to 100, when it was asked (RFC 6203 §4).
     relevancy: HashMap<u32, u8>,
 }
@@ -102,14 +107,16 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, search: &Search, cursor: 
     if cursor.plan.is_none() {
         context::check(session, search)?;
     }
+    // What is followed goes on from a whole result.
+    cursor.limited = !context::is_followed(search);
     let Some(found) = find(session, tx, search, false, cursor)? else { return Ok(Flow::More) };
-    let uids = found.uids();
+    let (uids, cut) = (found.uids(), found.cut);
     answer::write(session, search, found, None)?;
     if context::is_followed(search) {
         let search = filters::in_search(session, tx, search)?;
         context::follow(session, &search, uids)?;
     }
-    Ok(Flow::Done(Reply::ok("SEARCH done")))
+    Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("SEARCH done"))))
 }
 
 /// One job of looking for what a SEARCH, SORT or THREAD is about; `None`: the next job goes on. `scored`: how
@@ -139,13 +146,20 @@ pub(crate) fn run(
 ) -> Result<Option<Found>, Error> {
     let plan = match cursor.plan.take() {
         Some(plan) => plan,
-        None => Plan::new(session, tx, place, filters::expanded(session, tx, key)?.as_ref(), scored)?,
+        None => {
+            let mut plan = Plan::new(session, tx, place, filters::expanded(session, tx, key)?.as_ref(), scored)?;
+            if cursor.limited {
+                plan.limit(session);
+            }
+            plan
+        }
     };
     if plan.condstore {
         session.enable_condstore();
     }
     let whole = go_on(tx, &plan, cursor)?;
     cursor.found.with_mod_seq = plan.condstore;
+    cursor.found.cut = plan.cut;
     if whole {
         let found = std::mem::take(&mut cursor.found);
         *cursor = Cursor::default();

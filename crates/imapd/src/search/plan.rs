@@ -10,6 +10,7 @@ use postroad_store::{ModSeq, ReadTx};
 
 use crate::collation::Collation;
 use crate::error::Error;
+use crate::message_limit::{self, Cut};
 use crate::search::deep::{Scope, Wanted};
 use crate::search::key::{Known, MICROS_PER_DAY, MICROS_PER_SECOND, Node, Who};
 use crate::search::text::Needle;
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     pub(super) batch: usize,
     /// How well messages match is asked too.
     pub(super) scored: bool,
+    /// The client names more messages than are looked at.
+    pub(super) cut: Option<Cut>,
 }
 
 impl Plan {
@@ -84,7 +87,14 @@ impl Plan {
         // Where the rows may decide, summaries are read only of what they leave open.
         let want = if nodes.iter().any(Node::is_of_rows) { want.min(Want::Facts) } else { want };
         let scored = scored && nodes.iter().any(|node| node.is_fuzzy(&wanted));
-        Ok(Plan { place, candidates, rest: nodes, wanted, condstore, want, batch, scored })
+        Ok(Plan { place, candidates, rest: nodes, wanted, condstore, want, batch, scored, cut: None })
+    }
+
+    /// Looks at no more messages one by one than a command may (RFC 9738).
+    pub(super) fn limit(&mut self, session: &Session) {
+        if !self.rest.is_empty() {
+            (self.candidates, self.cut) = message_limit::within(session, std::mem::take(&mut self.candidates));
+        }
     }
 
     /// Whether a message matches; `None`: more must be known of it.
@@ -207,6 +217,14 @@ impl Keys<'_> {
             SearchKey::Filter(_) => return Err(Error::bug("a named search that was not looked up")),
             SearchKey::Sequence(set) => self.messages(set, Numbering::Sequence)?,
             SearchKey::Uid(set) => self.messages(set, Numbering::Uid)?,
+            SearchKey::UidAfter(uid) => Node::Uids(match uid.checked_add(1) {
+                Some(next) => UidSet::range(next, u32::MAX),
+                None => UidSet::new(),
+            }),
+            SearchKey::UidBefore(uid) => Node::Uids(match uid.checked_sub(1).filter(|last| *last > 0) {
+                Some(last) => UidSet::range(1, last),
+                None => UidSet::new(),
+            }),
             SearchKey::Answered => Node::Flag(Flags::ANSWERED),
             SearchKey::Deleted => Node::Flag(Flags::DELETED),
             SearchKey::Draft => Node::Flag(Flags::DRAFT),

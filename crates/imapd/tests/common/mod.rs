@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postroad_imapd::{Job, Outcome, Session, Settings};
+use postroad_imapd::{Job, MessageLimit, Outcome, Session, Settings};
 use postroad_mail::accounts::{self, NewAccount, State};
 use postroad_mail::deliver::{self, Filing};
 use postroad_mail::index::{self, build};
@@ -289,7 +289,8 @@ pub(crate) fn tls() -> TlsFacts {
 /// which logs in, and after it perhaps a mailbox, which is selected.
 ///
 /// `@shared NAME` makes a shared account, `@group NAME MEMBERS..` a group, `@acl NAME MAILBOX IDENTIFIER RIGHTS` an entry.
-/// `@annotation PATH VALUE` is one of the server, `@administrators NAMES` may set quotas.
+/// `@annotation PATH VALUE` is one of the server, `@administrators NAMES` may set quotas, `@limit all N` and `@limit save N`
+/// are those of RFC 9738.
 /// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@suspend NAME`,
 /// `@away`, `@back`.
 impl Stage<Session> for World {
@@ -343,6 +344,12 @@ impl Stage<Session> for World {
             }
             ("annotation", [path, value @ ..]) => {
                 self.settings.annotations.insert((*path).to_owned(), value.join(" "));
+                Ok(())
+            }
+            ("limit", [what @ ("all" | "save"), most]) => {
+                let most: u32 = most.parse().map_err(|_| "a number is needed")?;
+                let all = *what == "all";
+                self.settings.message_limit = if all { MessageLimit::All(most) } else { MessageLimit::Saving(most) };
                 Ok(())
             }
             ("administrators", names) => {

@@ -199,6 +199,11 @@ fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
             .filter_map(|(name, value)| Some((postroad_imapd::shared_entry(name)?, value.clone())))
             .collect(),
         compress: settings.imap.compress,
+        message_limit: match (settings.imap.message_limit, settings.imap.save_limit) {
+            (0, 0) => postroad_imapd::MessageLimit::None,
+            (0, most) => postroad_imapd::MessageLimit::Saving(most),
+            (most, _) => postroad_imapd::MessageLimit::All(most),
+        },
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,
         ..postroad_imapd::Settings::default()

@@ -215,6 +215,12 @@ const KEYS: &[Key] = &[
         "What this server shares with all who log in: [[\"/shared/comment\", \"Down on Sunday at 3\"], [\"/shared/admin\",
          \"mailto:postmaster@example.org\"], [\"/shared/filters/values/large\", \"LARGER 1000000\"]].",
     ),
+    key(
+        "imap.message-limit",
+        "Messages that one IMAP command may be about (MESSAGELIMIT, RFC 9738), at least 1000; 0: any number. Few clients know of
+         such a limit: to the others, messages beyond it do not exist.",
+    ),
+    key("imap.save-limit", "The same for COPY and APPEND alone (SAVELIMIT); without effect beside imap.message-limit."),
     key("pop3.exclusive", "One POP3 session at a time has a maildrop; others are told to try again later."),
     key("pop3.login-interval-seconds", "The least between two POP3 logins of an account; 0: none."),
     key(

@@ -16,7 +16,7 @@ use postroad_testkit::{Process, postgres};
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Directives that need the inside of the server.
-const INSIDE: [&str; 19] = [
+const INSIDE: [&str; 20] = [
     "advance",
     "interrupt",
     "away",
@@ -33,6 +33,7 @@ const INSIDE: [&str; 19] = [
     "group",
     "acl",
     "administrators",
+    "limit",
     "annotation",
     "delete",
     "alias",
