@@ -24,7 +24,13 @@ impl Date {
         if year.len() != 4 {
             return None;
         }
-        days(number(year, 4)?, month_number(month)?, number(day, 2)?).map(|days| Date { days })
+        Date::of(number(year, 4)?, month_number(month)?, number(day, 2)?)
+    }
+
+    /// A day by its year (of four digits at most), month and day, where there is such a one.
+    pub(crate) fn of(year: i64, month: i64, day: i64) -> Option<Date> {
+        let days = if (0..=9_999).contains(&year) { days(year, month, day) } else { None };
+        days.map(|days| Date { days })
     }
 }
 

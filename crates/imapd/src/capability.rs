@@ -1,6 +1,7 @@
 //! CAPABILITY (RFC 9051 §6.1.1): what this server can, by what the session may do now.
 
 use crate::error::Reply;
+use crate::gmail;
 use crate::session::Session;
 
 /// What is advertised always: also before login, because several clients (Python's imaplib) ask only then.
@@ -87,6 +88,10 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     if session.login.is_some() {
         // RFC 8437 §3: both are for who has logged in; a password is never in a compressed stream.
         all.push("UNAUTHENTICATE".to_owned());
+        // Clients delete and archive as with Gmail when they see it: only for whose mail is kept so, and never before login.
+        if gmail::is_on(session) {
+            all.push("X-GM-EXT-1".to_owned());
+        }
         if session.settings.compress && !session.compressed {
             all.push("COMPRESS=DEFLATE".to_owned());
         }

@@ -54,6 +54,7 @@ mod context;
 mod error;
 mod fetch;
 mod flags;
+mod gmail;
 mod job;
 mod language;
 mod login;

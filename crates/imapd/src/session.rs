@@ -346,6 +346,8 @@ pub(crate) enum Cursor {
     UrlFetch(Box<crate::commands::Fetching>),
     /// STORE changed the flags of more messages than one job tells of.
     Store(Box<crate::commands::Telling>),
+    /// STORE changed labels.
+    Labels(Box<crate::gmail::Telling>),
     /// SELECT with QRESYNC has more changes to tell.
     Select(Mark),
 }
@@ -362,6 +364,7 @@ impl Cursor {
             | Cursor::Thread(_)
             | Cursor::Esearch(_)
             | Cursor::Store(_)
+            | Cursor::Labels(_)
             | Cursor::Select(_) => false,
         }
     }
@@ -377,6 +380,7 @@ impl Cursor {
             | Cursor::Thread(_)
             | Cursor::Esearch(_)
             | Cursor::Store(_)
+            | Cursor::Labels(_)
             | Cursor::Select(_) => None,
         }
     }

@@ -109,12 +109,48 @@ const CHECKS: &[(&str, &str)] = &[
          LEFT JOIN mailbox AS b ON b.account = c.account AND b.id = c.mailbox
          WHERE c.account = $1 AND c.mailbox > 0 AND b.id IS NULL",
     ),
+    ("a message with labels that is neither in All Mail nor in Trash or Junk", LABELS_ALL),
+    ("a message in Trash or Junk that is elsewhere too", LABELS_OUTSIDE),
+    (
+        "a message with labels that is in a mailbox twice",
+        "SELECT e.mailbox, min(e.message), CAST(count(*) AS BIGINT) FROM entry AS e
+         JOIN label_account AS l ON l.account = e.account AND l.whole = 1
+         WHERE e.account = $1 GROUP BY e.mailbox, e.message HAVING count(*) > 1",
+    ),
+    (
+        "flags of a message with labels that differ",
+        "SELECT e.message, min(e.flags & 23), max(e.flags & 23) FROM entry AS e
+         JOIN label_account AS l ON l.account = e.account AND l.whole = 1
+         WHERE e.account = $1 GROUP BY e.message
+         HAVING min(e.flags & 23) <> max(e.flags & 23) OR min(e.keywords) <> max(e.keywords)",
+    ),
+    ("a starred message that is not in Starred, or the other way round", LABELS_STARRED),
     (
         "uidvalidity of a mailbox and the last one given",
         "SELECT b.id, b.uidvalidity, a.last_uidvalidity FROM mailbox AS b JOIN account AS a ON a.id = b.account
          WHERE b.account = $1 AND (b.uidvalidity > a.last_uidvalidity OR b.id >= a.next_mailbox)",
     ),
 ];
+
+const LABELS_ALL: &str = "SELECT e.mailbox, e.uid, e.message FROM entry AS e
+     JOIN label_account AS l ON l.account = e.account AND l.whole = 1
+     WHERE e.account = $1 AND NOT EXISTS (
+         SELECT 1 FROM entry AS h JOIN mailbox AS b ON b.account = h.account AND b.id = h.mailbox
+         WHERE h.account = $1 AND h.message = e.message AND b.role IN ('all', 'trash', 'junk'))";
+
+const LABELS_OUTSIDE: &str = "SELECT e.mailbox, e.uid, e.message FROM entry AS e
+     JOIN label_account AS l ON l.account = e.account AND l.whole = 1
+     JOIN mailbox AS b ON b.account = e.account AND b.id = e.mailbox AND b.role IN ('trash', 'junk')
+     WHERE e.account = $1 AND EXISTS (
+         SELECT 1 FROM entry AS h WHERE h.account = $1 AND h.message = e.message AND h.mailbox <> e.mailbox)";
+
+const LABELS_STARRED: &str = "SELECT e.mailbox, e.uid, e.flags FROM entry AS e
+     JOIN label_account AS l ON l.account = e.account AND l.whole = 1
+     JOIN mailbox AS b ON b.account = e.account AND b.id = e.mailbox
+     WHERE e.account = $1 AND ((b.role = 'flagged' AND (e.flags & 4) = 0)
+         OR (b.role = 'all' AND (e.flags & 4) = 4 AND NOT EXISTS (
+             SELECT 1 FROM entry AS h JOIN mailbox AS s ON s.account = h.account AND s.id = h.mailbox
+             WHERE h.account = $1 AND h.message = e.message AND s.role = 'flagged')))";
 
 const MAILBOX_MESSAGES: &str = "SELECT b.id, b.messages, COALESCE(e.n, 0) FROM mailbox AS b
      LEFT JOIN (SELECT mailbox, CAST(count(*) AS BIGINT) AS n FROM entry WHERE account = $1 GROUP BY mailbox) AS e

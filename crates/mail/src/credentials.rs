@@ -29,6 +29,7 @@ struct Owner {
     account: AccountId,
     address: Address,
     state: State,
+    has_labels: bool,
     stored: Vec<Stored>,
 }
 
@@ -52,7 +53,9 @@ pub struct Authenticated {
     service: Service,
     credential: i64,
     app: Option<String>,
+    has_labels: bool,
     last_used: Option<Timestamp>,
+    has_keys: bool,
 }
 
 /// Why a login was refused. The client learns no difference between wrong and unknown.
@@ -76,13 +79,16 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
         return Ok(nobody);
     };
     let owner = tx.row(
-        "SELECT x.id, x.address, x.state FROM address AS a JOIN account AS x ON x.id = a.account
+        "SELECT x.id, x.address, x.state,
+                EXISTS (SELECT 1 FROM label_account AS l WHERE l.account = x.id AND l.whole = 1)
+         FROM address AS a JOIN account AS x ON x.id = a.account
          WHERE a.domain = COALESCE((SELECT d.domain FROM domain_alias AS d WHERE d.alias = $1), $1)
            AND a.local = $2 AND a.kind = 'account' AND x.state <> 'deleted'",
         params![address.domain().as_str(), &address.key()],
         |row| {
             let (account, state) = (row.id(0)?, State::from_name(&row.text(2)?));
-            Ok(Owner { account, address: Address::stored(&row.text(1)?), state, stored: Vec::new() })
+            let address = Address::stored(&row.text(1)?);
+            Ok(Owner { account, address, state, has_labels: row.bool(3)?, stored: Vec::new() })
         },
     )?;
     let Some(mut owner) = owner else {
@@ -175,7 +181,33 @@ impl Candidates {
             service,
             credential: stored.id,
             app: stored.name.clone(),
+            has_labels: owner.has_labels,
             last_used: stored.last_used,
+            has_keys: stored.has_keys,
+        })
+    }
+
+    /// Who it is when something else than a password says so: it has been looked at, except for whether the account works.
+    fn vouched(
+        &self,
+        credential: i64,
+        app: Option<String>,
+        service: Service,
+    ) -> std::result::Result<Authenticated, Refused> {
+        let owner = self.owner.as_ref().ok_or(Refused::Wrong)?;
+        if owner.state != State::Active {
+            return Err(Refused::Suspended);
+        }
+        Ok(Authenticated {
+            account: owner.account,
+            address: owner.address.clone(),
+            login: if self.login.is_empty() { owner.address.to_string() } else { self.login.clone() },
+            service,
+            credential,
+            app,
+            has_labels: owner.has_labels,
+            last_used: None,
+            has_keys: true,
         })
     }
 
@@ -235,6 +267,11 @@ impl Authenticated {
     /// For what.
     pub fn service(&self) -> Service {
         self.service
+    }
+
+    /// Whether the account has labels ([`crate::labels`]), as it was at the login.
+    pub fn has_labels(&self) -> bool {
+        self.has_labels
     }
 
     /// The app password's name, when one was used.

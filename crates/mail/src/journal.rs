@@ -2,7 +2,7 @@
 
 use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
 
-use crate::{By, Error, MailboxId, Result, UidSet, What};
+use crate::{By, Error, MailboxId, Result, UidSet, What, labels};
 
 /// What an operation was. On disk by [`Operation::name`]: names are never reused for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,11 +166,27 @@ impl Note<'static> {
     }
 }
 
-/// Writes the operation's journal row and publishes it: the last write of every operation. One statement.
+/// Writes the operation's journal row and publishes it: the last write of every operation. One statement; in an account with
+/// labels what they need besides ([`labels::settle`]).
 pub(crate) fn end(tx: &mut WriteTx, by: &By, account: AccountId, modseq: ModSeq, note: &Note<'_>) -> Result<()> {
-    tx.execute(
+    // Told by the same statement, so that it costs others nothing.
+    let labelled =
+        row(tx, by, account, modseq, note, "EXISTS (SELECT 1 FROM label_account AS l WHERE l.account = $1)")?;
+    if labelled { labels::settle(tx, by, account, modseq, note) } else { Ok(()) }
+}
+
+/// [`end`] of an operation that keeps labels as they should be.
+pub(crate) fn write(tx: &mut WriteTx, by: &By, account: AccountId, modseq: ModSeq, note: &Note<'_>) -> Result<()> {
+    row(tx, by, account, modseq, note, "(1 = 0)").map(|_| ())
+}
+
+fn row(tx: &mut WriteTx, by: &By, account: AccountId, modseq: ModSeq, note: &Note<'_>, question: &str) -> Result<bool> {
+    let text = format!(
         "INSERT INTO journal (account, modseq, at, actor, what, mailbox, other, uids, other_uids, before)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING {question}"
+    );
+    let answer = tx.returning(
+        &text,
         params![
             account,
             modseq,
@@ -183,7 +199,8 @@ pub(crate) fn end(tx: &mut WriteTx, by: &By, account: AccountId, modseq: ModSeq,
             &note.other_uids.to_string(),
             note.before,
         ],
+        |row| row.bool(0),
     )?;
     tx.publish(account, modseq);
-    Ok(())
+    Ok(answer.into_iter().any(|yes| yes))
 }

@@ -40,6 +40,7 @@ pub mod imports;
 pub mod index;
 pub mod intake;
 pub mod journal;
+pub mod labels;
 pub mod login_cache;
 pub mod mailboxes;
 pub mod maildrop;

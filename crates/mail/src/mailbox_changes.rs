@@ -13,8 +13,8 @@ use crate::expunge::{self, After};
 use crate::journal::{self, Note, Operation};
 use crate::mailboxes::{self, MAX_MAILBOXES, MAX_SUBSCRIPTIONS, Mailbox};
 use crate::{
-    Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, metadata, quota, selected,
-    sql,
+    Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, labels, metadata, quota,
+    selected, sql,
 };
 
 /// Makes a mailbox, and the levels above it that are missing (RFC 9051 §6.3.4). A placeholder becomes
@@ -66,6 +66,9 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
     let row = all.get(name).ok_or(Error::NotFound(What::Mailbox))?;
     if !row.selectable {
         return Err(Error::Refused("only the mailboxes below this name can be deleted"));
+    }
+    if labels::needs(tx, account, row)? {
+        return Err(Error::Refused(NEEDED));
     }
     let modseq = journal::begin(tx, account)?;
     acl::forget_mailbox(tx, account, row.id)?;
@@ -182,6 +185,11 @@ pub fn set_role(tx: &mut WriteTx, by: &By, account: AccountId, id: MailboxId, ro
     if row.role == role {
         return Ok(());
     }
+    for role in row.role.into_iter().chain(role) {
+        if labels::is_for(tx, account, role)? {
+            return Err(Error::Refused(NEEDED));
+        }
+    }
     let modseq = journal::begin(tx, account)?;
     let mut before = format!("{}\n", row.role.map_or("-", Role::name));
     if let Some(role) = role {
@@ -248,6 +256,9 @@ pub(crate) fn furnish(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> R
     tx.insert_rows("INSERT INTO subscription (account, name)", &rows, "")?;
     Ok(())
 }
+
+/// Why a mailbox stays as it is.
+const NEEDED: &str = "labels need this mailbox as it is";
 
 const FIRST: [(&str, Role); 6] = [
     ("INBOX", Role::Inbox),

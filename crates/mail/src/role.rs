@@ -19,12 +19,23 @@ pub enum Role {
     Flagged,
     /// Important messages (RFC 8457).
     Important,
+    /// Every message outside of Junk and Trash: only where labels are on ([`crate::labels`]).
+    All,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Role; 8] =
-        [Role::Inbox, Role::Drafts, Role::Sent, Role::Archive, Role::Junk, Role::Trash, Role::Flagged, Role::Important];
+    pub const ALL: [Role; 9] = [
+        Role::Inbox,
+        Role::Drafts,
+        Role::Sent,
+        Role::Archive,
+        Role::Junk,
+        Role::Trash,
+        Role::Flagged,
+        Role::Important,
+        Role::All,
+    ];
 
     /// The name in the database and in JMAP.
     pub fn name(self) -> &'static str {
@@ -37,6 +48,7 @@ impl Role {
             Role::Trash => "trash",
             Role::Flagged => "flagged",
             Role::Important => "important",
+            Role::All => "all",
         }
     }
 
@@ -56,11 +68,14 @@ impl Role {
             Role::Trash => Some("\\Trash"),
             Role::Flagged => Some("\\Flagged"),
             Role::Important => Some("\\Important"),
+            Role::All => Some("\\All"),
         }
     }
 
-    /// The inverse of [`Role::attribute`]; attributes are compared without regard to case.
+    /// The inverse of [`Role::attribute`], of what a user may give a mailbox: not [`Role::All`]. Attributes are compared
+    /// without regard to case.
     pub fn from_attribute(attribute: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.attribute().is_some_and(|own| own.eq_ignore_ascii_case(attribute)))
+        let mut roles = Role::ALL.into_iter().filter(|role| *role != Role::All);
+        roles.find(|role| role.attribute().is_some_and(|own| own.eq_ignore_ascii_case(attribute)))
     }
 }

@@ -18,6 +18,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail.urlauth", version: 1, sql: crate::urlauth::TABLES },
     Migration { owner: "mail.metadata", version: 1, sql: crate::metadata::TABLES },
     Migration { owner: "mail.quota", version: 1, sql: crate::quota::TABLES },
+    Migration { owner: "mail.scram", version: 1, sql: crate::credentials::SCRAM_TABLES },
+    Migration { owner: "mail.certificates", version: 1, sql: crate::credentials::CERTIFICATE_TABLES },
+    Migration { owner: "mail.remote", version: 1, sql: crate::remote::TABLES },
+    Migration { owner: "mail.labels", version: 1, sql: crate::labels::TABLES },
 ];
 
 /// Who may do what with whose mailbox (`acl`), and accounts that nobody logs in to. The index on members finds the

@@ -80,6 +80,12 @@ pub enum FetchItem {
     SaveDate,
     /// `PREVIEW`, `PREVIEW (LAZY)` (RFC 8970 §3): the modifier lets a server that has no preview yet say so.
     Preview,
+    /// `X-GM-MSGID` (Gmail's X-GM-EXT-1): the object id as a number.
+    GmailMessage,
+    /// `X-GM-THRID`: the conversation's.
+    GmailThread,
+    /// `X-GM-LABELS`.
+    Labels,
 }
 
 impl FetchItem {
@@ -101,7 +107,10 @@ impl FetchItem {
             | FetchItem::EmailId
             | FetchItem::ThreadId
             | FetchItem::SaveDate
-            | FetchItem::Preview => false,
+            | FetchItem::Preview
+            | FetchItem::GmailMessage
+            | FetchItem::GmailThread
+            | FetchItem::Labels => false,
         }
     }
 }
@@ -352,4 +361,7 @@ const NAMES: &[(&str, &[FetchItem])] = &[
     ("THREADID", &[FetchItem::ThreadId]),
     ("SAVEDATE", &[FetchItem::SaveDate]),
     ("PREVIEW", &[FetchItem::Preview]),
+    ("X-GM-MSGID", &[FetchItem::GmailMessage]),
+    ("X-GM-THRID", &[FetchItem::GmailThread]),
+    ("X-GM-LABELS", &[FetchItem::Labels]),
 ];

@@ -1,6 +1,7 @@
 //! STORE, COPY, MOVE, EXPUNGE (RFC 9051 §6.4.3, §6.4.6-6.4.9; RFC 7162 §3.1.3).
 
 use crate::command::Body;
+use crate::command::gmail::{self, StoreLabels};
 use crate::cursor::{Cursor, Rule};
 use crate::flags::Flag;
 use crate::mailbox::MailboxName;
@@ -69,6 +70,12 @@ pub(super) fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Rule<Body>
     } else {
         StoreAction::Replace
     };
+    let silent = cursor.eat_word("X-GM-LABELS.SILENT");
+    if silent || cursor.eat_word("X-GM-LABELS") {
+        cursor.space()?;
+        let labels = gmail::labels(cursor)?;
+        return Ok(Body::StoreLabels(StoreLabels { numbering, set, unchanged_since, action, silent, labels }));
+    }
     let silent = cursor.eat_word("FLAGS.SILENT");
     if !silent && !cursor.eat_word("FLAGS") {
         return cursor.expected("FLAGS, +FLAGS or -FLAGS, maybe with .SILENT");

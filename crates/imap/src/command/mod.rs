@@ -7,6 +7,7 @@ pub mod append;
 pub mod batches;
 pub mod esearch;
 pub mod fetch;
+pub mod gmail;
 mod language;
 pub mod list;
 pub mod messages;
@@ -33,6 +34,7 @@ pub use append::{Append, AppendMessage, LiteralKind, Replaced};
 pub use batches::UidBatches;
 pub use esearch::{Esearch, Mailboxes};
 pub use fetch::{Fetch, FetchItem, Partial, Section, SectionText};
+pub use gmail::{Label, OwnLabel, StoreLabels};
 pub use list::{List, ListReturn, ListSelection};
 pub use messages::{Copy, Store, StoreAction};
 pub use metadata::{Depth, EntryName, Metadata};
@@ -213,6 +215,8 @@ pub enum Body {
     Fetch(Fetch),
     /// STORE and UID STORE (§6.4.6).
     Store(Store),
+    /// STORE of Gmail's labels (X-GM-EXT-1).
+    StoreLabels(StoreLabels),
     /// COPY and UID COPY (§6.4.7).
     Copy(Copy),
     /// MOVE and UID MOVE (§6.4.8).

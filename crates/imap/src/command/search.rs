@@ -6,6 +6,7 @@ use std::fmt;
 use encoding_rs::Encoding;
 
 use crate::command::fetch::FetchItem;
+use crate::command::gmail::{self, Label};
 use crate::command::{Body, notify};
 use crate::cursor::{Cursor, Rule};
 use crate::date::Date;
@@ -171,6 +172,18 @@ pub enum SearchKey {
     SavedOn(Date),
     /// `SAVEDSINCE date`.
     SavedSince(Date),
+    /// `X-GM-MSGID n` (Gmail's X-GM-EXT-1): its object id as a number.
+    GmailMessage(u64),
+    /// `X-GM-THRID n`: its conversation's.
+    GmailThread(u64),
+    /// `X-GM-LABELS label`.
+    Label(Label),
+    /// `label:name` within `X-GM-RAW`: spaces and `/` may be `-`, and case does not matter.
+    LabelLike(String),
+    /// `has:attachment` within `X-GM-RAW`.
+    HasAttachment,
+    /// `filename:text` within `X-GM-RAW`: a part's file name has the text.
+    FileName(String),
 }
 
 impl SearchKey {
@@ -398,6 +411,9 @@ impl Keys {
             Form::ModSeq => mod_seq(cursor),
             Form::Uid => cursor.message_set().map(SearchKey::Uid),
             Form::Filter => filter_name(cursor).map(SearchKey::Filter),
+            Form::Gmail(key) => cursor.number(u64::MAX, "a number of 64 bits").map(key),
+            Form::Label => gmail::label(cursor).map(SearchKey::Label),
+            Form::Raw => self.raw(cursor),
             Form::Fuzzy => self.within(cursor, |keys, cursor| Ok(SearchKey::Fuzzy(Box::new(keys.key(cursor)?)))),
             Form::Not => self.within(cursor, |keys, cursor| Ok(not(keys.key(cursor)?))),
             Form::Or => self.within(cursor, |keys, cursor| {
@@ -406,6 +422,13 @@ impl Keys {
                 Ok(SearchKey::Or(Box::new(first), Box::new(keys.key(cursor)?)))
             }),
         }
+    }
+
+    /// A search in Gmail's words: it nests no deeper, and has no more keys, than the limits allow any other.
+    fn raw(&self, cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
+        let start = cursor.position();
+        let text = self.text(cursor)?;
+        gmail::raw(&text, self.depth, cursor.syntax().limits.list).or_else(|problem| cursor.fault_at(start, problem))
     }
 
     /// `astring` in the charset. Without one it is UTF-8, and what is not is taken for Latin 1 as it was meant.
@@ -487,6 +510,9 @@ enum Form {
     ModSeq,
     Uid,
     Filter,
+    Gmail(fn(u64) -> SearchKey),
+    Label,
+    Raw,
     Fuzzy,
     Not,
     Or,
@@ -540,5 +566,9 @@ const FORMS: &[(&str, Form)] = &[
     ("UNFLAGGED", Form::Is(|| not(SearchKey::Flagged))),
     ("UNKEYWORD", Form::Keyword(|keyword| not(SearchKey::Keyword(keyword)))),
     ("UNSEEN", Form::Is(|| not(SearchKey::Seen))),
+    ("X-GM-LABELS", Form::Label),
+    ("X-GM-MSGID", Form::Gmail(SearchKey::GmailMessage)),
+    ("X-GM-RAW", Form::Raw),
+    ("X-GM-THRID", Form::Gmail(SearchKey::GmailThread)),
     ("YOUNGER", Form::Seconds(SearchKey::Younger)),
 ];

@@ -1,6 +1,6 @@
 //! FETCH responses, item by item (RFC 9051 §7.5.2).
 
-use crate::command::{FetchItem, Partial, Section, SectionText};
+use crate::command::{FetchItem, Label, Partial, Section, SectionText};
 use crate::date::DateTime;
 use crate::encode::Writer;
 use crate::flags::Flag;
@@ -96,6 +96,28 @@ impl Writer<'_> {
         }
     }
 
+    /// `X-GM-MSGID n` (Gmail's X-GM-EXT-1).
+    pub fn fetch_gmail_message(&mut self, id: u64) {
+        self.separate();
+        self.put(format_args!("X-GM-MSGID {id}"));
+    }
+
+    /// `X-GM-THRID n`.
+    pub fn fetch_gmail_thread(&mut self, id: u64) {
+        self.separate();
+        self.put(format_args!("X-GM-THRID {id}"));
+    }
+
+    /// `X-GM-LABELS (..)`. Gmail's own are quoted, as it sends them: an astring has no backslash otherwise.
+    pub fn fetch_labels<'l>(&mut self, labels: impl IntoIterator<Item = &'l Label>) {
+        self.separate();
+        self.raw(b"X-GM-LABELS ");
+        self.in_parentheses(labels, |writer, label| match label {
+            Label::Own(own) => writer.string(own.as_str().as_bytes()),
+            Label::Name(name) => writer.mailbox(name),
+        });
+    }
+
     /// The name of an item as the answer repeats it, `BODY[1.MIME]<0>`, with the space before it and after it;
     /// the value follows.
     pub fn fetch_name(&mut self, item: &FetchItem) {
@@ -134,6 +156,9 @@ impl Writer<'_> {
             FetchItem::ThreadId => self.raw(b"THREADID"),
             FetchItem::SaveDate => self.raw(b"SAVEDATE"),
             FetchItem::Preview => self.raw(b"PREVIEW"),
+            FetchItem::GmailMessage => self.raw(b"X-GM-MSGID"),
+            FetchItem::GmailThread => self.raw(b"X-GM-THRID"),
+            FetchItem::Labels => self.raw(b"X-GM-LABELS"),
         }
         self.raw(b" ");
     }

@@ -172,5 +172,6 @@ fn special_use(role: Role) -> Option<SpecialUse> {
         Role::Trash => Some(SpecialUse::Trash),
         Role::Flagged => Some(SpecialUse::Flagged),
         Role::Important => Some(SpecialUse::Important),
+        Role::All => Some(SpecialUse::All),
     }
 }

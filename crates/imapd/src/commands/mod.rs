@@ -139,6 +139,7 @@ pub(crate) fn names_numbers(body: &Body) -> bool {
     }
     match body {
         Body::Fetch(fetch) => fetch.numbering == Sequence,
+        Body::StoreLabels(store) => store.numbering == Sequence,
         body => matches!(body, Body::Store(store) if store.numbering == Sequence),
     }
 }

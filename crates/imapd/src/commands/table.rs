@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
-use crate::{capability, context, fetch, login, notify, search, sort, thread};
+use crate::{capability, context, fetch, gmail, login, notify, search, sort, thread};
 
 /// The row of a command.
 pub(crate) fn row(body: &Body) -> Row<'_> {
@@ -150,6 +150,15 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
                 Writable,
                 move |session, tx, cursor| store::run(session, tx, store, cursor),
                 move |session, tx, cursor| store::tell(session, tx, store, cursor),
+            ),
+        ),
+        Body::StoreLabels(store) => numbered(
+            store.numbering,
+            then(
+                "store",
+                Writable,
+                move |session, tx, cursor| gmail::store(session, tx, store, cursor),
+                move |session, tx, cursor| gmail::tell(session, tx, store, cursor),
             ),
         ),
         Body::Copy(copy) => numbers(write("copy", Selected, move |session, tx| copy::run(session, tx, copy))),

@@ -30,7 +30,7 @@ fn by_uid(view: &View, set: &MessageSet, numbering: Numbering) -> SearchKey {
 }
 
 /// These messages.
-pub(super) fn uids(uids: &UidSet) -> SearchKey {
+pub(crate) fn uids(uids: &UidSet) -> SearchKey {
     match SequenceSet::parse(uids.to_string().as_bytes(), usize::MAX) {
         Ok(set) => SearchKey::Uid(MessageSet::Set(set)),
         // The empty set has no words.

@@ -15,6 +15,8 @@ mod order;
 
 use std::sync::Arc;
 
+pub(crate) use frozen::uids as these;
+
 use postroad_imap::command::{FetchItem, Search, SearchKey, Sort, SortCriterion, SortKey};
 use postroad_imap::encode::{ContextChange, Results};
 use postroad_imap::{Numbering, ResponseCode, Status, Tag};

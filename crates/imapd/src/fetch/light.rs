@@ -55,7 +55,10 @@ impl Light {
             | FetchItem::EmailId
             | FetchItem::ThreadId
             | FetchItem::SaveDate
-            | FetchItem::Preview => None,
+            | FetchItem::Preview
+            | FetchItem::GmailMessage
+            | FetchItem::GmailThread
+            | FetchItem::Labels => None,
         }
     }
 }

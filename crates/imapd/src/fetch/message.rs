@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use postroad_imap::command::{FetchItem, Partial, Section, SectionText};
+use postroad_imap::command::{FetchItem, Label, Partial, Section, SectionText};
 use postroad_imap::{DateTime, Writer};
 use postroad_mail::{Entry, Facts};
 use postroad_message::decode::Encoding;
@@ -15,6 +15,7 @@ use crate::fetch::octets::{Budget, Octets, PIECE, exhausted};
 use crate::fetch::plan::Plan;
 use crate::fetch::{envelope, preview, structure};
 use crate::flags;
+use crate::gmail;
 use crate::session::Session;
 
 /// A message and how far its response is.
@@ -23,6 +24,8 @@ pub(super) struct Message {
     entry: Entry,
     sequence: u32,
     newly_seen: bool,
+    /// What X-GM-LABELS says of it, when it is asked.
+    labels: Vec<Label>,
     octets: Octets,
     /// The item that comes next.
     next: usize,
@@ -78,6 +81,7 @@ impl Message {
             entry,
             sequence,
             newly_seen,
+            labels: Vec::new(),
             octets,
             next: 0,
             stream: None,
@@ -85,6 +89,11 @@ impl Message {
             parsed_again: false,
             unknown_encoding: false,
         }
+    }
+
+    /// With its labels.
+    pub(super) fn labelled(self, labels: Vec<Label>) -> Message {
+        Message { labels, ..self }
     }
 
     pub(super) fn uid(&self) -> u32 {
@@ -171,6 +180,9 @@ impl Message {
             FetchItem::ModSeq => writer.fetch_mod_seq(self.entry.modseq.0.unsigned_abs()),
             FetchItem::EmailId => writer.fetch_email_id(&self.entry.message.to_string()),
             FetchItem::ThreadId => writer.fetch_thread_id(Some(&self.facts()?.thread.to_string())),
+            FetchItem::GmailMessage => writer.fetch_gmail_message(gmail::message_number(self.entry.message)),
+            FetchItem::GmailThread => writer.fetch_gmail_thread(gmail::thread_number(self.facts()?.thread)),
+            FetchItem::Labels => writer.fetch_labels(&self.labels),
             FetchItem::InternalDate => {
                 let seconds = self.facts()?.received.0.div_euclid(1_000_000);
                 writer.fetch_internal_date(DateTime { seconds, offset: 0 });

@@ -32,6 +32,7 @@ use postroad_mail::{Entry, UidSet};
 use postroad_store::{ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
+use crate::gmail;
 use crate::message_limit;
 use crate::session::{Flow, Session};
 use crate::settings::MESSAGES_PER_JOB;
@@ -161,6 +162,10 @@ fn up_to(
         if plan.tells_flags {
             sync::tell_keywords(session, tx, &entries)?;
         }
+        let labels = match plan.items.contains(&FetchItem::Labels) {
+            true => Some(gmail::labels_of(session, tx, &entries)?),
+            false => None,
+        };
         let all = entries.len() < plan.batch;
         for entry in entries {
             if looked == MESSAGES_PER_JOB || exhausted(session, budget) {
@@ -173,7 +178,8 @@ fn up_to(
                 continue;
             };
             let newly_seen = cursor.seen.changed.contains(uid);
-            let message = Box::new(Message::new(entry, sequence, newly_seen));
+            let labels = labels.as_ref().map(|labels| gmail::written(labels, uid)).unwrap_or_default();
+            let message = Box::new(Message::new(entry, sequence, newly_seen).labelled(labels));
             if !one(session, tx, plan, cursor, message, budget)? {
                 return Ok(false);
             }

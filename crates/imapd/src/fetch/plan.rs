@@ -8,6 +8,7 @@ use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::Error;
 use crate::fetch::light::Light;
+use crate::gmail;
 use crate::message_limit::{self, Cut};
 use crate::search::answer::nth;
 use crate::session::Session;
@@ -48,6 +49,7 @@ impl Plan {
         if fetch.vanished && !session.enabled.qresync {
             return Err(Error::bad("VANISHED needs ENABLE QRESYNC first"));
         }
+        gmail::check(session, fetch)?;
         let view = session.view()?;
         let named = view.resolve(&fetch.set, fetch.numbering)?;
         let mut targets = named.difference(&view.ghosts);
@@ -203,7 +205,10 @@ fn reads_blob(item: &FetchItem) -> bool {
         | FetchItem::EmailId
         | FetchItem::ThreadId
         | FetchItem::SaveDate
-        | FetchItem::Preview => false,
+        | FetchItem::Preview
+        | FetchItem::GmailMessage
+        | FetchItem::GmailThread
+        | FetchItem::Labels => false,
     }
 }
 
@@ -215,8 +220,10 @@ fn want(item: &FetchItem) -> Want {
         | FetchItem::Size
         | FetchItem::ModSeq
         | FetchItem::EmailId
-        | FetchItem::SaveDate => Want::Flags,
-        FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::Rfc822 => Want::Facts,
+        | FetchItem::SaveDate
+        | FetchItem::GmailMessage
+        | FetchItem::Labels => Want::Flags,
+        FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::GmailThread | FetchItem::Rfc822 => Want::Facts,
         FetchItem::Section { section, .. } if section.part.is_empty() && section.text.is_none() => Want::Facts,
         FetchItem::Envelope
         | FetchItem::Body

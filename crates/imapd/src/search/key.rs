@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use postroad_mail::{Entry, Flags, UidSet};
-use postroad_message::{Envelope, Fields, HeaderDate, SummaryView, decode};
+use postroad_message::{Envelope, Fields, HeaderDate, Part, SummaryView, decode};
 use postroad_search::fuzzy::Score;
 use postroad_search::walk::address_text;
 use postroad_search::{Field, Grams};
@@ -51,6 +51,10 @@ pub(super) enum Node {
     Address(Who, Needle),
     /// Its subject.
     Subject(Needle),
+    /// It has an attachment.
+    Attachment,
+    /// The file name of one of its parts.
+    FileName(Needle),
     /// A field of its header. Where the summary does not have it, the text at this place decides.
     Header(String, Needle, usize),
     /// The text at this place of the plan's list decides.
@@ -137,6 +141,10 @@ impl Node {
                 known.envelope().map(|envelope| who.of(envelope).any(|one| needle.is_in(&one)))
             }
             Node::Subject(needle) => known.envelope().map(|envelope| needle.is_in(&envelope.subject_text())),
+            Node::Attachment => known.summary.as_ref().map(|summary| summary.has_attachment),
+            Node::FileName(needle) => {
+                known.summary.as_ref().map(|summary| summary.structure().is_ok_and(|part| has_file_name(&part, needle)))
+            }
             Node::Header(name, needle, place) => header(known, name, needle, *place),
             Node::Text(place) => known.text(*place),
         }
@@ -167,7 +175,9 @@ impl Node {
             | Node::ThreadId(_)
             | Node::Received(_)
             | Node::Saved(_)
-            | Node::Sent(_) => {}
+            | Node::Sent(_)
+            | Node::Attachment
+            | Node::FileName(_) => {}
         }
     }
 
@@ -192,7 +202,9 @@ impl Node {
             | Node::ThreadId(_)
             | Node::Received(_)
             | Node::Saved(_)
-            | Node::Sent(_)) => node,
+            | Node::Sent(_)
+            | Node::Attachment
+            | Node::FileName(_)) => node,
         }
     }
 
@@ -214,7 +226,9 @@ impl Node {
             | Node::ThreadId(_)
             | Node::Received(_)
             | Node::Saved(_)
-            | Node::Sent(_) => false,
+            | Node::Sent(_)
+            | Node::Attachment
+            | Node::FileName(_) => false,
         }
     }
 
@@ -252,6 +266,8 @@ impl Node {
             | Node::Sent(_)
             | Node::Address(..)
             | Node::Subject(_)
+            | Node::Attachment
+            | Node::FileName(_)
             | Node::Header(..) => {}
         }
     }
@@ -273,7 +289,13 @@ impl Node {
             | Node::ThreadId(_)
             | Node::Received(_)
             | Node::Saved(_) => true,
-            Node::Sent(_) | Node::Address(..) | Node::Subject(_) | Node::Header(..) | Node::Text(_) => false,
+            Node::Sent(_)
+            | Node::Address(..)
+            | Node::Subject(_)
+            | Node::Attachment
+            | Node::FileName(_)
+            | Node::Header(..)
+            | Node::Text(_) => false,
         }
     }
 }
@@ -299,6 +321,12 @@ fn sent(known: &Known<'_>) -> Option<i64> {
             known.received().map(|received| received.div_euclid(MICROS_PER_DAY))
         }
     }
+}
+
+/// Whether a part, at any depth, has a file name with the text. Depth is bounded by the parser.
+fn has_file_name(part: &Part, needle: &Needle) -> bool {
+    let own = part.file_name().is_some_and(|name| needle.is_in(&name));
+    own || part.children().iter().any(|child| has_file_name(child, needle))
 }
 
 /// RFC 9051 §6.4.4: the field is there and has the text; with no text, the field is there.

@@ -30,6 +30,7 @@ use postroad_store::{ModSeq, ReadTx};
 use crate::context;
 use crate::error::{Error, Reply};
 use crate::fetch::octets::Budget;
+use crate::gmail;
 use crate::message_limit::{self, Cut};
 use crate::session::{Flow, Place, Session};
 use crate::settings::MESSAGES_PER_JOB;
@@ -147,7 +148,8 @@ pub(crate) fn run(
     let plan = match cursor.plan.take() {
         Some(plan) => plan,
         None => {
-            let mut plan = Plan::new(session, tx, place, filters::expanded(session, tx, key)?.as_ref(), scored)?;
+            let key = gmail::expanded(session, tx, place, filters::expanded(session, tx, key)?)?;
+            let mut plan = Plan::new(session, tx, place, key.as_ref(), scored)?;
             if cursor.limited {
                 plan.limit(session);
             }

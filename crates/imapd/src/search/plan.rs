@@ -255,6 +255,11 @@ impl Keys<'_> {
             SearchKey::SentBefore(date) => self.of_summary(Node::Sent(i64::MIN..date.days)),
             SearchKey::SentOn(date) => self.of_summary(Node::Sent(date.days..date.days + 1)),
             SearchKey::SentSince(date) => self.of_summary(Node::Sent(date.days..i64::MAX)),
+            SearchKey::HasAttachment => self.of_summary(Node::Attachment),
+            SearchKey::FileName(text) => self.of_summary(Node::FileName(self.needle(text))),
+            SearchKey::GmailMessage(_) | SearchKey::GmailThread(_) | SearchKey::Label(_) | SearchKey::LabelLike(_) => {
+                return Err(Error::bug("a label that was not looked up"));
+            }
             SearchKey::Larger(size) => Node::Larger(*size),
             SearchKey::Smaller(size) => Node::Smaller(*size),
             // RFC 5032 §3: both include the very second.
