@@ -100,10 +100,9 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     if session.tls.is_none() && session.settings.starttls {
         all.push("STARTTLS".to_owned());
     }
-    if session.may_send_password() {
-        all.extend(postroad_sasl::MECHANISMS.iter().map(|mechanism| format!("AUTH={}", mechanism.name)));
-    } else {
-        // RFC 9051 §7.2.2: no AUTH= that would send a password in clear.
+    // RFC 9051 §7.2.2: no AUTH= that would send a password in clear.
+    all.extend(session.mechanisms().iter().map(|mechanism| format!("AUTH={}", mechanism.name)));
+    if !session.may_send_password() {
         all.push("LOGINDISABLED".to_owned());
     }
     all

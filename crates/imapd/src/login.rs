@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postroad_imap::command::Secret as Bytes;
 use postroad_imap::{Limits, ResponseCode, Tag};
-use postroad_mail::Refused;
-use postroad_sasl::{Check, Exchange, Secret, Turn};
+use postroad_mail::{Authenticated, Refused};
+use postroad_sasl::{Ask, Channel, Secret, Turn, Unusable};
 
 use crate::capability;
 use crate::error::Reply;
@@ -18,7 +18,10 @@ use crate::session::Session;
 use crate::settings::{FAILED_LOGINS_MAX, LOGIN_DELAY_MAX};
 use crate::steps::Phase;
 
-/// An AUTHENTICATE that asked the client something.
+/// A SASL exchange of a client.
+pub(crate) type Exchange = postroad_sasl::Exchange<Authenticated, Refused>;
+
+/// A login under way.
 #[derive(Debug)]
 pub(crate) struct Authenticating {
     tag: Tag,
@@ -39,9 +42,8 @@ pub(crate) fn login(session: &mut Session, tag: &Tag, user: &str, password: &Byt
     let Ok(password) = String::from_utf8(password.0.clone()) else {
         return Some(Reply::no(ResponseCode::AuthenticationFailed, "the password is not UTF-8"));
     };
-    let (authcid, password) = (user.to_owned(), Secret::new(password));
-    verify(session, tag, Check { mechanism: "LOGIN", authzid: None, authcid, password });
-    None
+    let (exchange, turn) = Exchange::password("LOGIN", user.to_owned(), Secret::new(password));
+    session.turn(Authenticating { tag: tag.clone(), exchange }, turn)
 }
 
 /// `AUTHENTICATE mechanism [initial]`.
@@ -51,27 +53,35 @@ pub(crate) fn authenticate(
     mechanism: &str,
     initial: Option<&Bytes>,
 ) -> Option<Reply> {
-    let Some(mechanism) = postroad_sasl::find(mechanism) else {
-        return Some(Reply::no(ResponseCode::Cannot, "this mechanism is not offered"));
+    let clear = session.may_send_password();
+    let mechanism = match postroad_sasl::usable(&session.settings.mechanisms, mechanism, session.tls.as_ref(), clear) {
+        Ok(mechanism) => mechanism,
+        Err(Unusable::Unknown) => return Some(Reply::no(ResponseCode::Cannot, "this mechanism is not offered")),
+        Err(Unusable::Privacy) => return Some(privacy()),
     };
-    if mechanism.sends_secret && !session.may_send_password() {
-        return Some(privacy());
-    }
     let initial = initial.map(|bytes| match bytes.0.as_slice() {
         [] => "=".to_owned(),
         bytes => BASE64_STANDARD.encode(bytes),
     });
-    let (exchange, turn) = Exchange::begin(mechanism, initial.as_deref().map(str::as_bytes));
+    let channel = Channel { tls: session.tls.as_ref(), offered: &session.mechanisms() };
+    let (exchange, turn) = Exchange::begin(mechanism, initial.as_deref().map(str::as_bytes), channel);
     session.turn(Authenticating { tag: tag.clone(), exchange }, turn)
+}
+
+/// RFC 9051 §6.2.2: a cancelled exchange and bad base64 are answered with BAD.
+fn failed(error: postroad_sasl::Error) -> Reply {
+    use postroad_sasl::Error;
+    match error {
+        Error::BadMessage | Error::NotUtf8 => {
+            Reply::no(ResponseCode::AuthenticationFailed, "that is not what the mechanism asks for")
+        }
+        Error::BadBinding | Error::NotTheServer => Reply::no(ResponseCode::AuthenticationFailed, error.to_string()),
+        Error::Cancelled | Error::BadBase64 | Error::TooLong => Reply::bad(error.to_string()),
+    }
 }
 
 fn privacy() -> Reply {
     Reply::no(ResponseCode::PrivacyRequired, "a password is taken only under TLS: use STARTTLS or port 993")
-}
-
-fn verify(session: &mut Session, tag: &Tag, check: Check) {
-    let login = Login { check, secure: session.tls.is_some() };
-    session.phase = Phase::LoggingIn(tag.clone(), Some(Box::new(login)));
 }
 
 impl Session {
@@ -84,7 +94,12 @@ impl Session {
         }
     }
 
-    fn turn(&mut self, authenticating: Authenticating, turn: Turn) -> Option<Reply> {
+    /// The mechanisms that the client is told of now.
+    pub(crate) fn mechanisms(&self) -> Vec<&'static postroad_sasl::Mechanism> {
+        postroad_sasl::offered(&self.settings.mechanisms, self.tls.as_ref(), self.may_send_password())
+    }
+
+    fn turn(&mut self, authenticating: Authenticating, turn: Turn<Authenticated, Refused>) -> Option<Reply> {
         match turn {
             Turn::Challenge(text) => {
                 // The text is base64 already, and may be empty: `+ ` and nothing.
@@ -93,25 +108,12 @@ impl Session {
                 self.phase = Phase::Authenticating(authenticating);
                 None
             }
-            Turn::Check(check) => {
-                verify(self, &authenticating.tag, check);
+            Turn::Ask(ask) => {
+                self.ask(authenticating, ask);
                 None
             }
-            // RFC 9051 §6.2.2: a cancelled exchange and bad base64 are answered with BAD.
-            Turn::Failed(postroad_sasl::Error::BadMessage | postroad_sasl::Error::NotUtf8) => {
-                Some(Reply::no(ResponseCode::AuthenticationFailed, "that is not what the mechanism asks for"))
-            }
-            Turn::Failed(error) => Some(Reply::bad(error.to_string())),
-        }
-    }
-
-    /// The outcome of [`crate::Job::Login`].
-    pub fn logged_in(&mut self, outcome: Outcome) {
-        let Phase::LoggingIn(tag, _) = &self.phase else { return };
-        let tag = tag.clone();
-        self.phase = Phase::Ready;
-        let refused = match outcome {
-            Outcome::Granted(login) => {
+            Turn::Done(login) => {
+                self.phase = Phase::Ready;
                 self.login = Some(login);
                 self.failed_logins = 0;
                 let append = self.settings.message_size_max;
@@ -120,14 +122,37 @@ impl Session {
                 let messages = messages.min(limits.messages);
                 self.framer.syntax_mut().limits = Limits { messages, ..limits };
                 let code = ResponseCode::Capability(capability::list(self).join(" "));
-                return self.answer(&tag, &Reply::ok_with(code, "welcome"));
+                Some(Reply::ok_with(code, "welcome"))
             }
-            Outcome::Unavailable => {
+            Turn::Refused(refused) => {
+                self.denied(authenticating.tag, refused);
+                None
+            }
+            Turn::Unavailable => {
                 let text = "logins cannot be checked now; try again later";
-                return self.answer(&tag, &Reply::no(ResponseCode::Unavailable, text));
+                Some(Reply::no(ResponseCode::Unavailable, text))
             }
-            Outcome::Refused(refused) => refused,
-        };
+            Turn::Failed(error) => Some(failed(error)),
+        }
+    }
+
+    fn ask(&mut self, authenticating: Authenticating, ask: Ask) {
+        let login = Login { ask, secure: self.tls.is_some() };
+        self.phase = Phase::LoggingIn(Box::new(authenticating), Some(Box::new(login)));
+    }
+
+    /// The outcome of [`crate::Job::Login`].
+    pub fn logged_in(&mut self, outcome: Outcome) {
+        let Phase::LoggingIn(..) = &self.phase else { return };
+        let Phase::LoggingIn(mut authenticating, _) = std::mem::take(&mut self.phase) else { return };
+        let (tag, turn) = (authenticating.tag.clone(), authenticating.exchange.answered(outcome));
+        if let Some(reply) = self.turn(*authenticating, turn) {
+            self.answer(&tag, &reply);
+        }
+    }
+
+    /// Tells of a failed login, after a while.
+    fn denied(&mut self, tag: Tag, refused: Refused) {
         let reply = match refused {
             Refused::Wrong => Reply::no(ResponseCode::AuthenticationFailed, "name or password are wrong"),
             Refused::Expired => Reply::no(ResponseCode::Expired, "this app password has expired"),

@@ -141,7 +141,8 @@ impl Session {
         match &self.phase {
             Phase::Working(running) => Some(&running.tag),
             Phase::Appending(appending) => appending.tag(),
-            Phase::LoggingIn(tag, _) | Phase::Penalty(tag, _, _) => Some(tag),
+            Phase::LoggingIn(authenticating, _) => Some(authenticating.tag()),
+            Phase::Penalty(tag, _, _) => Some(tag),
             Phase::Idle(_)
             | Phase::Greeting
             | Phase::Ready

@@ -22,6 +22,8 @@ pub struct Settings {
     /// Let a client on this machine log in without TLS (a trial on loopback). Elsewhere `LOGINDISABLED`
     /// is advertised and obeyed until TLS is up.
     pub cleartext_on_loopback: bool,
+    /// The mechanisms of AUTHENTICATE, in this order.
+    pub mechanisms: Vec<&'static postroad_sasl::Mechanism>,
     /// Whether STARTTLS can be offered, that is, whether there is a certificate.
     pub starttls: bool,
     /// Offer COMPRESS=DEFLATE after login.
@@ -80,6 +82,7 @@ impl Default for Settings {
         Settings {
             rev2: false,
             cleartext_on_loopback: false,
+            mechanisms: postroad_sasl::standard(),
             starttls: true,
             compress: true,
             host: "localhost".to_owned(),

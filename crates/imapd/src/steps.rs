@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use postroad_imap::{Body, Event, Problem, Refusal, Refused, ResponseCode, Status, Tag};
-use postroad_protocol::{Interrupt, Protocol, Step, TlsFacts};
+use postroad_protocol::{Interrupt, Protocol, SignedIn, Step, TlsFacts};
 use postroad_store::{Locks, ModSeq, Timestamp};
 
 use crate::append::{Access as Needs, Appending, Next, Supply};
@@ -29,8 +29,8 @@ pub(crate) enum Phase {
     Working(Running),
     /// AUTHENTICATE asked something.
     Authenticating(Authenticating),
-    /// A password waits to be verified; `None` once the world has it.
-    LoggingIn(Tag, Option<Box<Login>>),
+    /// What a client shows of itself waits to be verified; `None` once the world has it.
+    LoggingIn(Box<Authenticating>, Option<Box<Login>>),
     /// A failed login is held back for a while.
     Penalty(Tag, Reply, Duration),
     /// APPENDs are coming.
@@ -147,9 +147,15 @@ impl Protocol for Session {
             Interrupt::TimedOut => "autologout: nothing was heard for too long",
             Interrupt::ShuttingDown => "the server stops; come back soon",
             Interrupt::Closed => "goodbye",
+            Interrupt::CutOff => "what you signed in with was taken away",
         };
         let code = (why == Interrupt::ShuttingDown).then_some(ResponseCode::Unavailable);
         self.say_bye(code, text);
+    }
+
+    fn signed_in(&self) -> Option<SignedIn> {
+        let login = self.login.as_ref()?;
+        Some(SignedIn { account: login.account().0, by: login.credential() })
     }
 
     fn patience(&self) -> Duration {

@@ -81,7 +81,7 @@ fn failed_logins_are_held_back_longer_and_longer() {
     for _ in 0..5 {
         session.input(b"a LOGIN alice@example.test wrong\r\n");
         let Step::Do(Job::Login(_)) = session.step() else { panic!("a login is to be checked") };
-        session.logged_in(Outcome::Refused(Refused::Wrong));
+        session.logged_in(Outcome::refused(Refused::Wrong));
         session.take_output();
         let Step::Do(Job::Pause(delay)) = session.step() else { panic!("the answer is held back") };
         assert!(session.take_output().is_empty(), "nothing is said before");

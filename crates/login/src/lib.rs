@@ -4,16 +4,21 @@
 //!
 //! What it never does: decide the words that a client hears, hold a session, keep a password.
 //!
-//! Standards: RFC 4616 §2 and RFC 4422 §3.4.1 (authorization identities).
+//! Standards: RFC 4616 §2 and RFC 4422 §3.4.1 (authorization identities), RFC 5802 §9 and RFC 7677 §4 (what is kept), RFC 7628
+//! §3.2 (what is said of a token).
+
+mod scram;
+mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postroad_mail::{Authenticated, Candidates, Error, LoginCache, Refused, Service, credentials};
+use postroad_mail::credentials::{self, ServerSecret};
+use postroad_mail::{Authenticated, Candidates, Error, LoginCache, Refused, Service};
 use postroad_net::{Bans, Offence};
-use postroad_sasl::{Check, Secret};
-use postroad_store::{Locks, Store, Timestamp};
-use tokio::sync::Semaphore;
+use postroad_sasl::{Answer, Ask, ClientCertificate, Evidence, Secret};
+use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 /// What the time is.
@@ -27,11 +32,33 @@ pub struct Logins {
     turns: Arc<Semaphore>,
     bans: Option<Arc<Bans>>,
     clock: Clock,
+    secret: Arc<OnceCell<ServerSecret>>,
+    keeps_keys: bool,
+    configuration: Option<Arc<str>>,
+}
+
+/// Who somebody says to be.
+pub(crate) struct Who {
+    authcid: String,
+    authzid: Option<String>,
+}
+
+impl Who {
+    /// Nobody acts for another; but many clients name the same account twice, in two ways.
+    fn acts_as_itself(&self, tx: &ReadTx, account: Option<AccountId>) -> Result<bool, Error> {
+        match self.authzid.as_ref().filter(|authzid| !authzid.is_empty() && **authzid != self.authcid) {
+            None => Ok(true),
+            Some(authzid) => {
+                let wanted = credentials::candidates(tx, authzid)?.account();
+                Ok(wanted.is_some() && wanted == account)
+            }
+        }
+    }
 }
 
 /// Why somebody may not come in.
 #[derive(Debug)]
-pub enum Denied {
+pub(crate) enum Denied {
     /// The reason that the client may know.
     Refused(Refused),
     /// Nobody could look; it has been logged with what to do.
@@ -43,22 +70,37 @@ impl Logins {
     /// some 30 ms. Errors: the system gives no random numbers.
     pub fn new(store: Store, clock: Clock, bans: Option<Arc<Bans>>, at_once: usize) -> Result<Logins, Error> {
         let cache = Arc::new(LoginCache::new()?);
-        Ok(Logins { store, cache, turns: Arc::new(Semaphore::new(at_once)), bans, clock })
+        let turns = Arc::new(Semaphore::new(at_once));
+        Ok(Logins { store, cache, turns, bans, clock, secret: Arc::default(), keeps_keys: true, configuration: None })
     }
 
-    /// Verifies what a client at `from` sent for `service`.
-    pub async fn verify(&self, check: Check, from: IpAddr, service: Service) -> Result<Authenticated, Denied> {
-        let (login, mechanism) = (check.authcid.clone(), check.mechanism);
-        match self.verified(check, service).await {
-            Ok(authenticated) => {
-                tracing::info!(remote = %from, login, mechanism, %service, "logged in");
-                if let Some(bans) = &self.bans {
-                    bans.welcome(from, Instant::now());
+    /// Keys for SCRAM are made of passwords that are seen, or not: where SCRAM is not offered they only help who steals them.
+    #[must_use]
+    pub fn keeping_keys(self, keeps_keys: bool) -> Logins {
+        Logins { keeps_keys, ..self }
+    }
+
+    /// Where clients whose token is refused learn how to get one (RFC 7628 §3.2.2, `openid-configuration`).
+    #[must_use]
+    pub fn with_configuration(self, url: Option<&str>) -> Logins {
+        Logins { configuration: url.map(Arc::from), ..self }
+    }
+
+    /// Answers what a session asks of a client at `from` for `service`.
+    pub async fn verify(&self, ask: Ask, from: IpAddr, service: Service) -> Answer<Authenticated, Refused> {
+        let (login, mechanism) = (ask.authcid.clone(), ask.mechanism);
+        match self.verified(ask, service).await {
+            Ok(answer) => {
+                if let Answer::Granted { who, .. } = &answer {
+                    tracing::info!(remote = %from, login, mechanism, %service, "logged in");
+                    if let Some(bans) = &self.bans {
+                        bans.welcome(from, Instant::now());
+                    }
+                    self.touch(who).await;
                 }
-                self.touch(&authenticated).await;
-                Ok(authenticated)
+                answer
             }
-            Err(Denied::Refused(refused)) => {
+            Err((Denied::Refused(refused), last)) => {
                 tracing::info!(remote = %from, login, mechanism, %service, ?refused, "a login failed");
                 metrics::counter!("postroad_logins_failed_total", "service" => service.name()).increment(1);
                 if let Some(bans) = &self.bans
@@ -66,29 +108,54 @@ impl Logins {
                 {
                     tracing::warn!(remote = %from, "shut out for a while after too many failed logins");
                 }
-                Err(Denied::Refused(refused))
+                Answer::Refused { why: refused, last }
             }
-            Err(Denied::Unavailable) => Err(Denied::Unavailable),
+            Err((Denied::Unavailable, _)) => Answer::Unavailable,
         }
     }
 
-    async fn verified(&self, check: Check, service: Service) -> Result<Authenticated, Denied> {
-        let (authcid, authzid) = (check.authcid, check.authzid);
+    async fn verified(
+        &self,
+        ask: Ask,
+        service: Service,
+    ) -> Result<Answer<Authenticated, Refused>, (Denied, Option<Vec<u8>>)> {
+        let mechanism = ask.mechanism;
+        let who = Who { authcid: ask.authcid, authzid: ask.authzid };
+        let answered = match ask.evidence {
+            Evidence::Password(password) => self.password(who, password, service).await,
+            Evidence::ScramKeys(hash) => self.scram_keys(who, hash).await,
+            Evidence::ScramProof(proof) => self.scram_proof(who, proof, service).await,
+            Evidence::Certificate(certificate) => self.certificate(who, certificate, service).await,
+            Evidence::Token(token) => return self.token(who, mechanism, token, service).await,
+        };
+        answered.map_err(|denied| (denied, None))
+    }
+
+    async fn password(
+        &self,
+        who: Who,
+        password: Secret,
+        service: Service,
+    ) -> Result<Answer<Authenticated, Refused>, Denied> {
         let look = self.store.read(move |tx| {
-            let candidates = credentials::candidates(tx, &authcid)?;
-            // Nobody acts for another; but many clients name the same account twice, in two ways.
-            let same = match authzid.filter(|authzid| !authzid.is_empty() && *authzid != authcid) {
-                None => true,
-                Some(authzid) => {
-                    let wanted = credentials::candidates(tx, &authzid)?.account();
-                    wanted.is_some() && wanted == candidates.account()
-                }
-            };
+            let candidates = credentials::candidates(tx, &who.authcid)?;
+            let same = who.acts_as_itself(tx, candidates.account())?;
             Ok((candidates, same))
         });
         let (candidates, same) = look.await.map_err(unavailable)?;
-        let authenticated = self.hashed(candidates, check.password, service).await?;
-        if same { Ok(authenticated) } else { Err(Denied::Refused(Refused::Wrong)) }
+        let (authenticated, password) = self.hashed(candidates, password, service).await?;
+        self.keep_keys(&authenticated, password.expose()).await;
+        if same { Ok(Answer::granted(authenticated)) } else { Err(Denied::Refused(Refused::Wrong)) }
+    }
+
+    async fn certificate(
+        &self,
+        who: Who,
+        certificate: ClientCertificate,
+        service: Service,
+    ) -> Result<Answer<Authenticated, Refused>, Denied> {
+        let look = self.store.read(move |tx| credentials::by_certificate(tx, &who.authcid, &certificate, service));
+        look.await.map_err(unavailable)?.map(Answer::granted).map_err(Denied::Refused)
     }
 
     /// The slow hash, in its turn; who is remembered waits for nobody's.
@@ -97,16 +164,17 @@ impl Logins {
         candidates: Candidates,
         password: Secret,
         service: Service,
-    ) -> Result<Authenticated, Denied> {
+    ) -> Result<(Authenticated, Secret), Denied> {
         let now = (self.clock)();
         if let Some(known) = self.cache.known(&candidates, password.expose(), service, now) {
-            return known.map_err(Denied::Refused);
+            return known.map(|known| (known, password)).map_err(Denied::Refused);
         }
         let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return Err(Denied::Unavailable) };
         let cache = Arc::clone(&self.cache);
         let work = move || {
             let _turn = turn;
-            cache.verify(&candidates, password.expose(), service, now)
+            let outcome = cache.verify(&candidates, password.expose(), service, now);
+            outcome.map(|authenticated| (authenticated, password))
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome.map_err(Denied::Refused),
@@ -132,7 +200,7 @@ impl Logins {
     }
 }
 
-fn unavailable(error: Error) -> Denied {
+pub(crate) fn unavailable(error: Error) -> Denied {
     match &error {
         Error::Store(store) => tracing::error!(%error, next_step = store.next_step(), "a login could not be looked up"),
         other => tracing::error!(error = %other, "a login could not be looked up"),
@@ -165,19 +233,19 @@ mod tests {
             });
             made.expect("an account");
             let logins = Logins::new(test.store.clone(), Arc::new(|| Timestamp(1)), None, 1).expect("random numbers");
-            let login = |password: &str| Check {
+            let login = |password: &str| Ask {
                 mechanism: "PLAIN",
                 authzid: None,
                 authcid: "alice@example.test".into(),
-                password: Secret::new(password.into()),
+                evidence: Evidence::Password(Secret::new(password.into())),
             };
             let from: IpAddr = [192, 0, 2, 7].into();
-            assert!(wait(logins.verify(login("right"), from, Service::Imap)).is_ok());
+            assert!(matches!(wait(logins.verify(login("right"), from, Service::Imap)), Answer::Granted { .. }));
             // With every turn taken, whoever must wait for one would wait for ever; without turns, is sent away.
             let turns = Arc::clone(&logins.turns).try_acquire_owned().expect("nobody hashes now");
-            assert!(wait(logins.verify(login("right"), from, Service::Pop3)).is_ok());
+            assert!(matches!(wait(logins.verify(login("right"), from, Service::Pop3)), Answer::Granted { .. }));
             logins.turns.close();
-            assert!(matches!(wait(logins.verify(login("wrong"), from, Service::Imap)), Err(Denied::Unavailable)));
+            assert!(matches!(wait(logins.verify(login("wrong"), from, Service::Imap)), Answer::Unavailable));
             drop(turns);
         });
     }

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postroad_login::{Denied, Logins};
+use postroad_login::Logins;
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{Actor, Address, By, Domain, Error, Refused, Service, domains};
 use postroad_net::{BanSettings, Bans};
-use postroad_sasl::{Check, Secret};
+use postroad_sasl::{Answer, Ask, Evidence, Secret};
 use postroad_store::{Locks, Store, Timestamp};
 use postroad_testkit::{each_store, wait};
 
@@ -34,12 +34,12 @@ fn populate(store: &Store) {
     made.expect("two accounts");
 }
 
-fn check(authzid: Option<&str>, authcid: &str, password: &str) -> Check {
-    Check {
+fn check(authzid: Option<&str>, authcid: &str, password: &str) -> Ask {
+    Ask {
         mechanism: "PLAIN",
         authzid: authzid.map(str::to_string),
         authcid: authcid.into(),
-        password: Secret::new(password.into()),
+        evidence: Evidence::Password(Secret::new(password.into())),
     }
 }
 
@@ -61,15 +61,15 @@ fn only_the_right_password_of_the_same_account_opens() {
         ] {
             let outcome = wait(logins.verify(check(authzid, authcid, password), from, Service::Imap));
             match outcome {
-                Ok(authenticated) => {
+                Answer::Granted { who, .. } => {
                     assert!(opens, "{authzid:?} {authcid} {password}");
-                    assert_eq!(authenticated.address().to_string(), "alice@example.test");
+                    assert_eq!(who.address().to_string(), "alice@example.test");
                 }
-                Err(Denied::Refused(refused)) => {
+                Answer::Refused { why: refused, .. } => {
                     assert!(!opens, "{authzid:?} {authcid} {password}");
                     assert_eq!(refused, Refused::Wrong);
                 }
-                Err(Denied::Unavailable) => panic!("the store answers"),
+                other => panic!("the store answers: {other:?}"),
             }
         }
     });
@@ -84,13 +84,13 @@ fn who_fails_too_often_is_shut_out_and_a_closed_store_is_nobodys_fault() {
         let from: IpAddr = [192, 0, 2, 8].into();
         for failure in 1..=3 {
             let outcome = wait(logins.verify(check(None, "alice@example.test", "wrong"), from, Service::Pop3));
-            assert!(matches!(outcome, Err(Denied::Refused(Refused::Wrong))));
+            assert!(matches!(outcome, Answer::Refused { why: Refused::Wrong, .. }));
             assert_eq!(bans.is_out(from, tokio::time::Instant::now()), failure == 3);
         }
         let other: IpAddr = [192, 0, 2, 9].into();
         test.store.close();
         let outcome = wait(logins.verify(check(None, "alice@example.test", "right"), other, Service::Imap));
-        assert!(matches!(outcome, Err(Denied::Unavailable)));
+        assert!(matches!(outcome, Answer::Unavailable));
         assert!(!bans.is_out(other, tokio::time::Instant::now()));
     });
 }

@@ -207,6 +207,8 @@ pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
             Ok(format!("address\t{}@{}\n", row.text(1)?, row.text(0)?))
         })?;
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
+    credentials::prune_keys(tx, id)?;
+    credentials::forget_certificates(tx, id)?;
     tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
     let forward = forwards::of(tx, id)?.map(|forward| forwards::text(Some(&forward))).unwrap_or_default();
     forwards::clear(tx, id)?;

@@ -6,12 +6,21 @@
 //! let authenticated = candidates.verify(password, Service::Imap, now)?;
 //! ```
 
+mod pins;
+mod scram;
+
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 
 use crate::accounts::{self, State};
 use crate::journal::{self, Note, Operation};
 use crate::password::{PasswordHash, Workspace};
 use crate::{Actor, Address, Bound, By, Error, Result, Service, What, acl};
+
+pub use pins::{MAX_CERTIFICATES, Pin, by_certificate, pin, pins, unpin};
+pub use scram::{Salts, ScramCandidates, ServerSecret, keep_for, salts, scram_candidates, server_secret};
+
+pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates};
+pub(crate) use scram::{TABLES as SCRAM_TABLES, prune as prune_keys};
 
 /// Most app passwords of an account.
 pub const MAX_APP_PASSWORDS: usize = 50;
@@ -42,9 +51,11 @@ struct Stored {
     scopes: Vec<Service>,
     expires: Option<Timestamp>,
     last_used: Option<Timestamp>,
+    has_keys: bool,
 }
 
-/// That somebody proved to be who they say. Only a successful [`Candidates::verify`] makes one.
+/// That somebody proved to be who they say. Only a proof that this module looked at makes one ([`Candidates::verify`],
+/// [`ScramCandidates::verify`], [`by_certificate`]), and [`by_token`] for a token that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
     account: AccountId,
@@ -95,7 +106,9 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
         return Ok(nobody);
     };
     owner.stored = tx.rows(
-        "SELECT id, name, hash, scopes, expires, last_used FROM credential WHERE account = $1",
+        "SELECT c.id, c.name, c.hash, c.scopes, c.expires, c.last_used, EXISTS (
+             SELECT 1 FROM scram_key AS k WHERE k.account = c.account AND k.credential = c.id)
+         FROM credential AS c WHERE c.account = $1",
         params![owner.account],
         |row| {
             Ok(Stored {
@@ -105,10 +118,29 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
                 scopes: scopes(&row.text(3)?),
                 expires: row.int_or_null(4)?.map(Timestamp),
                 last_used: row.int_or_null(5)?.map(Timestamp),
+                has_keys: row.bool(6)?,
             })
         },
     )?;
     Ok(Candidates { owner: Some(owner), ..nobody })
+}
+
+/// Who a bearer token is for, which its keeper has verified for this service: `grant` and `client` as it says. The name that the
+/// client gave, if any, has to be the account's.
+pub fn by_token(
+    tx: &ReadTx,
+    address: &Address,
+    login: &str,
+    (grant, client): (i64, String),
+    service: Service,
+) -> Result<std::result::Result<Authenticated, Refused>> {
+    let owner = candidates(tx, &address.to_string())?;
+    let same = login.is_empty() || (owner.owner.is_some() && candidates(tx, login)?.account() == owner.account());
+    if !same {
+        return Ok(Err(Refused::Wrong));
+    }
+    let login = if login.is_empty() { address.to_string() } else { login.to_owned() };
+    Ok(Candidates { login, ..owner }.vouched(grant, Some(client), service))
 }
 
 /// The address that a login means.
@@ -279,14 +311,19 @@ impl Authenticated {
         self.app.as_deref()
     }
 
-    /// Which credential: its number in the account.
-    pub(crate) fn credential(&self) -> i64 {
+    /// Which credential, or which grant a token came from: its number in the account, never given twice.
+    pub fn credential(&self) -> i64 {
         self.credential
     }
 
     /// Whether the last use is older than a day, so that [`touch`] is worth a write.
     pub fn should_touch(&self, now: Timestamp) -> bool {
         self.last_used.is_none_or(|last| now.0 - last.0 >= TOUCH_MICROS)
+    }
+
+    /// Whether a password opened it that SCRAM has no keys of yet: [`keep_for`] then mends that.
+    pub fn lacks_keys(&self) -> bool {
+        !self.has_keys
     }
 
     /// The journal's author for what this login does.
@@ -330,6 +367,7 @@ pub fn set_password(tx: &mut WriteTx, by: &By, account: AccountId, hash: &Passwo
     may_have_passwords(tx, account)?;
     let modseq = journal::begin(tx, account)?;
     tx.execute("DELETE FROM credential WHERE account = $1 AND name IS NULL", params![account])?;
+    scram::prune(tx, account)?;
     insert_password(tx, by, account, hash)?;
     let note = Note { before: b"password\n", ..Note::plain(Operation::Credential) };
     journal::end(tx, by, account, modseq, &note)
@@ -366,7 +404,7 @@ fn insert(
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         params![account, id, name, hash.as_str(), &scopes.join(" "), expires, by.now],
     )?;
-    Ok(())
+    scram::keep(tx, account, id, hash.keys())
 }
 
 fn scopes(text: &str) -> Vec<Service> {
@@ -424,6 +462,7 @@ pub fn remove(tx: &mut WriteTx, by: &By, account: AccountId, id: i64) -> Result<
     let name = credential.and_then(|credential| credential.name).ok_or(Error::NotFound(What::Credential))?;
     let modseq = journal::begin(tx, account)?;
     tx.execute("DELETE FROM credential WHERE account = $1 AND id = $2", params![account, id])?;
+    scram::prune(tx, account)?;
     let before = format!("+ {name}\n");
     let note = Note { before: before.as_bytes(), ..Note::plain(Operation::Credential) };
     journal::end(tx, by, account, modseq, &note)

@@ -7,11 +7,13 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use postroad_sasl::scram::Keys;
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::Profile;
 use subtle::ConstantTimeEq;
 
 use crate::Error;
+use crate::credentials::Salts;
 
 /// Memory of argon2id in KiB (OWASP: 19 MiB with two passes).
 pub const ARGON2_MEMORY_KIB: u32 = 19_456;
@@ -30,21 +32,31 @@ pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
 /// A hash that may be kept: argon2id as a PHC string, or `$blake3$salt$hash` of an app password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
+pub struct PasswordHash {
+    text: String,
+    /// What SCRAM needs of the same password, for one that was just hashed.
+    keys: Vec<Keys>,
+}
 
 impl fmt::Debug for PasswordHash {
     /// The scheme and its costs; neither salt nor hash, so that no log has them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme: Vec<&str> = self.0.split('$').filter(|part| part.len() < 20).collect();
+        let scheme: Vec<&str> = self.text.split('$').filter(|part| part.len() < 20).collect();
         write!(f, "PasswordHash({}$…)", scheme.join("$"))
     }
 }
 
 impl PasswordHash {
-    /// Hashes a password chosen by a person: argon2id, about 20 to 50 ms.
+    /// Hashes a password chosen by a person: argon2id, about 20 to 50 ms, and the keys of SCRAM, as long again.
     ///
     /// Errors: `Refused` for an empty or too long one.
     pub fn of_password(password: &str) -> Result<PasswordHash, Error> {
+        PasswordHash::of_password_with(password, &Salts::fresh()?)
+    }
+
+    /// The same for an account that has other passwords: with the salts of its keys ([`crate::credentials::salts`]) SCRAM takes
+    /// the new one at once.
+    pub fn of_password_with(password: &str, salts: &Salts) -> Result<PasswordHash, Error> {
         if password.is_empty() {
             return Err(Error::Refused("the password is empty"));
         }
@@ -60,21 +72,22 @@ impl PasswordHash {
                 argon2.hash_password_into(prepared(password).as_bytes(), &salt, &mut out)
             })
             .map_err(|error| Error::Corrupt(format!("argon2: {error}")))?;
-        Ok(PasswordHash(format!(
+        let text = format!(
             "$argon2id$v=19$m={ARGON2_MEMORY_KIB},t={ARGON2_PASSES},p={ARGON2_LANES}${}${}",
             STANDARD_NO_PAD.encode(salt),
             STANDARD_NO_PAD.encode(out)
-        )))
+        );
+        Ok(PasswordHash { text, keys: salts.keys(password) })
     }
 
     /// The text for the database.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// A hash that no password has, for logins that do not exist: the same work, always in vain.
     pub(crate) fn dummy() -> PasswordHash {
-        PasswordHash(format!(
+        PasswordHash::stored(format!(
             "$argon2id$v=19$m={ARGON2_MEMORY_KIB},t={ARGON2_PASSES},p={ARGON2_LANES}$AAAAAAAAAAAAAAAAAAAAAA${}",
             "A".repeat(43)
         ))
@@ -82,12 +95,17 @@ impl PasswordHash {
 
     /// From the database.
     pub(crate) fn stored(text: String) -> PasswordHash {
-        PasswordHash(text)
+        PasswordHash { text, keys: Vec::new() }
+    }
+
+    /// The keys of SCRAM that were made with it; none of one out of the database.
+    pub(crate) fn keys(&self) -> &[Keys] {
+        &self.keys
     }
 
     /// Whether it is that of an app password, which is quick to check.
     pub(crate) fn is_quick(&self) -> bool {
-        self.0.starts_with(BLAKE3)
+        self.text.starts_with(BLAKE3)
     }
 
     /// Whether `password` has this hash; a hash that cannot be read has none.
@@ -95,13 +113,13 @@ impl PasswordHash {
         if password.len() > MAX_PASSWORD_BYTES {
             return false;
         }
-        if let Some(rest) = self.0.strip_prefix(BLAKE3) {
+        if let Some(rest) = self.text.strip_prefix(BLAKE3) {
             let Some((salt, hash)) = rest.split_once('$') else {
                 return false;
             };
             return bool::from(quick(&app_form(password), salt).as_bytes().ct_eq(hash.as_bytes()));
         }
-        let Ok(hash) = phc::PasswordHash::new(&self.0) else {
+        let Ok(hash) = phc::PasswordHash::new(&self.text) else {
             return false;
         };
         let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
@@ -181,11 +199,19 @@ impl fmt::Debug for AppPassword {
 impl AppPassword {
     /// Makes one.
     pub fn generate() -> Result<AppPassword, Error> {
+        AppPassword::generate_with(&Salts::fresh()?)
+    }
+
+    /// Makes one for an account that has other passwords: see [`PasswordHash::of_password_with`]. For SCRAM it has to be given as
+    /// it is shown, with its hyphens.
+    pub fn generate_with(salts: &Salts) -> Result<AppPassword, Error> {
         let letters: String = random::<24>()?.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
         let salt = STANDARD_NO_PAD.encode(random::<16>()?);
-        let hash = PasswordHash(format!("{BLAKE3}{salt}${}", quick(&letters, &salt)));
+        let text = format!("{BLAKE3}{salt}${}", quick(&letters, &salt));
         let groups: Vec<&str> = (0..6).map(|group| &letters[group * 4..group * 4 + 4]).collect();
-        Ok(AppPassword { plain: groups.join("-"), hash })
+        let plain = groups.join("-");
+        let hash = PasswordHash { text, keys: salts.keys(&plain) };
+        Ok(AppPassword { plain, hash })
     }
 }
 

@@ -121,5 +121,7 @@ pub fn discard(tx: &mut WriteTx, id: AccountId) -> Result<()> {
     // Its journal may have only begun to come back, so no operation can be added to it: it goes as it is.
     tx.execute("UPDATE account SET state = 'deleted' WHERE id = $1 AND state = 'suspended'", params![id])?;
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
+    crate::credentials::prune_keys(tx, id)?;
+    crate::credentials::forget_certificates(tx, id)?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Logins on submission: what a client hears of them, and the story of those that fail.
 
-use postroad_login::Denied;
 use postroad_mail::{Refused, Service};
-use postroad_sasl::Check;
-use postroad_smtp::{Identity, Reply, Verdict};
+use postroad_protocol::SignedIn;
+use postroad_sasl::{Answer, Ask};
+use postroad_smtp::{Identity, Rejection, Reply, Verdict};
 use tokio::time::sleep;
 
 use crate::inbound::{Inbound, Session, connection};
@@ -11,29 +11,37 @@ use crate::state::Login;
 use crate::story::Story;
 
 impl Inbound {
-    /// Verifies credentials.
-    pub(crate) async fn authenticate(&self, session: &mut Session, check: Check) -> Verdict {
-        let mechanism = check.mechanism;
+    /// Has what a client shows of itself looked at.
+    pub(crate) async fn authenticate(&self, session: &mut Session, ask: Ask) -> Verdict {
+        let mechanism = ask.mechanism;
         let remote = session.peer().remote.ip();
-        let login = check.authcid.clone();
-        match self.logins.verify(check, remote, Service::Smtp).await {
-            Ok(authenticated) => {
-                session.world.logged_in = Some(Login::from(&authenticated));
-                let identity = Identity { account: authenticated.account().0, login, mechanism };
-                Verdict::Authenticated(identity)
+        let login = ask.authcid.clone();
+        let answer = match self.logins.verify(ask, remote, Service::Smtp).await {
+            Answer::Granted { who, last } => {
+                session.world.logged_in = Some(Login::from(&who));
+                session.sign_in(SignedIn { account: who.account().0, by: who.credential() });
+                let login = if login.is_empty() { who.login().to_owned() } else { login };
+                let identity = Identity { account: who.account().0, login, mechanism };
+                Answer::Granted { who: identity, last }
             }
-            Err(Denied::Refused(refused)) => {
-                let reply = refusal(refused);
+            Answer::Refused { why, last } => {
+                let reply = refusal(why);
                 self.tell(session, mechanism, &login, &reply);
-                self.punish(session).await.unwrap_or(Verdict::Refuse(reply))
+                let punished = self.punish(session).await;
+                Answer::Refused { why: punished.unwrap_or(Rejection { reply, close: false }), last }
             }
             // RFC 4954 §6
-            Err(Denied::Unavailable) => Verdict::Refuse(Reply::new(
-                454,
-                (4, 7, 0),
-                "Logins cannot be verified right now. Please try again later.",
-            )),
-        }
+            Answer::Unavailable => {
+                return Verdict::Refuse(Reply::new(
+                    454,
+                    (4, 7, 0),
+                    "Logins cannot be verified right now. Please try again later.",
+                ));
+            }
+            Answer::Scram(offer) => Answer::Scram(offer),
+            Answer::Challenge(bytes) => Answer::Challenge(bytes),
+        };
+        Verdict::Sasl(Box::new(answer))
     }
 
     /// A failed login is a story of its own: "why can I not send?" is answered by the login's name.
@@ -47,7 +55,7 @@ impl Inbound {
     }
 
     /// Slows down who guesses passwords. Never on loopback.
-    async fn punish(&self, session: &mut Session) -> Option<Verdict> {
+    async fn punish(&self, session: &mut Session) -> Option<Rejection> {
         session.world.failed_logins += 1;
         let peer = session.peer();
         if peer.is_loopback() {
@@ -55,7 +63,7 @@ impl Inbound {
         }
         sleep(self.settings.login_delay).await;
         (session.world.failed_logins >= self.settings.logins_limit)
-            .then(|| Verdict::Close(Reply::new(421, (4, 7, 0), "Too many failed logins.")))
+            .then(|| Rejection { reply: Reply::new(421, (4, 7, 0), "Too many failed logins."), close: true })
     }
 }
 

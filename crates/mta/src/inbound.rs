@@ -8,6 +8,7 @@ use postroad_login::{Clock, Logins};
 use postroad_mail::{Address, addresses};
 use postroad_net::{Fatal, World};
 use postroad_protocol::{Peer, TlsFacts};
+use postroad_sasl::Answer;
 use postroad_smtp::{Abandoned, MailFrom, RcptTo, Reply, Role, Stage, Verdict};
 use postroad_store::{ReadTx, Store};
 use tokio::sync::Semaphore;
@@ -314,6 +315,13 @@ pub(crate) fn role_name(role: Role) -> &'static str {
 /// How long stages take, the loop records under the same labels.
 fn count(role: Role, stage: &'static str, verdict: &Verdict) {
     let outcome = match verdict {
+        Verdict::Sasl(answer) => match &**answer {
+            Answer::Granted { .. } => "accepted",
+            // The client has to say more.
+            Answer::Scram(_) | Answer::Challenge(_) => return,
+            Answer::Refused { why, .. } if why.reply.is_permanent() => "refused",
+            Answer::Refused { .. } | Answer::Unavailable => "deferred",
+        },
         Verdict::Accept | Verdict::AcceptWith(_) | Verdict::Authenticated(_) | Verdict::Octets { .. } => "accepted",
         Verdict::Refuse(reply) | Verdict::Close(reply) if reply.is_transient() => "deferred",
         Verdict::Refuse(_) | Verdict::Close(_) => "refused",

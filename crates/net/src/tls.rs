@@ -89,6 +89,7 @@ pub(crate) fn facts(connection: &ServerConnection) -> TlsFacts {
         group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
         // Outlook for the Mac asks for names with a trailing dot.
         server_name: connection.server_name().map(|name| name.trim_end_matches('.').to_owned()),
+        ..TlsFacts::default()
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     if session.may_send_password() {
         lines.push("USER".to_owned());
     }
-    let names: Vec<&str> = mechanisms(session).collect();
+    let names: Vec<&str> = session.mechanisms().iter().map(|row| row.name).collect();
     if !names.is_empty() {
         lines.push(format!("SASL {}", names.join(" ")));
     }
@@ -29,10 +29,4 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     });
     lines.push("IMPLEMENTATION Postroad".to_owned());
     lines
-}
-
-/// The mechanisms that may be used now.
-pub(crate) fn mechanisms(session: &Session) -> impl Iterator<Item = &'static str> {
-    let secrets = session.may_send_password();
-    postroad_sasl::MECHANISMS.iter().filter(move |row| secrets || !row.sends_secret).map(|row| row.name)
 }

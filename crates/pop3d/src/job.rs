@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use postroad_mail::{Authenticated, Refused};
-use postroad_sasl::Check;
+use postroad_sasl::{Answer, Ask};
 use postroad_store::Locks;
 
 /// A job for the world. The session travels with it and comes back.
@@ -17,7 +17,7 @@ pub enum Job {
     /// `store.write_with(locks, session, |tx, session| session.run_write(tx, now))`, then
     /// [`crate::Session::write_done`]. With the command's name.
     Write(Locks, &'static str),
-    /// Verify a name and a password (never inside a transaction: hashing is slow), then
+    /// Have looked at what a client shows of itself (never inside a transaction: hashing is slow), then
     /// [`crate::Session::logged_in`].
     Login(Login),
     /// Hold the session for this long, then [`crate::Session::resumed`]: the answer to a failed login, or
@@ -39,19 +39,11 @@ impl Job {
 /// Who wants to log in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Name, password, and whom to act as.
-    pub check: Check,
-    /// Whether the password came under TLS.
+    /// Who, and what there is to show for it. One login may ask several times.
+    pub ask: Ask,
+    /// Whether it came under TLS.
     pub secure: bool,
 }
 
-/// What became of a login.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The password is right. Only [`postroad_mail::credentials::Candidates::verify`] makes one.
-    Granted(Authenticated),
-    /// It is not, or may not be used here.
-    Refused(Refused),
-    /// Nobody could look: the database is away.
-    Unavailable,
-}
+/// What became of a question. Only [`postroad_mail::credentials`] makes an [`Authenticated`].
+pub type Outcome = Answer<Authenticated, Refused>;

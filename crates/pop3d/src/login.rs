@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use postroad_mail::Refused;
-use postroad_sasl::{Check, Exchange, Secret, Turn, wipe};
+use postroad_mail::{Authenticated, Refused};
+use postroad_sasl::{Ask, Channel, Mechanism, Secret, Turn, Unusable, wipe};
 
-use crate::capability;
 use crate::job::{Login, Outcome};
 use crate::session::{Opening, Phase, Session};
 use crate::settings::{FAILED_LOGINS_MAX, LOGIN_DELAY_MAX};
+
+/// A SASL exchange of a client.
+pub(crate) type Exchange = postroad_sasl::Exchange<Authenticated, Refused>;
 
 /// `USER name`. The answer does not tell whether there is such a user.
 pub(crate) fn user(session: &mut Session, name: &str) {
@@ -33,8 +35,8 @@ pub(crate) fn pass(session: &mut Session, password: &str) {
     if password.is_empty() {
         return session.err("[AUTH] PASS needs a password");
     }
-    let password = Secret::new(password.to_owned());
-    session.verify(Check { mechanism: "USER", authzid: None, authcid, password });
+    let (exchange, turn) = Exchange::password("USER", authcid, Secret::new(password.to_owned()));
+    session.turn(exchange, turn);
 }
 
 /// `AUTH`, `AUTH mechanism`, `AUTH mechanism initial-response`.
@@ -44,22 +46,26 @@ pub(crate) fn auth(session: &mut Session, arguments: &str) {
         return list_mechanisms(session);
     };
     let initial = words.next();
-    let Some(row) = postroad_sasl::find(name).filter(|_| words.next().is_none()) else {
-        return session.err("this mechanism is not offered; CAPA lists those that are");
-    };
-    if row.sends_secret && !session.may_send_password() {
-        return session.err(PRIVACY);
+    let unknown = "this mechanism is not offered; CAPA lists those that are";
+    if words.next().is_some() {
+        return session.err(unknown);
     }
-    let (exchange, turn) = Exchange::begin(row, initial.map(str::as_bytes));
+    let clear = session.may_send_password();
+    let row = match postroad_sasl::usable(&session.settings.mechanisms, name, session.tls.as_ref(), clear) {
+        Ok(row) => row,
+        Err(Unusable::Unknown) => return session.err(unknown),
+        Err(Unusable::Privacy) => return session.err(PRIVACY),
+    };
+    let channel = Channel { tls: session.tls.as_ref(), offered: &session.mechanisms() };
+    let (exchange, turn) = Exchange::begin(row, initial.map(str::as_bytes), channel);
     session.turn(exchange, turn);
 }
 
 /// [MS-POP3] §2.2.1: Outlook probes with a bare AUTH.
 fn list_mechanisms(session: &mut Session) {
     session.ok("mechanisms follow");
-    let names: Vec<&str> = capability::mechanisms(session).collect();
-    for name in names {
-        session.out.extend_from_slice(name.as_bytes());
+    for row in session.mechanisms() {
+        session.out.extend_from_slice(row.name.as_bytes());
         session.out.extend_from_slice(b"\r\n");
     }
     session.out.extend_from_slice(b".\r\n");
@@ -73,37 +79,42 @@ impl Session {
         self.turn(exchange, turn);
     }
 
-    fn turn(&mut self, exchange: Exchange, turn: Turn) {
+    /// The mechanisms that the client is told of now.
+    pub(crate) fn mechanisms(&self) -> Vec<&'static Mechanism> {
+        postroad_sasl::offered(&self.settings.mechanisms, self.tls.as_ref(), self.may_send_password())
+    }
+
+    fn turn(&mut self, exchange: Exchange, turn: Turn<Authenticated, Refused>) {
         match turn {
             Turn::Challenge(text) => {
                 self.out.extend_from_slice(format!("+ {text}\r\n").as_bytes());
                 self.phase = Phase::Authenticating(exchange);
             }
-            Turn::Check(check) => self.verify(check),
+            Turn::Ask(ask) => self.ask(exchange, ask),
+            Turn::Done(login) => {
+                self.login = Some(login);
+                self.phase = Phase::Opening(self.opening());
+            }
+            Turn::Refused(refused) => self.denied(refused),
+            Turn::Unavailable => self.err("[SYS/TEMP] logins cannot be checked now; try again later"),
             Turn::Failed(error) => self.err(&error.to_string()),
         }
     }
 
-    fn verify(&mut self, check: Check) {
-        let login = Login { check, secure: self.tls.is_some() };
-        self.phase = Phase::LoggingIn(Some(Box::new(login)));
+    fn ask(&mut self, exchange: Exchange, ask: Ask) {
+        let login = Login { ask, secure: self.tls.is_some() };
+        self.phase = Phase::LoggingIn(exchange, Some(Box::new(login)));
     }
 
     /// The outcome of [`crate::Job::Login`].
     pub fn logged_in(&mut self, outcome: Outcome) {
-        let Phase::LoggingIn(_) = self.phase else { return };
-        self.phase = Phase::Ready;
-        let refused = match outcome {
-            Outcome::Granted(login) => {
-                self.login = Some(login);
-                self.phase = Phase::Opening(self.opening());
-                return;
-            }
-            Outcome::Unavailable => {
-                return self.err("[SYS/TEMP] logins cannot be checked now; try again later");
-            }
-            Outcome::Refused(refused) => refused,
-        };
+        let Phase::LoggingIn(..) = self.phase else { return };
+        let Phase::LoggingIn(mut exchange, _) = std::mem::take(&mut self.phase) else { return };
+        let turn = exchange.answered(outcome);
+        self.turn(exchange, turn);
+    }
+
+    fn denied(&mut self, refused: Refused) {
         // RFC 3206 §4: AUTH says that the client should ask its user for the password.
         let text = match refused {
             Refused::Wrong => "[AUTH] name or password are wrong",

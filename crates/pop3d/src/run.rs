@@ -8,7 +8,7 @@ use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx};
 use crate::error::Error;
 use crate::maildrop::Maildrop;
 use crate::session::{Hold, Opening, Phase, Session};
-use crate::settings::{CHUNK, LEASE_BEYOND_PATIENCE, LEASE_PARTS};
+use crate::settings::{CHUNK, LEASE_BEYOND_PATIENCE, LEASE_PARTS, QUICK_OCTETS_MAX};
 use crate::transfer::Transfer;
 
 impl Session {
@@ -36,7 +36,7 @@ impl Session {
             Phase::Greeting
             | Phase::Ready
             | Phase::Authenticating(_)
-            | Phase::LoggingIn(_)
+            | Phase::LoggingIn(..)
             | Phase::Penalty(..)
             | Phase::Listing(_)
             | Phase::Holding
@@ -81,7 +81,7 @@ impl Session {
             Phase::Greeting
             | Phase::Ready
             | Phase::Authenticating(_)
-            | Phase::LoggingIn(_)
+            | Phase::LoggingIn(..)
             | Phase::Penalty(..)
             | Phase::Sending(_)
             | Phase::Listing(_)
@@ -183,7 +183,7 @@ impl Session {
             Phase::Greeting
             | Phase::Ready
             | Phase::Authenticating(_)
-            | Phase::LoggingIn(_)
+            | Phase::LoggingIn(..)
             | Phase::Penalty(..)
             | Phase::Listing(_)
             | Phase::StartTls => self.err(error.reply()),
@@ -235,11 +235,21 @@ impl Transfer {
     /// Reads the message, a chunk per job.
     fn read_on(&mut self, tx: &ReadTx, staged: &mut Vec<u8>) -> Result<(), Error> {
         let end = self.offset.saturating_add(CHUNK).min(self.size);
-        let bytes = tx.blob_read(self.blob, self.offset..end)?;
+        let (whole, part);
+        let bytes: &[u8] = match self.size <= QUICK_OCTETS_MAX {
+            true => {
+                whole = tx.blob_whole(self.blob)?;
+                &whole
+            }
+            false => {
+                part = tx.blob_read(self.blob, self.offset..end)?;
+                &part
+            }
+        };
         if self.offset == 0 {
             staged.extend_from_slice(format!("+OK {} octets\r\n", self.size).as_bytes());
         }
-        self.encoder.encode(&bytes, staged);
+        self.encoder.encode(bytes, staged);
         self.offset = end;
         // A blob shorter than its row says would otherwise be read for ever.
         self.done = end == self.size || bytes.is_empty() || self.encoder.is_full();

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use postroad_mail::Authenticated;
 use postroad_mail::maildrop::Holder;
-use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
-use postroad_sasl::Exchange;
+use postroad_protocol::{Interrupt, Peer, Protocol, SignedIn, Step, TlsFacts};
 use postroad_store::{Locks, Receipt, Timestamp};
 
 use crate::ahead::Ahead;
@@ -23,8 +22,9 @@ use crate::error::Error;
 use crate::input::{Input, Line};
 use crate::job::{Job, Login};
 use crate::listing::Listing;
+use crate::login::Exchange;
 use crate::maildrop::Maildrop;
-use crate::settings::{BAD_COMMANDS_MAX, Settings};
+use crate::settings::{BAD_COMMANDS_MAX, QUICK_OCTETS_MAX, Settings};
 use crate::transfer::Transfer;
 
 /// One client's connection.
@@ -70,8 +70,8 @@ pub(crate) enum Phase {
     Ready,
     /// AUTH asked something.
     Authenticating(Exchange),
-    /// A password waits to be verified; `None` once the world has it.
-    LoggingIn(Option<Box<Login>>),
+    /// What a client shows of itself waits to be verified; `None` once the world has it.
+    LoggingIn(Exchange, Option<Box<Login>>),
     /// The answer to a failed login is held back for a while.
     Penalty(&'static str, Duration),
     /// The maildrop is being read.
@@ -130,6 +130,12 @@ impl Session {
     /// The client.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Whether the job that the session asks for, if it is [`Job::Read`], is a look at a few rows: a world may then use
+    /// `store.read_quick_with`.
+    pub fn is_quick(&self) -> bool {
+        matches!(&self.phase, Phase::Sending(transfer) if transfer.size <= QUICK_OCTETS_MAX)
     }
 
     /// The outcome of [`Job::Read`].
@@ -225,7 +231,7 @@ impl Protocol for Session {
                     self.ok("Postroad is ready");
                     self.phase = Phase::Ready;
                 }
-                Phase::LoggingIn(login) => match login.take() {
+                Phase::LoggingIn(_, login) => match login.take() {
                     Some(login) => return Step::Do(Job::Login(*login)),
                     // The world has had it and said nothing.
                     None => self.logged_in(crate::Outcome::Unavailable),
@@ -274,7 +280,13 @@ impl Protocol for Session {
             // RFC 1939 §3: after the autologout timer the connection closes without a response.
             (_, Interrupt::TimedOut | Interrupt::Closed) => self.phase = Phase::Closing,
             (_, Interrupt::ShuttingDown) => self.hang_up("[SYS/TEMP] the server stops; come back soon"),
+            (_, Interrupt::CutOff) => self.hang_up("[AUTH] what you signed in with was taken away"),
         }
+    }
+
+    fn signed_in(&self) -> Option<SignedIn> {
+        let login = self.login.as_ref()?;
+        Some(SignedIn { account: login.account().0, by: login.credential() })
     }
 
     fn patience(&self) -> Duration {

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Let a client on this machine log in without TLS (a trial on loopback).
     pub cleartext_on_loopback: bool,
+    /// The mechanisms of AUTH, in this order.
+    pub mechanisms: Vec<&'static postroad_sasl::Mechanism>,
     /// Whether STLS can be offered, that is, whether there is a certificate.
     pub starttls: bool,
     /// How long the answer to a failed login is held back; the second failure waits twice as long and so
@@ -32,6 +34,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             cleartext_on_loopback: false,
+            mechanisms: postroad_sasl::standard(),
             starttls: true,
             login_delay: Duration::from_secs(2),
             no_delay_on_loopback: true,
@@ -63,3 +66,5 @@ pub(crate) const MESSAGES_PER_JOB: usize = 10_000;
 pub(crate) const CHUNK: u64 = 128 * 1024;
 /// A listing that produced this much goes on after the client has taken it.
 pub(crate) const OUTPUT_BUDGET: usize = 128 * 1024;
+/// A message of so many octets is read by a quick job: it lies in the database, as a rule.
+pub(crate) const QUICK_OCTETS_MAX: u64 = 64 * 1024;

@@ -46,7 +46,7 @@ impl Peer {
 }
 
 /// What a finished TLS handshake established.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFacts {
     /// `TLSv1.3` or `TLSv1.2`, as written into Received lines.
     pub version: &'static str,
@@ -56,6 +56,47 @@ pub struct TlsFacts {
     pub group: Option<String>,
     /// The name the client asked for (SNI), without a trailing dot.
     pub server_name: Option<String>,
+    /// What an authentication can be bound to this connection by.
+    pub bindings: Bindings,
+    /// The certificate that the client showed and has the key of.
+    pub client: Option<Box<ClientCertificate>>,
+}
+
+/// The channel bindings of a TLS connection (RFC 5056): whoever stands between the two sides has others with each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bindings {
+    /// `tls-exporter` (RFC 9266 §4.2): of TLS 1.3 only.
+    pub exporter: Option<[u8; 32]>,
+    /// `tls-server-end-point` (RFC 5929 §4): a hash of the server's certificate.
+    pub end_point: Option<Vec<u8>>,
+}
+
+impl Bindings {
+    /// The data of a binding by its registered name; `tls-unique` is never given (RFC 9266 §1).
+    pub fn named(&self, name: &str) -> Option<&[u8]> {
+        match name {
+            "tls-exporter" => self.exporter.as_ref().map(<[u8; 32]>::as_slice),
+            "tls-server-end-point" => self.end_point.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether there is one.
+    pub fn any(&self) -> bool {
+        self.exporter.is_some() || self.end_point.is_some()
+    }
+}
+
+/// A certificate of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// SHA-256 of the whole certificate in DER.
+    pub fingerprint: [u8; 32],
+    /// The mail addresses it is for (subjectAltName, rfc822Name), as they stand in it.
+    pub addresses: Vec<String>,
+    /// One of the authorities that this server trusts with its clients vouches for it, and it is valid now. Of one for which
+    /// nobody does, the addresses are mere claims.
+    pub trusted: bool,
 }
 
 /// Why the loop interrupts a session. The session writes its parting words (`421`, `BYE`); its next
@@ -68,6 +109,17 @@ pub enum Interrupt {
     ShuttingDown,
     /// The client closed its side; whatever the session says may go unread.
     Closed,
+    /// What the client signed in by was taken away.
+    CutOff,
+}
+
+/// By what a client signed in: whoever takes that away ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SignedIn {
+    /// The account's number.
+    pub account: i64,
+    /// The number of the password, or of the grant that a token came from.
+    pub by: i64,
 }
 
 /// A session without sockets.
@@ -96,6 +148,11 @@ pub trait Protocol: Send + Sized + 'static {
     /// How long the loop waits for the next input, in the state the session is in. The time runs from the last
     /// input, or from the end of the last job if that was later; the jobs and ticks of a `Wait` do not extend it.
     fn patience(&self) -> Duration;
+
+    /// By what the client signed in, once it did. The loop asks before each step.
+    fn signed_in(&self) -> Option<SignedIn> {
+        None
+    }
 
     /// How long a [`Step::Wait`] may stay silent before [`Protocol::tick`]; `None` for ever.
     fn tick_every(&self) -> Option<Duration> {

@@ -2,19 +2,24 @@
 
 use std::fmt;
 
-/// Why an exchange ended without a [`crate::Check`].
+/// Why an exchange ended without an answer about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     /// The client sent `*`. SMTP: 501; IMAP: `BAD`; POP3: `-ERR`.
     Cancelled,
-    /// The client's line is no base64. SMTP: 501 5.5.2.
+    /// The client's line is no base64. SMTP: 501 5.5.2; IMAP: `BAD`; POP3: `-ERR`.
     BadBase64,
-    /// The client's line is longer than [`crate::LINE_LIMIT`]. SMTP: 500 5.5.6.
+    /// The client's line is longer than [`crate::LINE_LIMIT`]. SMTP: 500 5.5.6; IMAP: `BAD`; POP3: `-ERR`.
     TooLong,
-    /// The decoded message is not what the mechanism asks for. SMTP: 535 5.7.8.
+    /// The decoded message is not what the mechanism asks for. SMTP: 535 5.7.8; IMAP: `NO`; POP3: `-ERR`.
     BadMessage,
-    /// The decoded message has text that is no UTF-8 (RFC 4616 §2). SMTP: 535 5.7.8.
+    /// The decoded message has text that is no UTF-8 (RFC 4616 §2). SMTP: 535 5.7.8; IMAP: `NO`; POP3: `-ERR`.
     NotUtf8,
+    /// What the client bound itself to is not this connection, or it was made to believe that we cannot do that
+    /// (RFC 5802 §6): somebody stands in between. SMTP: 535 5.7.8; IMAP: `NO`; POP3: `-ERR`.
+    BadBinding,
+    /// A client's: the server did not show that it knows the password (RFC 5802 §5), or ended before it could.
+    NotTheServer,
 }
 
 impl fmt::Display for Error {
@@ -25,6 +30,8 @@ impl fmt::Display for Error {
             Error::TooLong => "the response is too long",
             Error::BadMessage => "the response does not follow the mechanism",
             Error::NotUtf8 => "the response is not UTF-8",
+            Error::BadBinding => "the response is not bound to this connection",
+            Error::NotTheServer => "the server did not show that it knows the account",
         })
     }
 }

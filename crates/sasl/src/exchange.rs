@@ -1,68 +1,65 @@
 //! The server side of an exchange, line by line, in base64.
+//!
+//! Invariant: [`Turn::Done`] follows only an [`Answer::Granted`] of this exchange, and nothing that a client says
+//! makes anything else of an [`Answer::Refused`].
 
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::{alphabet, prelude::BASE64_STANDARD};
+use base64::prelude::BASE64_STANDARD;
+use postroad_protocol::TlsFacts;
 
-use crate::mechanism::Answer;
+use crate::base64_line::decode;
 use crate::secret::wipe;
-use crate::{Error, Mechanism, Secret};
+use crate::server::{Machine, Move, Moved};
+use crate::{Answer, Ask, Error, Evidence, Mechanism, Secret};
 
-/// Longest base64 line, without CRLF, in octets (RFC 4954 §4.5 asks for at least 12288 in all).
-pub const LINE_LIMIT: usize = 12_288;
-
-/// What the caller verifies against its accounts.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Check {
-    /// The mechanism's name, for the log and the Received line.
-    pub mechanism: &'static str,
-    /// Whom the client wants to act as; `None` when it is the one it authenticates as.
-    pub authzid: Option<String>,
-    /// Whose password it is.
-    pub authcid: String,
-    /// The password, as sent: UTF-8, not empty, without NUL.
-    pub password: Secret,
+/// The connection that an exchange is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Channel<'a> {
+    /// What TLS established; `None` in clear.
+    pub tls: Option<&'a TlsFacts>,
+    /// The mechanisms that the client was told of on this connection.
+    pub offered: &'a [&'static Mechanism],
 }
 
 /// What comes next in an exchange.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Turn<W, R> {
     /// Send this base64 text (after `334 ` or `+ `; it may be empty) and give the next line to
     /// [`Exchange::answer`].
     Challenge(String),
-    /// The client has said all: verify it. The exchange is over.
-    Check(Check),
-    /// The exchange is over without success.
+    /// Have this verified and give what became of it to [`Exchange::answered`].
+    Ask(Ask),
+    /// The client is who it says. The exchange is over.
+    Done(W),
+    /// It is not. The exchange is over.
+    Refused(R),
+    /// Nobody could look. The exchange is over.
+    Unavailable,
+    /// The client did not follow the mechanism. The exchange is over.
     Failed(Error),
 }
 
-/// A running exchange.
-pub struct Exchange {
-    mechanism: &'static Mechanism,
+/// A running exchange. `W` is what the caller knows of who came in, `R` why somebody did not.
+pub struct Exchange<W, R> {
+    mechanism: &'static str,
+    invitation: Option<&'static str>,
     machine: Box<dyn Machine>,
+    verdict: Option<Result<W, R>>,
 }
 
-/// What a mechanism does with a decoded message.
-pub(crate) enum Move {
-    Challenge(Vec<u8>),
-    Done { authzid: Option<String>, authcid: String, password: Secret },
-}
-
-/// The server side of a mechanism: decoded messages in, moves out.
-pub(crate) trait Machine: Send {
-    /// Called once; `None` when the client gave no initial response.
-    fn begin(&mut self, initial: Option<&[u8]>) -> Answer;
-    /// Called for each later response.
-    fn respond(&mut self, response: &[u8]) -> Answer;
-}
-
-impl Exchange {
+impl<W, R> Exchange<W, R> {
     /// Starts with the initial response as it stands in the command (`=` means an empty one, RFC 4954
     /// §4), or `None` when there was none.
-    pub fn begin(mechanism: &'static Mechanism, initial: Option<&[u8]>) -> (Exchange, Turn) {
-        let mut exchange = Exchange { mechanism, machine: (mechanism.start)() };
+    pub fn begin(
+        mechanism: &'static Mechanism,
+        initial: Option<&[u8]>,
+        channel: Channel<'_>,
+    ) -> (Exchange<W, R>, Turn<W, R>) {
+        let machine = (mechanism.start)(channel);
+        let invitation = initial.map_or(mechanism.invitation, |_| None);
+        let mut exchange = Exchange { mechanism: mechanism.name, invitation, machine, verdict: None };
         let decoded = match initial {
             None => Ok(None),
             Some(b"=") => Ok(Some(Vec::new())),
@@ -81,8 +78,20 @@ impl Exchange {
         (exchange, turn)
     }
 
+    /// A name and a password that came without SASL: IMAP's `LOGIN`, POP3's `USER` and `PASS`.
+    pub fn password(command: &'static str, authcid: String, password: Secret) -> (Exchange<W, R>, Turn<W, R>) {
+        let machine: Box<dyn Machine> = Box::new(crate::server::plain::Plain);
+        let exchange = Exchange { mechanism: command, invitation: None, machine, verdict: None };
+        let evidence = Evidence::Password(password);
+        (exchange, Turn::Ask(Ask { mechanism: command, authzid: None, authcid, evidence }))
+    }
+
     /// Takes the client's next line, without its CRLF. `*` cancels, with or without blanks after it.
-    pub fn answer(&mut self, line: &[u8]) -> Turn {
+    pub fn answer(&mut self, line: &[u8]) -> Turn<W, R> {
+        // RFC 7628 §3.2.3: whatever the client says to the reasons, it is refused.
+        if let Some(Err(_)) = &self.verdict {
+            return self.turn(Ok(Move::Over));
+        }
         if line.trim_ascii_end() == b"*" {
             return Turn::Failed(Error::Cancelled);
         }
@@ -96,48 +105,54 @@ impl Exchange {
         }
     }
 
-    /// The mechanism at work.
-    pub fn mechanism(&self) -> &'static Mechanism {
+    /// Takes what became of the [`Ask`].
+    pub fn answered(&mut self, answer: Answer<W, R>) -> Turn<W, R> {
+        let moved = match answer {
+            Answer::Scram(offer) => self.machine.offered(&offer),
+            Answer::Challenge(bytes) => self.machine.challenged(bytes),
+            Answer::Granted { who, last } => {
+                self.verdict = Some(Ok(who));
+                self.machine.granted(last)
+            }
+            Answer::Refused { why, last } => {
+                self.verdict = Some(Err(why));
+                Ok(self.machine.refused(last))
+            }
+            Answer::Unavailable => return Turn::Unavailable,
+        };
+        self.turn(moved)
+    }
+
+    /// The name of the mechanism at work.
+    pub fn mechanism(&self) -> &'static str {
         self.mechanism
     }
 
-    fn turn(&self, moved: Answer) -> Turn {
+    /// The words that SMTP writes once in place of an empty first challenge, where old clients want some
+    /// ([MS-SMTPNTLM] §2.2.1): to be taken after the first [`Turn::Challenge`].
+    pub fn invitation(&mut self) -> Option<&'static str> {
+        self.invitation.take()
+    }
+
+    fn turn(&mut self, moved: Moved) -> Turn<W, R> {
         match moved {
             Err(error) => Turn::Failed(error),
             Ok(Move::Challenge(bytes)) => Turn::Challenge(BASE64_STANDARD.encode(bytes)),
-            Ok(Move::Done { authzid, authcid, password }) => {
-                Turn::Check(Check { mechanism: self.mechanism.name, authzid, authcid, password })
+            Ok(Move::Ask { authzid, authcid, evidence }) => {
+                Turn::Ask(Ask { mechanism: self.mechanism, authzid, authcid, evidence })
             }
+            Ok(Move::Over) => match self.verdict.take() {
+                Some(Ok(who)) => Turn::Done(who),
+                Some(Err(why)) => Turn::Refused(why),
+                // A machine that ends without having asked lets nobody in.
+                None => Turn::Failed(Error::BadMessage),
+            },
         }
     }
 }
 
-impl fmt::Debug for Exchange {
+impl<W, R> fmt::Debug for Exchange<W, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("mechanism", &self.mechanism.name).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("mechanism", &self.mechanism).finish_non_exhaustive()
     }
-}
-
-/// Padding is required by RFC 4648 §3.2 but several device firmwares leave it out; nothing is
-/// ambiguous without it.
-const BASE64_LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-fn decode(line: &[u8]) -> Result<Vec<u8>, Error> {
-    if line.len() > LINE_LIMIT {
-        return Err(Error::TooLong);
-    }
-    BASE64_LENIENT.decode(line.trim_ascii_end()).map_err(|_| Error::BadBase64)
-}
-
-/// Text of a message: UTF-8 without NUL. SASLprep (RFC 4013) and PRECIS are left to the account
-/// data's side, which knows how the stored form was prepared.
-pub(crate) fn text(bytes: &[u8]) -> Result<String, Error> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8)?;
-    if text.contains('\0') {
-        return Err(Error::BadMessage);
-    }
-    Ok(text.to_owned())
 }

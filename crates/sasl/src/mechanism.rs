@@ -1,19 +1,41 @@
-//! The table of mechanisms, strongest first: a new mechanism is a row here and a file beside.
+//! The table of mechanisms, strongest first: a new mechanism is a row here and a file in `server`.
 
-use crate::Error;
-use crate::exchange::{Machine, Move};
-use crate::{login::Login, plain::Plain};
+use postroad_protocol::TlsFacts;
+
+use crate::exchange::Channel;
+use crate::scram::Hash;
+use crate::server::bearer::{Bearer, Form};
+use crate::server::external::External;
+use crate::server::scram::Scram;
+use crate::server::{Machine, login::Login, plain::Plain};
 
 /// A row of the table.
 #[derive(Debug)]
 pub struct Mechanism {
     /// The registered name, in upper case.
     pub name: &'static str,
-    /// The password itself crosses the wire: offer it only under TLS, unless settings say otherwise.
+    /// The password or token itself crosses the wire, readable for who can read the line.
     pub sends_secret: bool,
     /// The client speaks first (RFC 4422 §5.1); without an initial response it gets an empty challenge.
     pub client_first: bool,
-    pub(crate) start: fn() -> Box<dyn Machine>,
+    /// What of the connection it cannot do without.
+    pub needs: Needs,
+    /// It is offered where nothing else is said. The others ask for secrets that are worth as much as the password.
+    pub standard: bool,
+    /// What SMTP writes in place of an empty first challenge, for mechanisms whose clients want words.
+    pub invitation: Option<&'static str>,
+    pub(crate) start: fn(Channel<'_>) -> Box<dyn Machine>,
+}
+
+/// What a mechanism cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Privacy: TLS, or a line that the administrator says is one.
+    Privacy,
+    /// A channel binding.
+    Binding,
+    /// A certificate of the client.
+    Certificate,
 }
 
 impl PartialEq for Mechanism {
@@ -24,10 +46,43 @@ impl PartialEq for Mechanism {
 
 impl Eq for Mechanism {}
 
+/// What most rows have.
+const USUAL: Mechanism = Mechanism {
+    name: "",
+    sends_secret: false,
+    client_first: true,
+    needs: Needs::Privacy,
+    standard: true,
+    invitation: None,
+    start: |_| Box::new(Plain),
+};
+
 /// All mechanisms, in the order in which they are advertised.
-pub static MECHANISMS: [Mechanism; 2] = [
-    Mechanism { name: "PLAIN", sends_secret: true, client_first: true, start: || Box::new(Plain) },
-    Mechanism { name: "LOGIN", sends_secret: true, client_first: false, start: || Box::<Login>::default() },
+pub static MECHANISMS: [Mechanism; 9] = [
+    Mechanism {
+        name: "SCRAM-SHA-256-PLUS",
+        needs: Needs::Binding,
+        start: |channel| Box::new(Scram::new(Hash::Sha256, true, channel)),
+        ..USUAL
+    },
+    Mechanism { name: "SCRAM-SHA-256", start: |channel| Box::new(Scram::new(Hash::Sha256, false, channel)), ..USUAL },
+    Mechanism {
+        name: "SCRAM-SHA-1-PLUS",
+        needs: Needs::Binding,
+        start: |channel| Box::new(Scram::new(Hash::Sha1, true, channel)),
+        ..USUAL
+    },
+    Mechanism { name: "SCRAM-SHA-1", start: |channel| Box::new(Scram::new(Hash::Sha1, false, channel)), ..USUAL },
+    Mechanism { name: "PLAIN", sends_secret: true, ..USUAL },
+    Mechanism { name: "LOGIN", sends_secret: true, client_first: false, start: |_| Box::<Login>::default(), ..USUAL },
+    Mechanism { name: "OAUTHBEARER", sends_secret: true, start: |_| Box::new(Bearer::new(Form::Rfc7628)), ..USUAL },
+    Mechanism { name: "XOAUTH2", sends_secret: true, start: |_| Box::new(Bearer::new(Form::XOAuth2)), ..USUAL },
+    Mechanism {
+        name: "EXTERNAL",
+        needs: Needs::Certificate,
+        start: |channel| Box::new(External::new(channel)),
+        ..USUAL
+    },
 ];
 
 /// The row of a name, compared without regard to case.
@@ -35,5 +90,47 @@ pub fn find(name: &str) -> Option<&'static Mechanism> {
     MECHANISMS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
 }
 
-/// What every server side does with a decoded message of the client.
-pub(crate) type Answer = Result<Move, Error>;
+/// The mechanisms that are offered where no setting says which.
+pub fn standard() -> Vec<&'static Mechanism> {
+    MECHANISMS.iter().filter(|row| row.standard).collect()
+}
+
+/// Which mechanisms of a policy a connection has now, in the policy's order. `clear` says that secrets may pass without
+/// TLS. It depends on no account, so that nothing is told of any.
+pub fn offered(policy: &[&'static Mechanism], tls: Option<&TlsFacts>, clear: bool) -> Vec<&'static Mechanism> {
+    policy.iter().copied().filter(|row| row.fits(tls, clear)).collect()
+}
+
+/// Why a mechanism cannot be used now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// There is none of this name, or it is not for this connection.
+    Unknown,
+    /// It would be there with TLS.
+    Privacy,
+}
+
+/// The row of a name that a client asks for, if it was offered.
+pub fn usable(
+    policy: &[&'static Mechanism],
+    name: &str,
+    tls: Option<&TlsFacts>,
+    clear: bool,
+) -> Result<&'static Mechanism, Unusable> {
+    let row = policy.iter().copied().find(|row| row.name.eq_ignore_ascii_case(name)).ok_or(Unusable::Unknown)?;
+    match row.fits(tls, clear) {
+        true => Ok(row),
+        false if tls.is_none() => Err(Unusable::Privacy),
+        false => Err(Unusable::Unknown),
+    }
+}
+
+impl Mechanism {
+    fn fits(&self, tls: Option<&TlsFacts>, clear: bool) -> bool {
+        match self.needs {
+            Needs::Privacy => tls.is_some() || clear,
+            Needs::Binding => tls.is_some_and(|tls| tls.bindings.any()),
+            Needs::Certificate => tls.is_some_and(|tls| tls.client.is_some()),
+        }
+    }
+}

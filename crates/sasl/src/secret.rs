@@ -14,9 +14,19 @@ impl Secret {
         Secret(text.into_bytes())
     }
 
+    /// The same of octets that are no text.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Secret(bytes)
+    }
+
+    /// The octets themselves.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text itself. Every use of this method is a place where a password could leak.
     pub fn expose(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("made from a String and never changed before drop")
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -39,6 +39,6 @@ pub use received::{Received, with_protocol};
 pub use reply::{Enhanced, Reply};
 pub use session::{Counters, Hush, Session};
 pub use settings::{BareNewlines, ClearAuth, Patience, Role, Settings};
-pub use stage::{Abandoned, Abuse, Identity, Stage, Verdict};
+pub use stage::{Abandoned, Abuse, Identity, Rejection, Stage, Verdict};
 pub use wishes::{ByMode, DeliverBy, Hold, Priority, Solicitation, ValidSince, WithoutRrvs};
 pub use xtext::{decode as decode_xtext, encode as encode_xtext};

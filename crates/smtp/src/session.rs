@@ -17,14 +17,15 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
-use postroad_sasl::Exchange;
+use postroad_protocol::{Interrupt, Peer, Protocol, SignedIn, Step, TlsFacts};
+use postroad_sasl::Ask;
 
 use crate::data::BodyReceiver;
 use crate::lines::{Input, Line};
 use crate::received::with_protocol;
 use crate::{
-    Abandoned, Abuse, Claim, Forwarded, Helo, Identity, MailFrom, Offer, RcptTo, Received, Reply, Role, Settings, Stage,
+    Abandoned, Abuse, Claim, Forwarded, Helo, Identity, MailFrom, Offer, RcptTo, Received, Rejection, Reply, Role,
+    Settings, Stage,
 };
 
 /// A session of a client, with the world's own state beside it: `W` travels with the session, which
@@ -40,6 +41,7 @@ pub struct Session<W> {
     claims: claims::Claims,
     helo: Option<Helo>,
     identity: Option<Identity>,
+    signed_in: Option<SignedIn>,
     envelope: Envelope,
     counters: Counters,
     phase: Phase,
@@ -100,6 +102,8 @@ enum Phase {
     Command,
     /// The next line is the client's part of a SASL exchange.
     Auth(Exchange),
+    /// The world is to be asked about it.
+    Ask(Exchange, Box<Ask>),
     /// DATA is coming in.
     Data,
     /// A BDAT chunk is coming in.
@@ -143,6 +147,9 @@ impl From<NoLine> for Option<Step<Stage>> {
     }
 }
 
+/// A SASL exchange of a client.
+type Exchange = postroad_sasl::Exchange<Identity, Rejection>;
+
 /// What a refused BDAT chunk is followed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Skipped {
@@ -159,7 +166,7 @@ enum Pending {
     Helo(Helo),
     Claim(Box<Claim>),
     Etrn,
-    Auth,
+    Auth(Exchange),
     Mail(MailFrom),
     Rcpt(RcptTo),
     /// A piece of the body, then this.
@@ -182,6 +189,7 @@ impl<W> Session<W> {
             claims: claims::Claims::default(),
             helo: None,
             identity: None,
+            signed_in: None,
             envelope: Envelope::default(),
             counters: Counters::default(),
             phase: Phase::New,
@@ -265,6 +273,11 @@ impl<W> Session<W> {
         self.identity.as_ref()
     }
 
+    /// Says by what the client signed in, so that the connection ends when that is taken away.
+    pub fn sign_in(&mut self, by: SignedIn) {
+        self.signed_in = Some(by);
+    }
+
     /// The sender of the transaction under way, once accepted.
     pub fn sender(&self) -> Option<&MailFrom> {
         self.envelope.sender.as_ref()
@@ -331,6 +344,7 @@ impl<W> Session<W> {
             Phase::New | Phase::Hush => self.wait_for(Pending::Connect, Stage::Connect),
             Phase::Command => self.command_line(),
             Phase::Auth(exchange) => self.auth_line(exchange),
+            Phase::Ask(exchange, ask) => self.wait_for(Pending::Auth(exchange), Stage::Auth(*ask)),
             Phase::Data => self.data(),
             Phase::Chunk { left, last } => self.chunk(left, last),
             Phase::Piece(kept, next) => self.hand_over(kept, *next),
@@ -464,6 +478,7 @@ impl<W: Send + 'static> Protocol for Session<W> {
             self.drop_injected();
             self.helo = None;
             self.identity = None;
+            self.signed_in = None;
             self.claims = claims::Claims::default();
             self.phase = Phase::Command;
         }
@@ -477,9 +492,16 @@ impl<W: Send + 'static> Protocol for Session<W> {
             Interrupt::ShuttingDown => {
                 self.say(&Reply::new(421, (4, 3, 2), "The server stops; try again in a minute"));
             }
+            Interrupt::CutOff => {
+                self.say(&Reply::new(421, (4, 7, 0), "What you signed in with was taken away"));
+            }
             Interrupt::Closed => {}
         }
         self.phase = Phase::Closing;
+    }
+
+    fn signed_in(&self) -> Option<SignedIn> {
+        self.signed_in
     }
 
     fn patience(&self) -> Duration {

@@ -71,7 +71,7 @@ pub struct Settings {
     pub require_tls: bool,
     /// The mechanisms offered, in this order; empty offers no AUTH.
     pub mechanisms: Vec<&'static Mechanism>,
-    /// When mechanisms that send the password may be used without TLS.
+    /// When mechanisms that want privacy may be used without TLS.
     pub clear_auth: ClearAuth,
     /// `MAIL` only after AUTH (RFC 6409 §4.3).
     pub require_auth: bool,
@@ -87,7 +87,7 @@ impl Settings {
     /// Sound settings for a role under a host name.
     pub fn new(role: Role, hostname: impl Into<String>) -> Settings {
         let submission = role == Role::Submission;
-        let mechanisms = if submission { postroad_sasl::MECHANISMS.iter().collect() } else { vec![] };
+        let mechanisms = if submission { postroad_sasl::standard() } else { vec![] };
         Settings {
             role,
             hostname: hostname.into(),

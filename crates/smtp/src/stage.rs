@@ -1,6 +1,6 @@
 //! What the session asks of its world, and what the world answers.
 
-use postroad_sasl::Check;
+use postroad_sasl::{Answer, Ask};
 
 use crate::{Claim, Etrn, MailFrom, RcptTo, Reply};
 
@@ -14,8 +14,9 @@ pub enum Stage {
     /// `EHLO`, `HELO` or `LHLO` was well formed: see [`crate::Session::helo`]. `Refuse` keeps the session
     /// without a greeting of the client.
     Helo,
-    /// Verify these credentials. Answer [`Verdict::Authenticated`] or `Refuse` (`535 5.7.8`, `454 4.7.0`).
-    Auth(Check),
+    /// What a client shows of itself in a SASL exchange. Answer [`Verdict::Sasl`], or, where there is nothing to tell beside,
+    /// [`Verdict::Authenticated`] or `Refuse` (`535 5.7.8`, `454 4.7.0`). One exchange may ask several times.
+    Auth(Ask),
     /// A neighbour that may says for whom it speaks (XCLIENT). [`crate::Session::peer`] is already what it says. Answer
     /// [`Verdict::Authenticated`] when the claim names a login that exists, `Accept` when it names none, or `Refuse`
     /// (`550 5.7.0`); the session then stands where it stood after the greeting.
@@ -82,6 +83,8 @@ pub enum Verdict {
     Close(Reply),
     /// To [`Stage::Auth`]: the client is who it says.
     Authenticated(Identity),
+    /// To [`Stage::Auth`]: what became of the question.
+    Sasl(Box<Answer<Identity, Rejection>>),
     /// To [`Stage::Burl`]: the next octets. None before the end is a failure.
     Octets {
         /// Some of them, as many as are good to hold.
@@ -92,6 +95,15 @@ pub enum Verdict {
     /// To [`Stage::Message`]: one reply per recipient, in the order of [`crate::Session::recipients`]. LMTP
     /// sends them all (RFC 2033 §4.2); SMTP sends the first positive one, else the first.
     PerRecipient(Vec<Reply>),
+}
+
+/// Why somebody does not come in, and whether the connection ends with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The words; the code must be of the 4xx or 5xx class.
+    pub reply: Reply,
+    /// The connection closes after them.
+    pub close: bool,
 }
 
 /// Who authenticated.

@@ -337,6 +337,7 @@ fn facts(connection: &ClientConnection) -> TlsFacts {
         cipher: cipher.and_then(|suite| suite.as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
         group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
         server_name: None,
+        ..TlsFacts::default()
     }
 }
 

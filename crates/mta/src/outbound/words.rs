@@ -22,7 +22,7 @@ pub(crate) fn failure(failure: &Failure) -> Words {
         Trouble::Garbled(_) => (4, 5, 0),
         Trouble::Injected => (4, 7, 0),
         Trouble::NoTls | Trouble::NoAuth | Trouble::ClearLogin => (4, 7, 4),
-        Trouble::LoginUnfit => (4, 7, 8),
+        Trouble::LoginUnfit | Trouble::LoginUnproven => (4, 7, 8),
         Trouble::Abandoned => (4, 3, 2),
     };
     Words::ours(enhanced, sentence(&failure.to_string()), failure.phase.name())

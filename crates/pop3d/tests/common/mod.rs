@@ -17,6 +17,7 @@ use postroad_mail::{
 };
 use postroad_pop3d::{Job, Outcome, Session, Settings};
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
+use postroad_sasl::Evidence;
 use postroad_store::{AccountId, Locks, Receipt, Store, Timestamp};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
@@ -137,7 +138,8 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let outcome = self.verify(&login.check.authcid, login.check.password.expose());
+                let Evidence::Password(password) = &login.ask.evidence else { panic!("passwords alone are tried here") };
+                let outcome = self.verify(&login.ask.authcid, password.expose());
                 session.logged_in(outcome);
                 session
             }
@@ -153,16 +155,16 @@ impl World {
     fn verify(&mut self, name: &str, password: &str) -> Outcome {
         let key = format!("{name}\0{password}");
         if let Some(known) = self.known.get(&key) {
-            return Outcome::Granted(known.clone());
+            return Outcome::granted(known.clone());
         }
         let login = name.to_owned();
         let candidates = self.store.read_blocking(move |tx| credentials::candidates(tx, &login));
         match candidates.expect("the database answers").verify(password, Service::Pop3, NOW) {
             Ok(authenticated) => {
                 self.known.insert(key, authenticated.clone());
-                Outcome::Granted(authenticated)
+                Outcome::granted(authenticated)
             }
-            Err(refused) => Outcome::Refused(refused),
+            Err(refused) => Outcome::refused(refused),
         }
     }
 
@@ -271,7 +273,7 @@ pub fn open_settings() -> Settings {
 
 /// What a handshake established.
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".into(), group: None, server_name: None }
+    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".into(), group: None, server_name: None, ..TlsFacts::default() }
 }
 
 /// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), `no-stls`, a policy (`exclusive`, `interval`,

@@ -1,14 +1,13 @@
 //! The world of IMAP sessions.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::task::Poll;
 
-use postroad_imapd::{Job, Login, Outcome, Session};
-use postroad_login::{Denied, Logins};
+use postroad_imapd::{Job, Session};
+use postroad_login::Logins;
 use postroad_mail::Service;
 use postroad_net::{Fatal, World};
-use postroad_store::{Store, Timestamp};
+use postroad_store::{ReadTx, Store, Timestamp};
 
 /// Performs the jobs of IMAP sessions.
 pub(crate) struct ImapWorld {
@@ -19,14 +18,6 @@ pub(crate) struct ImapWorld {
 impl ImapWorld {
     pub(crate) fn new(store: Store, logins: Logins) -> ImapWorld {
         ImapWorld { store, logins }
-    }
-
-    async fn verify(&self, login: Login, from: IpAddr) -> Outcome {
-        match self.logins.verify(login.check, from, Service::Imap).await {
-            Ok(authenticated) => Outcome::Granted(authenticated),
-            Err(Denied::Refused(refused)) => Outcome::Refused(refused),
-            Err(Denied::Unavailable) => Outcome::Unavailable,
-        }
     }
 }
 
@@ -40,8 +31,11 @@ impl World<Session> for ImapWorld {
         }
         match job {
             Job::Read(_) | Job::Idle { .. } => {
-                let (session, result) =
-                    self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)).await;
+                let look = move |tx: &ReadTx, session: &mut Session| session.run_read(tx, now);
+                let (session, result) = match session.is_quick() {
+                    true => self.store.read_quick_with(session, look).await,
+                    false => self.store.read_with(session, look).await,
+                };
                 let mut session = session.ok_or_else(lost)?;
                 log(&result);
                 session.read_done(result);
@@ -72,7 +66,7 @@ impl World<Session> for ImapWorld {
                 Ok(session)
             }
             Job::Login(login) => {
-                let outcome = self.verify(login, session.peer().remote.ip()).await;
+                let outcome = self.logins.verify(login.ask, session.peer().remote.ip(), Service::Imap).await;
                 let mut session = session;
                 session.logged_in(outcome);
                 Ok(session)

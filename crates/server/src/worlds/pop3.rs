@@ -1,12 +1,10 @@
 //! The world of POP3 sessions.
 
-use std::net::IpAddr;
-
-use postroad_login::{Denied, Logins};
+use postroad_login::Logins;
 use postroad_mail::Service;
 use postroad_net::{Fatal, World};
-use postroad_pop3d::{Error, Job, Login, Outcome, Session};
-use postroad_store::{Store, Timestamp};
+use postroad_pop3d::{Error, Job, Session};
+use postroad_store::{ReadTx, Store, Timestamp};
 
 /// Performs the jobs of POP3 sessions.
 pub(crate) struct Pop3World {
@@ -18,14 +16,6 @@ impl Pop3World {
     pub(crate) fn new(store: Store, logins: Logins) -> Pop3World {
         Pop3World { store, logins }
     }
-
-    async fn verify(&self, login: Login, from: IpAddr) -> Outcome {
-        match self.logins.verify(login.check, from, Service::Pop3).await {
-            Ok(authenticated) => Outcome::Granted(authenticated),
-            Err(Denied::Refused(refused)) => Outcome::Refused(refused),
-            Err(Denied::Unavailable) => Outcome::Unavailable,
-        }
-    }
 }
 
 impl World<Session> for Pop3World {
@@ -33,8 +23,11 @@ impl World<Session> for Pop3World {
         let now = Timestamp::now();
         match job {
             Job::Read(_) => {
-                let (session, result) =
-                    self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)).await;
+                let look = move |tx: &ReadTx, session: &mut Session| session.run_read(tx, now);
+                let (session, result) = match session.is_quick() {
+                    true => self.store.read_quick_with(session, look).await,
+                    false => self.store.read_with(session, look).await,
+                };
                 let mut session = session.ok_or_else(lost)?;
                 log(&result);
                 session.read_done(result);
@@ -51,7 +44,7 @@ impl World<Session> for Pop3World {
                 Ok(session)
             }
             Job::Login(login) => {
-                let outcome = self.verify(login, session.peer().remote.ip()).await;
+                let outcome = self.logins.verify(login.ask, session.peer().remote.ip(), Service::Pop3).await;
                 session.logged_in(outcome);
                 Ok(session)
             }

@@ -104,6 +104,9 @@ pub enum Trouble {
     LoginRefused(Reply),
     /// The name or password cannot be sent: it is empty or has NUL in it.
     LoginUnfit,
+    /// The server let us in without having shown that it knows the password, where the mechanism has it do so: it is another
+    /// one.
+    LoginUnproven,
     /// The caller gave up.
     Abandoned,
 }
@@ -127,6 +130,7 @@ impl Trouble {
             | Trouble::NoAuth
             | Trouble::ClearLogin
             | Trouble::LoginUnfit
+            | Trouble::LoginUnproven
             | Trouble::Abandoned => self,
         }
     }
@@ -169,6 +173,7 @@ impl Failure {
             | Trouble::NoAuth
             | Trouble::ClearLogin
             | Trouble::LoginUnfit
+            | Trouble::LoginUnproven
             | Trouble::Abandoned => None,
         }
     }
@@ -214,6 +219,9 @@ impl fmt::Display for Failure {
             Trouble::NoAuth => f.write_str("the remote offers no AUTH PLAIN or LOGIN to sign in with"),
             Trouble::ClearLogin => f.write_str("the login is not sent over a connection without TLS"),
             Trouble::LoginRefused(reply) => write!(f, "the remote refused the login: {reply}"),
+            Trouble::LoginUnproven => {
+                f.write_str("the server took the login but did not show that it knows the password")
+            }
             Trouble::LoginUnfit => f.write_str("the login has an empty name or password, or NUL in it"),
             Trouble::Abandoned => write!(f, "sending was given up {}", self.place()),
         }

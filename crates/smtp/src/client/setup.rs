@@ -1,6 +1,6 @@
 //! From the greeting to the first transaction: EHLO, STARTTLS, AUTH.
 
-use postroad_sasl::MECHANISMS;
+use postroad_sasl::{ClientIdentity, choose};
 
 use crate::Reply;
 
@@ -101,22 +101,27 @@ impl Client {
         if self.tls.is_none() && !self.settings.clear_login {
             return self.fail(Trouble::ClearLogin);
         }
-        let offered = |name: &str| self.capabilities.auth.iter().any(|offered| offered == name);
-        let Some(mechanism) = MECHANISMS.iter().find(|mechanism| offered(mechanism.name)) else {
+        let Ok(identity) = ClientIdentity::password(login.user, login.password) else {
+            return self.fail(Trouble::LoginUnfit);
+        };
+        let bindings = self.tls.as_ref().map(|tls| tls.bindings.clone()).unwrap_or_default();
+        let offered = self.capabilities.auth.iter().map(String::as_str);
+        let Some(mechanism) = choose(offered, &identity, &bindings, true) else {
             return self.fail(Trouble::NoAuth);
         };
-        // The length of PLAIN's response, in base64.
-        let length = (login.user.len() + login.password.expose().len() + 2).div_ceil(3) * 4;
-        let Ok(mut client) = postroad_sasl::Client::new(mechanism, "", &login.user, login.password) else {
+        let Ok(mut client) = postroad_sasl::Client::new(mechanism, identity, &bindings) else {
             return self.fail(Trouble::LoginUnfit);
         };
         let mut line = format!("AUTH {}", mechanism.name);
         // RFC 4954 §4: an initial response that makes the line longer than 512 octets waits for its challenge.
-        if line.len() + 1 + length <= INITIAL_LINE_LIMIT
-            && let Some(initial) = client.initial()
-        {
-            line.push(' ');
-            line.push_str(initial.expose());
+        if let Some(initial) = client.initial() {
+            match line.len() + 1 + initial.expose().len() <= INITIAL_LINE_LIMIT {
+                true => {
+                    line.push(' ');
+                    line.push_str(initial.expose());
+                }
+                false => client.later(),
+            }
         }
         self.login = Some(client);
         self.say(&line, State::Login);
@@ -125,9 +130,12 @@ impl Client {
 
     fn login_answered(&mut self, reply: Reply) {
         if reply.is_positive() {
-            self.login = None;
-            self.state = State::Ready;
-            return;
+            // RFC 5802 §5: what was not signed may be anybody's word.
+            let known = self.login.take().is_some_and(|mut client| client.finished(None).is_ok());
+            return match known {
+                true => self.state = State::Ready,
+                false => self.fail(Trouble::LoginUnproven),
+            };
         }
         if reply.code() != 334 {
             return self.fail(Trouble::LoginRefused(reply));

@@ -63,6 +63,7 @@ impl<W> Session<W> {
             | Verdict::AcceptWith(_)
             | Verdict::Refuse(_)
             | Verdict::Authenticated(_)
+            | Verdict::Sasl(_)
             | Verdict::PerRecipient(_)
             | Verdict::Octets { .. } => {
                 let reply = Reply::new(451, (4, 3, 0), "Something went wrong here; try again later");

@@ -1,13 +1,15 @@
 //! Commands: who may say what when.
 
 use postroad_protocol::Step;
-use postroad_sasl::{Exchange, LINE_LIMIT, Secret, Turn, wipe};
+use postroad_sasl::{Channel, LINE_LIMIT, Secret, Turn, Unusable, wipe};
 
 use crate::command::foreign_protocol;
 use crate::lines::Line;
-use crate::{Abandoned, Abuse, Command, Helo, MailFrom, RcptTo, Reply, Role, Stage, parse_command};
+use crate::{
+    Abandoned, Abuse, Command, Helo, Identity, MailFrom, RcptTo, Rejection, Reply, Role, Stage, parse_command,
+};
 
-use super::{Pending, Phase, Session};
+use super::{Exchange, Pending, Phase, Session};
 
 impl<W> Session<W> {
     /// Reads a command and obeys it.
@@ -157,14 +159,18 @@ impl<W> Session<W> {
         if self.settings.mechanisms.is_empty() {
             return self.refuse(502, (5, 5, 1), "There is nothing to log in to here");
         }
-        let known = postroad_sasl::find(name).filter(|row| self.settings.mechanisms.contains(row));
-        let Some(row) = known else {
-            return self.refuse(504, (5, 5, 4), "The mechanism is not available; EHLO lists those that are");
+        let policy = &self.settings.mechanisms;
+        let row = match postroad_sasl::usable(policy, name, self.tls.as_ref(), self.secrets_may_pass()) {
+            Ok(row) => row,
+            Err(Unusable::Unknown) => {
+                return self.refuse(504, (5, 5, 4), "The mechanism is not available; EHLO lists those that are");
+            }
+            Err(Unusable::Privacy) => {
+                return self.refuse(538, (5, 7, 11), "STARTTLS first: the password must not travel in clear");
+            }
         };
-        if !self.offered().any(|offered| offered == row) {
-            return self.refuse(538, (5, 7, 11), "STARTTLS first: the password must not travel in clear");
-        }
-        let (exchange, turn) = Exchange::begin(row, initial.as_ref().map(|text| text.expose().as_bytes()));
+        let channel = Channel { tls: self.tls.as_ref(), offered: &self.offered() };
+        let (exchange, turn) = Exchange::begin(row, initial.as_ref().map(|text| text.expose().as_bytes()), channel);
         self.turn(exchange, turn)
     }
 
@@ -191,20 +197,37 @@ impl<W> Session<W> {
         self.turn(exchange, turn)
     }
 
-    fn turn(&mut self, exchange: Exchange, turn: Turn) -> Option<Step<Stage>> {
+    pub(super) fn turn(&mut self, mut exchange: Exchange, turn: Turn<Identity, Rejection>) -> Option<Step<Stage>> {
         use postroad_sasl::Error;
         self.phase = Phase::Command;
         match turn {
             Turn::Challenge(text) => {
-                self.say(&Reply::challenge(text));
+                let invitation = exchange.invitation().filter(|_| text.is_empty());
+                self.say(&Reply::challenge(invitation.map_or(text, str::to_owned)));
                 self.phase = Phase::Auth(exchange);
                 None
             }
-            Turn::Check(check) => self.wait_for(Pending::Auth, Stage::Auth(check)),
+            Turn::Ask(ask) => {
+                self.phase = Phase::Ask(exchange, Box::new(ask));
+                None
+            }
+            Turn::Done(identity) => {
+                self.identity = Some(identity);
+                self.say(&Reply::new(235, (2, 7, 0), "Authentication successful"));
+                None
+            }
+            Turn::Refused(Rejection { reply, close }) => {
+                self.rejected(&reply, close);
+                None
+            }
+            Turn::Unavailable => {
+                self.forgotten_auth();
+                None
+            }
             Turn::Failed(Error::Cancelled) => self.refuse(501, (5, 7, 0), "Cancelled"),
             Turn::Failed(Error::BadBase64) => self.refuse(501, (5, 5, 2), "That is not base64"),
             Turn::Failed(Error::TooLong) => self.refuse(500, (5, 5, 6), "The response is too long"),
-            Turn::Failed(error @ (Error::BadMessage | Error::NotUtf8)) => {
+            Turn::Failed(error @ (Error::BadMessage | Error::NotUtf8 | Error::BadBinding | Error::NotTheServer)) => {
                 self.refuse(535, (5, 7, 8), &error.to_string())
             }
         }

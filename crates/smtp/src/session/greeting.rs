@@ -55,7 +55,7 @@ impl<W> Session<W> {
             lines.push("STARTTLS".to_owned());
         }
         // RFC 4954 §3: only what can be used now is listed.
-        let names: Vec<&str> = self.offered().map(|row| row.name).collect();
+        let names: Vec<&str> = self.offered().iter().map(|row| row.name).collect();
         if !names.is_empty() && self.identity.is_none() {
             lines.push(format!("AUTH {}", names.join(" ")));
             if settings.auth_equals_line {
@@ -66,12 +66,11 @@ impl<W> Session<W> {
     }
 
     /// The mechanisms that may be used on this connection as it is.
-    pub(super) fn offered(&self) -> impl Iterator<Item = &'static Mechanism> {
-        let secrets = self.secrets_may_pass();
-        self.settings.mechanisms.iter().copied().filter(move |row| secrets || !row.sends_secret)
+    pub(super) fn offered(&self) -> Vec<&'static Mechanism> {
+        postroad_sasl::offered(&self.settings.mechanisms, self.tls.as_ref(), self.secrets_may_pass())
     }
 
-    fn secrets_may_pass(&self) -> bool {
+    pub(super) fn secrets_may_pass(&self) -> bool {
         self.tls.is_some()
             || match self.settings.clear_auth {
                 ClearAuth::Never => false,

@@ -1,8 +1,10 @@
 //! The world's answers.
 
-use crate::{Abandoned, Claim, Reply, Role, Verdict};
+use postroad_sasl::Answer;
 
-use super::{Envelope, Pending, Phase, Session};
+use crate::{Abandoned, Claim, Rejection, Reply, Role, Verdict};
+
+use super::{Envelope, Exchange, Pending, Phase, Session};
 
 /// A verdict boiled down: yes or no, the words, and whether the connection ends.
 enum Ruling {
@@ -41,7 +43,7 @@ impl<W> Session<W> {
                 }
                 Ruling::No { reply, close } => self.refused(&reply, close),
             },
-            Pending::Auth => self.authenticated(verdict),
+            Pending::Auth(exchange) => self.authenticated(exchange, verdict),
             Pending::Mail(mail) => match ruling(verdict) {
                 Ruling::Yes(words) => {
                     self.counters.transactions = self.counters.transactions.saturating_add(1);
@@ -119,25 +121,30 @@ impl<W> Session<W> {
         }
     }
 
-    fn authenticated(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Authenticated(identity) => {
-                self.identity = Some(identity);
-                self.say(&Reply::new(235, (2, 7, 0), "Authentication successful"));
-            }
+    fn authenticated(&mut self, mut exchange: Exchange, verdict: Verdict) {
+        let answer = match verdict {
+            Verdict::Sasl(answer) => *answer,
+            Verdict::Authenticated(identity) => Answer::granted(identity),
             // Only an identity authenticates.
             Verdict::Accept | Verdict::AcceptWith(_) | Verdict::PerRecipient(_) | Verdict::Octets { .. } => {
-                self.forgotten_auth();
+                Answer::Unavailable
             }
-            Verdict::Close(reply) => self.refused(&reply, true),
-            Verdict::Refuse(reply) => match reply.is_permanent() {
-                true => self.fail(&reply),
-                false => self.refused(&reply, false),
-            },
+            Verdict::Close(reply) => Answer::refused(Rejection { reply, close: true }),
+            Verdict::Refuse(reply) => Answer::refused(Rejection { reply, close: false }),
+        };
+        let turn = exchange.answered(answer);
+        self.turn(exchange, turn);
+    }
+
+    /// Says why somebody does not come in; for good, it counts as an error.
+    pub(super) fn rejected(&mut self, reply: &Reply, close: bool) {
+        match reply.is_permanent() && !close {
+            true => self.fail(reply),
+            false => self.refused(reply, close),
         }
     }
 
-    fn forgotten_auth(&mut self) {
+    pub(super) fn forgotten_auth(&mut self) {
         self.say(&Reply::new(454, (4, 7, 0), "Something went wrong here; try again later"));
     }
 
@@ -210,7 +217,7 @@ fn ruling(verdict: Verdict) -> Ruling {
             false => Ruling::No { reply: mistake(), close: false },
         },
         Verdict::Close(reply) => Ruling::No { reply, close: true },
-        Verdict::Authenticated(_) | Verdict::PerRecipient(_) | Verdict::Octets { .. } => {
+        Verdict::Authenticated(_) | Verdict::Sasl(_) | Verdict::PerRecipient(_) | Verdict::Octets { .. } => {
             Ruling::No { reply: mistake(), close: false }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
+use postroad_sasl::{Ask, Evidence};
 use postroad_smtp::{
     Abandoned, BareNewlines, ClearAuth, FutureRelease, Identity, Offer, Reply, Role, Session, Settings, Solicitation,
     Soliciting, Stage, Verdict,
@@ -83,15 +84,16 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
             Some("evil.example") => refuse(550, (5, 7, 1), "Not you"),
             _ => Verdict::Accept,
         },
-        Stage::Auth(check) => match (check.authcid.as_str(), check.password.expose()) {
+        Stage::Auth(Ask { authcid, mechanism, evidence: Evidence::Password(password), .. }) => match (authcid.as_str(), password.expose()) {
             ("alice", "secret") => Verdict::Authenticated(Identity {
                 account: 7,
                 login: "alice@example.com".into(),
-                mechanism: check.mechanism,
+                mechanism,
             }),
             ("broken", _) => refuse(454, (4, 7, 0), "The accounts cannot be read"),
             _ => refuse(535, (5, 7, 8), "Wrong name or password"),
         },
+        Stage::Auth(_) => refuse(535, (5, 7, 8), "Passwords alone are looked at"),
         Stage::Claim(claim) => claimed(session, &claim),
         Stage::Etrn(etrn) => match etrn.domain() {
             Some("full.example") => refuse(458, (4, 0, 0), "Not now"),
@@ -203,6 +205,7 @@ pub fn tls() -> TlsFacts {
         cipher: "TLS_AES_128_GCM_SHA256".into(),
         group: Some("X25519MLKEM768".into()),
         server_name: None,
+        ..TlsFacts::default()
     }
 }
 

@@ -127,7 +127,7 @@ fn words(fate: &Fate) -> String {
 }
 
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256".into(), group: None, server_name: None }
+    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256".into(), group: None, server_name: None, ..TlsFacts::default() }
 }
 
 /// Settings by the words of a transcript's first lines.

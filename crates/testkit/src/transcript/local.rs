@@ -167,6 +167,7 @@ fn handshake() -> TlsFacts {
         cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
         group: Some("X25519MLKEM768".to_owned()),
         server_name: None,
+        ..TlsFacts::default()
     }
 }
 

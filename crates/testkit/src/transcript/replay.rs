@@ -223,7 +223,8 @@ impl<W: Wire> Replay<'_, W> {
                     Some("timed-out") => Interrupt::TimedOut,
                     Some("shutting-down") => Interrupt::ShuttingDown,
                     Some("closed") => Interrupt::Closed,
-                    _ => return Err("@interrupt N timed-out, shutting-down or closed".to_owned()),
+                    Some("cut-off") => Interrupt::CutOff,
+                    _ => return Err("@interrupt N timed-out, shutting-down, closed or cut-off".to_owned()),
                 };
                 self.wire.interrupt(session()?, why)
             }

@@ -105,7 +105,7 @@ where
             Interrupt::Closed => {
                 connection.stream.shutdown(std::net::Shutdown::Write).map_err(|error| error.to_string())
             }
-            Interrupt::TimedOut | Interrupt::ShuttingDown => {
+            Interrupt::TimedOut | Interrupt::ShuttingDown | Interrupt::CutOff => {
                 Err("over TCP only the server can interrupt so".to_owned())
             }
         }

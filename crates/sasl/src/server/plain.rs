@@ -1,20 +1,19 @@
 //! PLAIN, server side. `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).
 
-use crate::exchange::{Machine, Move, text};
-use crate::mechanism::Answer;
-use crate::{Error, Secret};
+use super::{Machine, Move, Moved, text};
+use crate::{Error, Evidence, Secret};
 
 pub(crate) struct Plain;
 
 impl Machine for Plain {
-    fn begin(&mut self, initial: Option<&[u8]>) -> Answer {
+    fn begin(&mut self, initial: Option<&[u8]>) -> Moved {
         match initial {
             Some(message) => self.respond(message),
             None => Ok(Move::Challenge(Vec::new())),
         }
     }
 
-    fn respond(&mut self, response: &[u8]) -> Answer {
+    fn respond(&mut self, response: &[u8]) -> Moved {
         let mut fields = response.split(|byte| *byte == 0);
         let (Some(authzid), Some(authcid), Some(password), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
@@ -27,6 +26,7 @@ impl Machine for Plain {
         }
         let authcid = text(authcid)?;
         let authzid = Some(text(authzid)?).filter(|id| !id.is_empty() && *id != authcid);
-        Ok(Move::Done { authzid, authcid, password: Secret::new(text(password)?) })
+        let evidence = Evidence::Password(Secret::new(text(password)?));
+        Ok(Move::Ask { authzid, authcid, evidence })
     }
 }

@@ -1,9 +1,8 @@
 //! LOGIN, server side, with the prompts of [MS-XLOGIN] §2.2: Outlook fails with the ones of
 //! draft-murchison-sasl-login ("User Name\0").
 
-use crate::exchange::{Machine, Move, text};
-use crate::mechanism::Answer;
-use crate::{Error, Secret};
+use super::{Machine, Move, Moved, text};
+use crate::{Error, Evidence, Secret};
 
 #[derive(Default)]
 pub(crate) struct Login {
@@ -11,7 +10,7 @@ pub(crate) struct Login {
 }
 
 impl Machine for Login {
-    fn begin(&mut self, initial: Option<&[u8]>) -> Answer {
+    fn begin(&mut self, initial: Option<&[u8]>) -> Moved {
         match initial {
             // Outlook for Mac sends the user name as an initial response.
             Some(user) => self.respond(user),
@@ -19,7 +18,7 @@ impl Machine for Login {
         }
     }
 
-    fn respond(&mut self, response: &[u8]) -> Answer {
+    fn respond(&mut self, response: &[u8]) -> Moved {
         // Some clients end both answers with NUL, as the draft's prompts do.
         let value = text(response.strip_suffix(b"\0").unwrap_or(response))?;
         if value.is_empty() {
@@ -30,7 +29,10 @@ impl Machine for Login {
                 self.user = Some(value);
                 Ok(Move::Challenge(PASSWORD.to_vec()))
             }
-            Some(authcid) => Ok(Move::Done { authzid: None, authcid, password: Secret::new(value) }),
+            Some(authcid) => {
+                let evidence = Evidence::Password(Secret::new(value));
+                Ok(Move::Ask { authzid: None, authcid, evidence })
+            }
         }
     }
 }
