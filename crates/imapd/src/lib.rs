@@ -61,6 +61,7 @@ mod login;
 mod message_limit;
 mod names;
 mod notify;
+mod quick;
 mod run;
 mod search;
 mod seqmap;

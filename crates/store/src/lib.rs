@@ -22,6 +22,7 @@ mod migrate;
 mod param;
 mod pg;
 mod pool;
+mod quick;
 mod receipt;
 mod row;
 mod serve;

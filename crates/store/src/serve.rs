@@ -11,6 +11,7 @@ use crate::link::Link;
 use crate::receipt::commit;
 use crate::tx::Connection;
 use crate::{AccountId, Error, Hub, Locks, ModSeq, ReadTx, Receipt, Result, WriteTx};
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 pub(crate) type ReadJob = dyn Job<ReadTx, ()>;
@@ -18,21 +19,29 @@ pub(crate) type WriteJob = dyn Job<WriteTx, Receipt>;
 
 /// A reader thread, of either database.
 pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str, budget: Duration) {
-    while let Some(Waiting { mut job, name, .. }) = queue.pop() {
-        let tx = match link.begin(begin) {
-            Ok(tx) => tx,
-            Err(error) => {
-                job.finish(Err(error));
-                continue;
-            }
-        };
-        measure("read", name, budget, || job.run(tx.read_mut()));
-        let broken = matches!(tx.spoiled(), Some(Error::Unavailable(_)));
-        if tx.command("ROLLBACK").is_err() || broken {
-            link.drop_connection();
-        }
-        job.finish(Ok(()));
+    while let Some(Waiting { job, name, .. }) = queue.pop() {
+        read_one(&mut link, begin, job, name, budget);
     }
+}
+
+/// One job that looks: its transaction, its answer.
+pub(crate) fn read_one(
+    link: &mut Link,
+    begin: &'static str,
+    mut job: Box<ReadJob>,
+    name: &'static Location<'static>,
+    budget: Duration,
+) {
+    let tx = match link.begin(begin) {
+        Ok(tx) => tx,
+        Err(error) => return job.finish(Err(error)),
+    };
+    measure("read", name, budget, || job.run(tx.read_mut()));
+    let broken = matches!(tx.spoiled(), Some(Error::Unavailable(_)));
+    if tx.command("ROLLBACK").is_err() || broken {
+        link.drop_connection();
+    }
+    job.finish(Ok(()));
 }
 
 /// A writer thread of PostgreSQL: one job, one transaction. The locks are its first statement.

@@ -5,11 +5,12 @@ use crate::herald::Herald;
 use crate::job::{Answer, Queue, Work, in_job};
 use crate::link::{Link, Open, Returns};
 use crate::pool::Target;
+use crate::quick::Quick;
 use crate::receipt::{Receipt, Stored};
 use crate::serve::{self, ReadJob, WriteJob};
 use crate::sqlite::Sqlite;
 use crate::tx::Connection;
-use crate::{Database, Error, Hub, Locks, Migration, ReadTx, Result, Settings, Timestamp, WriteTx, migrate};
+use crate::{BlobPlace, Database, Error, Hub, Locks, Migration, ReadTx, Result, Settings, Timestamp, WriteTx, migrate};
 use std::future::Future;
 use std::panic::Location;
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ struct Threads {
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<WriteJob>>,
     stop: Arc<AtomicBool>,
+    quick: Quick,
     readers: Mutex<Vec<JoinHandle<()>>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     /// On PostgreSQL: says what the writers did, and ends after them.
@@ -144,6 +146,35 @@ impl Store {
         async move {
             let (work, answer) = Work::new(state, |tx: &mut ReadTx, state: &mut S| f(tx, state));
             inner.submit_read(Box::new(work), name).await;
+            drop(inner);
+            let (state, result): Answer<S, R, (), E> =
+                answer.await.unwrap_or_else(|_| (None, Err(Error::Closed.into())));
+            (state, result.map(|(value, ())| value))
+        }
+    }
+
+    /// Like [`Store::read_with`], for a look at a few rows: on SQLite it runs on the caller's thread where one of the
+    /// connections for such looks is free, and so spares two changes of threads, which cost several times as much as the look.
+    /// There are fewer of these connections than processors, so that some thread of an asynchronous runtime always goes on.
+    #[track_caller]
+    pub fn read_quick_with<S, R, E, F>(
+        &self,
+        state: S,
+        f: F,
+    ) -> impl Future<Output = (Option<S>, Result<R, E>)> + Send + use<S, R, E, F>
+    where
+        F: FnOnce(&ReadTx, &mut S) -> Result<R, E> + Send + 'static,
+        S: Send + 'static,
+        R: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let name = Location::caller();
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let (work, answer) = Work::new(state, |tx: &mut ReadTx, state: &mut S| f(tx, state));
+            if let Some(work) = inner.read_here(Box::new(work), name) {
+                inner.submit_read(work, name).await;
+            }
             drop(inner);
             let (state, result): Answer<S, R, (), E> =
                 answer.await.unwrap_or_else(|_| (None, Err(Error::Closed.into())));
@@ -268,6 +299,14 @@ impl Inner {
         }
     }
 
+    /// Runs a job on this thread; gives it back where that cannot be.
+    fn read_here(&self, job: Box<ReadJob>, name: &'static Location<'static>) -> Option<Box<ReadJob>> {
+        match &self.engine {
+            Engine::Threads(threads) if !in_job() => threads.quick.read(job, name),
+            Engine::Threads(_) | Engine::Inline(_) => Some(job),
+        }
+    }
+
     async fn submit_write(&self, job: Box<WriteJob>, locks: Locks, name: &'static Location<'static>) {
         if in_job() {
             return job.finish(Err(nested(name)));
@@ -301,8 +340,9 @@ impl Drop for Inner {
 }
 
 impl Threads {
-    fn new() -> Threads {
+    fn new(quick: Quick) -> Threads {
         Threads {
+            quick,
             reads: Arc::new(Queue::new("read")),
             writes: Arc::new(Queue::new("write")),
             stop: Arc::new(AtomicBool::new(false)),
@@ -325,6 +365,7 @@ impl Threads {
         self.stop.store(true, Ordering::Relaxed);
         self.reads.close();
         join(&self.readers);
+        self.quick.close();
         // The writer's connection is the last: only then can SQLite take its log into the database and remove it.
         self.writes.close();
         join(&self.writers);
@@ -355,12 +396,17 @@ fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
 fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, hub: &Arc<Hub>) -> Result<Threads> {
     // Made here once, so that an unusable file is known at once and the readers find one.
     drop(Sqlite::open_writer(path)?);
-    let threads = Threads::new();
     let opener = |open: fn(&std::path::Path) -> Result<Sqlite>| -> Open {
         let (path, blobs) = (PathBuf::from(path), Arc::clone(blobs));
         Box::new(move || Ok(WriteTx::new(Connection::Sqlite(open(&path)?), Arc::clone(&blobs))))
     };
     let (budget, returns) = (settings.job_budget, Returns::default());
+    // An object store is asked over a network, by a runtime of its own.
+    let quick = match settings.blobs {
+        BlobPlace::S3(_) => Quick::default(),
+        BlobPlace::Folder(_) | BlobPlace::Inline => Quick::new(|| opener(Sqlite::open_reader), &returns, budget),
+    };
+    let threads = Threads::new(quick);
     let (queue, link) = (Arc::clone(&threads.writes), Link::new(opener(Sqlite::open_writer), &returns, Duration::ZERO));
     let (hub, guest) = (Arc::clone(hub), settings.guest);
     threads.spawn_writer(move || serve::sqlite_writes(link, &queue, &hub, budget, guest))?;
@@ -375,7 +421,7 @@ fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, 
 fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &Arc<Hub>) -> Result<Threads> {
     let target = Arc::new(target);
     crate::pool::check_server(&target)?;
-    let threads = Threads::new();
+    let threads = Threads::new(Quick::default());
     let opener = || -> Open {
         let (target, blobs) = (Arc::clone(&target), Arc::clone(blobs));
         Box::new(move || Ok(WriteTx::new(Connection::Postgres(Box::new(target.connect()?)), Arc::clone(&blobs))))
