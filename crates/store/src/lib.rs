@@ -25,6 +25,7 @@ mod pool;
 mod quick;
 mod receipt;
 mod row;
+pub mod seal;
 mod serve;
 mod settings;
 mod sqlite;

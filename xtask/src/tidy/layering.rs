@@ -44,7 +44,7 @@ const LAYERS: &[Layer] = &[
         ],
     ),
     shell("remote", &["protocol", "imap", "sasl", "message", "mail", "store", "archive"]),
-    shell("web", &["net", "mail", "queue", "store", "dns", "mailauth", "trust", "identity", "login"]),
+    shell("web", &["net", "mail", "queue", "store", "dns", "mailauth", "trust", "identity", "login", "sasl"]),
     shell(
         "server",
         &[

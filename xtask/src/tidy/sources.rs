@@ -15,7 +15,7 @@ const FUNCTION_LINES_GOOD: usize = 70;
 const LONG_FUNCTIONS_PER_MILLE: usize = 25;
 
 /// Crates with SQL of their own.
-const SQL_CRATES: &[&str] = &["store", "mail", "queue", "trust", "testkit"];
+const SQL_CRATES: &[&str] = &["store", "mail", "queue", "trust", "identity", "testkit"];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
