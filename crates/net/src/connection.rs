@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
 
+use crate::cuts::Cut;
 use crate::wire::Wire;
 use crate::{Arrival, Door, Stream, World};
 
@@ -59,6 +60,8 @@ pub enum Ending {
     TimedOut,
     /// The server stops.
     Stopped,
+    /// What the client signed in by was taken away.
+    CutOff,
     /// The client did not take its output.
     SlowReader,
     /// The TLS handshake failed; what rustls said.
@@ -90,7 +93,8 @@ where
         let started = Instant::now();
         let mut wire = Wire::new(stream, Arc::clone(&arrival.listener), door.times);
         let mut secured = None;
-        let driven = Drive { wire: &mut wire, door, world, secured: &mut secured, left: STEPS_AFTER_INTERRUPT };
+        let driven =
+            Drive { wire: &mut wire, door, world, secured: &mut secured, cut: None, left: STEPS_AFTER_INTERRUPT };
         let ending = match unless_panicking(pin!(driven.until_over(session))).await {
             Ok(ending) => ending,
             Err(panic) => Ending::Fatal(format!("panicked: {panic}")),
@@ -116,6 +120,7 @@ fn tell<S>(wire: &Wire<S>, tls: Option<&TlsFacts>, lasted: Duration, ending: &En
         | Ending::Client
         | Ending::TimedOut
         | Ending::Stopped
+        | Ending::CutOff
         | Ending::SlowReader
         | Ending::Handshake(_)
         | Ending::Broken(_) => {
@@ -131,6 +136,7 @@ impl Ending {
             Ending::Client => "the client closed".into(),
             Ending::TimedOut => "the client was silent for too long".into(),
             Ending::Stopped => "the server stops".into(),
+            Ending::CutOff => "what the client signed in by was taken away".into(),
             Ending::SlowReader => "the client did not take its output".into(),
             Ending::Handshake(why) => format!("the TLS handshake failed: {why}"),
             Ending::Broken(kind) => format!("the network failed: {kind}"),
@@ -144,6 +150,8 @@ struct Drive<'a, W, S> {
     door: &'a Door,
     world: &'a W,
     secured: &'a mut Option<TlsFacts>,
+    /// Set while somebody is signed in.
+    cut: Option<Cut>,
     /// Steps that the session still has once it was interrupted.
     left: usize,
 }
@@ -155,6 +163,7 @@ enum Event {
     Tick,
     TimedOut,
     Stopped,
+    CutOff,
     Failed(std::io::ErrorKind),
 }
 
@@ -241,6 +250,14 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
             session.interrupt(Interrupt::ShuttingDown);
             return Some(Ending::Stopped);
         }
+        let signed_in = session.signed_in();
+        if self.cut.as_ref().map(Cut::who) != signed_in {
+            self.cut = signed_in.map(|who| self.door.cuts.expect(who));
+        }
+        if self.cut.as_ref().is_some_and(Cut::has_happened) {
+            session.interrupt(Interrupt::CutOff);
+            return Some(Ending::CutOff);
+        }
         None
     }
 
@@ -276,6 +293,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
         tokio::select! {
             read = self.wire.read(|bytes| session.input(bytes)) => read.into(),
             () = self.door.stop.stopped() => Event::Stopped,
+            () = cut_off(&mut self.cut) => Event::CutOff,
             () = sleep_until(deadline) => Event::TimedOut,
         }
     }
@@ -294,6 +312,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
             read = self.wire.read(|bytes| input.extend_from_slice(bytes)) => read.into(),
             () = news => Event::News,
             () = self.door.stop.stopped() => Event::Stopped,
+            () = cut_off(&mut self.cut) => Event::CutOff,
             () = sleep_until(deadline) => Event::TimedOut,
             () = sleep_until(tick.unwrap_or(deadline)), if tick.is_some() => Event::Tick,
         };
@@ -334,6 +353,14 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
     }
 }
 
+/// Never, while nobody is signed in.
+async fn cut_off(cut: &mut Option<Cut>) {
+    match cut {
+        Some(cut) => cut.happens().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl From<std::io::Result<usize>> for Event {
     fn from(read: std::io::Result<usize>) -> Event {
         match read {
@@ -371,6 +398,7 @@ fn react(event: Event, session: &mut impl Protocol, patient_since: &mut Instant)
         Event::News => return None,
         Event::TimedOut => (Interrupt::TimedOut, Ending::TimedOut),
         Event::Stopped => (Interrupt::ShuttingDown, Ending::Stopped),
+        Event::CutOff => (Interrupt::CutOff, Ending::CutOff),
         Event::Failed(kind) => (Interrupt::Closed, Ending::Broken(kind)),
     };
     session.interrupt(why);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::connection::{count_failed_handshake, run};
 use crate::limits::Place;
 use crate::proxy::{self, Header};
-use crate::{Bound, Error, Limits, Listener, Refusal, Stop, Stream, Times, Tls, TlsMode, World};
+use crate::{Bound, Cuts, Error, Limits, Listener, Refusal, Stop, Stream, Times, Tls, TlsMode, World};
 
 /// What all listeners share. Clones share it too.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Door {
     pub stop: Stop,
     /// How long things may take.
     pub times: Times,
+    /// Who signed in by what was taken away.
+    pub cuts: Cuts,
     next_id: Arc<AtomicU64>,
 }
 
@@ -38,7 +40,7 @@ impl Door {
     /// A door whose connection ids go on from `seed` (any number; the time of the start makes them differ from
     /// those of the last run in the logs).
     pub fn new(limits: Arc<Limits>, tls: Option<Tls>, stop: Stop, times: Times, seed: u64) -> Door {
-        Door { limits, tls, stop, times, next_id: Arc::new(AtomicU64::new(seed)) }
+        Door { limits, tls, stop, times, cuts: Cuts::default(), next_id: Arc::new(AtomicU64::new(seed)) }
     }
 
     /// Whether the listener can be served through this door.

@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<S> {
         self.flush().await;
         let Some(stream) = &mut self.stream else { return };
         let polite = match ending {
-            Ending::Session | Ending::TimedOut | Ending::Stopped | Ending::Fatal(_) => true,
+            Ending::Session | Ending::TimedOut | Ending::Stopped | Ending::CutOff | Ending::Fatal(_) => true,
             Ending::Client | Ending::SlowReader | Ending::Handshake(_) | Ending::Broken(_) => false,
         };
         if self.failure.is_some() {

@@ -15,7 +15,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::health::Health;
-use crate::{Recorder, clear, gather, page, sts};
+use crate::{Provider, Recorder, clear, gather, oauth, page, sts};
 
 /// What the pages say of the server.
 #[derive(Debug, Clone, Default)]
@@ -49,12 +49,19 @@ pub struct Site {
     pub(crate) store: Store,
     pub(crate) recorder: Recorder,
     pub(crate) health: Health,
+    pub(crate) provider: Option<Arc<Provider>>,
 }
 
 impl Site {
     /// A site that shows this store and this recorder's metrics.
     pub fn new(store: Store, recorder: Recorder, about: About) -> Site {
-        Site { about, health: Health::new(store.clone()), store, recorder }
+        Site { about, health: Health::new(store.clone()), store, recorder, provider: None }
+    }
+
+    /// The same, where people log in and programs are let in.
+    #[must_use]
+    pub fn with_provider(self, provider: Provider) -> Site {
+        Site { provider: Some(Arc::new(provider)), ..self }
     }
 }
 
@@ -74,6 +81,7 @@ impl Visitor {
 }
 
 pub(crate) fn routes(site: Arc<Site>) -> Router {
+    let letting_in = site.provider.clone().map_or_else(Router::new, oauth::routes);
     Router::new()
         .route("/", get(front))
         .route("/healthz", get(healthz))
@@ -82,9 +90,10 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
         .route(postroad_trust::sts::PATH, get(sts::policy))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), clear::redirect))
+        .with_state(Arc::clone(&site))
+        .merge(letting_in)
+        .layer(middleware::from_fn_with_state(site, clear::redirect))
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(site)
 }
 
 async fn front(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {

@@ -1,0 +1,115 @@
+//! Connections whose log-in is cut off: a password was taken away, a program's access, a session of the pages.
+//!
+//! A session says by what it signed in ([`postroad_protocol::SignedIn`]); the loop waits here beside all that it waits
+//! for. What was cut off lately is remembered, so that nobody slips in between being verified and waiting here.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use postroad_protocol::SignedIn;
+use tokio::sync::watch;
+
+/// Who waits to be cut off, in all listeners of a process. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Cuts(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: HashMap<SignedIn, watch::Sender<bool>>,
+    recent: VecDeque<SignedIn>,
+    /// At this many entries the ones that nobody waits by are dropped.
+    sweep_at: usize,
+}
+
+impl Cuts {
+    /// Ends the connections that signed in by this.
+    pub fn cut(&self, who: SignedIn) {
+        let mut inner = self.inner();
+        if let Some(waiting) = inner.waiting.remove(&who) {
+            // Nobody may be left.
+            let _ = waiting.send(true);
+        }
+        if !inner.recent.contains(&who) {
+            if inner.recent.len() >= RECENT_MAX {
+                inner.recent.pop_front();
+            }
+            inner.recent.push_back(who);
+        }
+    }
+
+    /// Waits to be cut off.
+    pub(crate) fn expect(&self, who: SignedIn) -> Cut {
+        let mut inner = self.inner();
+        if inner.recent.contains(&who) {
+            return Cut { who, receiver: watch::channel(true).1 };
+        }
+        if inner.waiting.len() >= inner.sweep_at {
+            inner.waiting.retain(|_, sender| sender.receiver_count() > 0);
+            inner.sweep_at = (inner.waiting.len() * 2).max(SWEEP_MIN);
+        }
+        let sender = inner.waiting.entry(who).or_insert_with(|| watch::Sender::new(false));
+        Cut { who, receiver: sender.subscribe() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's wait.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    who: SignedIn,
+    receiver: watch::Receiver<bool>,
+}
+
+impl Cut {
+    pub(crate) fn who(&self) -> SignedIn {
+        self.who
+    }
+
+    pub(crate) fn has_happened(&self) -> bool {
+        *self.receiver.borrow()
+    }
+
+    /// Until it happens, which may be never.
+    pub(crate) async fn happens(&mut self) {
+        if self.receiver.wait_for(|cut| *cut).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Cuts that are remembered.
+const RECENT_MAX: usize = 1_000;
+/// Below this many entries nothing is swept.
+const SWEEP_MIN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_who_is_meant_is_cut_off_also_who_comes_too_late() {
+        let cuts = Cuts::default();
+        let (one, other) = (SignedIn { account: 1, by: 10 }, SignedIn { account: 1, by: 11 });
+        let (mut first, mut second, stays) = (cuts.expect(one), cuts.expect(one), cuts.expect(other));
+        cuts.cut(one);
+        first.happens().await;
+        second.happens().await;
+        assert!(!stays.has_happened());
+        assert!(cuts.expect(one).has_happened(), "verified just before");
+        assert_eq!(stays.who(), other);
+    }
+
+    #[test]
+    fn entries_are_bounded_by_connections() {
+        let cuts = Cuts::default();
+        for by in 0..10_000 {
+            drop(cuts.expect(SignedIn { account: 1, by }));
+            cuts.cut(SignedIn { account: 2, by });
+        }
+        assert!(cuts.inner().waiting.len() <= SWEEP_MIN);
+        assert_eq!(cuts.inner().recent.len(), RECENT_MAX);
+    }
+}

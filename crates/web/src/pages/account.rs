@@ -1,0 +1,147 @@
+//! What somebody is logged in with, and cutting it off: sessions of the pages, programs, app passwords.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use postroad_identity::held::{Held, held, take_away};
+use postroad_identity::sessions;
+use postroad_mail::{Actor, By};
+use postroad_store::Locks;
+
+use super::{Viewer, failed, hidden, is_theirs, log_in, moment, not_ours, page, to, viewer};
+use crate::oauth::Provider;
+use crate::oauth::form::Form;
+use crate::oauth::guard::Cookie;
+use crate::oauth::ticket::Goal;
+use crate::page::escape;
+use crate::site::Visitor;
+
+pub(super) async fn shown(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
+        return log_in::first(&provider, &Goal::Account);
+    };
+    let (account, now) = (viewer.account.id, provider.now());
+    match provider.store.read(move |tx| held(tx, account, now)).await {
+        Ok(held) => page(StatusCode::OK, "Sessions and devices", &listed(&viewer, &held), None),
+        Err(error) => failed("sessions could not be listed", &error),
+    }
+}
+
+/// All that opens an account but its password.
+fn listed(viewer: &Viewer, held: &Held) -> String {
+    let mut out = format!(
+        "<p>You are logged in as <b>{}</b>.</p>\n<form method=\"post\" action=\"/logout\">\n{}\
+         <button class=\"quiet\">Log out</button>\n</form>\n<h2>Browsers</h2>\n<ul class=\"cards\">\n",
+        escape(&viewer.account.address.to_string()),
+        hidden(&[("token", &viewer.token)]),
+    );
+    for session in &held.sessions {
+        let own = if session.id == viewer.session.id { " <b>(this one)</b>" } else { "" };
+        let agent = if session.agent.is_empty() { "A browser" } else { session.agent.as_str() };
+        let facts = format!(
+            "since {}, last used {}, from {}",
+            moment(session.created),
+            moment(session.last_used),
+            session.network
+        );
+        card(&mut out, viewer, session.id, &format!("{}{own}", escape(agent)), &facts);
+    }
+    out += "</ul>\n<h2>Programs</h2>\n";
+    if held.grants.is_empty() {
+        out += "<p>You have allowed no program anything.</p>\n";
+    }
+    out += "<ul class=\"cards\">\n";
+    for grant in &held.grants {
+        let used = grant.last_used.map_or("never used".to_owned(), |at| {
+            let service = grant.last_service.as_ref().map(|service| format!(" for {service}")).unwrap_or_default();
+            format!("last used {}{service}", moment(at))
+        });
+        let network = grant.network.as_ref().map(|network| format!(", from {network}")).unwrap_or_default();
+        let facts = format!("{}; since {}, {used}{network}", grant.scopes, moment(grant.created));
+        card(&mut out, viewer, grant.id, &escape(&grant.name), &facts);
+    }
+    out += "</ul>\n<h2>App passwords</h2>\n";
+    if held.passwords.is_empty() {
+        out += "<p>There are none.</p>\n";
+    }
+    out += "<ul class=\"cards\">\n";
+    for password in &held.passwords {
+        let used = password.last_used.map_or("never used".to_owned(), |at| format!("last used {}", moment(at)));
+        let scopes: Vec<&str> = password.scopes.iter().map(|service| service.name()).collect();
+        let facts = format!("{}; since {}, {used}", scopes.join(" "), moment(password.created));
+        card(&mut out, viewer, password.id, &escape(password.name.as_deref().unwrap_or_default()), &facts);
+    }
+    out + "</ul>\n"
+}
+
+/// `title` is HTML already.
+fn card(out: &mut String, viewer: &Viewer, id: i64, title: &str, facts: &str) {
+    let fields = hidden(&[("token", &viewer.token), ("id", &id.to_string())]);
+    let _ = write!(
+        out,
+        "<li>{title}<small>{}</small>\n<form method=\"post\" action=\"/account/cut-off\">\n{fields}\
+         <button class=\"quiet\">Cut off<span hidden> {title}</span></button>\n</form></li>\n",
+        escape(facts),
+    );
+}
+
+pub(super) async fn cut_off(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
+        return log_in::first(&provider, &Goal::Account);
+    };
+    let form = Form::parse(&body).unwrap_or_default();
+    if !is_theirs(&headers, &visitor, form.get("token")) {
+        return not_ours();
+    }
+    let Some(id) = form.get("id").and_then(|id| id.parse::<i64>().ok()) else { return not_ours() };
+    let account = viewer.account.id;
+    let by = By::new(
+        provider.now(),
+        Actor::Login { login: viewer.account.address.to_string(), service: postroad_mail::Service::Jmap, app: None },
+    );
+    // What is gone already is cut off, too.
+    match provider.store.write(Locks::account(account), move |tx| take_away(tx, &by, account, id)).await {
+        Ok(_) => {
+            tracing::info!(remote = %visitor.address, %account, id, "cut off");
+            to("/account")
+        }
+        Err(error) => failed("something could not be cut off", &error),
+    }
+}
+
+pub(super) async fn logged_out(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = Form::parse(&body).unwrap_or_default();
+    if !is_theirs(&headers, &visitor, form.get("token")) {
+        return not_ours();
+    }
+    if let Some(viewer) = viewer(&provider, &headers, &visitor).await {
+        let (account, id, now) = (viewer.account.id, viewer.session.id, provider.now());
+        let ended =
+            provider.store.write(Locks::account(account), move |tx| sessions::remove(tx, account, id, now)).await;
+        if let Err(error) = ended {
+            return failed("a session could not be ended", &error);
+        }
+    }
+    let mut response = page(StatusCode::OK, "Logged out", "<p><a href=\"/login\">Log in again</a></p>\n", None);
+    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set("", &visitor));
+    response
+}

@@ -1,0 +1,207 @@
+//! Logging in.
+//!
+//! The steps: the password, verified by `login` with its bans and bounds; then whatever else the account asks for
+//! ([`more_is_due`]); then the session is complete, and the ticket says where to. A session that is not complete opens
+//! nothing.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use postroad_identity::sessions::{self, Begun};
+use postroad_identity::{clients, redirect};
+use postroad_mail::{Authenticated, Service};
+use postroad_sasl::{Answer, Ask, Evidence, Secret};
+use postroad_store::Locks;
+
+use super::{hidden, not_ours, page, problem, to};
+use crate::oauth::Provider;
+use crate::oauth::form::{Form, encode};
+use crate::oauth::guard::{self, Cookie};
+use crate::oauth::ticket::Goal;
+use crate::page::escape;
+use crate::site::Visitor;
+
+/// Sends somebody to the log-in page, and behind it where they wanted to go.
+pub(crate) fn first(provider: &Provider, goal: &Goal) -> Response {
+    to(&format!("/login?ticket={}", encode(&goal.ticket(&provider.sealer, provider.now()))))
+}
+
+pub(super) async fn shown(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let goal = match form.get("ticket") {
+        None => Goal::Account,
+        Some(ticket) => match Goal::of_ticket(ticket, &provider.sealer, provider.now()) {
+            Some(goal) => goal,
+            None => return too_old(),
+        },
+    };
+    form_page(&provider, &visitor, &headers, &goal, None).await
+}
+
+fn too_old() -> Response {
+    problem(StatusCode::BAD_REQUEST, "This page is too old. Please begin again in your program.")
+}
+
+/// The form, with what was wrong the last time.
+async fn form_page(
+    provider: &Provider,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    goal: &Goal,
+    wrong: Option<(&str, &str)>,
+) -> Response {
+    let known = Cookie::Form.of(headers, visitor);
+    let Some(seed) = known.clone().or_else(guard::seed) else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "The server has no random numbers. Please try again later.");
+    };
+    let ticket = goal.ticket(&provider.sealer, provider.now());
+    let (name, leads_to, hint) = asker(provider, goal).await;
+    let login = wrong.map_or(hint.as_deref().unwrap_or_default(), |(login, _)| login);
+    let alert = wrong.map(|(_, why)| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
+    let asked =
+        name.map(|name| format!("<p>To go on with <b>{}</b>, show this mail server who you are.</p>\n", escape(&name)));
+    let focus = if login.is_empty() { ["autofocus", ""] } else { ["", "autofocus"] };
+    let body = format!(
+        "{}{}<form method=\"post\" action=\"/login\">\n{}\
+         <label for=\"login\">Mail address</label>\n\
+         <input id=\"login\" name=\"login\" type=\"text\" inputmode=\"email\" autocomplete=\"username\" \
+         autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"320\" required value=\"{}\" {}>\n\
+         <label for=\"password\">Password</label>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" maxlength=\"1024\" \
+         required {}>\n\
+         <p class=\"acts\"><button>Log in</button></p>\n</form>\n\
+         <p><small>This is {}. Check that the address bar says so before you type your password.</small></p>\n",
+        alert.unwrap_or_default(),
+        asked.unwrap_or_default(),
+        hidden(&[("ticket", &ticket), ("token", &guard::form_token(&seed))]),
+        escape(login),
+        focus[0],
+        focus[1],
+        escape(&provider.settings.issuer),
+    );
+    let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    let mut response = page(code, "Log in", &body, leads_to.as_deref());
+    if known.is_none() {
+        response.headers_mut().append(header::SET_COOKIE, Cookie::Form.set(&seed, visitor));
+    }
+    response
+}
+
+/// Who asks that somebody logs in, where the answer will lead, and whom they mean.
+async fn asker(provider: &Provider, goal: &Goal) -> (Option<String>, Option<String>, Option<String>) {
+    let Goal::Authorize { query, .. } = goal else { return (None, None, None) };
+    let Ok(form) = Form::parse(query.as_bytes()) else { return (None, None, None) };
+    let id = form.get("client_id").unwrap_or_default().to_owned();
+    let client = provider.store.read(move |tx| clients::find(tx, &id)).await.ok().flatten();
+    let redirects = form.get("redirect_uri").filter(|uri| client.as_ref().is_some_and(|client| client.answers_at(uri)));
+    let hint = form.get("login_hint").filter(|hint| hint.len() <= 320).map(str::to_owned);
+    (client.map(|client| client.name), redirects.and_then(redirect::form_action), hint)
+}
+
+pub(super) async fn posted(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Ok(form) = Form::parse(&body) else { return not_ours() };
+    if !guard::is_ours(&headers, Cookie::Form.of(&headers, &visitor).as_deref(), form.get("token")) {
+        return not_ours();
+    }
+    let now = provider.now();
+    let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, now));
+    let Some(goal) = goal else { return too_old() };
+    let (login, password) = (form.get("login").unwrap_or_default().trim(), form.get("password").unwrap_or_default());
+    let ask = Ask {
+        mechanism: "form",
+        authzid: None,
+        authcid: login.to_owned(),
+        evidence: Evidence::Password(Secret::new(password.to_owned())),
+    };
+    let who = match provider.logins.verify(ask, visitor.address, Service::Jmap).await {
+        Answer::Granted { who, .. } => who,
+        Answer::Unavailable => {
+            let why = "Passwords cannot be verified right now. Please try again in a minute.";
+            return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+        }
+        // The same words for all reasons: what an account is, is nobody's business.
+        Answer::Refused { .. } | Answer::Scram(_) | Answer::Challenge(_) => {
+            let why = "Address and password do not fit together.";
+            return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+        }
+    };
+    // An app password is for a program; whoever finds one must not be able to make others.
+    if who.app().is_some() {
+        let why = "This is the password of a program. Here your own is needed.";
+        return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+    }
+    begin(&provider, &visitor, &headers, &who, &goal).await
+}
+
+/// Whether an account asks for another step behind its password. The next step's page is to be shown then, with the
+/// ticket; when it succeeds it calls [`sessions::step`] and [`sessions::renew`] and goes where [`onwards`] says.
+fn more_is_due(_who: &Authenticated) -> bool {
+    false
+}
+
+async fn begin(
+    provider: &Provider,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    who: &Authenticated,
+    goal: &Goal,
+) -> Response {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let begun = Begun {
+        account: who.account(),
+        credential: who.credential(),
+        steps: "pwd".to_owned(),
+        complete: !more_is_due(who),
+        network: guard::network(visitor.address),
+        agent: agent.to_owned(),
+    };
+    let (lifetimes, now) = (provider.settings.lifetimes, provider.now());
+    let locks = Locks::account(begun.account);
+    // RFC 9700 and everybody: a new session for each log-in, so that nobody prepares one for somebody else. The one that
+    // the browser had ends.
+    let old = Cookie::Session.of(headers, visitor);
+    let written = provider
+        .store
+        .write(locks, move |tx| {
+            if let Some(old) = old
+                && let Some((old, _)) = sessions::look(tx, &old, now)?
+                && old.account == begun.account
+            {
+                sessions::remove(tx, old.account, old.id, now)?;
+            }
+            sessions::begin(tx, &begun, &lifetimes, now)
+        })
+        .await;
+    let cookie = match written {
+        Ok(written) => written.value,
+        Err(error) => return super::failed("a session could not begin", &error),
+    };
+    let mut response = onwards(provider, goal);
+    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, visitor));
+    response
+}
+
+/// Where somebody goes once they are logged in.
+pub(crate) fn onwards(provider: &Provider, goal: &Goal) -> Response {
+    match goal {
+        Goal::Account => to("/account"),
+        Goal::Device { code } => to(&format!("/device?user_code={}", encode(code))),
+        Goal::Authorize { .. } => {
+            to(&format!("/oauth/continue?ticket={}", encode(&goal.ticket(&provider.sealer, provider.now()))))
+        }
+    }
+}
