@@ -6,6 +6,7 @@
 //! 3. For a name that a file's certificate is for, no other certificate is shown: who names files means them.
 //! 4. The stand-in of our own making is shown when there is nothing else.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -197,8 +198,25 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name(), hello.signature_schemes())
+        let chosen = self.choose(hello.server_name(), hello.signature_schemes());
+        // A handshake that nobody asks about has no note to write on.
+        let _ = SHOWN.try_with(|note| note.replace(chosen.clone()));
+        chosen
     }
+}
+
+tokio::task_local! {
+    /// The certificate that the handshake of this task shows: rustls does not tell afterwards.
+    static SHOWN: RefCell<Option<Arc<CertifiedKey>>>;
+}
+
+/// Does a handshake, and says which certificate was shown in it.
+pub(crate) async fn shown_during<F: Future>(handshake: F) -> (F::Output, Option<Arc<CertifiedKey>>) {
+    let noted = async {
+        let done = handshake.await;
+        (done, SHOWN.with(RefCell::take))
+    };
+    SHOWN.scope(RefCell::default(), noted).await
 }
 
 impl Table {

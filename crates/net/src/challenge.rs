@@ -22,6 +22,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use postroad_protocol::TlsFacts;
 
+use crate::certificates::shown_during;
 use crate::tls::facts;
 use crate::{Stream, Tls};
 
@@ -46,8 +47,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         let start = Box::pin(LazyConfigAcceptor::new(Acceptor::default(), socket)).await?;
         let hello = start.client_hello();
         if !is_authority(&hello) {
-            let secure = Box::pin(start.into_stream(tls.config(alpn))).await?;
-            let facts = facts(secure.get_ref().1);
+            let config = tls.config(alpn);
+            let (secure, shown) = shown_during(Box::pin(async { start.into_stream(config).await })).await;
+            let secure = secure?;
+            let facts = facts(secure.get_ref().1, shown.as_deref(), tls);
             return Ok(Some((Stream::Tls(Box::new(secure)), facts)));
         }
         let name = hello.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase());

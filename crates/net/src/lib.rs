@@ -8,8 +8,10 @@
 //! clear is dropped), the PROXY protocol 1 and 2, systemd's socket activation and notification.
 
 mod bans;
+mod binding;
 mod certificates;
 mod challenge;
+mod clients;
 mod compression;
 mod connection;
 mod cuts;
@@ -30,8 +32,10 @@ mod wire;
 mod world;
 
 pub use bans::{BanSettings, Bans, Listed, MAX_LISTED, Offence, Told, WELCOME};
+pub use binding::{bindings, end_point};
 pub use certificates::{CertificateFiles, Certificates, Kept};
 pub use challenge::Challenges;
+pub use clients::ClientAuthorities;
 pub use connection::{Ending, Times, run};
 pub use cuts::Cuts;
 pub use error::Error;

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::Tls;
+use crate::certificates::shown_during;
 use crate::tls::facts;
 
 /// A socket, in clear or in TLS. Tests put a pipe in the socket's place.
@@ -34,8 +35,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
             return Err(io::Error::other("TLS within TLS"));
         };
         // Boxed: the handshake's own state is large and short-lived.
-        let secure = Box::pin(tls.acceptor(alpn).accept(socket)).await?;
-        let facts = facts(secure.get_ref().1);
+        let (secure, shown) = shown_during(Box::pin(async { tls.acceptor(alpn).accept(socket).await })).await;
+        let secure = secure?;
+        let facts = facts(secure.get_ref().1, shown.as_deref(), tls);
         Ok((Stream::Tls(Box::new(secure)), facts))
     }
 

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use postroad_protocol::TlsFacts;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ServerSessionMemoryCache;
+use rustls::sign::CertifiedKey;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 
+use crate::binding::bindings;
+use crate::clients::{self, AnyClient, ClientAuthorities};
 use crate::{Certificates, Challenges, Error};
 
 /// What a handshake needs. Clones share it.
@@ -17,6 +20,8 @@ pub struct Tls {
     plain: Arc<ServerConfig>,
     with_alpn: Arc<Mutex<ByAlpn>>,
     challenges: Option<Arc<dyn Challenges>>,
+    /// Who is believed about clients, where they are asked for certificates.
+    clients: Option<ClientAuthorities>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -41,13 +46,33 @@ impl Tls {
         config.session_storage = ServerSessionMemoryCache::new(CACHED_SESSIONS);
         // One ticket is enough for protocols that keep one connection; each costs a write per handshake.
         config.send_tls13_tickets = 1;
-        Ok(Tls { plain: Arc::new(config), with_alpn: Arc::default(), challenges: None })
+        Ok(Tls { plain: Arc::new(config), with_alpn: Arc::default(), challenges: None, clients: None })
     }
 
     /// Authorities that look over TLS whether a name is ours are answered too (TLS-ALPN-01), on every listener where TLS comes
     /// first.
     pub fn with_challenges(self, challenges: Arc<dyn Challenges>) -> Tls {
         Tls { challenges: Some(challenges), ..self }
+    }
+
+    /// The same, but clients are asked for certificates; none need have one. With authorities, the addresses in those that they
+    /// vouch for are believed.
+    pub fn asking_clients(&self, authorities: Option<ClientAuthorities>) -> Result<Tls, Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(self.plain.crypto_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| Error::Tls(error.to_string()))?
+            .with_client_cert_verifier(Arc::new(AnyClient::new()))
+            .with_cert_resolver(Arc::clone(&self.plain.cert_resolver));
+        // With tickets of its own: none that was given without the question may answer it.
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| Error::Tls(error.to_string()))?;
+        config.session_storage = ServerSessionMemoryCache::new(CACHED_SESSIONS);
+        config.send_tls13_tickets = 1;
+        let (plain, with_alpn) = (Arc::new(config), Arc::default());
+        Ok(Tls { plain, with_alpn, challenges: self.challenges.clone(), clients: authorities })
+    }
+
+    pub(crate) fn clients(&self) -> Option<&ClientAuthorities> {
+        self.clients.as_ref()
     }
 
     pub(crate) fn challenges(&self) -> Option<&Arc<dyn Challenges>> {
@@ -74,7 +99,7 @@ impl Tls {
 }
 
 /// What the handshake established, for sessions, logs and Received lines.
-pub(crate) fn facts(connection: &ServerConnection) -> TlsFacts {
+pub(crate) fn facts(connection: &ServerConnection, shown: Option<&CertifiedKey>, tls: &Tls) -> TlsFacts {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -89,7 +114,8 @@ pub(crate) fn facts(connection: &ServerConnection) -> TlsFacts {
         group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
         // Outlook for the Mac asks for names with a trailing dot.
         server_name: connection.server_name().map(|name| name.trim_end_matches('.').to_owned()),
-        ..TlsFacts::default()
+        bindings: bindings(connection, shown.and_then(|shown| shown.cert.first()).map(|der| &**der)),
+        client: clients::shown(connection, tls.clients()),
     }
 }
 

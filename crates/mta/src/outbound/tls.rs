@@ -331,13 +331,15 @@ fn facts(connection: &ClientConnection) -> TlsFacts {
         Some(_) | None => "TLS",
     };
     let cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    let shown = connection.peer_certificates().and_then(<[_]>::first);
     TlsFacts {
         version,
         // rustls names the suites of TLS 1.3 with their version, IANA without.
         cipher: cipher.and_then(|suite| suite.as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
         group: connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str().map(str::to_owned)),
         server_name: None,
-        ..TlsFacts::default()
+        bindings: postroad_net::bindings(connection, shown.map(|der| &**der)),
+        client: None,
     }
 }
 
