@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use account::{Account, Alias, AppPassword, Forward};
+pub(crate) use account::{Account, Alias, AppPassword, Forward, Gmail};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{
@@ -291,6 +291,18 @@ pub(crate) enum Command {
     /// Run it again after an interruption, or to catch up later: what was taken once is not taken twice. Exit code 0:
     /// everything was taken; 3: something could not be read and is named; 1: it ended early, run it again.
     Import(Import),
+    /// Take an account over from another server by IMAP (Gmail, Exchange, Dovecot, Cyrus, Courier …), or from files.
+    ///
+    /// Folders, flags, dates and labels come along; nothing is changed there. Run it again after an interruption, and as often as you
+    /// like until you use the account here: what is new, changed, moved or deleted there follows. At the end everything is
+    /// compared by checksums. Exit code 0: every message is here as it was there; 3: something is not, and is named; 1: it
+    /// ended early, run it again.
+    Migrate(Migrate),
+    /// Keep a copy of an account on another server by IMAP: nobody is locked in.
+    ///
+    /// Run it again to bring it up to date. At the end every message is fetched from there and compared. Exit code 0: every
+    /// message is there as it is here; 3: something is not, and is named; 1: it ended early, run it again.
+    Mirror(Mirror),
     /// Write an account's mail into files: Maildir or mbox.
     ///
     /// Into a Maildir that an earlier export wrote, only what is new is written. Exit code 0: everything was written;

@@ -178,6 +178,8 @@ pub enum SearchKey {
     GmailThread(u64),
     /// `X-GM-LABELS label`.
     Label(Label),
+    /// `X-GM-RAW text`: the keys that it means.
+    GmailRaw(Box<SearchKey>),
     /// `label:name` within `X-GM-RAW`: spaces and `/` may be `-`, and case does not matter.
     LabelLike(String),
     /// `has:attachment` within `X-GM-RAW`.
@@ -428,7 +430,8 @@ impl Keys {
     fn raw(&self, cursor: &mut Cursor<'_>) -> Rule<SearchKey> {
         let start = cursor.position();
         let text = self.text(cursor)?;
-        gmail::raw(&text, self.depth, cursor.syntax().limits.list).or_else(|problem| cursor.fault_at(start, problem))
+        let key = gmail::raw(&text, self.depth, cursor.syntax().limits.list);
+        key.map(|key| SearchKey::GmailRaw(Box::new(key))).or_else(|problem| cursor.fault_at(start, problem))
     }
 
     /// `astring` in the charset. Without one it is UTF-8, and what is not is taken for Latin 1 as it was meant.

@@ -203,7 +203,7 @@ fn reads_text(key: &SearchKey) -> bool {
     match key {
         SearchKey::And(keys) => keys.iter().any(reads_text),
         SearchKey::Or(one, other) => reads_text(one) || reads_text(other),
-        SearchKey::Not(key) | SearchKey::Fuzzy(key) => reads_text(key),
+        SearchKey::Not(key) | SearchKey::Fuzzy(key) | SearchKey::GmailRaw(key) => reads_text(key),
         other => matches!(other, SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Header(..)),
     }
 }

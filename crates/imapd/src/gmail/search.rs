@@ -43,6 +43,7 @@ fn count(key: &SearchKey) -> usize {
         SearchKey::And(keys) => keys.iter().map(count).sum(),
         SearchKey::Or(first, second) => count(first) + count(second),
         SearchKey::Not(inner) | SearchKey::Fuzzy(inner) => count(inner),
+        SearchKey::GmailRaw(inner) => count(inner) + 1,
         other => usize::from(matches!(
             other,
             SearchKey::GmailMessage(_)
@@ -74,6 +75,7 @@ impl Looking<'_> {
             SearchKey::Or(first, second) => {
                 return Ok(SearchKey::Or(Box::new(self.key(first)?), Box::new(self.key(second)?)));
             }
+            SearchKey::GmailRaw(inner) => return self.key(inner),
             SearchKey::Not(inner) => return Ok(SearchKey::Not(Box::new(self.key(inner)?))),
             SearchKey::Fuzzy(inner) => return Ok(SearchKey::Fuzzy(Box::new(self.key(inner)?))),
             SearchKey::GmailMessage(id) => match i64::try_from(*id) {

@@ -257,7 +257,11 @@ impl Keys<'_> {
             SearchKey::SentSince(date) => self.of_summary(Node::Sent(date.days..i64::MAX)),
             SearchKey::HasAttachment => self.of_summary(Node::Attachment),
             SearchKey::FileName(text) => self.of_summary(Node::FileName(self.needle(text))),
-            SearchKey::GmailMessage(_) | SearchKey::GmailThread(_) | SearchKey::Label(_) | SearchKey::LabelLike(_) => {
+            SearchKey::GmailRaw(_)
+            | SearchKey::GmailMessage(_)
+            | SearchKey::GmailThread(_)
+            | SearchKey::Label(_)
+            | SearchKey::LabelLike(_) => {
                 return Err(Error::bug("a label that was not looked up"));
             }
             SearchKey::Larger(size) => Node::Larger(*size),

@@ -14,7 +14,7 @@ use postroad_mail::index::{self, build};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{
     Actor, Address, Authenticated, By, Domain, Flags, Intake, Keyword, MailboxName, Rights, Service, acl, addresses,
-    credentials, domains, mailboxes,
+    credentials, domains, labels, mailboxes,
 };
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Evidence;
@@ -301,7 +301,7 @@ pub(crate) fn tls() -> TlsFacts {
 /// `@shared NAME` makes a shared account, `@group NAME MEMBERS..` a group, `@acl NAME MAILBOX IDENTIFIER RIGHTS` an entry.
 /// `@annotation PATH VALUE` is one of the server, `@administrators NAMES` may set quotas, `@limit all N` and `@limit save N`
 /// are those of RFC 9738.
-/// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@suspend NAME`,
+/// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@labels NAME`, `@suspend NAME`,
 /// `@away`, `@back`.
 impl Stage<Session> for World {
     fn open(&mut self, open: &Open) -> Result<Session, String> {
@@ -352,6 +352,11 @@ impl Stage<Session> for World {
                 let bytes: u64 = bytes.parse().map_err(|_| "a number is needed")?;
                 self.administer(name, move |tx, by, id| accounts::set_quota(tx, by, id, bytes, 0))
             }
+            ("labels", [name]) => self.administer(name, |tx, by, id| {
+                labels::switch_on(tx, by, id)?;
+                while labels::fill(tx, by, id)?.more {}
+                Ok(())
+            }),
             ("annotation", [path, value @ ..]) => {
                 self.settings.annotations.insert((*path).to_owned(), value.join(" "));
                 Ok(())

@@ -16,7 +16,7 @@ pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
-    BanOrder, CertificateOrder, DkimOrder, GreylistOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder,
+    BanOrder, CertificateOrder, DkimOrder, GreylistOrder, LabelsOrder, ListWish, MtaStsOrder, OauthOrder, Operation, Order, PolicyOrder,
     ReportOrder, RouteWish, Seen, Selection, SendingWish,
 };
 pub(crate) use perform::perform;

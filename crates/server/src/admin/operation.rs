@@ -24,6 +24,7 @@ pub(crate) enum Operation {
     AccountPassword { address: String, password: String },
     AccountQuota { address: String, size: Option<u64>, messages: Option<u64> },
     AccountLimit { address: String, wish: SendingWish, usual: SendingWish },
+    AccountLabels { address: String, order: LabelsOrder },
     AccountSuspend { address: String },
     AccountResume { address: String },
     AccountRemove { address: String },
@@ -64,6 +65,16 @@ pub(crate) enum Operation {
     Report { order: ReportOrder },
     Shaping { order: ShapingOrder },
     Trace { key: String, since_seconds: u64, limit: u32 },
+}
+
+/// What is asked or ordered about an account's labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LabelsOrder {
+    /// Switch them on, and put some of what is there into All Mail: to be asked again while there is more.
+    On,
+    Off,
+    Show,
 }
 
 /// Which queued messages are listed, as the administrator wrote it.

@@ -69,6 +69,11 @@ pub(crate) enum Account {
         #[arg(long, conflicts_with_all = ["messages_per_hour", "messages_per_day", "recipients_per_hour", "recipients_per_day"])]
         usual: bool,
     },
+    /// Keep the account's mail as Gmail does, for clients that know Gmail: mailboxes are labels, All Mail has everything.
+    Gmail {
+        #[command(subcommand)]
+        action: Gmail,
+    },
     /// No signing in and no new mail, until resumed.
     Suspend {
         /// The account.
@@ -87,10 +92,41 @@ pub(crate) enum Account {
         #[arg(long)]
         yes: bool,
     },
+    /// List what opens the account beside its password: browsers, programs, app passwords, each with its last use.
+    Sessions {
+        /// The account.
+        address: String,
+    },
+    /// Take one of them away; its open connections end at once.
+    CutOff {
+        /// The account.
+        address: String,
+        /// Its id, as `sessions` lists it.
+        id: i64,
+    },
     /// Compare all counters with a recount.
     Audit {
         /// Only this account.
         address: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Gmail {
+    /// Switch labels on; what is there comes into All Mail. After an interruption the same command goes on.
+    On {
+        /// The account.
+        address: String,
+    },
+    /// Switch labels off; all mail stays where it is.
+    Off {
+        /// The account.
+        address: String,
+    },
+    /// Say whether labels are on.
+    Show {
+        /// The account.
+        address: String,
     },
 }
 

@@ -147,6 +147,9 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
             };
             Operation::AccountLimit { address, wish, usual }
         }
+        Account::Gmail { action } => return super::labels::gmail(action, at, output),
+        Account::Sessions { address } => Operation::AccountSessions { address },
+        Account::CutOff { address, id } => Operation::AccountCutOff { address, id },
         Account::Suspend { address } => Operation::AccountSuspend { address },
         Account::Resume { address } => Operation::AccountResume { address },
         Account::Remove { address, yes } => {

@@ -9,6 +9,8 @@ mod check;
 mod check_domain;
 mod dkim;
 mod dns;
+mod labels;
+mod moving;
 mod progress;
 mod quickstart;
 mod report;

@@ -12,8 +12,10 @@ mod domain;
 mod forward;
 mod greylist;
 mod index;
+mod labels;
 mod mailbox;
 mod mta_sts;
+mod oauth;
 mod policy;
 mod queue;
 mod queue_text;
@@ -50,6 +52,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountShow { address } => account::show(&desk, &address),
         Operation::AccountPassword { address, password } => account::password(&desk, &address, &password),
         Operation::AccountQuota { address, size, messages } => account::quota(&desk, &address, size, messages),
+        Operation::AccountLabels { address, order } => labels::perform(&desk, &address, order),
         Operation::AccountLimit { address, wish, usual } => account_limit::perform(&desk, &address, wish, &usual),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),

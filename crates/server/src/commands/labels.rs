@@ -1,0 +1,34 @@
+//! `account gmail`: labels are switched on part by part, and how far it is is said meanwhile.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::administer::{ask, show};
+use super::progress::Shown;
+use crate::admin::{Answer, LabelsOrder, Operation};
+use crate::cli::{Gmail, Output, Place};
+use crate::place;
+
+pub(super) fn gmail(action: Gmail, at: &Place, output: Output) -> Result<ExitCode> {
+    let settings = place::settings(at)?;
+    let (address, order) = match action {
+        Gmail::On { address } => (address, LabelsOrder::On),
+        Gmail::Off { address } => (address, LabelsOrder::Off),
+        Gmail::Show { address } => (address, LabelsOrder::Show),
+    };
+    let shown = Shown::new();
+    loop {
+        let answer = ask(Operation::AccountLabels { address: address.clone(), order }, &settings)?;
+        if let Answer::Report { data, .. } = &answer
+            && order == LabelsOrder::On
+            && data["labels"] == "filling"
+        {
+            let number = |name: &str| data[name].as_u64().unwrap_or(0);
+            shown.show("messages in All Mail", number("done"), number("of"), 0);
+            continue;
+        }
+        shown.clear();
+        return Ok(show(&answer, output));
+    }
+}
