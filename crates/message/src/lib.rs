@@ -7,7 +7,8 @@
 //! The crate reads no clock, opens nothing and keeps no state between messages. It is lenient: whatever bytes come in, a valid
 //! summary comes out, in one pass, in memory bounded by [`Limits`]; it never refuses a message.
 //!
-//! [`downgrade`] makes lines of seven bits of a message for a host that takes no others.
+//! [`downgrade`] makes lines of seven bits of a message for a host that takes no others, [`surrogate`] headers in ASCII for a
+//! client that knows no others.
 //!
 //! Standards: RFC 5322, 6532, 2045-2049, 2047, 2231, 2183, 3501/9051 (envelope, body structure, sections), 5256 (base subject),
 //! 8970 (preview), 6152 (conversion).
@@ -24,6 +25,7 @@ mod parser;
 mod prepend;
 mod section;
 mod summary;
+pub mod surrogate;
 pub mod thread;
 
 pub use codec::SummaryView;

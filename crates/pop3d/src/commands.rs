@@ -1,5 +1,7 @@
 //! The commands: a table of who may say what when, and what each does.
 
+use std::borrow::Cow;
+
 use postroad_sasl::wipe;
 
 use crate::capability;
@@ -7,7 +9,7 @@ use crate::listing::{Column, Listing};
 use crate::login;
 use crate::maildrop::{Maildrop, NoMessage};
 use crate::session::{Phase, Session};
-use crate::transfer::{Encoder, Transfer};
+use crate::transfer::{self, Encoder, Transfer};
 
 /// A row of the table.
 struct Row {
@@ -155,11 +157,13 @@ fn stls(session: &mut Session, arguments: &str) {
     session.phase = Phase::StartTls;
 }
 
-/// RFC 6856 §2. Messages are sent as they are stored, before it too: clients without it cope better with
-/// UTF-8 in a header than with mail that they cannot get.
+/// RFC 6856 §2: messages come as they are stored, not with headers in ASCII.
 fn utf8(session: &mut Session, arguments: &str) {
     match arguments.is_empty() {
-        true => session.ok("UTF-8 it is"),
+        true => {
+            session.utf8 = true;
+            session.ok("UTF-8 it is");
+        }
         false => session.err("UTF8 takes no argument"),
     }
 }
@@ -228,6 +232,7 @@ fn send(session: &mut Session, number: &str, body_lines: Option<u64>) {
         offset: 0,
         said: false,
         done: false,
+        utf8: session.utf8,
         encoder: Encoder::new(body_lines),
     }));
 }
@@ -237,7 +242,8 @@ impl Session {
     fn say_message(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(format!("+OK {} octets\r\n", bytes.len()).as_bytes());
         let mut encoder = Encoder::new(None);
-        encoder.encode(bytes, &mut self.out);
+        let bytes = if self.utf8 { Cow::Borrowed(bytes) } else { transfer::in_ascii(bytes) };
+        encoder.encode(&bytes, &mut self.out);
         encoder.finish(&mut self.out);
     }
 }

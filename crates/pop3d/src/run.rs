@@ -1,5 +1,7 @@
 //! The jobs of a session, as the world carries them out in a transaction.
 
+use std::borrow::Cow;
+
 use postroad_mail::accounts::{self, State};
 use postroad_mail::maildrop::{self, Opened, Terms};
 use postroad_mail::{By, expunge};
@@ -9,7 +11,7 @@ use crate::error::Error;
 use crate::maildrop::Maildrop;
 use crate::session::{Hold, Opening, Phase, Session};
 use crate::settings::{CHUNK, LEASE_BEYOND_PATIENCE, LEASE_PARTS, QUICK_OCTETS_MAX};
-use crate::transfer::Transfer;
+use crate::transfer::{self, Transfer};
 
 impl Session {
     /// The session's part of [`crate::Job::Read`]. `now` is the shell's clock. After an error the world calls
@@ -249,7 +251,8 @@ impl Transfer {
         if self.offset == 0 {
             staged.extend_from_slice(format!("+OK {} octets\r\n", self.size).as_bytes());
         }
-        self.encoder.encode(bytes, staged);
+        let shown = if self.offset > 0 || self.utf8 { Cow::Borrowed(bytes) } else { transfer::in_ascii(bytes) };
+        self.encoder.encode(&shown, staged);
         self.offset = end;
         // A blob shorter than its row says would otherwise be read for ever.
         self.done = end == self.size || bytes.is_empty() || self.encoder.is_full();

@@ -44,6 +44,8 @@ pub struct Session {
     /// What the job under way says.
     pub(crate) staged: Vec<u8>,
     pub(crate) ahead: Ahead,
+    /// The client said UTF8.
+    pub(crate) utf8: bool,
     /// The maildrop is this session's alone.
     pub(crate) held: Option<Hold>,
     pub(crate) bad_commands: u32,
@@ -116,6 +118,7 @@ impl Session {
             out: Vec::new(),
             staged: Vec::new(),
             ahead: Ahead::default(),
+            utf8: false,
             held: None,
             bad_commands: 0,
             failed_logins: 0,

@@ -4,8 +4,12 @@
 //! first dots are doubled, NUL becomes 0x80 (Outlook stops at NUL), and the header block ends with an empty
 //! line even when the message does not have one (old Outlook Express waits for it).
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
+use postroad_message::header::EndFinder;
+use postroad_message::surrogate;
 use postroad_store::BlobId;
 
 /// A RETR or TOP under way.
@@ -27,7 +31,22 @@ pub(crate) struct Transfer {
     pub(crate) said: bool,
     /// All of it was read.
     pub(crate) done: bool,
+    /// The client takes UTF-8 in headers.
+    pub(crate) utf8: bool,
     pub(crate) encoder: Encoder,
+}
+
+/// The beginning of a message for a client that did not say UTF8: its header in ASCII (RFC 6858), unless the header is longer
+/// than the piece that it begins with. What LIST says is the size of the message as it is stored (§4 of it).
+pub(crate) fn in_ascii(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let end = EndFinder::new().feed(bytes).unwrap_or(0);
+    match surrogate::header(&bytes[..end]) {
+        Some(mut message) => {
+            message.extend_from_slice(&bytes[end..]);
+            Cow::Owned(message)
+        }
+        None => Cow::Borrowed(bytes),
+    }
 }
 
 /// Turns a message's octets into the lines of a response.

@@ -18,6 +18,12 @@ pub fn encode_field(name: &str, value: &str) -> String {
     fold(name, &encode_unstructured(clean.trim_matches(' '), name.len() + 2))
 }
 
+/// Text in encoded words where it is not ASCII, on one line. Control characters become spaces.
+pub fn encode_text(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    encode_unstructured(clean.trim_matches(' '), 0)
+}
+
 /// A display name as a phrase: as it is if it is of atoms, quoted if it is ASCII, else encoded words (RFC 5322 §3.2.5,
 /// RFC 2047 §5).
 pub fn encode_phrase(name: &str) -> String {

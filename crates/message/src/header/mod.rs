@@ -9,7 +9,7 @@ mod encode;
 mod params;
 mod word;
 
-pub use encode::{encode_field, encode_phrase, fold};
+pub use encode::{encode_field, encode_phrase, encode_text, fold};
 pub use params::{content_disposition, content_type, param};
 pub use word::decode;
 
