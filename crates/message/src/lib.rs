@@ -28,7 +28,7 @@ mod summary;
 pub mod surrogate;
 pub mod thread;
 
-pub use codec::SummaryView;
+pub use codec::{AddressView, EnvelopeReader, Inside, PartView, StructureReader, SummaryView, Texts, TextsView};
 pub use fields::Fields;
 pub use parser::{Limits, Parsed, Parser};
 pub use section::SectionKind;

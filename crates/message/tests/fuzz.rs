@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use postroad_fuzz::check;
+use postroad_message::address::Address;
 use postroad_message::date::{Date, DateTime};
 use postroad_message::decode::{Decoder, Encoding, charset, html_to_text, html_to_text_limited, transfer};
 use postroad_message::downgrade::Survey;
-use postroad_message::{Content, Limits, Parser, Part, SectionKind, Summary, address, header, thread};
+use postroad_message::{
+    Content, Envelope, EnvelopeReader, Error, Inside, Limits, Param, Parser, Part, SectionKind, StructureReader,
+    Summary, SummaryView, address, header, thread,
+};
 
 const INPUTS: u64 = 2000;
 
@@ -190,6 +194,7 @@ fn fuzz_stored_form() {
         let mut stored = vec![1];
         stored.extend_from_slice(bytes);
         for bytes in [&bytes[..], &stored[..]] {
+            check_readers(bytes);
             if let Ok(summary) = Summary::decode(bytes) {
                 assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
             }
@@ -207,11 +212,102 @@ fn fuzz_damaged_stored_form() {
             let at = usize::from(*at) % damaged.len();
             damaged[at] = *byte;
         }
+        check_readers(&damaged);
         if let Ok(summary) = Summary::decode(&damaged) {
             check_sections_total(&summary);
             assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
         }
     });
+}
+
+/// What is read without copying is what is decoded, and an error where that is one.
+fn check_readers(stored: &[u8]) {
+    let Ok(view) = SummaryView::new(stored) else { return };
+    let read = view.read_envelope(|read| {
+        let mut list = |read: &mut EnvelopeReader<'_, '_>| {
+            let mut all = Vec::new();
+            let count = read.addresses(|address| all.push(Address::from(address)))?;
+            assert_eq!(count, all.len());
+            Ok(all)
+        };
+        let text = |read: &mut EnvelopeReader<'_, '_>| read.text().map(|text| text.map(str::to_owned));
+        Ok(Envelope {
+            date: text(read)?,
+            subject: text(read)?,
+            from: list(read)?,
+            sender: list(read)?,
+            reply_to: list(read)?,
+            to: list(read)?,
+            cc: list(read)?,
+            bcc: list(read)?,
+            in_reply_to: text(read)?,
+            message_id: text(read)?,
+        })
+    });
+    assert_eq!(read, view.envelope());
+    let mut structure = view.read_structure();
+    let read = words(&mut structure, 0).and_then(|words| structure.end().map(|()| words));
+    assert_eq!(read, view.structure().map(|part| words_of(&part)));
+    if let Ok(part) = view.structure() {
+        let stored = part.encode();
+        assert_eq!(words(&mut StructureReader::of(&stored), 0), Ok(words_of(&part)));
+    }
+}
+
+/// All that a structure's reader tells.
+fn words(structure: &mut StructureReader<'_>, depth: usize) -> Result<String, Error> {
+    let part = structure.part(depth)?;
+    let params: Vec<&str> = part.params.into_iter().collect();
+    let disposition = part.disposition.map(|(kind, params)| (kind, params.into_iter().collect::<Vec<_>>()));
+    let language: Vec<&str> = part.language.into_iter().collect();
+    assert_eq!((params.len(), language.len()), (part.params.len(), part.language.len()));
+    let texts = (part.id, part.description, part.md5, part.location);
+    let mut said = format!(
+        "{} {} {} {} {params:?} {} {texts:?} {disposition:?} {language:?};",
+        part.body_size, part.lines, part.content_type, part.subtype, part.encoding
+    );
+    match part.inside {
+        Inside::Nothing => {}
+        Inside::Parts(count) => {
+            for _ in 0..count {
+                said += &words(structure, depth + 1)?;
+            }
+        }
+        Inside::Message => {
+            let mut envelope = structure.envelope();
+            said += &format!("{:?} {:?}", envelope.text()?, envelope.text()?);
+            for _ in 0..6 {
+                envelope.addresses(|_| {})?;
+            }
+            envelope.text()?;
+            envelope.text()?;
+            said += &words(structure, depth + 1)?;
+        }
+    }
+    Ok(said)
+}
+
+/// The same of a part.
+fn words_of(part: &Part) -> String {
+    let both = |params: &[Param]| -> Vec<String> {
+        params.iter().flat_map(|param| [param.name.clone(), param.value.clone()]).collect()
+    };
+    let disposition = part.disposition.as_ref().map(|known| (known.kind.as_str(), both(&known.params)));
+    let texts = (&part.id, &part.description, &part.md5, &part.location);
+    let mut said = format!(
+        "{} {} {} {} {:?} {} {texts:?} {disposition:?} {:?};",
+        part.body_size(),
+        part.lines,
+        part.content_type,
+        part.subtype,
+        both(&part.params),
+        part.encoding.as_str(),
+        part.language
+    );
+    if let Content::Message(nested) = &part.content {
+        said += &format!("{:?} {:?}", nested.envelope.date, nested.envelope.subject);
+    }
+    said + &part.children().iter().map(words_of).collect::<String>()
 }
 
 fn check_sections_total(summary: &Summary) {

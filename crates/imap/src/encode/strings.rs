@@ -16,6 +16,13 @@ impl Writer<'_> {
     /// `string`: quoted when it is short and has no CR, LF nor, unless enabled, 8-bit; else a literal.
     /// NUL, which neither can have, becomes a space.
     pub fn string(&mut self, bytes: &[u8]) {
+        // Most are plain words: one look at all octets, without a branch for each.
+        if bytes.len() <= LONGEST_QUOTED && bytes.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
+            self.out.reserve(bytes.len() + 2);
+            self.out.push(b'"');
+            self.out.extend_from_slice(bytes);
+            return self.out.push(b'"');
+        }
         let bytes = without_nul(bytes);
         if !self.can_be_quoted(&bytes) {
             self.literal_head(bytes.len() as u64);
@@ -78,6 +85,11 @@ impl Writer<'_> {
     pub fn literal8_head(&mut self, size: u64) {
         self.put(format_args!("~{{{size}}}\r\n"));
     }
+}
+
+/// What stands in a quoted string as it is, whatever is enabled.
+fn is_plain(byte: u8) -> bool {
+    (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
 }
 
 fn without_nul(bytes: &[u8]) -> Cow<'_, [u8]> {

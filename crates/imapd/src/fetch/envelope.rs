@@ -1,70 +1,81 @@
-//! ENVELOPE (RFC 9051 §7.5.2), from the summary.
+//! ENVELOPE (RFC 9051 §7.5.2), from the summary as it is stored.
 
 use postroad_imap::Writer;
-use postroad_message::Envelope;
-use postroad_message::address::{Address, Mailbox};
+use postroad_message::{AddressView, EnvelopeReader, Error};
 
-/// `(date subject from sender reply-to to cc bcc in-reply-to message-id)`.
-pub(super) fn write(writer: &mut Writer<'_>, envelope: &Envelope) {
+/// `(date subject from sender reply-to to cc bcc in-reply-to message-id)`. After an error a part of it is written.
+pub(super) fn write(writer: &mut Writer<'_>, envelope: &mut EnvelopeReader<'_, '_>) -> Result<(), Error> {
     writer.raw(b"(");
-    text(writer, envelope.date.as_deref());
+    text(writer, envelope.text()?);
     writer.raw(b" ");
-    text(writer, envelope.subject.as_deref());
-    // Outlook and others fall over a NIL here; RFC 9051 lets Sender and Reply-To repeat From.
-    for list in [&envelope.from[..], envelope.sender_or_from(), envelope.reply_to_or_from()] {
+    text(writer, envelope.text()?);
+    writer.raw(b" ");
+    let start = writer.out.len();
+    // Outlook and others fall over a NIL here.
+    if addresses(writer, envelope)? == 0 {
+        writer.raw(b"(");
+        mailbox(writer, (None, None), ("", ""));
+        writer.raw(b")");
+    }
+    let from = start..writer.out.len();
+    // RFC 9051 §7.5.2 lets Sender and Reply-To repeat From.
+    for _ in ["sender", "reply-to"] {
         writer.raw(b" ");
-        if list.is_empty() {
-            writer.raw(b"(");
-            mailbox(writer, &Mailbox::default());
-            writer.raw(b")");
-        } else {
-            addresses(writer, list);
+        if addresses(writer, envelope)? == 0 {
+            writer.out.extend_from_within(from.clone());
         }
     }
-    for list in [&envelope.to, &envelope.cc, &envelope.bcc] {
+    for _ in ["to", "cc", "bcc"] {
         writer.raw(b" ");
-        addresses(writer, list);
+        if addresses(writer, envelope)? == 0 {
+            writer.raw(b"NIL");
+        }
     }
     writer.raw(b" ");
-    text(writer, envelope.in_reply_to.as_deref());
+    text(writer, envelope.text()?);
     writer.raw(b" ");
-    text(writer, envelope.message_id.as_deref());
+    text(writer, envelope.text()?);
     writer.raw(b")");
+    Ok(())
 }
 
-fn addresses(writer: &mut Writer<'_>, list: &[Address]) {
-    if list.is_empty() {
-        return writer.raw(b"NIL");
-    }
-    writer.raw(b"(");
-    for address in list {
+/// A list, of which nothing is written when it is empty; how many entries it has.
+fn addresses(writer: &mut Writer<'_>, envelope: &mut EnvelopeReader<'_, '_>) -> Result<usize, Error> {
+    let mut begun = false;
+    let count = envelope.addresses(|address| {
+        if !std::mem::replace(&mut begun, true) {
+            writer.raw(b"(");
+        }
         match address {
-            Address::Mailbox(one) => mailbox(writer, one),
-            Address::GroupStart(name) => {
+            AddressView::Mailbox { name, route, local, host } => mailbox(writer, (name, route), (local, host)),
+            AddressView::GroupStart(name) => {
                 writer.raw(b"(NIL NIL ");
                 writer.string(name.as_bytes());
                 writer.raw(b" NIL)");
             }
-            Address::GroupEnd => writer.raw(b"(NIL NIL NIL NIL)"),
+            AddressView::GroupEnd => writer.raw(b"(NIL NIL NIL NIL)"),
         }
+    })?;
+    if begun {
+        writer.raw(b")");
     }
-    writer.raw(b")");
+    Ok(count)
 }
 
 /// `(name adl mailbox host)`. NIL as mailbox or host would say that it is a group: what is missing in
 /// damaged mail gets the words that clients know from other servers.
-fn mailbox(writer: &mut Writer<'_>, mailbox: &Mailbox) {
+fn mailbox(writer: &mut Writer<'_>, (name, route): (Option<&str>, Option<&str>), (local, host): (&str, &str)) {
     fn or<'a>(text: &'a str, missing: &'a str) -> &'a str {
         if text.is_empty() { missing } else { text }
     }
     writer.raw(b"(");
-    text(writer, mailbox.name.as_deref());
+    text(writer, name);
     writer.raw(b" ");
-    text(writer, mailbox.route.as_deref());
+    text(writer, route);
     writer.raw(b" ");
-    writer.string(or(&mailbox.local, "MISSING_MAILBOX").as_bytes());
+    writer.string(or(local, "MISSING_MAILBOX").as_bytes());
     writer.raw(b" ");
-    writer.string(or(&mailbox.host, "MISSING_DOMAIN").as_bytes());
+    writer.string(or(host, "MISSING_DOMAIN").as_bytes());
     writer.raw(b")");
 }
 

@@ -198,11 +198,13 @@ impl Message {
             }
             FetchItem::Envelope => {
                 writer.fetch_name(item);
-                envelope::write(&mut writer, &self.summary()?.envelope().map_err(|_| Error::Summary)?);
+                let summary = self.summary()?;
+                summary.read_envelope(|read| envelope::write(&mut writer, read)).map_err(|_| Error::Summary)?;
             }
             FetchItem::Body | FetchItem::BodyStructure => {
                 writer.fetch_name(item);
-                structure::write(&mut writer, &self.structure()?, *item == FetchItem::BodyStructure);
+                let (mut structure, extended) = (self.summary()?.read_structure(), *item == FetchItem::BodyStructure);
+                structure::write_stored(&mut writer, &mut structure, extended).map_err(|_| Error::Summary)?;
             }
             FetchItem::Rfc822 => {
                 writer.fetch_name(item);
@@ -435,12 +437,11 @@ fn part_of(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
 
 /// RFC 9051 §4.3: a literal has no NUL. As other servers do, 0x80 stands for it: the length stays.
 fn write_text(out: &mut Vec<u8>, octets: &[u8]) {
-    let from = out.len();
+    let mut from = out.len();
     out.extend_from_slice(octets);
-    for byte in &mut out[from..] {
-        if *byte == 0 {
-            *byte = 0x80;
-        }
+    while let Some(nul) = memchr::memchr(0, &out[from..]) {
+        out[from + nul] = 0x80;
+        from += nul + 1;
     }
 }
 

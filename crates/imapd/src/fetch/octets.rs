@@ -1,6 +1,7 @@
 //! The bytes of one message, read by ranges; shared with SEARCH.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use postroad_store::{BlobId, ReadTx};
 
@@ -13,27 +14,53 @@ pub(crate) struct Octets {
     blob: BlobId,
     size: u64,
     start: u64,
-    piece: Vec<u8>,
+    piece: Piece,
+    /// Small ones are kept for whoever asks again.
+    asked_again: bool,
+}
+
+/// Some of the bytes.
+#[derive(Debug)]
+enum Piece {
+    Own(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Own(bytes) => bytes,
+            Piece::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Octets {
-    /// Of a message of `size` octets.
+    /// Of a message of `size` octets that a client asks for.
     pub(crate) fn new(blob: BlobId, size: u64) -> Octets {
-        Octets { blob, size, start: 0, piece: Vec::new() }
+        Octets { blob, size, start: 0, piece: Piece::Own(Vec::new()), asked_again: true }
+    }
+
+    /// Of one among many that are looked through.
+    pub(crate) fn passing(blob: BlobId, size: u64) -> Octets {
+        Octets { asked_again: false, ..Octets::new(blob, size) }
     }
 
     /// The octets in `range`, all of them. Ask for at most [`PIECE`] at once.
     pub(crate) fn read(&mut self, tx: &ReadTx, range: Range<u64>) -> Result<&[u8], Error> {
-        let end = self.start + self.piece.len() as u64;
+        let end = self.start + self.piece.bytes().len() as u64;
         if range.start < self.start || range.end > end {
             // Small messages lie in the database: one look for all their parts.
             let wide = if self.size <= SMALL { 0..self.size } else { range.clone() };
             self.start = wide.start;
-            self.piece = tx.blob_read(self.blob, wide)?;
+            self.piece = match self.size <= SMALL && self.asked_again {
+                true => Piece::Shared(tx.blob_whole(self.blob)?),
+                false => Piece::Own(tx.blob_read(self.blob, wide)?),
+            };
         }
         let from = usize::try_from(range.start - self.start).unwrap_or(usize::MAX);
         let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        let found = self.piece.get(from..from.saturating_add(length));
+        let found = self.piece.bytes().get(from..from.saturating_add(length));
         found.ok_or_else(|| Error::bug("a message is shorter than its summary says"))
     }
 

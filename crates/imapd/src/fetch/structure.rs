@@ -1,113 +1,130 @@
-//! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2), from the summary.
+//! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2), from the summary as it is stored.
 
 use postroad_imap::Writer;
-use postroad_message::{Content, Disposition, Nested, Param, Part};
+use postroad_message::{Error, Inside, Part, PartView, StructureReader, TextsView};
 
 use crate::fetch::envelope;
 
-/// `body`; with `extended`, BODYSTRUCTURE's extension data.
+/// BODYSTRUCTURE of a part that is at hand.
 pub(crate) fn write(writer: &mut Writer<'_>, part: &Part, extended: bool) {
+    let (stored, start) = (part.encode(), writer.out.len());
+    if write_stored(writer, &mut StructureReader::of(&stored), extended).is_err() {
+        // Only a part that breaks the invariants of its type is stored in a form that cannot be read.
+        writer.out.truncate(start);
+        writer.raw(b"NIL");
+    }
+}
+
+/// `body`; with `extended`, BODYSTRUCTURE's extension data. After an error a part of it is written.
+pub(super) fn write_stored(
+    writer: &mut Writer<'_>,
+    structure: &mut StructureReader<'_>,
+    extended: bool,
+) -> Result<(), Error> {
+    write_part(writer, structure, extended, 0)?;
+    structure.end()
+}
+
+fn write_part(
+    writer: &mut Writer<'_>,
+    structure: &mut StructureReader<'_>,
+    extended: bool,
+    depth: usize,
+) -> Result<(), Error> {
+    let part = structure.part(depth)?;
     writer.raw(b"(");
-    match &part.content {
-        Content::Multipart(parts) => {
-            for part in parts {
-                write(writer, part, extended);
+    match part.inside {
+        Inside::Parts(count) => {
+            for _ in 0..count {
+                write_part(writer, structure, extended, depth + 1)?;
             }
             writer.raw(b" ");
             writer.string(part.subtype.as_bytes());
             if extended {
                 writer.raw(b" ");
-                params(writer, &part.params);
-                extension(writer, part);
+                texts(writer, part.params);
+                extension(writer, &part);
             }
         }
-        Content::Message(nested) => {
-            fields(writer, part);
-            message(writer, part, nested, extended);
-            one_part_extension(writer, part, extended);
+        Inside::Message => {
+            fields(writer, &part);
+            let start = writer.out.len();
+            writer.raw(b" ");
+            envelope::write(writer, &mut structure.envelope())?;
+            writer.raw(b" ");
+            write_part(writer, structure, extended, depth + 1)?;
+            number(writer, part.lines);
+            // RFC 3501 §9 knows no MESSAGE/GLOBAL: to its clients it is a part like any other.
+            if part.subtype != "rfc822" && !writer.utf8 {
+                writer.out.truncate(start);
+            }
+            one_part_extension(writer, &part, extended);
         }
-        Content::Leaf => {
-            fields(writer, part);
+        Inside::Nothing => {
+            fields(writer, &part);
             if part.content_type == "text" {
                 number(writer, part.lines);
             }
-            one_part_extension(writer, part, extended);
+            one_part_extension(writer, &part, extended);
         }
     }
     writer.raw(b")");
+    Ok(())
 }
 
 /// `media-type media-subtype body-fields`.
-fn fields(writer: &mut Writer<'_>, part: &Part) {
+fn fields(writer: &mut Writer<'_>, part: &PartView<'_>) {
     writer.string(part.content_type.as_bytes());
     writer.raw(b" ");
     writer.string(part.subtype.as_bytes());
     writer.raw(b" ");
-    params(writer, &part.params);
+    texts(writer, part.params);
     writer.raw(b" ");
-    text(writer, part.id.as_deref());
+    text(writer, part.id);
     writer.raw(b" ");
-    text(writer, part.description.as_deref());
+    text(writer, part.description);
     writer.raw(b" ");
-    writer.string(part.encoding.as_str().as_bytes());
-    number(writer, part.body_size());
-}
-
-/// `envelope body lines` of a message within.
-fn message(writer: &mut Writer<'_>, part: &Part, nested: &Nested, extended: bool) {
-    // RFC 3501 §9 knows no MESSAGE/GLOBAL: to its clients it is a part like any other.
-    if part.subtype != "rfc822" && !writer.utf8 {
-        return;
-    }
-    writer.raw(b" ");
-    envelope::write(writer, &nested.envelope);
-    writer.raw(b" ");
-    write(writer, &nested.child, extended);
-    number(writer, part.lines);
+    writer.string(part.encoding.as_bytes());
+    number(writer, part.body_size);
 }
 
 /// `body-ext-1part`.
-fn one_part_extension(writer: &mut Writer<'_>, part: &Part, extended: bool) {
+fn one_part_extension(writer: &mut Writer<'_>, part: &PartView<'_>, extended: bool) {
     if extended {
         writer.raw(b" ");
-        text(writer, part.md5.as_deref());
+        text(writer, part.md5);
         extension(writer, part);
     }
 }
 
 /// `body-fld-dsp body-fld-lang body-fld-loc`.
-fn extension(writer: &mut Writer<'_>, part: &Part) {
+fn extension(writer: &mut Writer<'_>, part: &PartView<'_>) {
     writer.raw(b" ");
-    match &part.disposition {
-        Some(Disposition { kind, params: list }) => {
+    match part.disposition {
+        Some((kind, params)) => {
             writer.raw(b"(");
             writer.string(kind.as_bytes());
             writer.raw(b" ");
-            params(writer, list);
+            texts(writer, params);
             writer.raw(b")");
         }
         None => writer.raw(b"NIL"),
     }
     writer.raw(b" ");
-    match &part.language[..] {
-        [] => writer.raw(b"NIL"),
-        [one] => writer.string(one.as_bytes()),
-        several => strings(writer, several.iter().map(String::as_str)),
+    match part.language.into_iter().next() {
+        Some(one) if part.language.len() == 1 => writer.string(one.as_bytes()),
+        Some(_) | None => texts(writer, part.language),
     }
     writer.raw(b" ");
-    text(writer, part.location.as_deref());
+    text(writer, part.location);
 }
 
-/// `body-fld-param`.
-fn params(writer: &mut Writer<'_>, params: &[Param]) {
-    if params.is_empty() {
+/// `body-fld-param`, or several languages.
+fn texts(writer: &mut Writer<'_>, texts: TextsView<'_>) {
+    if texts.is_empty() {
         return writer.raw(b"NIL");
     }
-    strings(writer, params.iter().flat_map(|param| [param.name.as_str(), param.value.as_str()]));
-}
-
-fn strings<'a>(writer: &mut Writer<'_>, texts: impl Iterator<Item = &'a str>) {
-    for (index, text) in texts.enumerate() {
+    for (index, text) in texts.into_iter().enumerate() {
         writer.raw(if index == 0 { b"(" } else { b" " });
         writer.string(text.as_bytes());
     }

@@ -57,7 +57,7 @@ impl Scan {
         let body = plan.wanted.iter().any(|wanted| matches!(wanted.scope, Scope::Body | Scope::All));
         let keep = plan.wanted.iter().map(|wanted| wanted.needle.longest()).max().unwrap_or(0);
         let walk = structure.map(|root| Walk::new(&root, header, body, keep));
-        let octets = Octets::new(blob, entry.size);
+        let octets = Octets::passing(blob, entry.size);
         let count = plan.wanted.len();
         Scan { entry, octets, walk, found: Findings { each: vec![None; count], scores: vec![Score::default(); count] } }
     }

@@ -4,10 +4,12 @@
 //! octets. Head: version octet; size, lines, flags, date in microseconds, date offset in minutes, end of the top header; the
 //! lengths of four sections. Then the sections: envelope, structure, fields, preview. Each can be read alone.
 
+mod borrowed;
 mod read;
 mod write;
 
 use crate::{Content, Envelope, Error, Facts, Fields, HeaderDate, Part, Summary};
+pub use borrowed::{AddressView, EnvelopeReader, Inside, PartView, StructureReader, Texts, TextsView};
 use read::Reader;
 use std::ops::Range;
 
@@ -46,6 +48,20 @@ impl Summary {
             has_attachment: view.has_attachment,
             facts: view.facts,
         })
+    }
+}
+
+impl Part {
+    /// The stored form, as it stands within that of a summary.
+    pub fn encode(&self) -> Vec<u8> {
+        write::part(self)
+    }
+}
+
+impl<'a> StructureReader<'a> {
+    /// Of what [`Part::encode`] made.
+    pub fn of(stored: &'a [u8]) -> StructureReader<'a> {
+        StructureReader::new(stored)
     }
 }
 
@@ -134,6 +150,22 @@ impl<'a> SummaryView<'a> {
         let part = reader.part(0)?;
         reader.end()?;
         Ok(part)
+    }
+
+    /// Shows the envelope piece by piece: `read` takes all of them.
+    pub fn read_envelope<T>(
+        &self,
+        read: impl FnOnce(&mut EnvelopeReader<'_, 'a>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut reader = Reader::new(&self.bytes[self.envelope.clone()], "envelope");
+        let done = read(&mut EnvelopeReader::new(&mut reader))?;
+        reader.end()?;
+        Ok(done)
+    }
+
+    /// The structure, to be read part by part.
+    pub fn read_structure(&self) -> StructureReader<'a> {
+        StructureReader::new(&self.bytes[self.structure.clone()])
     }
 
     /// Decodes the kept header fields alone.

@@ -1,10 +1,12 @@
 //! Reading the stored form. Total: any octets give a value or an error, in time and memory linear in their number.
 
+use super::borrowed::AddressView;
 use super::{DEPTH_MAX, agrees};
 use crate::address::{Address, Mailbox};
 use crate::decode::Encoding;
 use crate::{Content, Disposition, Envelope, Error, Fields, Nested, Param, Part};
 
+#[derive(Debug)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     section: &'static str,
@@ -19,7 +21,7 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    fn damaged(&self) -> Error {
+    pub(super) fn damaged(&self) -> Error {
         Error::SummaryDamaged(self.section)
     }
 
@@ -63,22 +65,30 @@ impl<'a> Reader<'a> {
     }
 
     /// A count of things of at least one octet each: no more than there are octets, so that nothing is reserved for a lie.
-    fn count(&mut self) -> Result<usize, Error> {
+    pub(super) fn count(&mut self) -> Result<usize, Error> {
         let count = self.length()?;
         if count <= self.rest.len() { Ok(count) } else { Err(self.damaged()) }
     }
 
-    fn utf8(&mut self, length: usize) -> Result<String, Error> {
+    fn utf8(&mut self, length: usize) -> Result<&'a str, Error> {
         let octets = self.take(length)?;
-        std::str::from_utf8(octets).map(str::to_owned).map_err(|_| self.damaged())
+        std::str::from_utf8(octets).map_err(|_| self.damaged())
     }
 
-    fn text(&mut self) -> Result<String, Error> {
+    pub(super) fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.length()?;
         self.utf8(length)
     }
 
-    fn optional(&mut self) -> Result<Option<String>, Error> {
+    fn owned(&mut self) -> Result<String, Error> {
+        self.text().map(str::to_owned)
+    }
+
+    fn optional_owned(&mut self) -> Result<Option<String>, Error> {
+        Ok(self.optional()?.map(str::to_owned))
+    }
+
+    pub(super) fn optional(&mut self) -> Result<Option<&'a str>, Error> {
         match self.length()? {
             0 => Ok(None),
             more => self.utf8(more - 1).map(Some),
@@ -95,53 +105,55 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn envelope(&mut self) -> Result<Envelope, Error> {
+        let list = |reader: &mut Reader<'a>| reader.list(|reader| reader.address().map(Address::from));
         Ok(Envelope {
-            date: self.optional()?,
-            subject: self.optional()?,
-            from: self.list(Reader::address)?,
-            sender: self.list(Reader::address)?,
-            reply_to: self.list(Reader::address)?,
-            to: self.list(Reader::address)?,
-            cc: self.list(Reader::address)?,
-            bcc: self.list(Reader::address)?,
-            in_reply_to: self.optional()?,
-            message_id: self.optional()?,
+            date: self.optional_owned()?,
+            subject: self.optional_owned()?,
+            from: list(self)?,
+            sender: list(self)?,
+            reply_to: list(self)?,
+            to: list(self)?,
+            cc: list(self)?,
+            bcc: list(self)?,
+            in_reply_to: self.optional_owned()?,
+            message_id: self.optional_owned()?,
         })
     }
 
-    fn address(&mut self) -> Result<Address, Error> {
+    pub(super) fn address(&mut self) -> Result<AddressView<'a>, Error> {
         match self.number()? {
-            0 => Ok(Address::Mailbox(Mailbox {
+            0 => Ok(AddressView::Mailbox {
                 name: self.optional()?,
                 route: self.optional()?,
                 local: self.text()?,
                 host: self.text()?,
-            })),
-            1 => Ok(Address::GroupStart(self.text()?)),
-            2 => Ok(Address::GroupEnd),
+            }),
+            1 => Ok(AddressView::GroupStart(self.text()?)),
+            2 => Ok(AddressView::GroupEnd),
             _ => Err(self.damaged()),
         }
     }
 
     fn params(&mut self) -> Result<Vec<Param>, Error> {
-        self.list(|reader| Ok(Param { name: reader.text()?, value: reader.text()? }))
+        self.list(|reader| Ok(Param { name: reader.owned()?, value: reader.owned()? }))
     }
 
-    fn encoding(&mut self) -> Result<Encoding, Error> {
+    /// One that we know, or its token.
+    pub(super) fn encoding(&mut self) -> Result<Result<Encoding, &'a str>, Error> {
         Ok(match self.number()? {
-            0 => Encoding::SevenBit,
-            1 => Encoding::EightBit,
-            2 => Encoding::Binary,
-            3 => Encoding::Base64,
-            4 => Encoding::QuotedPrintable,
-            5 => Encoding::Uuencode,
-            6 => Encoding::Other(self.text()?),
+            0 => Ok(Encoding::SevenBit),
+            1 => Ok(Encoding::EightBit),
+            2 => Ok(Encoding::Binary),
+            3 => Ok(Encoding::Base64),
+            4 => Ok(Encoding::QuotedPrintable),
+            5 => Ok(Encoding::Uuencode),
+            6 => Err(self.text()?),
             _ => return Err(self.damaged()),
         })
     }
 
     fn disposition(&mut self) -> Result<Option<Disposition>, Error> {
-        match self.optional()? {
+        match self.optional_owned()? {
             Some(kind) => Ok(Some(Disposition { kind, params: self.params()? })),
             None => Ok(None),
         }
@@ -159,16 +171,16 @@ impl<'a> Reader<'a> {
             body_start,
             body_end,
             lines: self.number()?,
-            content_type: self.text()?,
-            subtype: self.text()?,
+            content_type: self.owned()?,
+            subtype: self.owned()?,
             params: self.params()?,
-            encoding: self.encoding()?,
-            id: self.optional()?,
-            description: self.optional()?,
-            md5: self.optional()?,
-            location: self.optional()?,
+            encoding: self.encoding()?.unwrap_or_else(|token| Encoding::Other(token.to_owned())),
+            id: self.optional_owned()?,
+            description: self.optional_owned()?,
+            md5: self.optional_owned()?,
+            location: self.optional_owned()?,
             disposition: self.disposition()?,
-            language: self.list(Reader::text)?,
+            language: self.list(Reader::owned)?,
             content: self.content(depth)?,
         };
         if agrees(&part) { Ok(part) } else { Err(self.damaged()) }
@@ -208,5 +220,20 @@ impl<'a> Reader<'a> {
             return Err(self.damaged());
         }
         Ok(Fields { kept, known, incomplete: u128::from_le_bytes(incomplete), others, others_cut })
+    }
+}
+
+impl From<AddressView<'_>> for Address {
+    fn from(view: AddressView<'_>) -> Address {
+        match view {
+            AddressView::Mailbox { name, route, local, host } => Address::Mailbox(Mailbox {
+                name: name.map(str::to_owned),
+                route: route.map(str::to_owned),
+                local: local.to_owned(),
+                host: host.to_owned(),
+            }),
+            AddressView::GroupStart(name) => Address::GroupStart(name.to_owned()),
+            AddressView::GroupEnd => Address::GroupEnd,
+        }
     }
 }

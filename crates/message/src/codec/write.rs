@@ -31,6 +31,12 @@ pub(super) fn summary(summary: &Summary) -> Vec<u8> {
     out.0
 }
 
+pub(super) fn part(part: &Part) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.part(part);
+    writer.0
+}
+
 #[derive(Default)]
 struct Writer(Vec<u8>);
 
