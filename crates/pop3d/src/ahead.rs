@@ -5,6 +5,7 @@
 //! maildrop is as it was at login (RFC 1939 §4), so nothing told from here can be out of date.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use postroad_store::ReadTx;
 
@@ -13,14 +14,14 @@ use crate::maildrop::Maildrop;
 /// What was read ahead, in the order of the numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    messages: VecDeque<(usize, Vec<u8>)>,
+    messages: VecDeque<(usize, Arc<Vec<u8>>)>,
     /// The last message that was asked for.
     last: usize,
 }
 
 impl Ahead {
     /// The message `number`, if it was read. What lies before it is forgotten.
-    pub(crate) fn take(&mut self, number: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, number: usize) -> Option<Arc<Vec<u8>>> {
         if number != self.last + 1 {
             // Whoever jumps about is not read ahead for.
             self.messages.clear();
@@ -55,7 +56,7 @@ impl Ahead {
                 return;
             }
             // What cannot be read now is an error for whoever asks for it.
-            let Ok(bytes) = tx.blob_read(message.blob, 0..message.size) else { return };
+            let Ok(bytes) = tx.blob_whole(message.blob) else { return };
             room -= message.size;
             self.messages.push_back((next, bytes));
             index = next;
@@ -70,6 +71,8 @@ const MESSAGES: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::Ahead;
 
     #[test]
@@ -77,13 +80,13 @@ mod tests {
         let mut ahead = Ahead::default();
         assert!(!ahead.asked(1), "the first says nothing of the second");
         assert!(ahead.asked(2));
-        ahead.messages = [(3, vec![3]), (4, vec![4]), (6, vec![6])].into();
-        assert_eq!(ahead.take(3), Some(vec![3]));
-        assert_eq!(ahead.take(4), Some(vec![4]));
+        ahead.messages = [3, 4, 6].map(|number| (usize::from(number), Arc::new(vec![number]))).into();
+        assert_eq!(ahead.take(3), Some(Arc::new(vec![3])));
+        assert_eq!(ahead.take(4), Some(Arc::new(vec![4])));
         assert_eq!(ahead.take(5), None, "it was marked as deleted when the others were read");
         assert!(ahead.asked(5));
-        assert_eq!(ahead.take(6), Some(vec![6]));
-        ahead.messages = [(7, vec![7]), (8, vec![8])].into();
+        assert_eq!(ahead.take(6), Some(Arc::new(vec![6])));
+        ahead.messages = [7, 8].map(|number| (usize::from(number), Arc::new(vec![number]))).into();
         assert_eq!(ahead.take(2), None);
         assert!(!ahead.asked(2) && ahead.messages.is_empty());
     }

@@ -4,9 +4,9 @@
 //! first dots are doubled, NUL becomes 0x80 (Outlook stops at NUL), and the header block ends with an empty
 //! line even when the message does not have one (old Outlook Express waits for it).
 
-use std::borrow::Cow;
-
 use memchr::memchr;
+use memchr::{memchr, memchr_iter};
+use std::borrow::Cow;
 
 use postroad_message::header::EndFinder;
 use postroad_message::surrogate;
@@ -77,6 +77,13 @@ impl Encoder {
 
     /// Appends what becomes of the next octets.
     pub(crate) fn encode(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        if self.is_at_line_start() && self.lines_left.is_none() {
+            // Mostly nothing is to be done to whole lines: they are looked through and then taken all at once.
+            let clean = Clean::of(bytes);
+            out.extend_from_slice(&bytes[..clean.octets]);
+            self.in_header &= !clean.empty_line;
+            bytes = &bytes[clean.octets..];
+        }
         while !bytes.is_empty() && !self.full {
             match memchr(b'\n', bytes) {
                 None => {
@@ -90,6 +97,10 @@ impl Encoder {
                 }
             }
         }
+    }
+
+    fn is_at_line_start(&self) -> bool {
+        self.line == 0 && !self.cr && !self.full
     }
 
     /// Appends what is missing at the message's end, and the response's last line.
@@ -143,6 +154,29 @@ impl Encoder {
     }
 }
 
+/// Whole lines, from the first on, that go out as they are: they end with CR LF, begin with no dot, and have no NUL.
+struct Clean {
+    octets: usize,
+    /// One of them is empty.
+    empty_line: bool,
+}
+
+impl Clean {
+    fn of(bytes: &[u8]) -> Clean {
+        let bytes = &bytes[..memchr(0, bytes).unwrap_or(bytes.len())];
+        let mut clean = Clean { octets: 0, empty_line: false };
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[clean.octets..=end];
+            if !line.ends_with(b"\r\n") || line[0] == b'.' {
+                break;
+            }
+            clean.empty_line |= line.len() == 2;
+            clean.octets = end + 1;
+        }
+        clean
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Encoder;
@@ -187,5 +221,18 @@ mod tests {
                 assert_eq!(got, expect, "{:?} {lines:?} cut {cut}", message.escape_ascii().to_string());
             }
         }
+    }
+
+    /// Lines that are taken at once are what they are octet by octet.
+    #[test]
+    fn fuzz_cuts_change_nothing() {
+        const SCRAPS: [&[u8]; 8] = [b"\r\n", b"\n", b"\r", b".", b"\0", b"A: b", b"\r\n.\r\n", b"\r\n\r\n"];
+        postroad_fuzz::check!(2_000).with_type::<(Vec<u8>, u8)>().for_each(|(words, lines)| {
+            let message: Vec<u8> =
+                words.iter().flat_map(|word| SCRAPS[usize::from(*word) % SCRAPS.len()]).copied().collect();
+            for lines in [None, Some(u64::from(*lines))] {
+                assert_eq!(encode(&message, lines, 1), encode(&message, lines, usize::MAX));
+            }
+        });
     }
 }
