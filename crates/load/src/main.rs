@@ -66,8 +66,8 @@ enum Command {
     Active(Active),
     /// Time commands one by one: each line of standard input is an order, its report a line of JSON.
     ///
-    /// `connect`, `run COMMAND`, `append FIRST COUNT single|pipelined|multi|fill MAILBOX`, `pop3`, `retr FIRST COUNT
-    /// single|pipelined`, `leave`.
+    /// `connect`, `run COMMAND`, `repeat TIMES COMMAND`, `each FIRST COUNT ITEMS` (FETCH, message by message), `append FIRST
+    /// COUNT single|pipelined|multi|fill MAILBOX`, `pop3`, `retr FIRST COUNT single|pipelined`, `leave`.
     Timed(Timed),
     /// Measure this machine: fdatasync of a 4 KB append in a folder, and a round trip over loopback TCP.
     Floor {

@@ -77,6 +77,16 @@ impl Client {
         self.answer(self.tag)
     }
 
+    /// Commands, each after the answer to the one before.
+    pub(super) fn run_all(&mut self, commands: impl Iterator<Item = String>) -> Result<Counted> {
+        let mut all = Counted::default();
+        for command in commands {
+            let counted = self.run(&command)?;
+            all = Counted { octets: all.octets + counted.octets, lines: all.lines + counted.lines, ..counted };
+        }
+        Ok(all)
+    }
+
     /// The first untagged line of an answer.
     fn run_shown(&mut self, command: &str) -> Result<String> {
         self.tag += 1;

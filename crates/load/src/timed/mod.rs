@@ -75,6 +75,14 @@ impl State<'_> {
                 Counted::default()
             }
             "run" => self.imap()?.run(rest)?,
+            "repeat" => {
+                let (times, command) = rest.split_once(' ').context("repeat TIMES COMMAND")?;
+                self.imap()?.run_all((0..times.parse::<u32>()?).map(|_| command.to_owned()))?
+            }
+            "each" => {
+                let (first, count, items) = three(rest)?;
+                self.imap()?.run_all((first..first + count).map(|number| format!("FETCH {number} {items}")))?
+            }
             "append" => self.append(rest)?,
             "pop3" => {
                 self.pop3 = None;

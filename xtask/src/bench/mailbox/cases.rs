@@ -22,7 +22,7 @@ pub(super) struct Case {
     /// How often in a round: what changes a server's state for good only once in a run (0).
     pub(super) times: u32,
     pub(super) target: f64,
-    /// What is done: messages in one order, where a rate says more than a time.
+    /// What is done: messages or commands in one order, where a rate says more than a time.
     pub(super) messages: Option<u32>,
     /// Only in mailboxes of this size, the smallest, whatever the mailbox of the run.
     pub(super) small_only: bool,
@@ -49,6 +49,13 @@ pub(super) const CASES: &[Case] = &[
         times: 0,
         ..READS
     },
+    Case {
+        name: "FETCH BODY[], the first ever",
+        before: &["restart", "connect", "run SELECT INBOX"],
+        order: "run FETCH {part} (BODY.PEEK[])",
+        times: 0,
+        ..READS
+    },
     Case { name: "SELECT, cold", before: &["restart", "connect"], order: "run SELECT INBOX", times: 1, ..READS },
     Case {
         name: "FETCH (FLAGS UID) of all, cold",
@@ -64,13 +71,24 @@ pub(super) const CASES: &[Case] = &[
         times: 1,
         ..READS
     },
-    Case { name: "SELECT, warm", order: "run SELECT INBOX", times: 9, ..READS },
+    Case { name: "SELECT, warm", order: "repeat 200 SELECT INBOX", messages: Some(200), ..READS },
+    Case { name: "NOOP", order: "repeat 200 NOOP", messages: Some(200), ..READS },
     Case { name: "FETCH (FLAGS UID) of all", order: "run FETCH {all} (FLAGS UID)", ..READS },
     Case { name: "FETCH (ENVELOPE BODYSTRUCTURE)", order: "run FETCH {part} (ENVELOPE BODYSTRUCTURE)", ..READS },
+    Case { name: "FETCH BODY[]", order: "run FETCH {part} (BODY.PEEK[])", ..READS },
+    Case {
+        name: "FETCH BODY[] one by one",
+        order: "each 1 2000 (UID BODY.PEEK[])",
+        messages: Some(2_000),
+        small_only: true,
+        ..READS
+    },
     Case { name: "SEARCH of a header", order: "run SEARCH {part} SUBJECT xylophone", ..READS },
     Case { name: "SEARCH FROM", order: "run SEARCH {part} FROM writer17@", ..READS },
     Case { name: "SEARCH TEXT", order: "run SEARCH {part} TEXT xylophone", target: TENFOLD, ..READS },
     Case { name: "SEARCH TEXT, nothing found", order: "run SEARCH {part} TEXT xylophonist", target: TENFOLD, ..READS },
+    Case { name: "SEARCH TEXT, in most", order: "run SEARCH {part} TEXT schedule", ..READS },
+    Case { name: "SEARCH TEXT of two letters", order: "run SEARCH {part} TEXT xy", ..READS },
     Case { name: "SEARCH BODY", order: "run SEARCH {part} BODY xylophone", target: TENFOLD, ..READS },
     Case { name: "SORT (SUBJECT)", order: "run SORT (SUBJECT) UTF-8 {part}", needs: Some("SORT"), ..READS },
     Case { name: "SORT (REVERSE DATE)", order: "run SORT (REVERSE DATE) UTF-8 {part}", needs: Some("SORT"), ..READS },
