@@ -8,6 +8,7 @@ use crate::annotations;
 use crate::commands;
 use crate::error::{Error, Reply};
 use crate::notify;
+use crate::recent;
 use crate::session::{Before, Flow, Session};
 use crate::settings::PROGRESS_EVERY;
 use crate::steps::{Idle, Phase, Running, Stage};
@@ -54,7 +55,13 @@ impl Session {
             fresh: self.fresh.clone(),
             selecting: self.selecting(),
             tag: self.tag().cloned(),
+            claiming: self.claims_next,
         });
+        if self.claims_next
+            && let Tx::Write(tx) = tx
+        {
+            return recent::claim(self, tx);
+        }
         // Their answers have what they removed, brought or asked for, also where nothing else is told (RFC 5465 §3.1).
         self.thawed = match &self.phase {
             Phase::Working(running) => matches!(running.body, Body::Expunge(_) | Body::Move(_) | Body::Notify(_)),
@@ -199,6 +206,9 @@ impl Session {
         let Stage::After(reply) = &running.stage else { return Ok(Worked::Unfinished) };
         let reply = reply.clone();
         if self.view.is_some() {
+            if let Tx::Write(tx) = tx {
+                recent::claim(self, tx)?;
+            }
             if sync::gather(self, tx.read())? == sync::Gathered::Part {
                 running.writes = false;
                 return Ok(Worked::Unfinished);
@@ -243,14 +253,15 @@ impl Session {
     }
 
     /// Drops what the job under way did to the session.
-    fn go_back(&mut self) {
+    pub(crate) fn go_back(&mut self) {
         self.staged.clear();
-        if let Some(before) = &self.before {
-            self.view.clone_from(&before.view);
-            self.enabled = before.enabled;
-            self.notify.clone_from(&before.notify);
-            self.fresh.clone_from(&before.fresh);
-        }
+        self.claims_next = false;
+        let Some(before) = &self.before else { return };
+        let claimed = std::mem::replace(&mut self.view, before.view.clone());
+        self.enabled = before.enabled;
+        self.notify.clone_from(&before.notify);
+        self.fresh.clone_from(&before.fresh);
+        recent::keep(self, claimed);
     }
 
     /// The write of a command was undone because it needs this account's lock too: it begins again.

@@ -62,6 +62,10 @@ pub struct Session {
     pub(crate) writes_after: Vec<(AccountId, ModSeq)>,
     /// Accounts whose locks the command under way needs beside that of the login and of the selected mailbox.
     pub(crate) more_locks: Vec<AccountId>,
+    /// The next job is the write that claims what arrived as recent to this session.
+    pub(crate) claims_next: bool,
+    /// Such writes since something was told.
+    pub(crate) claims_tried: u32,
     /// The job under way is a write.
     pub(crate) writing: bool,
     /// The time of the job under way.
@@ -127,6 +131,8 @@ pub(crate) struct Before {
     pub(crate) selecting: bool,
     /// The command under way.
     pub(crate) tag: Option<Tag>,
+    /// It is the write that claims what arrived.
+    pub(crate) claiming: bool,
 }
 
 impl Session {
@@ -155,6 +161,8 @@ impl Session {
             thawed: false,
             writes_after: Vec::new(),
             more_locks: Vec::new(),
+            claims_next: false,
+            claims_tried: 0,
             writing: false,
             now: Timestamp(0),
             client_news: None,
@@ -198,7 +206,9 @@ impl Session {
     fn settle(&mut self, outcome: Result<(), Error>) {
         match outcome {
             Ok(()) => {
-                self.before = None;
+                if self.before.take().is_some_and(|before| before.claiming) {
+                    self.claims_next = false;
+                }
                 // Nothing large stays behind in a session that idles.
                 let staged = std::mem::take(&mut self.staged);
                 match self.out.is_empty() {
@@ -206,6 +216,7 @@ impl Session {
                     false => self.out.extend_from_slice(&staged),
                 }
             }
+            Err(_) if self.claiming() => self.claim_failed(),
             Err(Error::Unlocked(account)) => self.again_with(account),
             Err(error) => self.failed(&error),
         }

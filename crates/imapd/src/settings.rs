@@ -10,6 +10,7 @@ use postroad_imap::command::EntryName;
 
 use crate::fetch::Remembered;
 use crate::message_limit::MessageLimit;
+use crate::recent::RecentClaims;
 use crate::sort::cache::SortKeys;
 
 /// The settings of the IMAP service; shared by all sessions.
@@ -56,6 +57,8 @@ pub struct Settings {
     pub sort_keys: Arc<SortKeys>,
     /// What listings of flags are made of, for all sessions.
     pub remembered: Arc<Remembered>,
+    /// Which messages some session has shown as recent, for all sessions.
+    pub recent: Arc<RecentClaims>,
 }
 
 /// The path of a shared entry behind `/shared`, in small letters, for [`Settings::annotations`]; `None` for what is no name
@@ -98,6 +101,7 @@ impl Default for Settings {
             annotations: BTreeMap::new(),
             sort_keys: Arc::default(),
             remembered: Arc::default(),
+            recent: Arc::default(),
         }
     }
 }

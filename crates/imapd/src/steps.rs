@@ -94,6 +94,9 @@ impl Protocol for Session {
                 Some(Switch::Off) => return Step::EndCompression,
                 None => {}
             }
+            if self.claims_next && !matches!(self.phase, Phase::Closing) {
+                return Step::Do(self.data_job(true, "claim"));
+            }
             let tells = self.has_more_to_tell();
             match &mut self.phase {
                 Phase::Greeting => {

@@ -18,6 +18,7 @@ use postroad_store::{ModSeq, ReadTx, WriteTx};
 use crate::context;
 use crate::error::Error;
 use crate::flags;
+use crate::recent;
 use crate::seqmap::SeqMap;
 use crate::session::{Place, Session};
 use crate::settings::{CHANGES_PER_JOB, EXPUNGES_PER_JOB};
@@ -49,6 +50,9 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         let now = changes.mailbox.ok_or(Error::Deselected)?;
         if now.uidvalidity != session.view()?.uid_validity {
             return Err(Error::Deselected);
+        }
+        if now.uidnext > known && arrived.is_empty() && !recent::arriving(session, &now)? {
+            return Ok(Gathered::Part);
         }
         let (old, new): (Vec<Entry>, Vec<Entry>) = changes.changed.into_iter().partition(|entry| entry.uid < known);
         if !changes.vanished.is_empty() || !old.is_empty() {

@@ -46,10 +46,9 @@ pub(crate) struct View {
     pub(crate) told: Mark,
     /// Messages from this UID on are not in the view yet.
     pub(crate) uid_next: u32,
-    /// Messages from this UID on are recent to this session (RFC 3501 §2.3.2).
-    pub(crate) recent_from: u32,
-    /// Recent messages came since SELECT that are not marked as announced yet: this is done with the session's
-    /// next write, or when it leaves the mailbox, because a write for each arrival would be dear.
+    /// What is recent to this session (RFC 3501 §2.3.2), perhaps with messages that are not in the view.
+    pub(crate) recent_uids: Arc<UidSet>,
+    /// Messages came since SELECT that the mailbox's row does not have as announced: see `recent.rs`.
     pub(crate) unclaimed: bool,
     /// How many of the messages in the view are recent.
     pub(crate) recent: u32,
@@ -81,7 +80,7 @@ impl View {
 
     /// Whether a message is recent to this session.
     pub(crate) fn is_recent(&self, uid: u32) -> bool {
-        uid >= self.recent_from
+        self.recent_uids.contains(uid)
     }
 
     /// The messages of the view that a command means, ghosts included. UIDs that are not there mean
@@ -123,8 +122,8 @@ impl View {
         self.uid_next = last.saturating_add(1);
         let count = u32::try_from(new.count()).unwrap_or(u32::MAX);
         self.exists += count;
-        self.recent += count;
-        self.unclaimed = self.claims;
+        let recent = new.intersection(&self.recent_uids).count();
+        self.recent = self.recent.saturating_add(u32::try_from(recent).unwrap_or(u32::MAX));
         if let Some(map) = &self.map {
             let map = SeqMap::from_set(&map.uids().union(&new));
             self.exists = map.len();
@@ -149,7 +148,7 @@ impl View {
         }
         self.ghosts = Arc::new(self.ghosts.difference(&laid));
         let (map, seqs) = self.map().without(&laid);
-        let recent = laid.intersection(&UidSet::range(self.recent_from.max(1), u32::MAX)).count();
+        let recent = laid.intersection(&self.recent_uids).count();
         self.recent = self.recent.saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
         self.exists = map.len();
         self.map = Some(Arc::new(map));

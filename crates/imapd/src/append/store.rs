@@ -8,6 +8,7 @@ use postroad_store::WriteTx;
 use super::{Appending, Command};
 use crate::commands::{strip_unpermitted, warn_of_quota};
 use crate::error::{Error, Reply};
+use crate::recent;
 use crate::session::{Place, Session};
 use crate::sync;
 use crate::target;
@@ -35,6 +36,7 @@ impl Session {
         if replaces && let Some(Ok(code)) = answers.first() {
             self.writer().untagged(Status::Ok, Some(code), "the new message is there");
         }
+        recent::claim(self, tx)?;
         if sync::gather(self, tx)? == sync::Gathered::All {
             sync::claim_recent(self, tx)?;
             sync::tell_expunged(self)?;

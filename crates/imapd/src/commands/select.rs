@@ -16,6 +16,7 @@ use super::status;
 use crate::error::{Error, Reply};
 use crate::names;
 use crate::notify::Fresh;
+use crate::recent;
 use crate::session::{Cursor, Flow, Session};
 use crate::settings::{CHANGES_PER_JOB, UNSEEN_COUNTED_MAX};
 use crate::sync;
@@ -87,8 +88,12 @@ fn open(
     if select.condstore || select.qresync.is_some() {
         session.enable_condstore();
     }
-    let recent = status::recent(tx, target)?;
-    let own = target.owner.is_none();
+    let claims = target.owner.is_none() && !read_only;
+    let first_recent = session.settings.recent.first_unclaimed(target.place(), mailbox);
+    let recent = status::recent(tx, target, first_recent)?;
+    if claims {
+        session.settings.recent.take(target.place(), mailbox);
+    }
     session.view = Some(View {
         account,
         rights: target.rights,
@@ -96,11 +101,11 @@ fn open(
         uid_validity: mailbox.uidvalidity,
         examined: read_only,
         read_only: read_only || !target.rights.intersects(Rights::CHANGING),
-        claims: own && !read_only,
+        claims,
         mark: Mark::at(mailbox.highest_modseq),
         told: Mark::at(mailbox.highest_modseq),
         uid_next: mailbox.uidnext,
-        recent_from: mailbox.first_recent,
+        recent_uids: Arc::new(recent::between(first_recent, mailbox.uidnext)),
         unclaimed: false,
         recent,
         keywords: Arc::new(view::keywords(tx, account, mailbox.id)?),

@@ -39,7 +39,9 @@ pub(crate) fn values(
     for item in items {
         let number = match item {
             StatusItem::Messages => u64::from(mailbox.messages),
-            StatusItem::Recent => u64::from(recent(tx, target)?),
+            StatusItem::Recent => {
+                u64::from(recent(tx, target, session.settings.recent.first_unclaimed(target.place(), mailbox))?)
+            }
             StatusItem::UidNext => u64::from(mailbox.uidnext),
             StatusItem::UidValidity => u64::from(mailbox.uidvalidity),
             StatusItem::Unseen => u64::from(mailbox.unseen),
@@ -61,15 +63,15 @@ pub(crate) fn values(
     Ok(values)
 }
 
-/// How many messages no session was told of. Counted when they are few; else the number of UIDs given since,
+/// How many messages, from the first of which no session was told, there are. Counted when they are few; else the number of UIDs given since,
 /// which is right but for messages that were expunged unseen (RFC 3501 §2.3.2 lets in doubt be recent).
-pub(crate) fn recent(tx: &ReadTx, target: &Target) -> Result<u32, Error> {
+pub(crate) fn recent(tx: &ReadTx, target: &Target, first: u32) -> Result<u32, Error> {
     let mailbox = &target.mailbox;
-    let span = mailbox.uidnext.saturating_sub(mailbox.first_recent);
+    let span = mailbox.uidnext.saturating_sub(first);
     if span == 0 || span > RECENT_COUNTED_MAX {
         return Ok(span.min(mailbox.messages));
     }
-    let uids = UidSet::range(mailbox.first_recent, mailbox.uidnext.saturating_sub(1));
+    let uids = UidSet::range(first, mailbox.uidnext.saturating_sub(1));
     let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit: span as usize };
     let entries = view::entries(tx, target.account, mailbox.id, &query)?;
     Ok(u32::try_from(entries.len()).unwrap_or(u32::MAX))

@@ -262,6 +262,11 @@ fn others(session: &mut Session, tx: &ReadTx) -> Result<bool, Error> {
                 | Operation::Account => {
                     renewed = true;
                     told |= !own;
+                    // RENAME of INBOX takes its messages elsewhere, and INBOX stays (RFC 9051 §6.3.6).
+                    if record.operation == Operation::Rename && record.other.is_some() && !own {
+                        touch(&mut touched, *account, record.mailbox).messages = true;
+                        touch(&mut touched, *account, record.other).messages = true;
+                    }
                 }
                 _ if own => {}
                 Operation::Flags => touch(&mut touched, *account, record.mailbox).flags = true,

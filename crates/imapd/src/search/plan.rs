@@ -231,7 +231,7 @@ impl Keys<'_> {
             SearchKey::Flagged => Node::Flag(Flags::FLAGGED),
             SearchKey::Seen => Node::Flag(Flags::SEEN),
             SearchKey::Recent => Node::Uids(match self.view {
-                Some(view) => UidSet::range(view.recent_from.max(1), u32::MAX),
+                Some(view) => view.recent_uids.as_ref().clone(),
                 None => UidSet::new(),
             }),
             SearchKey::Keyword(keyword) => Node::Keyword(keyword.as_str().to_owned()),

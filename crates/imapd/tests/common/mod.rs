@@ -200,6 +200,14 @@ impl World {
         }
     }
 
+    /// Puts so many short messages into a mailbox.
+    pub(crate) fn deliver_many(&mut self, name: &str, mailbox: &str, count: u32) {
+        for number in 1..=count {
+            let message = format!("From: bob@example.test\r\nSubject: Message {number}\r\n\r\nHello {number}\r\n");
+            self.deliver(name, mailbox, &[], &message);
+        }
+    }
+
     /// Puts a message into a mailbox as delivery does. `flags`: `\Seen` and the like, and keywords.
     pub(crate) fn deliver(&mut self, name: &str, mailbox: &str, flags: &[&str], message: &str) {
         self.now = self.now.plus(Duration::from_secs(1));
@@ -341,11 +349,7 @@ impl Stage<Session> for World {
             }
             ("many", [name, mailbox, count]) => {
                 let count: u32 = count.parse().map_err(|_| "a number is needed")?;
-                for number in 1..=count {
-                    let message =
-                        format!("From: bob@example.test\r\nSubject: Message {number}\r\n\r\nHello {number}\r\n");
-                    self.deliver(name, mailbox, &[], &message);
-                }
+                self.deliver_many(name, mailbox, count);
                 Ok(())
             }
             ("quota", [name, bytes]) => {

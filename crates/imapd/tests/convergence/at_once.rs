@@ -1,5 +1,8 @@
 //! The same at the same time: each client on a thread of its own.
 
+use std::sync::Arc;
+
+use postroad_imapd::RecentClaims;
 use postroad_testkit::TestStore;
 
 use crate::client::{Client, Stage};
@@ -11,7 +14,11 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: u64) {
     let mut world = World::new(test);
     world.settings.rev2 = true;
     for seed in seeds {
+        if seed % 2 == 0 {
+            world.settings.recent = Arc::new(RecentClaims::of_the_database());
+        }
         let mut stage = Stage::new(world.share());
+        let recent = Arc::clone(&stage.recent);
         outside::furnish(&mut stage);
         let mut clients: Vec<Client> =
             WHO.into_iter().enumerate().map(|(number, who)| Client::new(&mut stage, number, who)).collect();
@@ -24,6 +31,7 @@ fn converge_at_once(test: &TestStore, seeds: std::ops::Range<u64>, steps: u64) {
             .map(|mut client| {
                 let mut stage = Stage::new(world.share());
                 stage.alone = false;
+                stage.recent = Arc::clone(&recent);
                 std::thread::spawn(move || {
                     for step in 0..steps {
                         let mut dice = Dice::of(seed, step * 10 + client.number as u64);

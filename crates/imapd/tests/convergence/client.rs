@@ -1,6 +1,7 @@
 //! What a client pieces together from untagged responses, and from nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use postroad_imapd::Session;
 use postroad_mail::MailboxId;
@@ -18,11 +19,20 @@ pub(crate) struct Stage {
     pub(crate) trace: Vec<String>,
     /// Nothing happens but what is done here.
     pub(crate) alone: bool,
+    /// Which opening of a mailbox showed a message as recent, for all clients.
+    pub(crate) recent: Arc<Mutex<Recent>>,
+}
+
+/// Mailboxes are named by account and UIDVALIDITY.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    shown: HashMap<(AccountId, u32, u32), u64>,
+    openings: u64,
 }
 
 impl Stage {
     pub(crate) fn new(world: World) -> Stage {
-        Stage { world, trace: Vec::new(), alone: true }
+        Stage { world, trace: Vec::new(), alone: true, recent: Arc::default() }
     }
 }
 
@@ -32,6 +42,7 @@ pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     pub(crate) qresync: bool,
     pub(crate) rev2: bool,
+    pub(crate) uid_only: bool,
 }
 
 pub(crate) struct Client {
@@ -43,6 +54,10 @@ pub(crate) struct Client {
     /// Names are UTF-8.
     pub(crate) utf8: bool,
     pub(crate) open: Option<Opened>,
+    /// It said NOTIFY, and hears of its other mailboxes what STATUS tells.
+    pub(crate) notified: bool,
+    /// What it heard so, by name: MESSAGES and UIDNEXT.
+    pub(crate) elsewhere: BTreeMap<String, (u64, u64)>,
 }
 
 /// The selected mailbox, as far as the client was told.
@@ -62,6 +77,8 @@ pub(crate) struct Opened {
     flags: BTreeSet<String>,
     /// Slots that there ever were.
     ids: u64,
+    /// Its number, when nobody else may see as recent what it does.
+    opening: Option<u64>,
 }
 
 /// A message, by its place.
@@ -115,7 +132,17 @@ impl Client {
     pub(crate) fn new(stage: &mut Stage, number: usize, who: &'static str) -> Client {
         let session = Some(stage.world.logged_in(who));
         stage.trace.push(format!("{number}: logs in as {who}"));
-        Client { session, number, who, tags: 0, enabled: Enabled::default(), utf8: false, open: None }
+        Client {
+            session,
+            number,
+            who,
+            tags: 0,
+            enabled: Enabled::default(),
+            utf8: false,
+            open: None,
+            notified: false,
+            elsewhere: BTreeMap::new(),
+        }
     }
 
     /// A name as this client writes it.
@@ -128,6 +155,7 @@ impl Client {
         let session = stage.world.logged_in(self.who);
         stage.trace.push(format!("{}: logs in again", self.number));
         (self.session, self.enabled, self.utf8, self.open) = (Some(session), Enabled::default(), false, None);
+        (self.notified, self.elsewhere) = (false, BTreeMap::new());
     }
 
     /// Sends a command, takes in what is said, and gives it back.
@@ -136,6 +164,10 @@ impl Client {
         let tag = format!("t{}x{}", self.number, self.tags);
         // It was told BYE while it asked for something else.
         let Some(session) = self.session.take() else { return Ok(Answer { ok: false, tag, heard: Vec::new() }) };
+        // RFC 5465 §5: what it does itself it is not told of, and of the selected mailbox it hears otherwise.
+        if CHANGING.iter().any(|name| command.contains(name)) {
+            self.elsewhere.clear();
+        }
         stage.trace.push(format!("{}: {}", self.number, command.replace("\r\n", "\\r\\n")));
         let (session, said) = stage.world.say(session, format!("{tag} {command}\r\n").as_bytes());
         let heard = heard::all(&said).map_err(|error| format!("{command}: {error}"))?;
@@ -151,8 +183,12 @@ impl Client {
             return Err(format!("{command}: {line}"));
         }
         let by_number = ["FETCH", "STORE", "SEARCH"].iter().any(|name| command.starts_with(name));
+        // After its end NOTIFY may tell.
+        let answer = lines.split_once(&format!("{tag} ")).map_or("", |(answer, _)| answer);
         if by_number
-            && heard.iter().any(|one| matches!(one, Heard::Expunge(_) | Heard::Vanished { earlier: false, .. }))
+            && heard::all(answer)?
+                .iter()
+                .any(|one| matches!(one, Heard::Expunge(_) | Heard::Vanished { earlier: false, .. }))
         {
             return Err(format!("{command} told of an expunge: {said}"));
         }
@@ -189,7 +225,30 @@ impl Client {
         self.take_in(&heard::all(&said)?).map_err(|error| format!("IDLE: {error} in\n{said}"))
     }
 
+    /// What a client that said NOTIFY is told between commands.
+    pub(crate) fn listen(&mut self, stage: &mut Stage) -> Checked<()> {
+        let Some(session) = self.session.take_if(|_| self.notified) else { return Ok(()) };
+        let (session, said) = stage.world.news(session);
+        if said.contains("* BYE") {
+            self.open = None;
+            return Ok(());
+        }
+        self.session = Some(session);
+        if !said.is_empty() {
+            stage.trace.push(format!("{}: hears {}", self.number, said.replace("\r\n", "|")));
+        }
+        self.take_in(&heard::all(&said)?).map_err(|error| format!("between commands: {error} in\n{said}"))
+    }
+
     fn take_in(&mut self, heard: &[Heard]) -> Checked<()> {
+        for one in heard {
+            // The others may be made anew, of which this client does not want to hear.
+            let Some((name, pairs)) = one.status_of("INBOX").filter(|_| self.notified) else { continue };
+            let told = |item: &str| pairs.iter().find(|(name, _)| name == item).map(|(_, number)| *number);
+            let (messages, next) = self.elsewhere.get(name).copied().unwrap_or_default();
+            let now = (told("MESSAGES").unwrap_or(messages), told("UIDNEXT").unwrap_or(next));
+            self.elsewhere.insert(name.to_owned(), now);
+        }
         let enabled = self.enabled;
         let Some(open) = &mut self.open else { return Ok(()) };
         heard.iter().try_for_each(|one| open.take_in(enabled, one))
@@ -202,6 +261,12 @@ impl Client {
             return Ok(());
         };
         let items = if self.enabled.condstore { "UID FLAGS MODSEQ" } else { "UID FLAGS" };
+        if self.enabled.uid_only {
+            let items = items.trim_start_matches("UID ");
+            let known = self.open.as_ref().and_then(|open| open.slots[..first].last()?.known.as_ref());
+            let from = known.map_or(1, |known| known.uid + 1);
+            return self.command(stage, &format!("UID FETCH {from}:* ({items})"), None).map(|_| ());
+        }
         self.command(stage, &format!("FETCH {}:* ({items})", first + 1), None).map(|_| ())
     }
 
@@ -231,7 +296,13 @@ impl Client {
             saved: BTreeSet::new(),
             flags: BTreeSet::new(),
             ids: 0,
+            opening: None,
         };
+        if self.who == "alice" && command.starts_with("SELECT") {
+            let mut recent = stage.recent.lock().expect("nobody panicked");
+            recent.openings += 1;
+            open.opening = Some(recent.openings);
+        }
         let enabled = self.enabled;
         answer.heard.iter().try_for_each(|one| open.take_in(enabled, one))?;
         self.open = Some(open);
@@ -255,7 +326,7 @@ impl Opened {
             }
             Heard::Recent(count) => self.recent = Some(*count),
             Heard::Expunge(place) => self.remove(*place)?,
-            Heard::Vanished { earlier: false, uids } => uids.iter().try_for_each(|uid| self.vanished(*uid))?,
+            Heard::Vanished { earlier: false, uids } => uids.iter().try_for_each(|uid| self.vanished(*uid, enabled))?,
             Heard::Vanished { earlier: true, uids } => {
                 let known =
                     |uid: &u32| self.slots.iter().any(|slot| slot.known.as_ref().is_some_and(|k| k.uid == *uid));
@@ -269,7 +340,13 @@ impl Opened {
             Heard::UidNext(uid) => self.uidnext = *uid,
             Heard::UidValidity(validity) => self.validity = *validity,
             Heard::Esearch { tag, by_uid, parts } => self.esearch(tag, *by_uid, parts)?,
-            Heard::Search(_) | Heard::Status(_) | Heard::Bye | Heard::Other => {}
+            Heard::UidFetch(fetched) => self.uid_fetched(fetched)?,
+            Heard::Search(_)
+            | Heard::Status(..)
+            | Heard::InMailbox { .. }
+            | Heard::Thread(_)
+            | Heard::Bye
+            | Heard::Other => {}
         }
         Ok(())
     }
@@ -296,11 +373,12 @@ impl Opened {
 
     /// A client of QRESYNC finds a message by its UID, and one that it was told of by EXISTS only by where it
     /// must be: before the first known one with a higher UID.
-    fn vanished(&mut self, uid: u32) -> Checked<()> {
+    fn vanished(&mut self, uid: u32, enabled: Enabled) -> Checked<()> {
         let known = self.place_of(uid);
         let behind = self.slots.iter().position(|slot| slot.known.as_ref().is_some_and(|known| known.uid > uid));
         let before = &self.slots[..behind.unwrap_or(self.slots.len())];
-        let unknown = || before.iter().rposition(|slot| slot.known.is_none());
+        let all = if enabled.uid_only { &self.slots[..] } else { before };
+        let unknown = || all.iter().rposition(|slot| slot.known.is_none());
         let place = known.or_else(unknown).ok_or_else(|| format!("{uid} vanished, but was not in the view"))?;
         // Which of the unknown ones it was cannot be told: results by number mean nothing to such a client any more.
         if known.is_none() {
@@ -311,6 +389,30 @@ impl Opened {
 
     pub(crate) fn place_of(&self, uid: u32) -> Option<usize> {
         self.slots.iter().position(|slot| slot.known.as_ref().is_some_and(|known| known.uid == uid))
+    }
+
+    /// RFC 3501 §2.3.2: at most one session shows a message as recent.
+    pub(crate) fn shows_alone(&self, stage: &Stage) -> Checked<()> {
+        let Some(opening) = self.opening else { return Ok(()) };
+        let mut recent = stage.recent.lock().expect("nobody panicked");
+        for known in self.slots.iter().filter_map(|slot| slot.known.as_ref()).filter(|known| known.recent) {
+            let first = *recent.shown.entry((self.account, self.validity, known.uid)).or_insert(opening);
+            if first != opening {
+                return Err(format!("{} is recent to two sessions", known.uid));
+            }
+        }
+        Ok(())
+    }
+
+    /// UIDFETCH (RFC 9586 §3.3): what is not known by its UID is one of those that came last; places mean nothing to this client.
+    fn uid_fetched(&mut self, fetched: &Fetched) -> Checked<()> {
+        let uid = fetched.uid.ok_or("UIDFETCH without a UID")?;
+        let place = self.place_of(uid).or_else(|| self.slots.iter().position(|slot| slot.known.is_none()));
+        let place = place.ok_or_else(|| format!("UIDFETCH of {uid}, which is not in the view"))?;
+        let fetched = Fetched { place: place + 1, ..fetched.clone() };
+        self.fetched(&fetched, Enabled::default())?;
+        self.slots.sort_by_key(|slot| slot.known.as_ref().map_or(u32::MAX, |known| known.uid));
+        Ok(())
     }
 
     fn fetched(&mut self, fetched: &Fetched, enabled: Enabled) -> Checked<()> {
@@ -409,6 +511,10 @@ impl Opened {
         Ok(())
     }
 }
+
+/// After these a client does not know by NOTIFY what its other mailboxes have.
+const CHANGING: [&str; 10] =
+    ["SELECT", "EXAMINE", "COPY", "MOVE", "APPEND", "REPLACE", "RENAME", "DELETE", "EXPUNGE", "CLOSE"];
 
 /// The numbers of an `ESEARCH .. ALL` for this tag, in their order.
 pub(crate) fn numbers(tag: &str, heard: &[Heard]) -> Checked<Vec<u32>> {

@@ -13,6 +13,8 @@ pub(crate) enum Heard {
         uids: Vec<u32>,
     },
     Fetch(Fetched),
+    /// `* uid UIDFETCH (..)`.
+    UidFetch(Fetched),
     Flags(BTreeSet<String>),
     HighestModSeq(u64),
     UidNext(u32),
@@ -24,8 +26,16 @@ pub(crate) enum Heard {
         parts: Vec<(String, String)>,
     },
     Search(Vec<u32>),
-    /// `* STATUS name (..)`, the pairs.
-    Status(Vec<(String, u64)>),
+    /// `* ESEARCH` of a mailbox: its UIDVALIDITY, and UIDs (RFC 7377).
+    InMailbox {
+        tag: String,
+        validity: u32,
+        uids: Vec<u32>,
+    },
+    /// `* THREAD`: all numbers in it.
+    Thread(Vec<u32>),
+    /// `* STATUS name (..)`: the name as it stands, the pairs.
+    Status(String, Vec<(String, u64)>),
     Bye,
     Other,
 }
@@ -36,6 +46,16 @@ pub(crate) struct Fetched {
     pub(crate) uid: Option<u32>,
     pub(crate) flags: Option<BTreeSet<String>>,
     pub(crate) modseq: Option<u64>,
+}
+
+impl Heard {
+    /// What STATUS told of a mailbox.
+    pub(crate) fn status_of<'a>(&self, name: &'a str) -> Option<(&'a str, &[(String, u64)])> {
+        match self {
+            Heard::Status(told, pairs) if told == name => Some((name, pairs)),
+            _ => None,
+        }
+    }
 }
 
 /// All untagged responses, in their order.
@@ -77,10 +97,23 @@ fn one(line: &str) -> Option<Heard> {
         ["VANISHED", "(EARLIER)", set] => Heard::Vanished { earlier: true, uids: set_of(set)? },
         ["VANISHED", set] => Heard::Vanished { earlier: false, uids: set_of(set)? },
         [number, "FETCH", ..] => Heard::Fetch(fetched(number.parse().ok()?, line)?),
+        [uid, "UIDFETCH", ..] => {
+            let uid = uid.parse().ok()?;
+            Heard::UidFetch(Fetched { uid: Some(uid), ..fetched(0, line)? })
+        }
+        ["THREAD", ..] => {
+            let numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+            Heard::Thread(numbers.map(|word| word.parse().ok()).collect::<Option<_>>()?)
+        }
         ["FLAGS", ..] => Heard::Flags(in_parentheses(line, "FLAGS (")?.split(' ').map(str::to_owned).collect()),
         ["OK", "[HIGHESTMODSEQ", number, ..] => Heard::HighestModSeq(number.trim_end_matches(']').parse().ok()?),
         ["OK", "[UIDNEXT", number, ..] => Heard::UidNext(number.trim_end_matches(']').parse().ok()?),
         ["OK", "[UIDVALIDITY", number, ..] => Heard::UidValidity(number.trim_end_matches(']').parse().ok()?),
+        ["ESEARCH", "(TAG", tag, "MAILBOX", ..] => {
+            let validity = line.split_once("UIDVALIDITY ")?.1.split(')').next()?.parse().ok()?;
+            let uids = line.split_once(" ALL ").map_or(Some(Vec::new()), |(_, set)| set_of(set))?;
+            Heard::InMailbox { tag: tag.trim_matches('"').to_owned(), validity, uids }
+        }
         ["ESEARCH", "(TAG", tag, rest @ ..] => esearch(tag, rest)?,
         ["ESEARCH", ..] => Heard::Other,
         ["SEARCH", numbers @ ..] => {
@@ -91,7 +124,8 @@ fn one(line: &str) -> Option<Heard> {
             let inner = line.rsplit_once('(')?.1.trim_end_matches(')');
             let words: Vec<&str> = inner.split(' ').filter(|word| !word.is_empty()).collect();
             let pairs = words.chunks(2).map(|pair| Some((pair[0].to_owned(), pair.get(1)?.parse().ok()?)));
-            Heard::Status(pairs.collect::<Option<_>>()?)
+            let name = line.strip_prefix("* STATUS ")?.rsplit_once(" (")?.0.trim_matches('"');
+            Heard::Status(name.to_owned(), pairs.collect::<Option<_>>()?)
         }
         ["BYE", ..] => Heard::Bye,
         _ => Heard::Other,

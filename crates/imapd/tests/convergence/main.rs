@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod asks;
 mod at_once;
 mod client;
 mod dice;
@@ -19,13 +20,19 @@ mod resync;
 mod shrink;
 mod truth;
 
+use std::sync::Arc;
+
 use client::{Checked, Client, Stage};
 use common::World;
 use dice::Dice;
+use postroad_imapd::RecentClaims;
 use postroad_testkit::TestStore;
 
 /// Steps of one run.
 const STEPS: u64 = 120;
+
+/// Messages of a mailbox whose listing is remembered, and some.
+const MANY: u32 = 60;
 
 /// Clients of one run; the last is Bob, who may do with some of Alice's mailboxes what she lets him.
 const WHO: [&str; 5] = ["alice", "alice", "alice", "alice", "bob"];
@@ -34,6 +41,10 @@ const WHO: [&str; 5] = ["alice", "alice", "alice", "alice", "bob"];
 fn run(stage: &mut Stage, seed: u64, steps: &[u64]) -> Checked<()> {
     stage.world.settings.rev2 = true;
     let mut dice = Dice::of(seed, u64::MAX);
+    // In some runs the database says who shows what as recent, as it does for several nodes.
+    if dice.once_in(3) {
+        stage.world.settings.recent = Arc::new(RecentClaims::of_the_database());
+    }
     outside::furnish(stage);
     let mut clients: Vec<Client> =
         WHO.into_iter().enumerate().map(|(number, who)| Client::new(stage, number, who)).collect();
@@ -43,6 +54,10 @@ fn run(stage: &mut Stage, seed: u64, steps: &[u64]) -> Checked<()> {
         if dice.once_in(2) {
             clients[0].command(stage, &format!("CREATE {name}"), None)?;
         }
+    }
+    // And some begin with so many messages that listings of them are remembered.
+    if dice.once_in(4) {
+        stage.world.deliver_many("alice", "INBOX", MANY);
     }
     for _ in 0..dice.roll(16) {
         let name = dice.pick(&["INBOX", "INBOX", "Work"]);

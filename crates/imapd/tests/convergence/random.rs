@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::client::{Checked, Client, Silent, Stage, numbers};
+use crate::asks;
+use crate::client::{Answer, Checked, Client, Silent, Stage, numbers};
 use crate::dice::Dice;
 
 /// Alice's mailboxes, some of which are not there all the time.
@@ -14,7 +15,7 @@ const OTHERS: [&str; 3] = [
     "\"Other Users/alice@example.test/Work/Deep\"",
 ];
 const FLAGS: [&str; 6] = ["\\Seen", "\\Deleted", "\\Flagged", "$Junk", "blue", "\\Answered"];
-const KEYS: [&str; 7] =
+pub(crate) const KEYS: [&str; 7] =
     ["ALL", "UNSEEN", "DELETED", "FLAGGED", "KEYWORD blue", "NOT DELETED", "OR SEEN SUBJECT \"number 3\""];
 
 /// Messages that a command is about.
@@ -35,14 +36,14 @@ fn choose(client: &Client, dice: &mut Dice) -> Chosen {
     let uids: Vec<String> =
         chosen.iter().filter_map(|slot| slot.known.as_ref().map(|known| known.uid.to_string())).collect();
     Chosen {
-        numbers: (!chosen.is_empty()).then(|| format!("{}:{high}", low + 1)),
+        numbers: (!chosen.is_empty() && !client.enabled.uid_only).then(|| format!("{}:{high}", low + 1)),
         uids: if uids.is_empty() { "4000000".to_owned() } else { uids.join(",") },
         slots: chosen.iter().map(|slot| slot.id).collect(),
         modseq: chosen.iter().filter_map(|slot| slot.known.as_ref()?.modseq).max().unwrap_or(1),
     }
 }
 
-fn mailbox(client: &Client, dice: &mut Dice) -> &'static str {
+pub(crate) fn mailbox(client: &Client, dice: &mut Dice) -> &'static str {
     // Mostly where the others are.
     let nth = [0, 0, 0, 0, 1, 1, 2, 3, 4][dice.roll(9)];
     match client.who {
@@ -72,8 +73,17 @@ pub(crate) fn step(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> C
     if !dice.once_in(6) {
         client.fill(stage)?;
     }
+    client.listen(stage)?;
+    if client.session.is_none() || client.open.is_none() {
+        return Ok(());
+    }
     let chosen = choose(client, dice);
-    match dice.roll(36) {
+    match dice.roll(42) {
+        36 | 37 => asks::found(stage, client, dice),
+        38 => asks::threads(stage, client, dice),
+        39 => asks::in_mailboxes(stage, client, dice),
+        40 => asks::list_status(stage, client, dice),
+        41 => asks::notify(stage, client, dice),
         0..=8 => store(stage, client, dice, &chosen),
         9..=13 => fetch(stage, client, dice, &chosen),
         14..=18 => bring(stage, client, dice, &chosen),
@@ -100,7 +110,15 @@ fn plain(stage: &mut Stage, client: &mut Client, command: &str) -> Checked<()> {
 }
 
 fn enable(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()> {
-    let what = dice.pick(&["CONDSTORE", "QRESYNC", "IMAP4rev2", "UTF8=ACCEPT", "QRESYNC"]);
+    let what = dice.pick(&["CONDSTORE", "QRESYNC", "IMAP4rev2", "UTF8=ACCEPT", "QRESYNC", "UIDONLY"]);
+    if what == "UIDONLY" {
+        // What has no name it could say any more.
+        client.fill(stage)?;
+        if let Some(open) = &mut client.open {
+            open.followed.retain(|_, followed| followed.by_uid);
+        }
+        client.enabled.uid_only = true;
+    }
     // Names are UTF-8 afterwards: this model knows them in the other spelling only.
     if what == "IMAP4rev2" || what == "UTF8=ACCEPT" {
         client.utf8 = true;
@@ -202,7 +220,7 @@ fn carry(stage: &mut Stage, client: &mut Client, dice: &mut Dice, chosen: &Chose
     let name = target(client, dice);
     let verb = dice.pick(&["COPY", "MOVE"]);
     let command = match &chosen.numbers {
-        Some(_) if !client.open.as_ref().is_none_or(|open| open.saved.is_empty()) && dice.once_in(3) => {
+        _ if !client.open.as_ref().is_none_or(|open| open.saved.is_empty()) && dice.once_in(3) => {
             format!("UID {verb} $ {name}")
         }
         Some(numbers) if dice.once_in(2) => format!("{verb} {numbers} {name}"),
@@ -216,7 +234,7 @@ fn search(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
     let criteria = dice.pick(&["(REVERSE ARRIVAL)", "(SUBJECT)", "(REVERSE SUBJECT ARRIVAL)", "(SIZE SUBJECT)"]);
     let (by_uid, again) = match dice.roll(5) {
         0 => (true, format!("UID SEARCH RETURN (ALL) {key}")),
-        1 => (false, format!("SEARCH RETURN (ALL) {key}")),
+        1 if !client.enabled.uid_only => (false, format!("SEARCH RETURN (ALL) {key}")),
         2 => (true, format!("UID SORT RETURN (ALL) {criteria} UTF-8 {key}")),
         3 => return save(stage, client, key),
         _ => return cancel(stage, client),
@@ -235,8 +253,13 @@ fn search(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
 
 fn save(stage: &mut Stage, client: &mut Client, key: &str) -> Checked<()> {
     client.fill(stage)?;
-    let answer = client.command(stage, &format!("SEARCH RETURN (SAVE ALL) {key}"), None)?;
-    if let (Some(open), true) = (&mut client.open, answer.ok) {
+    let by_uid = client.enabled.uid_only;
+    let verb = if by_uid { "UID SEARCH" } else { "SEARCH" };
+    let answer = client.command(stage, &format!("{verb} RETURN (SAVE ALL) {key}"), None)?;
+    if let (Some(open), true, true) = (&mut client.open, answer.ok, by_uid) {
+        let uids = numbers(&answer.tag, &answer.heard)?;
+        open.saved = uids.iter().filter_map(|uid| open.slots.get(open.place_of(*uid)?)).map(|slot| slot.id).collect();
+    } else if let (Some(open), true) = (&mut client.open, answer.ok) {
         let places = numbers(&answer.tag, &answer.heard)?;
         open.saved =
             places.iter().filter_map(|place| open.slots.get(*place as usize - 1)).map(|slot| slot.id).collect();
@@ -296,13 +319,18 @@ fn leave(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()>
 /// STATUS tells what a recount does.
 fn status(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()> {
     let name = mailbox(client, dice);
-    let items = "MESSAGES UNSEEN DELETED UIDNEXT SIZE HIGHESTMODSEQ";
     client.enabled.condstore = true;
-    let answer = client.command(stage, &format!("STATUS {} ({items})", client.spelled(name)), None)?;
-    let place = crate::truth::place(&stage.world, client.who, name);
-    let truth = place.and_then(|(account, mailbox)| crate::truth::of(&stage.world, account, mailbox));
+    let answer = client.command(stage, &format!("STATUS {} ({STATUS_ITEMS})", client.spelled(name)), None)?;
+    told_is_true(stage, client, &answer, Some(name))
+}
+
+/// What STATUS responses told is what a recount tells: of this mailbox, or of those that they name.
+pub(crate) fn told_is_true(stage: &Stage, client: &Client, answer: &Answer, asked: Option<&str>) -> Checked<()> {
     for heard in answer.heard.iter().filter(|_| stage.alone) {
-        let crate::heard::Heard::Status(pairs) = heard else { continue };
+        let crate::heard::Heard::Status(told, pairs) = heard else { continue };
+        let name = asked.unwrap_or(told);
+        let place = crate::truth::place(&stage.world, client.who, name);
+        let truth = place.and_then(|(account, mailbox)| crate::truth::of(&stage.world, account, mailbox));
         let truth = truth.as_ref().ok_or("STATUS of what is not there")?;
         let having = |flag: &str| truth.rows.values().filter(|(flags, _)| flags.contains(flag)).count() as u64;
         for (item, told) in pairs {
@@ -322,6 +350,9 @@ fn status(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
     }
     Ok(())
 }
+
+/// What is asked of each mailbox.
+pub(crate) const STATUS_ITEMS: &str = "MESSAGES UNSEEN DELETED UIDNEXT SIZE HIGHESTMODSEQ";
 
 pub(crate) fn deliver(stage: &mut Stage, name: &str, dice: &mut Dice) {
     let flags: &[&str] = if dice.once_in(3) { &["\\Seen", "blue"] } else { &[] };

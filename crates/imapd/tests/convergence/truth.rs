@@ -70,6 +70,8 @@ pub(crate) fn recount(stage: &Stage) -> Checked<()> {
 
 /// After a NOOP a client knows what a fresh look shows.
 pub(crate) fn compare(stage: &mut Stage, client: &mut Client) -> Checked<()> {
+    client.listen(stage)?;
+    elsewhere(stage, client)?;
     if client.session.is_none() || client.open.is_none() {
         return Ok(());
     }
@@ -97,6 +99,7 @@ pub(crate) fn compare(stage: &mut Stage, client: &mut Client) -> Checked<()> {
             return Err(format!("{who} knows {uid} with modseq {:?}, but it has {modseq}", one.modseq));
         }
     }
+    open.shows_alone(stage)?;
     let highest = truth.mailbox.highest_modseq.0.unsigned_abs();
     if open.highest > highest {
         return Err(format!("{who} was told of modseq {}, but there is {highest}", open.highest));
@@ -112,6 +115,41 @@ pub(crate) fn compare(stage: &mut Stage, client: &mut Client) -> Checked<()> {
         open.slots.iter().filter(|slot| open.saved.contains(&slot.id)).filter_map(uid_of).collect();
     let followed: Vec<(String, Followed)> = open.followed.clone().into_iter().collect();
     results(stage, client, saved, followed)
+}
+
+/// What NOTIFY told of mailboxes that are not selected is what they have.
+fn elsewhere(stage: &Stage, client: &Client) -> Checked<()> {
+    if !client.notified || client.session.is_none() || !stage.alone {
+        return Ok(());
+    }
+    let selected = client.open.as_ref().map(|open| (open.account, open.mailbox));
+    for (name, told) in &client.elsewhere {
+        let Some(place) = place(&stage.world, client.who, name).filter(|place| Some(*place) != selected) else {
+            continue;
+        };
+        let Some(truth) = of(&stage.world, place.0, place.1) else { continue };
+        let real = (truth.rows.len() as u64, u64::from(truth.mailbox.uidnext));
+        if *told != real {
+            return Err(format!("client {} was told {told:?} of {name}, but there is {real:?}", client.number));
+        }
+    }
+    Ok(())
+}
+
+/// Which messages a key of [`crate::random::KEYS`] means, by what the rows say.
+pub(crate) fn meant(truth: &Truth, key: &str) -> Option<Vec<u32>> {
+    let having = |flag: &str, has: bool| -> Vec<u32> {
+        truth.rows.iter().filter(|(_, (flags, _))| flags.contains(flag) == has).map(|(uid, _)| *uid).collect()
+    };
+    Some(match key {
+        "ALL" => truth.rows.keys().copied().collect(),
+        "UNSEEN" => having("\\Seen", false),
+        "DELETED" => having("\\Deleted", true),
+        "FLAGGED" => having("\\Flagged", true),
+        "KEYWORD blue" => having("blue", true),
+        "NOT DELETED" => having("\\Deleted", false),
+        _ => return None,
+    })
 }
 
 fn uid_of(slot: &crate::client::Slot) -> Option<u32> {

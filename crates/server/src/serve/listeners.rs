@@ -13,7 +13,7 @@ use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{self, CleartextAuth, ImapIdentity, ListenerSettings, Service, Settings};
+use crate::settings::{self, CleartextAuth, DatabaseSettings, ImapIdentity, ListenerSettings, Service, Settings};
 use crate::worlds::{ImapWorld, Pop3World};
 
 /// What sessions of all services are made from.
@@ -21,8 +21,27 @@ pub(super) struct Parts {
     settings: Settings,
     inbound: Arc<Inbound>,
     imap_world: Arc<ImapWorld>,
+    imap_shared: ImapShared,
     pop3_world: Arc<Pop3World>,
     site: Arc<postroad_web::Site>,
+}
+
+/// What the IMAP sessions of all listeners share.
+struct ImapShared {
+    sort_keys: Arc<postroad_imapd::SortKeys>,
+    remembered: Arc<postroad_imapd::Remembered>,
+    recent: Arc<postroad_imapd::RecentClaims>,
+}
+
+impl ImapShared {
+    /// Who shows a message as recent is decided where all sessions meet: PostgreSQL may serve other nodes too.
+    fn on(database: &DatabaseSettings) -> ImapShared {
+        let recent = match database.url.is_some() {
+            true => postroad_imapd::RecentClaims::of_the_database(),
+            false => postroad_imapd::RecentClaims::of_this_process(),
+        };
+        ImapShared { sort_keys: Arc::default(), remembered: Arc::default(), recent: Arc::new(recent) }
+    }
 }
 
 /// Whether others are believed, and why they believe us.
@@ -49,6 +68,7 @@ impl Parts {
             settings: settings.clone(),
             inbound: Arc::new(inbound.checking(trust.checker).signing(trust.signing).behind(trust.gate)),
             imap_world: Arc::new(ImapWorld::new(store.clone(), logins.clone())),
+            imap_shared: ImapShared::on(&settings.database),
             pop3_world: Arc::new(Pop3World::new(store.clone(), logins)),
             site: Arc::new(site),
         })
@@ -62,7 +82,7 @@ impl Parts {
             Service::Submission => self.smtp(running, bound, door, Role::Submission),
             Service::Lmtp => self.smtp(running, bound, door, Role::Lmtp),
             Service::Imap => {
-                let settings = Arc::new(imap(&self.settings, starttls));
+                let settings = Arc::new(imap(&self.settings, &self.imap_shared, starttls));
                 running.spawn(serve(bound, door, Arc::clone(&self.imap_world), move |arrival| {
                     postroad_imapd::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
@@ -181,7 +201,7 @@ fn mta(settings: &Settings, lmtp_clients: Vec<Network>, extensions: Extensions) 
     }
 }
 
-fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
+fn imap(settings: &Settings, shared: &ImapShared, starttls: bool) -> postroad_imapd::Settings {
     postroad_imapd::Settings {
         starttls,
         host: settings.hostname.clone(),
@@ -206,6 +226,9 @@ fn imap(settings: &Settings, starttls: bool) -> postroad_imapd::Settings {
         },
         cleartext_on_loopback: settings.cleartext_auth == CleartextAuth::Loopback,
         message_size_max: settings.limits.message_size,
+        sort_keys: Arc::clone(&shared.sort_keys),
+        remembered: Arc::clone(&shared.remembered),
+        recent: Arc::clone(&shared.recent),
         ..postroad_imapd::Settings::default()
     }
 }
