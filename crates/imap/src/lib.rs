@@ -7,8 +7,10 @@
 //! The way of a command: bytes go into a [`Framer`], which yields a whole command as one buffer (literals
 //! in place, the octets of an APPENDed message excepted: those are streamed); [`parse`] makes a [`Command`]
 //! of it. Answers are written with a [`Writer`]. A command of an extension is added by its grammar in
-//! `command/`, a variant of [`Body`] and one row in `command/table.rs`.
+//! `command/`, a variant of [`Body`] and one row in `command/table.rs`. The other side, for moving mail from and to other
+//! servers, is [`client`].
 
+pub mod client;
 pub mod command;
 mod cursor;
 mod date;

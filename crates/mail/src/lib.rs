@@ -48,6 +48,7 @@ pub mod metadata;
 pub mod part;
 pub mod password;
 pub mod quota;
+pub mod remote;
 pub mod resolve;
 pub mod restored;
 pub mod retention;

@@ -1,0 +1,122 @@
+//! What a mirror outwards asks: mailboxes, messages, and writing down where they are there.
+
+use postroad_mail::remote::{self, Folder, Known};
+use postroad_mail::{Mailbox, MessageId, Query, UidSet, Want, mailboxes, view};
+
+use super::local::{Local, state};
+use super::mapping::marks_of;
+use super::{Answer, Entry, MailboxState, PIECE, Sent};
+use crate::{Error, Result};
+
+impl Local {
+    /// All mailboxes; each has a folder in the link from now on.
+    pub(super) fn mailboxes(&mut self) -> Result<Answer> {
+        if !self.outwards {
+            return Err(Error::Here("this link leads inwards".into()));
+        }
+        let (account, link) = (self.account, self.link);
+        let listed = self.store.read_blocking(move |tx| mailboxes::list(tx, account))?;
+        let mut boxes = Vec::new();
+        for listed in listed {
+            let Some(mailbox) = listed.mailbox.filter(|mailbox| mailbox.selectable) else { continue };
+            let name = mailbox.name.as_str().to_owned();
+            let known = self.folders.values().find(|folder| folder.mailbox == mailbox.id).cloned();
+            let folder = match known {
+                Some(known) => known,
+                None => {
+                    let (name, mailbox) = (name.clone(), mailbox.id);
+                    let mut new = Folder { id: 0, name, mailbox, uidvalidity: 0, modseq: 0, marker: 0 };
+                    self.write(move |tx| {
+                        remote::keep_folder(tx, account, link, &mut new)?;
+                        Ok(new)
+                    })?
+                }
+            };
+            boxes.push(shown(&mailbox, &folder, listed.subscribed));
+            self.folders.insert(folder.id, folder);
+        }
+        Ok(Answer::Mailboxes(boxes))
+    }
+
+    pub(super) fn entries(&self, folder: i64, from: u32) -> Result<Answer> {
+        let place = self.at(folder)?;
+        let page = self.store.read_blocking(move |tx| {
+            let uids = UidSet::range(from.max(1), u32::MAX);
+            let query = Query { uids: &uids, want: Want::Facts, changed_since: None, limit: PAGE };
+            view::entries(tx, place.account, place.mailbox, &query)
+        })?;
+        let next = page.last().filter(|_| page.len() == PAGE).and_then(|last| last.uid.checked_add(1));
+        let entry = |entry: postroad_mail::Entry| Entry {
+            uid: entry.uid,
+            marks: marks_of(entry.flags, &entry.keywords),
+            date: entry.facts.as_ref().map_or(0, |facts| facts.received.0),
+            size: entry.size,
+            message: entry.message.0,
+        };
+        Ok(Answer::Entries { entries: page.into_iter().map(entry).collect(), next })
+    }
+
+    /// Octets of a message, at most [`PIECE`].
+    pub(super) fn read(&self, folder: i64, uid: u32, from: u64) -> Result<(Answer, Vec<u8>)> {
+        let place = self.at(folder)?;
+        let octets = self.store.read_blocking(move |tx| {
+            let query = Query { uids: &UidSet::single(uid), want: Want::Facts, changed_since: None, limit: 1 };
+            let found = view::entries(tx, place.account, place.mailbox, &query)?;
+            let blob = found.into_iter().next().and_then(|entry| entry.facts).map(|facts| facts.blob);
+            let blob = blob.ok_or(postroad_mail::Error::NotFound(postroad_mail::What::Mailbox))?;
+            Ok::<_, postroad_mail::Error>(tx.blob_read(blob, from..from + PIECE as u64)?)
+        })?;
+        Ok((Answer::Octets, octets))
+    }
+
+    pub(super) fn sent(&self, folder: i64, messages: Vec<Sent>) -> Result<Answer> {
+        let place = self.at(folder)?;
+        let mut rows = Vec::new();
+        for sent in messages {
+            let hash = blake3::Hash::from_hex(&sent.hash).map_err(|_| Error::Here("no checksum".into()))?;
+            rows.push(Known {
+                uid: i64::from(sent.uid),
+                other: sent.other,
+                message: MessageId(0),
+                hash: *hash.as_bytes(),
+                size: sent.size,
+                marks: sent.marks,
+                identity: String::new(),
+            });
+        }
+        self.write(move |tx| remote::remember(tx, place, &rows))?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn mark(&mut self, folder: i64, marker: u32) -> Result<Answer> {
+        let (account, link) = (self.account, self.link);
+        let mut kept = self.folders.get(&folder).cloned().ok_or_else(|| Error::Here("no such folder".into()))?;
+        kept.marker = marker;
+        let kept = self.write(move |tx| {
+            remote::keep_folder(tx, account, link, &mut kept)?;
+            Ok(kept)
+        })?;
+        self.folders.insert(folder, kept);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn forget(&self, folder: i64, uids: Vec<u32>) -> Result<Answer> {
+        let place = self.at(folder)?;
+        self.write(move |tx| remote::forget(tx, place, &uids.into_iter().map(i64::from).collect::<Vec<_>>()))?;
+        Ok(Answer::Done)
+    }
+}
+
+fn shown(mailbox: &Mailbox, folder: &Folder, subscribed: bool) -> MailboxState {
+    let name = mailbox.name.as_str().to_owned();
+    MailboxState {
+        role: mailbox.role.map(|role| role.name().to_owned()),
+        subscribed,
+        messages: mailbox.messages,
+        folder: state(folder, name.clone(), false),
+        name,
+    }
+}
+
+/// Entries in one answer.
+const PAGE: usize = 2_000;

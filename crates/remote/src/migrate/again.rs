@@ -1,0 +1,91 @@
+//! Everything is fetched once more and compared with what is written down: the other server still says the same.
+
+use std::collections::HashMap;
+
+use postroad_imap::NumberSet;
+use postroad_imap::client::{Event, Line, Response, Status};
+
+use super::FolderReport;
+use super::folders::Folder;
+use super::scan::{examine, unexpected};
+use crate::connection::{Connection, goodbye, succeeded};
+use crate::desk::{Answer, Desk, Difference, Request};
+use crate::{Access, Result};
+
+/// Compares a folder.
+pub(super) async fn fetch_again(
+    access: &Access,
+    desk: &Desk,
+    id: i64,
+    folder: &Folder,
+    report: &mut FolderReport,
+) -> Result<()> {
+    let mut line = access.open().await?;
+    examine(&mut line, folder).await?;
+    let (mut from, mut equal) = (1, 0);
+    loop {
+        let Answer::Known { rows, next } = desk.ask(Request::Known { folder: id, from }).await? else {
+            return Err(unexpected());
+        };
+        let expected: HashMap<u32, String> =
+            rows.into_iter().filter_map(|row| u32::try_from(row.uid).ok().map(|uid| (uid, row.hash))).collect();
+        let mut uids: Vec<u32> = expected.keys().copied().collect();
+        uids.sort_unstable();
+        for page in uids.chunks(WINDOW) {
+            let hashes = hashes(&mut line, NumberSet::from_unsorted(page.iter().copied())).await?;
+            for uid in page {
+                let why = match hashes.get(uid) {
+                    Some(hash) if Some(hash) == expected.get(uid) => {
+                        equal += 1;
+                        continue;
+                    }
+                    Some(_) => "the other server gives other octets than before",
+                    None => "the other server does not give it a second time",
+                };
+                report.differences.push(Difference { uid: *uid, message_id: None, why: why.into() });
+            }
+        }
+        match next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    report.fetched_again = Some(equal);
+    report.differences.truncate(DIFFERENCES_MAX);
+    line.logout().await;
+    Ok(())
+}
+
+/// BLAKE3 of messages, by uid, in hexadecimal.
+pub(crate) async fn hashes(line: &mut Connection, uids: NumberSet) -> Result<HashMap<u32, String>> {
+    let mut hashes = HashMap::new();
+    let mut hasher: Option<blake3::Hasher> = None;
+    let tag = line.session.send(Line::new("UID FETCH").set(&uids).word("(UID BODY.PEEK[])"))?;
+    loop {
+        match line.event().await? {
+            Event::Begin(_) => hasher = Some(blake3::Hasher::new()),
+            Event::Piece(octets) => {
+                if let Some(hasher) = &mut hasher {
+                    hasher.update(&octets);
+                }
+            }
+            Event::Response(Response::Fetch(found)) => {
+                let streamed = hasher.take().map(|hasher| hasher.finalize());
+                let hash = streamed.or_else(|| found.body.as_ref().map(|body| blake3::hash(body)));
+                if let (Some(uid), Some(hash)) = (found.uid, hash) {
+                    hashes.insert(uid, hash.to_hex().to_string());
+                }
+            }
+            Event::Response(Response::Word(word)) if word.status == Status::Bye => return Err(goodbye(&word)),
+            Event::Done(done) if done.tag == tag => {
+                succeeded(done.word)?;
+                return Ok(hashes);
+            }
+            _ => {}
+        }
+    }
+}
+
+const WINDOW: usize = 100;
+/// Differences of one folder that are named.
+const DIFFERENCES_MAX: usize = 10_000;

@@ -1,0 +1,200 @@
+//! An account is mirrored outwards to another IMAP server, so that nobody is locked in.
+//!
+//! One run: each mailbox has a folder there (made when it is missing; one with the same role is taken), what is new is
+//! appended, flags follow, what went here goes there (only what a mirror put there), and in the end every message is fetched
+//! from there and compared with what was sent.
+//!
+//! A message whose answer was lost (APPEND went out, the connection broke) is not sent twice: before the first APPEND of a folder
+//! its next uid is written down, and what is there from that uid on is recognised by its checksum.
+
+mod append;
+mod folder;
+
+use std::time::Duration;
+
+use postroad_imap::client::wire_of;
+
+use crate::connection::Connection;
+use crate::desk::{Answer, Desk, MailboxState, Request};
+use crate::migrate::{Folder, FolderReport, Progress, Report, Watch, list};
+use crate::{Access, Error, Result};
+
+/// What to mirror.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Only these mailboxes (and what is below them); none for all.
+    pub only: Vec<String>,
+    /// Not these, nor what is below them.
+    pub except: Vec<String>,
+    /// Everything goes below this folder there.
+    pub into: Option<String>,
+    /// What is deleted here stays there.
+    pub keep_deleted: bool,
+    /// New connections in a row that may fail.
+    pub tries: u32,
+    /// The wait after the first failure; it doubles.
+    pub pause: Duration,
+}
+
+/// Brings the other server's copy up to date. In the report `there` is what is here: the source.
+pub async fn mirror(access: &Access, desk: &Desk, wish: &Wish, watch: &mut impl Watch) -> Report {
+    let mut run = Run {
+        access,
+        desk,
+        wish,
+        watch,
+        report: Report::default(),
+        progress: Progress::default(),
+        line: None,
+        failed: 0,
+    };
+    let outcome = run.all().await;
+    if let Some(line) = run.line.take() {
+        run.report.octets += line.octets;
+        line.logout().await;
+    }
+    run.watch.progress(run.progress);
+    run.report.complete = outcome.is_ok();
+    run.report.error = outcome.err().map(|error| error.to_string());
+    run.report
+}
+
+struct Run<'a, W> {
+    access: &'a Access,
+    desk: &'a Desk,
+    wish: &'a Wish,
+    watch: &'a mut W,
+    report: Report,
+    progress: Progress,
+    line: Option<Connection>,
+    failed: u32,
+}
+
+/// What is there: folders, and how names are written.
+struct Layout {
+    folders: Vec<Folder>,
+    prefix: Vec<u8>,
+    separator: char,
+}
+
+impl<W: Watch> Run<'_, W> {
+    async fn all(&mut self) -> Result<()> {
+        let Answer::Mailboxes(mut boxes) = self.desk.ask(Request::Mailboxes).await? else { return Err(unexpected()) };
+        self.choose(&mut boxes)?;
+        self.progress.of = boxes.iter().map(|own| u64::from(own.messages)).sum();
+        for own in &boxes {
+            let report = loop {
+                let progress = self.progress;
+                match self.one(own).await {
+                    Ok(report) => break report,
+                    Err(error) => {
+                        self.progress = Progress { octets: self.progress.octets, ..progress };
+                        self.again(error).await?;
+                    }
+                }
+            };
+            self.failed = 0;
+            self.report.folders.push(report);
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, boxes: &mut Vec<MailboxState>) -> Result<()> {
+        let within =
+            |own: &str, name: &str| own == name || own.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        for name in &self.wish.only {
+            if !boxes.iter().any(|own| within(&own.name, name)) {
+                return Err(Error::User(format!("there is no mailbox {name}; `postroad mailbox list` shows all")));
+            }
+        }
+        let (only, except) = (&self.wish.only, &self.wish.except);
+        boxes.retain(|own| {
+            let wanted = (only.is_empty() || only.iter().any(|name| within(&own.name, name)))
+                && !except.iter().any(|name| within(&own.name, name));
+            if !wanted {
+                self.report.left_out.push((own.name.clone(), "not asked for".into()));
+            }
+            wanted
+        });
+        Ok(())
+    }
+
+    async fn one(&mut self, own: &MailboxState) -> Result<FolderReport> {
+        if self.line.is_none() {
+            self.line = Some(self.access.open().await?);
+        }
+        let line = self.line.as_mut().ok_or_else(unexpected)?;
+        let (folders, _) = list(line).await?;
+        let layout = Layout::of(line, folders).await?;
+        let wire = layout.wire(own, self.wish.into.as_deref());
+        let mut folder = folder::Mirrored::open(line, self.desk, own, &layout, wire, self.wish).await?;
+        folder.run(line, &mut self.progress, self.watch).await?;
+        Ok(folder.report)
+    }
+
+    async fn again(&mut self, error: Error) -> Result<()> {
+        if let Some(line) = self.line.take() {
+            self.report.octets += line.octets;
+        }
+        if !error.is_passing() || self.failed >= self.wish.tries {
+            return Err(error);
+        }
+        let doubled = self.wish.pause.saturating_mul(1 << self.failed.min(10)).min(PAUSE_MAX);
+        let pause = if matches!(error, Error::Busy(_)) { doubled.saturating_mul(10).min(BUSY_MAX) } else { doubled };
+        self.failed += 1;
+        self.report.reconnected += 1;
+        self.watch.say(&format!("{error}; going on in {} s", pause.as_secs_f32().ceil()));
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+impl Layout {
+    async fn of(line: &mut Connection, folders: Vec<Folder>) -> Result<Layout> {
+        use postroad_imap::client::{Line, Response};
+        let (mut prefix, mut separator) = (Vec::new(), None);
+        line.must(Line::new("LIST").string(b"").string(b""), |response| {
+            if let Response::List(root) = response {
+                separator = root.separator;
+            }
+        })
+        .await?;
+        if line.session.has("NAMESPACE") {
+            line.run(Line::new("NAMESPACE"), |response| {
+                if let Response::Namespace(Some(found)) = response {
+                    prefix = found.0;
+                    separator = found.1.or(separator);
+                }
+            })
+            .await?;
+        }
+        Ok(Layout { folders, prefix, separator: separator.unwrap_or('/') })
+    }
+
+    /// The name of a mailbox's folder there: that of the same role where there is one, else its own.
+    fn wire(&self, own: &MailboxState, into: Option<&str>) -> Vec<u8> {
+        let inbox = own.name.eq_ignore_ascii_case("INBOX");
+        if into.is_none() {
+            let role = own.role.as_deref();
+            let same = self.folders.iter().find(|there| role.is_some() && there.role.map(|role| role.name()) == role);
+            match same {
+                _ if inbox => return b"INBOX".to_vec(),
+                Some(same) if !same.all => return same.wire.clone(),
+                Some(_) | None => {}
+            }
+        }
+        let level = |level: &str| level.replace(self.separator, "_");
+        let levels = into.into_iter().flat_map(|into| into.split('/')).chain(own.name.split('/'));
+        let name: Vec<String> = levels.map(level).collect();
+        let name = wire_of(&name.join(&self.separator.to_string()));
+        // Below INBOX the prefix is there already (`INBOX.`).
+        if name.starts_with(&self.prefix) { name } else { [self.prefix.as_slice(), &name].concat() }
+    }
+}
+
+fn unexpected() -> Error {
+    Error::Here("an answer that does not fit; is the server the same version?".into())
+}
+
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+const BUSY_MAX: Duration = Duration::from_secs(1_800);
