@@ -1,24 +1,30 @@
 //! Exchanges as tables: what the client sends in base64, what comes of it.
 
-use postroad_sasl::{Client, Error, Exchange, Secret, Turn, find};
+mod common;
 
-/// Runs an exchange: the initial response, then each line; gives the challenges and the end.
+use common::{Account, begin, row, tls};
+use postroad_sasl::{Bindings, Client, ClientIdentity, Error, Secret, Turn};
+
+/// Runs an exchange in which the world takes any password: gives the challenges, and who it was with which.
 fn run(name: &str, initial: Option<&str>, lines: &[&str]) -> (Vec<String>, Result<String, Error>) {
-    let row = find(name).expect("a mechanism");
-    let (mut exchange, mut turn) = Exchange::begin(row, initial.map(str::as_bytes));
+    let tls = tls();
+    let (mut exchange, mut turn) = begin(name, initial.map(str::as_bytes), Some(&tls));
     let mut challenges = Vec::new();
     let mut lines = lines.iter();
     loop {
-        match turn {
-            Turn::Challenge(text) => challenges.push(text),
-            Turn::Check(check) => {
-                let authzid = check.authzid.as_deref().unwrap_or("-");
-                assert_eq!(check.mechanism, row.name);
-                return (challenges, Ok(format!("{authzid} {} {}", check.authcid, check.password.expose())));
+        turn = match turn {
+            Turn::Challenge(text) => {
+                challenges.push(text);
+                exchange.answer(lines.next().expect("another line").as_bytes())
+            }
+            Turn::Ask(ask) => {
+                let postroad_sasl::Evidence::Password(password) = &ask.evidence else { panic!("a password") };
+                let authzid = ask.authzid.as_deref().unwrap_or("-");
+                return (challenges, Ok(format!("{authzid} {} {}", ask.authcid, password.expose())));
             }
             Turn::Failed(error) => return (challenges, Err(error)),
+            other => panic!("{other:?}"),
         }
-        turn = exchange.answer(lines.next().expect("another line").as_bytes());
     }
 }
 
@@ -70,42 +76,58 @@ fn lines_are_bounded() {
     assert_eq!(run("LOGIN", None, &[&long]).1, Err(Error::TooLong));
 }
 
+fn client(name: &str, user: &str, password: &str) -> Result<Client, Error> {
+    let identity = ClientIdentity::password(user, Secret::new(password.into()))?;
+    Client::new(row(name), identity, &tls().bindings)
+}
+
 #[test]
 fn both_sides_understand_each_other() {
-    for (name, authzid) in [("PLAIN", ""), ("PLAIN", "boss"), ("LOGIN", "")] {
-        let row = find(name).expect("a mechanism");
+    let names = ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"];
+    for (name, authzid) in names.into_iter().flat_map(|name| [(name, ""), (name, "boss,=")]) {
         for early in [true, false] {
-            let password = Secret::new("pä ss".into());
-            let mut client = Client::new(row, authzid, "me", password).expect("sendable");
+            let mut account = Account::new("m=e,", "pä ss");
+            let mut identity = ClientIdentity::password("m=e,", Secret::new("pä ss".into())).expect("a nonce");
+            authzid.clone_into(&mut identity.authzid);
+            let tls = tls();
+            let mut client = Client::new(row(name), identity, &tls.bindings).expect("sendable");
             let initial = early.then(|| client.initial()).flatten();
             let bytes = initial.as_ref().map(|text| text.expose().as_bytes());
-            let (mut exchange, mut turn) = Exchange::begin(row, bytes);
-            while let Turn::Challenge(challenge) = turn {
-                let answer = client.answer(challenge.as_bytes()).expect("an answer");
-                turn = exchange.answer(answer.expose().as_bytes());
-            }
-            let Turn::Check(check) = turn else { panic!("{name}: {turn:?}") };
-            assert_eq!((check.authcid.as_str(), check.password.expose()), ("me", "pä ss"));
-            assert_eq!(check.authzid.as_deref(), (!authzid.is_empty()).then_some(authzid));
-            assert!(client.answer(b"more").is_err(), "the client has nothing more to say");
+            let (mut exchange, mut turn) = begin(name, bytes, Some(&tls));
+            let who = loop {
+                turn = match turn {
+                    Turn::Challenge(challenge) => {
+                        let answer = client.answer(challenge.as_bytes()).expect("an answer");
+                        exchange.answer(answer.expose().as_bytes())
+                    }
+                    Turn::Ask(ask) => exchange.answered(account.answer(ask)),
+                    Turn::Done(who) => break who,
+                    other => panic!("{name}: {other:?}"),
+                };
+            };
+            let acts = if authzid.is_empty() || name == "LOGIN" { "-" } else { authzid };
+            assert_eq!(who, format!("{acts} m=e,"), "{name}");
+            assert_eq!(client.finished(None), Ok(()), "{name}");
+            assert!(client.answer(b"bW9yZQ==").is_err(), "the client has nothing more to say");
         }
     }
-    let row = find("PLAIN").expect("a mechanism");
-    assert!(Client::new(row, "", "", Secret::new("x".into())).is_err());
-    assert!(Client::new(row, "", "a\0b", Secret::new("x".into())).is_err());
+    assert!(client("PLAIN", "", "x").is_err());
+    assert!(client("PLAIN", "a\0b", "x").is_err());
+    assert!(client("OAUTHBEARER", "a", "x").is_err(), "a password is no token");
+    let identity = ClientIdentity::password("a", Secret::new("x".into())).expect("a nonce");
+    assert_eq!(Client::new(row("SCRAM-SHA-256-PLUS"), identity, &Bindings::default()).err(), Some(Error::BadBinding));
 }
 
 #[test]
 fn passwords_do_not_show() {
-    let (exchange, turn) = Exchange::begin(find("PLAIN").expect("a row"), Some(b"AHRpbQB0YW5zdGFhZg=="));
+    let (exchange, turn) = begin("PLAIN", Some(b"AHRpbQB0YW5zdGFhZg=="), None);
     let shown = format!("{exchange:?} {turn:?}");
     assert!(shown.contains("tim") && !shown.contains("tanstaaf"), "{shown}");
 }
 
 #[test]
 fn what_was_said_in_confidence_is_recognised() {
-    let mut client =
-        Client::new(find("PLAIN").expect("a row"), "", "tim", Secret::new("tanstaaf".into())).expect("it can be sent");
+    let mut client = client("PLAIN", "tim", "tanstaaf").expect("it can be sent");
     let said = client.initial().expect("PLAIN speaks first");
     for (text, expected) in [
         (format!("what is AUTH PLAIN {}?", said.expose()), true),

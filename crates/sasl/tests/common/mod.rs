@@ -1,0 +1,100 @@
+//! A world of one account, for exchanges.
+#![allow(dead_code, missing_docs)]
+
+use postroad_sasl::scram::{Hash, Keys, Offer};
+use postroad_sasl::{
+    Answer, Ask, Bindings, Channel, ClientCertificate, Error, Evidence, Exchange, MECHANISMS, Mechanism, Turn, find,
+};
+
+pub type Talk = Exchange<String, &'static str>;
+pub type Next = Turn<String, &'static str>;
+
+/// What a connection in TLS has.
+pub fn tls() -> postroad_protocol::TlsFacts {
+    postroad_protocol::TlsFacts {
+        version: "TLSv1.3",
+        bindings: Bindings { exporter: Some([7; 32]), end_point: Some(vec![9; 32]) },
+        client: Some(Box::new(ClientCertificate { fingerprint: [1; 32], addresses: Vec::new(), trusted: false })),
+        ..Default::default()
+    }
+}
+
+pub fn row(name: &str) -> &'static Mechanism {
+    find(name).expect("a mechanism")
+}
+
+pub fn begin(name: &str, initial: Option<&[u8]>, tls: Option<&postroad_protocol::TlsFacts>) -> (Talk, Next) {
+    let offered: Vec<_> = postroad_sasl::offered(&MECHANISMS.iter().collect::<Vec<_>>(), tls, true);
+    Exchange::begin(row(name), initial, Channel { tls, offered: &offered })
+}
+
+/// One account: its name, its password, and how SCRAM speaks of it.
+pub struct Account {
+    pub name: &'static str,
+    pub password: &'static str,
+    pub salt: Vec<u8>,
+    pub iterations: u32,
+    pub nonce: &'static str,
+    pub asked: usize,
+}
+
+impl Account {
+    pub fn new(name: &'static str, password: &'static str) -> Account {
+        Account { name, password, salt: b"salt".to_vec(), iterations: 4096, nonce: "server", asked: 0 }
+    }
+
+    pub fn keys(&self, hash: Hash) -> Keys {
+        Keys::derive(hash, self.password, &self.salt, self.iterations)
+    }
+
+    pub fn answer(&mut self, ask: Ask) -> Answer<String, &'static str> {
+        self.asked += 1;
+        let who = format!("{} {}", ask.authzid.as_deref().unwrap_or("-"), ask.authcid);
+        match ask.evidence {
+            Evidence::Password(secret) if ask.authcid == self.name && secret.expose() == self.password => {
+                Answer::granted(who)
+            }
+            Evidence::ScramKeys(_) => {
+                let (salt, iterations) = (self.salt.clone(), self.iterations);
+                Answer::Scram(Offer { salt, iterations, nonce: self.nonce.to_owned() })
+            }
+            Evidence::ScramProof(proof) => {
+                let keys = if ask.authcid == self.name { self.keys(proof.hash) } else { Keys::nobody(proof.hash) };
+                keys.verify(&proof).map_or(Answer::refused("wrong"), |last| Answer::Granted { who, last })
+            }
+            Evidence::Token(token) if token.expose() == self.password => Answer::granted(who),
+            Evidence::Token(_) => Answer::Refused { why: "token", last: Some(b"{}".to_vec()) },
+            Evidence::Certificate(certificate) if certificate.fingerprint == [1; 32] => Answer::granted(who),
+            Evidence::Password(_) | Evidence::Certificate(_) => Answer::refused("wrong"),
+        }
+    }
+}
+
+/// Runs an exchange: the initial response, then each line; gives the challenges and the end.
+pub fn run(
+    account: &mut Account,
+    name: &str,
+    initial: Option<&str>,
+    lines: &[&str],
+) -> (Vec<String>, Result<String, Error>) {
+    let tls = tls();
+    let (mut exchange, mut turn) = begin(name, initial.map(str::as_bytes), Some(&tls));
+    let mut challenges = Vec::new();
+    let mut lines = lines.iter();
+    loop {
+        turn = match turn {
+            Turn::Challenge(text) => {
+                challenges.push(text);
+                exchange.answer(lines.next().expect("another line").as_bytes())
+            }
+            Turn::Ask(ask) => {
+                assert_eq!(ask.mechanism, row(name).name);
+                exchange.answered(account.answer(ask))
+            }
+            Turn::Done(who) => return (challenges, Ok(who)),
+            Turn::Refused(why) => return (challenges, Ok(format!("refused: {why}"))),
+            Turn::Unavailable => panic!("somebody looks"),
+            Turn::Failed(error) => return (challenges, Err(error)),
+        }
+    }
+}
