@@ -69,7 +69,7 @@ fn entry(entry: Address) -> Address {
     match entry {
         Address::Mailbox(one) => Address::Mailbox(match mailbox(one.name.as_deref(), &one.local, &one.host) {
             Some(name) => Mailbox { name: Some(name), route: None, local: LOCAL.to_owned(), host: HOST.to_owned() },
-            None => Mailbox { route: None, ..one },
+            None => Mailbox { route: one.route.filter(|route| route.is_ascii()), ..one },
         }),
         Address::GroupStart(_) | Address::GroupEnd => entry,
     }

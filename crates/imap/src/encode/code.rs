@@ -60,6 +60,8 @@ pub enum ResponseCode {
     CopyUid(u32, NumberSet, NumberSet),
     /// `CORRUPTION`.
     Corruption,
+    /// `DOWNGRADED uids` (RFC 6858 §3): messages whose headers were told in ASCII and are not.
+    Downgraded(NumberSet),
     /// `EXPIRED`.
     Expired,
     /// `EXPUNGEISSUED`.
@@ -233,6 +235,7 @@ impl Writer<'_> {
             ResponseCode::CopyUid(validity, source, target) => {
                 self.put(format_args!("COPYUID {validity} {source} {target}"));
             }
+            ResponseCode::Downgraded(uids) => self.put(format_args!("DOWNGRADED {uids}")),
             ResponseCode::BadEvent(known) => self.put(format_args!("BADEVENT ({})", known.join(" "))),
             ResponseCode::InProgress(tag, state) => {
                 self.raw(b"INPROGRESS (");
@@ -329,6 +332,7 @@ impl ResponseCode {
             ResponseCode::ContactAdmin => "CONTACTADMIN",
             ResponseCode::CopyUid(..) => "COPYUID",
             ResponseCode::Corruption => "CORRUPTION",
+            ResponseCode::Downgraded(..) => "DOWNGRADED",
             ResponseCode::Expired => "EXPIRED",
             ResponseCode::ExpungeIssued => "EXPUNGEISSUED",
             ResponseCode::HasChildren => "HASCHILDREN",

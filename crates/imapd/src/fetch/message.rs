@@ -6,7 +6,7 @@ use postroad_imap::command::{FetchItem, Label, Partial, Section, SectionText};
 use postroad_imap::{DateTime, Writer};
 use postroad_mail::{Entry, Facts};
 use postroad_message::decode::Encoding;
-use postroad_message::{Limits, Parser, Part, SectionKind, SummaryView, header};
+use postroad_message::{Limits, Parser, Part, SectionKind, Summary, SummaryView, header, surrogate};
 use postroad_store::ReadTx;
 
 use crate::error::Error;
@@ -36,6 +36,12 @@ pub(super) struct Message {
     /// The summary was damaged and made again.
     parsed_again: bool,
     pub(super) unknown_encoding: bool,
+    /// The header in ASCII for a client without UTF-8, once that is known; `None` within: it goes as it is.
+    surrogate: Option<Option<Vec<u8>>>,
+    /// Something was told in ASCII that is not.
+    pub(super) downgraded: bool,
+    /// The summary was made ASCII.
+    downgraded_summary: bool,
 }
 
 /// A value that flows.
@@ -88,6 +94,9 @@ impl Message {
             begun_before: false,
             parsed_again: false,
             unknown_encoding: false,
+            surrogate: None,
+            downgraded: false,
+            downgraded_summary: false,
         }
     }
 
@@ -152,6 +161,13 @@ impl Message {
                 }
                 other => other?,
             };
+            let is_plain = session.enabled.utf8() || session.staged[start..].is_ascii();
+            if !is_plain && !self.downgraded_summary && is_of_summary(item) {
+                // RFC 6855 §8: no UTF-8 to a client that did not ask for it.
+                session.staged.truncate(start);
+                self.summary_in_ascii()?;
+                self.value(session, tx, item)?;
+            }
             self.next += 1;
             if let Value::Stream(stream) = value {
                 self.stream = Some(stream);
@@ -167,6 +183,10 @@ impl Message {
     /// Writes an item, up to what must flow.
     fn value(&mut self, session: &mut Session, tx: &ReadTx, item: &FetchItem) -> Result<Value, Error> {
         let recent = session.view()?.is_recent(self.entry.uid) && !session.enabled.rev2;
+        let size = match item {
+            FetchItem::Size if !session.enabled.utf8() => self.told_size(tx)?,
+            _ => self.entry.size,
+        };
         let mut writer = match self.next {
             0 => session.begin_fetch(self.sequence, self.entry.uid),
             _ => session.writer(),
@@ -176,7 +196,7 @@ impl Message {
             FetchItem::Flags => {
                 writer.fetch_flags(&flags::join(self.entry.flags, &self.entry.keywords), recent);
             }
-            FetchItem::Size => writer.fetch_size(self.entry.size),
+            FetchItem::Size => writer.fetch_size(size),
             FetchItem::ModSeq => writer.fetch_mod_seq(self.entry.modseq.0.unsigned_abs()),
             FetchItem::EmailId => writer.fetch_email_id(&self.entry.message.to_string()),
             FetchItem::ThreadId => writer.fetch_thread_id(Some(&self.facts()?.thread.to_string())),
@@ -208,11 +228,12 @@ impl Message {
             }
             FetchItem::Rfc822 => {
                 writer.fetch_name(item);
-                return Ok(plain(&mut writer, 0..self.entry.size, None));
+                return self.with_header(&mut writer, tx, 0..self.entry.size, None);
             }
             FetchItem::Rfc822Header => {
                 writer.fetch_name(item);
-                return Ok(plain(&mut writer, 0..self.summary()?.body_start, None));
+                let range = 0..self.summary()?.body_start;
+                return self.with_header(&mut writer, tx, range, None);
             }
             FetchItem::Rfc822Text => {
                 writer.fetch_name(item);
@@ -254,7 +275,7 @@ impl Message {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let fields = self.summary()?.fields().map_err(|_| Error::Summary)?;
             if let Some(selected) = fields.select(&names) {
-                literal(writer, &selected, partial);
+                self.selected(writer, selected, partial);
                 return Ok(Value::Done);
             }
         }
@@ -265,6 +286,9 @@ impl Message {
         let select = match &section.text {
             Some(SectionText::HeaderFields(names)) => (names, header::select as fn(&[u8], &[&str]) -> Vec<u8>),
             Some(SectionText::HeaderFieldsNot(names)) => (names, header::select_not as fn(&[u8], &[&str]) -> Vec<u8>),
+            Some(SectionText::Header) | None if section.part.is_empty() => {
+                return self.with_header(writer, tx, range, partial);
+            }
             Some(SectionText::Header | SectionText::Text | SectionText::Mime) | None => {
                 return Ok(plain(writer, range, partial));
             }
@@ -272,9 +296,85 @@ impl Message {
         let (names, select) = select;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let end = range.end.min(range.start.saturating_add(HEADER_MAX));
-        let block = self.octets.read(tx, range.start..end)?;
-        literal(writer, &select(block, &names), partial);
+        let selected = select(self.octets.read(tx, range.start..end)?, &names);
+        self.selected(writer, selected, partial);
         Ok(Value::Done)
+    }
+
+    /// Fields of a header; in ASCII for a client without UTF-8 (RFC 6858).
+    fn selected(&mut self, writer: &mut Writer<'_>, mut selected: Vec<u8>, partial: Option<Partial>) {
+        if !writer.utf8
+            && let Some(made) = surrogate::header(&selected)
+        {
+            self.downgraded = true;
+            selected = made;
+        }
+        literal(writer, &selected, partial);
+    }
+
+    /// The message, or its header; the header in ASCII for a client without UTF-8 (RFC 6858).
+    fn with_header(
+        &mut self,
+        writer: &mut Writer<'_>,
+        tx: &ReadTx,
+        range: Range<u64>,
+        partial: Option<Partial>,
+    ) -> Result<Value, Error> {
+        if writer.utf8 {
+            return Ok(plain(writer, range, partial));
+        }
+        let (body, made) = self.header_in_ascii(tx)?;
+        let Some(made) = made else { return Ok(plain(writer, range, partial)) };
+        let length = made.len() as u64;
+        let wanted = part_of(0..length + range.end.saturating_sub(body), partial);
+        if wanted.is_empty() {
+            writer.raw(b"\"\"");
+            self.downgraded = true;
+            return Ok(Value::Done);
+        }
+        writer.literal_head(wanted.end - wanted.start);
+        let index = |at: u64| usize::try_from(at.min(length)).unwrap_or(made.len());
+        write_text(writer.out, &made[index(wanted.start)..index(wanted.end)]);
+        let rest = |at: u64| body + at.saturating_sub(length);
+        self.downgraded = true;
+        Ok(Value::Stream(Stream::Plain(rest(wanted.start)..rest(wanted.end))))
+    }
+
+    /// RFC822.SIZE for a client without UTF-8: of the message as it is told, where the summary is at hand and says that it is
+    /// told otherwise than it is stored. RFC 6858 §3 would take the stored size for all, but clients that fetch by pieces
+    /// stop at the size.
+    fn told_size(&mut self, tx: &ReadTx) -> Result<u64, Error> {
+        if self.entry.facts.as_ref().is_none_or(|facts| facts.summary.is_empty()) {
+            return Ok(self.entry.size);
+        }
+        let size = self.entry.size;
+        let (body, made) = self.header_in_ascii(tx)?;
+        Ok(made.map_or(size, |made| made.len() as u64 + size.saturating_sub(body)))
+    }
+
+    /// Where the body begins, and the header in ASCII if it is in UTF-8 (RFC 6858).
+    fn header_in_ascii(&mut self, tx: &ReadTx) -> Result<(u64, Option<&[u8]>), Error> {
+        let (body, eight_bit) = {
+            let summary = self.summary()?;
+            (summary.body_start, summary.facts.eight_bit_header)
+        };
+        if !eight_bit || body > HEADER_MAX {
+            return Ok((body, None));
+        }
+        if self.surrogate.is_none() {
+            self.surrogate = Some(surrogate::header(self.octets.read(tx, 0..body)?));
+        }
+        Ok((body, self.surrogate.as_ref().and_then(|made| made.as_deref())))
+    }
+
+    /// What is told of the summary is in ASCII from now on.
+    fn summary_in_ascii(&mut self) -> Result<(), Error> {
+        (self.downgraded, self.downgraded_summary) = (true, true);
+        if let Some(facts) = &mut self.entry.facts {
+            let summary = Summary::decode(&facts.summary).map_err(|_| Error::Summary)?;
+            facts.summary = surrogate::summary(&summary).encode();
+        }
+        Ok(())
     }
 
     /// Where a section is in the message; `None`: there is no such section.
@@ -403,6 +503,11 @@ impl Measured {
         }
         Some(Stream::Telling(Box::new(Telling::new(Decoding::new(&self.encoding, self.body), range))))
     }
+}
+
+/// Whether an item is told from the summary.
+fn is_of_summary(item: &FetchItem) -> bool {
+    matches!(item, FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure)
 }
 
 /// The head of a literal with octets of the message, which then flow.

@@ -24,7 +24,7 @@ mod remembered;
 mod seen;
 pub(crate) mod structure;
 
-use postroad_imap::command::Fetch;
+use postroad_imap::command::{Fetch, FetchItem};
 use postroad_imap::{Numbering, ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
 use postroad_mail::view::{self, Query};
@@ -57,6 +57,8 @@ pub(crate) struct Cursor {
     message: Option<Box<Message>>,
     /// Some part's transfer encoding was not known.
     unknown_encoding: bool,
+    /// Messages of which something was told in ASCII that is not.
+    downgraded: UidSet,
     /// Some message could not be read; the others are told first.
     damage: Option<Error>,
     /// What is told of a whole mailbox, to be remembered.
@@ -221,6 +223,9 @@ fn one(
     if whole {
         cursor.last = message.uid();
         cursor.unknown_encoding |= message.unknown_encoding;
+        if message.downgraded {
+            cursor.downgraded.insert(message.uid());
+        }
     } else {
         cursor.message = Some(message);
     }
@@ -259,6 +264,11 @@ fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
             Some(ResponseCode::ExpungeIssued),
             "some of these messages have been deleted elsewhere",
         );
+    }
+    // RFC 6858 §3: which messages are not told as they are.
+    if !cursor.downgraded.is_empty() {
+        let code = ResponseCode::Downgraded(number_set(&cursor.downgraded));
+        return Reply::ok_with(code, "of these UIDs headers are told in ASCII, since UTF8=ACCEPT is not enabled");
     }
     Reply::ok("FETCH done")
 }
