@@ -1,5 +1,6 @@
 //! Whatever comes, nothing panics, and what is written can be read again.
 
+use postroad_imap::command::{Body, SearchKey, gmail};
 use postroad_imap::url::Url;
 use postroad_imap::{
     DateTime, Event, Flag, Framer, Limits, MailboxName, NumberSet, Pattern, SequenceSet, Syntax, Writer, from_utf7,
@@ -40,6 +41,77 @@ fn fuzz_framer() {
             }
         }
         panic!("the framer makes events of nothing: {}", bytes.escape_ascii());
+    });
+}
+
+/// Searches in Gmail's words: whatever is typed, there is an end to their depth and number.
+#[test]
+fn fuzz_gmail() {
+    const WORDS: &[&str] = &[
+        "from:",
+        "is:unread",
+        "(",
+        ")",
+        "{",
+        "}",
+        "\"",
+        "-",
+        "+",
+        " ",
+        "OR",
+        "AND",
+        "a",
+        "\u{e9}:",
+        "in:inbox",
+        "label:x-y",
+        "after:2004/04/16",
+        "before:",
+        "older_than:3m",
+        "newer_than:\u{e9}",
+        "larger:10M",
+        "smaller:9999999999999999999g",
+        "size:k",
+        "filename:",
+        "rfc822msgid:<a@b>",
+        ":",
+        "|",
+    ];
+    fn depth(key: &SearchKey) -> (usize, usize) {
+        let both = |a: (usize, usize), b: (usize, usize)| (a.0.max(b.0), a.1 + b.1);
+        let (deep, keys) = match key {
+            SearchKey::And(keys) => keys.iter().map(depth).fold((0, 0), both),
+            SearchKey::Or(first, second) => both(depth(first), depth(second)),
+            SearchKey::Not(key) => depth(key),
+            _ => (0, 0),
+        };
+        (deep + 1, keys + 1)
+    }
+    postroad_fuzz::check!(INPUTS).with_type::<Vec<u8>>().for_each(|bytes| {
+        let text: String = bytes.iter().map(|byte| WORDS[usize::from(*byte) % WORDS.len()]).collect();
+        for text in [text.as_str(), &String::from_utf8_lossy(bytes)] {
+            if let Ok(key) = gmail::raw(text, 8, 64) {
+                let (deep, keys) = depth(&key);
+                assert!(keys <= 64 * 8 && deep <= 8 * 12 + 16, "{keys} keys, {deep} deep: {text}");
+            }
+        }
+        let mut command = b"a STORE 1 +X-GM-LABELS (".to_vec();
+        command.extend_from_slice(bytes);
+        command.push(b')');
+        for utf8 in [false, true] {
+            if let Ok(read) = parse(&command, &syntax(utf8)) {
+                let Body::StoreLabels(store) = &read.body else { panic!("{read:?}") };
+                let mut out = Vec::new();
+                let mut writer = Writer::new(&mut out, utf8);
+                writer.fetch_begin(1);
+                writer.fetch_labels(&store.labels);
+                let said = String::from_utf8_lossy(&out).into_owned();
+                if let Some(list) = said.strip_prefix("* 1 FETCH (X-GM-LABELS ").filter(|list| !list.contains("{")) {
+                    let again = parse(format!("a STORE 1 X-GM-LABELS {list}").as_bytes(), &syntax(utf8));
+                    let Ok(Body::StoreLabels(again)) = again.map(|read| read.body) else { panic!("{said}") };
+                    assert_eq!(again.labels, store.labels, "{said}");
+                }
+            }
+        }
     });
 }
 
@@ -273,4 +345,28 @@ fn plainly(pattern: &[u8], name: &[u8]) -> bool {
             .any(|length| plainly(rest, &name[length..])),
         Some((byte, rest)) => name.first() == Some(byte) && plainly(rest, &name[1..]),
     }
+}
+
+/// Whatever a server says, and however it is cut: the client's session ends or goes on, and keeps no more than its limits.
+#[test]
+fn fuzz_client_session() {
+    use postroad_imap::client::{Event, Limits, Line, Session};
+    postroad_fuzz::check!(2_000).with_type::<(Vec<u8>, u8)>().for_each(|(said, cut)| {
+        let limits = Limits { response: 4_096, message: 4_096, ..Limits::default() };
+        let mut session = Session::new(limits);
+        session.input(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] hello\r\n* 1 FETCH (UID 1 BODY[] {3}\r\nabc) \r\n* ");
+        let _ = session.send(Line::new("UID FETCH 1").word("(UID BODY.PEEK[])"));
+        for piece in said.chunks(usize::from(*cut).max(1)) {
+            session.input(piece);
+            loop {
+                match session.step() {
+                    Ok(Some(Event::Send)) => session.octets(b"x"),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
+            }
+            session.take_output();
+        }
+    });
 }

@@ -142,8 +142,7 @@ pub(super) fn label(cursor: &mut Cursor<'_>) -> Rule<Label> {
 /// What there is too much of: words, or parentheses within each other.
 pub fn raw(text: &str, depth: usize, words: usize) -> Result<SearchKey, Problem> {
     let mut raw = Raw { rest: text, depth, words };
-    let key = raw.all_of(None, None)?;
-    Ok(key)
+    raw.all_of(None, None)
 }
 
 /// What of a search is still to be read, and what may still come.
@@ -156,7 +155,8 @@ struct Raw<'a> {
 impl<'a> Raw<'a> {
     /// Terms up to `close` or the end. `OR` is between two terms, and binds them first.
     fn all_of(&mut self, operator: Option<&str>, close: Option<char>) -> Result<SearchKey, Problem> {
-        let (mut terms, mut joins): (Vec<SearchKey>, bool) = (Vec::new(), false);
+        // Each of these must match, by one of its own.
+        let (mut terms, mut joins): (Vec<Vec<SearchKey>>, bool) = (Vec::new(), false);
         while let Some(next) = self.peek() {
             if matches!(next, ')' | '}') {
                 self.skip(next);
@@ -173,17 +173,17 @@ impl<'a> Raw<'a> {
                 continue;
             }
             let term = self.term(operator)?;
-            match terms.pop() {
-                Some(before) if joins || close == Some('}') => terms.push(or(before, term)),
-                Some(before) => terms.extend([before, term]),
-                None => terms.push(term),
+            match terms.last_mut() {
+                Some(any) if joins || close == Some('}') => any.push(term),
+                Some(_) | None => terms.push(vec![term]),
             }
             joins = false;
         }
-        Ok(match terms.len() {
+        let mut all: Vec<SearchKey> = terms.into_iter().map(any_of).collect();
+        Ok(match all.len() {
             0 => SearchKey::All,
-            1 => terms.remove(0),
-            _ => SearchKey::And(terms),
+            1 => all.remove(0),
+            _ => SearchKey::And(all),
         })
     }
 
@@ -264,6 +264,18 @@ impl<'a> Raw<'a> {
         let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         word
+    }
+}
+
+/// Any of these, no deeper than need be.
+fn any_of(mut keys: Vec<SearchKey>) -> SearchKey {
+    match keys.len() {
+        0 => SearchKey::All,
+        1 => keys.remove(0),
+        count => {
+            let rest = keys.split_off(count.div_ceil(2));
+            or(any_of(keys), any_of(rest))
+        }
     }
 }
 
@@ -428,6 +440,7 @@ mod tests {
             ("from:(bob OR carol) x", "([From(bob) | From(carol)] Text(x))"),
             ("a OR b c OR d", "([Text(a) | Text(b)] [Text(c) | Text(d)])"),
             ("{from:a from:b}", "[From(a) | From(b)]"),
+            ("a OR b OR c d", "([[Text(a) | Text(b)] | Text(c)] Text(d))"),
             ("subject:{a \"b c\"}", "[Subject(a) | Subject(b c)]"),
             ("-(a b)", "-(Text(a) Text(b))"),
             ("a AND b", "(Text(a) Text(b))"),

@@ -4,6 +4,7 @@
 mod compress;
 mod curl;
 mod day;
+mod gmail;
 mod lines;
 mod mbsync;
 mod msmtp;
