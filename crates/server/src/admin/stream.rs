@@ -17,6 +17,8 @@ pub(crate) enum Stream {
     Import { address: String, options: import::Options },
     /// Mail from an account into files.
     Export { address: String, options: export::Options },
+    /// An account elsewhere: taken over from there, or mirrored there.
+    Remote { address: String, opening: postroad_remote::desk::Opening },
     /// An account from a backup; answers with lines of JSON, not with frames.
     Restore(super::restore::Request),
 }
@@ -40,7 +42,7 @@ pub(crate) struct Begun {
 /// Looks whether it can begin; the error is a sentence for the administrator. Blocks on the database.
 pub(crate) fn begin(store: &Store, request: Stream) -> Result<Begun, String> {
     let address = match &request {
-        Stream::Import { address, .. } | Stream::Export { address, .. } => address,
+        Stream::Import { address, .. } | Stream::Export { address, .. } | Stream::Remote { address, .. } => address,
         // Whether there is an account or it is made, the restore itself finds out.
         Stream::Restore(_) => return Ok(Begun { request, account: AccountId(0) }),
     };
@@ -62,6 +64,13 @@ pub(crate) fn perform(store: &Store, begun: &Begun, now: Timestamp, connection: 
             connection,
         ),
         Stream::Export { options, .. } => export::serve(store, begun.account, options, connection, connection),
+        Stream::Remote { opening, .. } => {
+            let (from, to) = (connection, connection);
+            if let Err(error) = postroad_remote::desk::serve(store, begun.account, opening, Timestamp::now, from, to) {
+                tracing::info!("taking over or mirroring an account ended early: {error}");
+            }
+            Ok(())
+        }
         Stream::Restore(request) => {
             super::restore::perform(store, request, connection);
             Ok(())

@@ -99,13 +99,13 @@ pub(super) fn export(asked: &Export) -> Result<ExitCode> {
 }
 
 /// The way to the store: the running server's socket, or a thread of this process.
-struct Connection {
-    stream: UnixStream,
+pub(super) struct Connection {
+    pub(super) stream: UnixStream,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Connection {
-    fn open(at: &Place, request: Stream) -> Result<Connection> {
+    pub(super) fn open(at: &Place, request: Stream) -> Result<Connection> {
         let settings = place::settings(at)?;
         if let Some(stream) = socket::open(&settings.data, &request)? {
             return Ok(Connection { stream, thread: None });
@@ -131,7 +131,7 @@ impl Connection {
     }
 
     /// Waits until the store is closed.
-    fn close(self) {
+    pub(super) fn close(self) {
         self.shut();
         if let Some(thread) = self.thread {
             let _ = thread.join();

@@ -58,6 +58,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),
         Command::Export(options) => carry::export(&options),
+        Command::Migrate(options) => moving::migrate(&options),
+        Command::Mirror(options) => moving::mirror(&options),
         Command::Backup { action, make, place, output } => backup::command(action, &make, &place, output),
         Command::Restore(options) => restore::command(&options),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),

@@ -1,0 +1,175 @@
+//! `migrate` and `mirror`: the connection to the other server is made here, with the rights and the network of whoever
+//! runs the command, and its password stays here; the mail goes through the running server when there is one, else straight to
+//! the store.
+
+mod many;
+mod secret;
+mod told;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use postroad_remote::connection::Manners;
+use postroad_remote::desk::{Desk, Opening};
+use postroad_remote::migrate::{self, Report, Wish};
+use postroad_remote::tls::Trust;
+use postroad_remote::{Access, Place as Elsewhere, Security, mirror};
+
+use super::carry::{self, Connection};
+use crate::admin::stream::Stream;
+use crate::cli::{Import, ImportFormat, MboxQuoting, Migrate, Mirror, Place, Remote};
+use crate::print;
+
+use told::Shown;
+
+/// Not all of it was proved.
+const PARTLY: u8 = 3;
+
+pub(super) fn migrate(asked: &Migrate) -> Result<ExitCode> {
+    if let Some(file) = &asked.many {
+        return many::migrate(asked, file);
+    }
+    let (Some(address), Some(from)) = (&asked.address, &asked.from) else { bail!("say whose mail, and --from where") };
+    for (scheme, format) in [("maildir:", ImportFormat::Maildir), ("mbox:", ImportFormat::Mbox)] {
+        if let Some(path) = from.strip_prefix(scheme) {
+            return carry::import(&of_files(asked, address, path, format)?);
+        }
+    }
+    let access = access(from, &asked.remote)?;
+    let mut shown = Shown::new(None);
+    let report = one(asked, address, &access, &mut shown)?;
+    let took = shown.end();
+    if asked.output.json {
+        print::json(&told::json(address, &access.place, &report));
+    } else {
+        told::text(address, &access.place, &report, took);
+    }
+    Ok(code(&report))
+}
+
+/// One account's run.
+fn one(asked: &Migrate, address: &str, access: &Access, shown: &mut Shown) -> Result<Report> {
+    let wish = wish(asked)?;
+    let opening =
+        Opening { outwards: false, place: access.place.key(), ignore_quota: asked.ignore_quota, dry: asked.dry_run };
+    let request = Stream::Remote { address: address.to_owned(), opening };
+    with_desk(&asked.place, request, |runtime, desk, opened| {
+        runtime.block_on(migrate::migrate(access, desk, opened, &wish, shown))
+    })
+}
+
+pub(super) fn mirror(asked: &Mirror) -> Result<ExitCode> {
+    let access = access(&asked.to, &asked.remote)?;
+    let wish = mirror::Wish {
+        only: asked.folder.clone(),
+        except: asked.exclude.clone(),
+        into: asked.into.clone(),
+        keep_deleted: asked.keep_deleted,
+        tries: asked.remote.tries,
+        pause: PAUSE,
+    };
+    let opening = Opening { outwards: true, place: access.place.key(), ignore_quota: false, dry: false };
+    let request = Stream::Remote { address: asked.address.clone(), opening };
+    let mut shown = Shown::new(None);
+    let report = with_desk(&asked.place, request, |runtime, desk, _| {
+        runtime.block_on(mirror::mirror(&access, desk, &wish, &mut shown))
+    })?;
+    let took = shown.end();
+    if asked.output.json {
+        print::json(&told::json(&asked.address, &access.place, &report));
+    } else {
+        told::text_outwards(&asked.address, &access.place, &report, took);
+    }
+    Ok(code(&report))
+}
+
+/// Opens the way to the store, works, and closes it.
+fn with_desk<R>(
+    place: &Place,
+    request: Stream,
+    work: impl FnOnce(&tokio::runtime::Runtime, &Desk, &postroad_remote::desk::Answer) -> R,
+) -> Result<R> {
+    let line = Connection::open(place, request)?;
+    let (desk, opened) = Desk::connect(line.stream.try_clone()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = work(&runtime, &desk, &opened);
+    drop(desk);
+    line.close();
+    Ok(result)
+}
+
+fn wish(asked: &Migrate) -> Result<Wish> {
+    let map = asked.map.iter().map(|text| {
+        let (old, new) = text.split_once('=').with_context(|| format!("{text}: write OLD=NEW"))?;
+        Ok((old.to_owned(), new.to_owned()))
+    });
+    Ok(Wish {
+        only: asked.folder.clone(),
+        except: asked.exclude.clone(),
+        map: map.collect::<Result<_>>()?,
+        dry: asked.dry_run,
+        keep_deleted: asked.keep_deleted,
+        cut_over: asked.cut_over,
+        prove: asked.prove,
+        tries: asked.remote.tries,
+        pause: PAUSE,
+    })
+}
+
+fn access(url: &str, remote: &Remote) -> Result<Access> {
+    let place = Elsewhere::parse(url)?;
+    let trust = match (&remote.ca, remote.insecure_any_certificate) {
+        (Some(file), _) => Trust::File(file.clone()),
+        (None, false) => Trust::System,
+        (None, true) => {
+            print::complaint(&format!(
+                "WARNING: any certificate of {} is taken. Whoever is in between reads the password and the mail.",
+                place.host
+            ));
+            Trust::Anybody
+        }
+    };
+    if place.security == Security::None {
+        print::complaint(&format!(
+            "WARNING: no TLS with {}. Whoever is in between reads the password and the mail.",
+            place.host
+        ));
+    }
+    let credential = secret::credential(remote, &place)?;
+    let bandwidth = remote.bandwidth.map(|kilobytes| kilobytes.saturating_mul(1_000));
+    Ok(Access { place, credential, trust, manners: Manners { bandwidth, ..Manners::default() } })
+}
+
+/// Files are imported as `postroad import` does it.
+fn of_files(asked: &Migrate, address: &str, path: &str, format: ImportFormat) -> Result<Import> {
+    if !asked.folder.is_empty() || !asked.exclude.is_empty() || !asked.map.is_empty() || asked.prove || asked.cut_over {
+        bail!(
+            "--folder, --exclude, --map, --prove and --cut-over are for IMAP; `postroad import` says what files take"
+        );
+    }
+    Ok(Import {
+        address: address.to_owned(),
+        path: path.into(),
+        format,
+        into: None,
+        keep_names: false,
+        quoting: MboxQuoting::default(),
+        dry_run: asked.dry_run,
+        again: false,
+        ignore_quota: asked.ignore_quota,
+        place: asked.place.clone(),
+        output: asked.output,
+    })
+}
+
+fn code(report: &Report) -> ExitCode {
+    match (report.complete, report.dry || report.is_proved()) {
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(PARTLY),
+        (false, _) => ExitCode::FAILURE,
+    }
+}
+
+/// The wait after the first connection that failed.
+const PAUSE: Duration = Duration::from_secs(2);

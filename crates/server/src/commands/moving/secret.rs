@@ -1,0 +1,61 @@
+//! What is shown to the other server: from a file, from the environment, from a command, or asked for. Never from the
+//! command line, where others see it.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use postroad_remote::{Credential, Place};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+use crate::cli::Remote;
+
+pub(super) fn credential(remote: &Remote, place: &Place) -> Result<Credential> {
+    if let Some(file) = &remote.oauth2_token_file {
+        return Ok(Credential::Token(first_line(file)?));
+    }
+    if let Some(command) = &remote.oauth2_token_command {
+        return Ok(Credential::Command(command.clone()));
+    }
+    if let Some(file) = &remote.password_file {
+        return Ok(Credential::Password(first_line(file)?));
+    }
+    if let Ok(password) = std::env::var(VARIABLE) {
+        return Ok(Credential::Password(password));
+    }
+    ask(place).map(Credential::Password)
+}
+
+pub(super) fn first_line(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        bail!("{} is empty", file.display());
+    }
+    Ok(line.to_owned())
+}
+
+/// Asks without showing what is typed.
+fn ask(place: &Place) -> Result<String> {
+    let stdin = std::io::stdin();
+    let mut line = String::new();
+    if !stdin.is_terminal() {
+        stdin.lock().read_line(&mut line)?;
+    } else {
+        eprint!("password of {place}: ");
+        let before = tcgetattr(&stdin)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+        let read = stdin.lock().read_line(&mut line);
+        tcsetattr(&stdin, OptionalActions::Flush, &before)?;
+        eprintln!();
+        read?;
+    }
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => bail!("no password; give it with --password-file FILE or in {VARIABLE}"),
+        password => Ok(password.to_owned()),
+    }
+}
+
+const VARIABLE: &str = "POSTROAD_REMOTE_PASSWORD";
