@@ -102,3 +102,38 @@ fn texts_of_what_changed_are_read_in_parts() {
     assert!(said.ends_with("n OK NOOP done\r\n"), "{said}");
     assert_eq!(world.jobs["noop"], 5, "{:?}", world.jobs);
 }
+
+/// Who asks for the first or the last of what matches hears what is first and last of all, however many are looked at together.
+#[test]
+fn parts_of_a_result_are_those_of_the_whole() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    for number in 1..=330 {
+        let word = if number % 3 == 0 && number > 30 && number < 300 { "wanted" } else { "other" };
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\n{word} of {number}\r\n"));
+    }
+    let matching: Vec<u32> = (1..=330).filter(|number| number % 3 == 0 && *number > 30 && *number < 300).collect();
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    let last = matching.len();
+    let single = |number: u32| number.to_string();
+    let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    for (returns, told) in [
+        ("MIN", format!("MIN {}", single(matching[0]))),
+        ("MAX", format!("MAX {}", single(matching[last - 1]))),
+        ("MIN MAX", format!("MIN {} MAX {}", single(matching[0]), single(matching[last - 1]))),
+        ("MAX COUNT", format!("MAX {} COUNT {last}", single(matching[last - 1]))),
+        ("PARTIAL 1:3", format!("PARTIAL (1:3 {})", list(&matching[..3]))),
+        ("PARTIAL 40:42", format!("PARTIAL (40:42 {})", list(&matching[39..42]))),
+        ("PARTIAL -1:-3", format!("PARTIAL (-1:-3 {})", list(&matching[last - 3..]))),
+        ("PARTIAL -80:-82", format!("PARTIAL (-80:-82 {})", list(&matching[last - 82..last - 79]))),
+        ("PARTIAL 500:510", "PARTIAL (500:510 NIL)".to_owned()),
+        ("MIN PARTIAL -1:-1", format!("MIN {} PARTIAL (-1:-1 {})", matching[0], matching[last - 1])),
+    ] {
+        for key in ["BODY wanted", "NOT BODY other", "BODY an"] {
+            let (back, said) = world.say(session, format!("f SEARCH RETURN ({returns}) {key}\r\n").as_bytes());
+            session = back;
+            assert!(said.starts_with(&format!("* ESEARCH (TAG \"f\") {told}\r\n")), "{returns} {key}: {said}");
+        }
+    }
+}

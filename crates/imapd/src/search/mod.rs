@@ -22,7 +22,7 @@ mod text;
 
 use std::collections::HashMap;
 
-use postroad_imap::command::{Search, SearchKey};
+use postroad_imap::command::{Search, SearchKey, SearchReturn};
 use postroad_mail::view::{self, Query};
 use postroad_mail::{Entry, UidSet, Want};
 use postroad_store::{ModSeq, ReadTx};
@@ -44,6 +44,9 @@ pub(crate) struct Cursor {
     plan: Option<Plan>,
     /// Rows up to this UID were looked at.
     last: u32,
+    /// Rows from this UID on were looked at, where that is done from the end.
+    first: Option<u32>,
+    aim: Aim,
     /// Messages whose text decides.
     undecided: Vec<Entry>,
     /// The message that a job stopped in.
@@ -57,9 +60,61 @@ impl Cursor {
     /// How many messages are decided, and of how many that may match.
     pub(crate) fn progress(&self) -> Option<(u64, u64)> {
         let all = &self.plan.as_ref()?.candidates;
-        let looked = all.intersection(&UidSet::range(1, self.last.max(1))).count();
+        let looked = match (self.aim.from_end, self.first) {
+            (false, _) => UidSet::range(1, self.last.max(1)),
+            (true, Some(first)) => UidSet::range(first, u32::MAX),
+            (true, None) => UidSet::new(),
+        };
+        let looked = all.intersection(&looked).count();
         let open = self.undecided.len() as u64 + u64::from(self.scan.is_some());
         Some((looked.saturating_sub(open), all.count()))
+    }
+}
+
+/// How much of a result is asked for: whoever wants the first or the last messages need not wait for the others.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Aim {
+    /// So many messages will do; `None`: all that match.
+    enough: Option<usize>,
+    /// They are looked for from the end.
+    from_end: bool,
+}
+
+impl Aim {
+    fn of(search: &Search) -> Aim {
+        let all = Aim::default();
+        let Some(returns) = search.returns else { return all };
+        let SearchReturn { min, max, all: whole, count, save, partial, update, context, relevancy } = returns;
+        if whole || count || save || update || context || relevancy {
+            return all;
+        }
+        match (min, max, partial) {
+            (true, false, None) => Aim { enough: Some(1), from_end: false },
+            (false, true, None) => Aim { enough: Some(1), from_end: true },
+            (false, false, Some(range)) => {
+                let enough = usize::try_from(range.from.max(range.to)).ok();
+                Aim { enough, from_end: range.from_end }
+            }
+            (true, _, _) | (_, true, _) | (false, false, None) => all,
+        }
+    }
+}
+
+impl Cursor {
+    /// What is to be looked at: from the end, no more than is looked at together.
+    fn rest(&self, plan: &Plan) -> UidSet {
+        if !self.aim.from_end {
+            return match self.last.checked_add(1) {
+                Some(next) => plan.candidates.intersection(&UidSet::range(next, u32::MAX)),
+                None => UidSet::new(),
+            };
+        }
+        let before = match self.first {
+            Some(first) => plan.candidates.intersection(&UidSet::range(0, first.saturating_sub(1))),
+            None => plan.candidates.clone(),
+        };
+        let count = usize::try_from(before.count()).unwrap_or(usize::MAX);
+        answer::nth(&before, count.saturating_sub(plan.batch)..count)
     }
 }
 
@@ -107,6 +162,7 @@ impl Found {
 pub(crate) fn read(session: &mut Session, tx: &ReadTx, search: &Search, cursor: &mut Cursor) -> Result<Flow, Error> {
     if cursor.plan.is_none() {
         context::check(session, search)?;
+        cursor.aim = Aim::of(search);
     }
     // What is followed goes on from a whole result.
     cursor.limited = !context::is_followed(search);
@@ -183,11 +239,10 @@ fn go_on(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor) -> Result<bool, Error> {
         if !scan_texts(tx, plan, cursor, &mut budget)? {
             return Ok(false);
         }
-        let rest = match cursor.last.checked_add(1) {
-            Some(next) => plan.candidates.intersection(&UidSet::range(next, u32::MAX)),
-            None => UidSet::new(),
-        };
-        if rest.is_empty() {
+        // All that were looked at are decided here.
+        let enough = cursor.aim.enough.is_some_and(|enough| cursor.found.each.len() >= enough);
+        let rest = cursor.rest(plan);
+        if enough || rest.is_empty() {
             return Ok(true);
         }
         if looked >= MESSAGES_PER_JOB {
@@ -207,6 +262,7 @@ fn look(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, rest: &UidSet) -> Result<
         Some(last) if count == plan.batch => last.uid,
         Some(_) | None => u32::MAX,
     };
+    cursor.first = rest.first();
     let entries = sift(plan, cursor, entries);
     if entries.is_empty() || plan.want == Want::Summary {
         cursor.undecided = entries;
