@@ -4,9 +4,9 @@
 //! first dots are doubled, NUL becomes 0x80 (Outlook stops at NUL), and the header block ends with an empty
 //! line even when the message does not have one (old Outlook Express waits for it).
 
-use memchr::memchr;
-use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter};
 
 use postroad_message::header::EndFinder;
 use postroad_message::surrogate;
