@@ -268,6 +268,19 @@ impl World {
         true
     }
 
+    /// Makes an account's mailboxes labels.
+    pub(crate) fn switch_labels_on(&self, name: &str) {
+        self.labels(name).expect("they are");
+    }
+
+    fn labels(&self, name: &str) -> Result<(), String> {
+        self.administer(name, |tx, by, id| {
+            labels::switch_on(tx, by, id)?;
+            while labels::fill(tx, by, id)?.more {}
+            Ok(())
+        })
+    }
+
     fn administer<F>(&self, name: &str, change: F) -> Result<(), String>
     where
         F: FnOnce(&mut postroad_store::WriteTx, &By, AccountId) -> postroad_mail::Result<()> + Send + 'static,
@@ -356,11 +369,7 @@ impl Stage<Session> for World {
                 let bytes: u64 = bytes.parse().map_err(|_| "a number is needed")?;
                 self.administer(name, move |tx, by, id| accounts::set_quota(tx, by, id, bytes, 0))
             }
-            ("labels", [name]) => self.administer(name, |tx, by, id| {
-                labels::switch_on(tx, by, id)?;
-                while labels::fill(tx, by, id)?.more {}
-                Ok(())
-            }),
+            ("labels", [name]) => self.labels(name),
             ("annotation", [path, value @ ..]) => {
                 self.settings.annotations.insert((*path).to_owned(), value.join(" "));
                 Ok(())

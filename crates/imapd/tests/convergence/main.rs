@@ -45,6 +45,10 @@ fn run(stage: &mut Stage, seed: u64, steps: &[u64]) -> Checked<()> {
     if dice.once_in(3) {
         stage.world.settings.recent = Arc::new(RecentClaims::of_the_database());
     }
+    // In some runs Alice's mailboxes are labels: what any session does reaches others in further operations.
+    if dice.once_in(4) {
+        stage.world.switch_labels_on("alice");
+    }
     outside::furnish(stage);
     let mut clients: Vec<Client> =
         WHO.into_iter().enumerate().map(|(number, who)| Client::new(stage, number, who)).collect();
