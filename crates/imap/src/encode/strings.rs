@@ -89,7 +89,7 @@ impl Writer<'_> {
 
 /// What stands in a quoted string as it is, whatever is enabled.
 fn is_plain(byte: u8) -> bool {
-    (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+    (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 fn without_nul(bytes: &[u8]) -> Cow<'_, [u8]> {
