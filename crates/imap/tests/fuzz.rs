@@ -243,6 +243,56 @@ fn fuzz_parse_words() {
     });
 }
 
+/// NOTIFY and UIDBATCHES, whose lists lie within each other (RFC 5465 §8, RFC 10022).
+#[test]
+fn fuzz_parse_words_of_notify_and_batches() {
+    const WORDS: &[&str] = &[
+        "NOTIFY ",
+        "SET ",
+        "NONE",
+        "STATUS ",
+        "(",
+        ")",
+        " ",
+        "selected ",
+        "selected-delayed ",
+        "inboxes ",
+        "personal ",
+        "subscribed ",
+        "subtree ",
+        "mailboxes ",
+        "INBOX",
+        "\"a b\"",
+        "{3}\r\nabc",
+        "MessageNew ",
+        "MessageExpunge",
+        "FlagChange",
+        "MailboxName",
+        "SubscriptionChange",
+        "AnnotationChange",
+        "MailboxMetadataChange",
+        "ServerMetadataChange",
+        "(UID BODY.PEEK[])",
+        "(FLAGS RFC822)",
+        "UIDBATCHES ",
+        "1000",
+        "0",
+        "1:2",
+        ":",
+        "4294967296",
+        "\u{fc}",
+    ];
+    postroad_fuzz::check!(INPUTS).with_type::<(bool, Vec<u8>)>().for_each(|(notify, seed)| {
+        let words = seed.iter().map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
+        let name = if *notify { "NOTIFY SET (" } else { "UIDBATCHES " };
+        let command: String = ["a ", name].into_iter().chain(words).collect();
+        if let Err(error) = parse(command.as_bytes(), &syntax(false)) {
+            assert!(error.position <= command.len());
+            assert!(error.tag.is_some());
+        }
+    });
+}
+
 #[test]
 fn fuzz_sets() {
     postroad_fuzz::check!(INPUTS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(a, b)| {
