@@ -178,6 +178,7 @@ impl Session {
             let row = commands::row(&running.body);
             (row.numbers, row.expunges)
         };
+        let goes_on = matches!(running.stage, Stage::Main);
         if let Stage::Before = running.stage {
             // What names no message tells what happened at its end.
             if numbers {
@@ -189,6 +190,11 @@ impl Session {
             running.stage = Stage::Main;
         }
         if let Stage::Main = running.stage {
+            // RFC 4314 §4: what began with the right to read goes on only with it.
+            if goes_on && numbers && !sync::may_read(self, tx.read())? {
+                let in_literal = running.cursor.is_in_literal();
+                return Err(if in_literal { Error::Withdrawn.cut() } else { Error::Withdrawn });
+            }
             match commands::run(self, tx, running)? {
                 Flow::Done(reply) => running.stage = Stage::After(reply),
                 Flow::More => {

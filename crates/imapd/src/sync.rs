@@ -80,6 +80,14 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     context::update(session, tx)
 }
 
+/// Whether the selected mailbox may still be read: one statement where it is somebody else's. Tells nothing, so that it can be
+/// asked in the middle of an answer.
+pub(crate) fn may_read(session: &Session, tx: &ReadTx) -> Result<bool, Error> {
+    let login = session.account()?;
+    let Some(view) = session.view.as_ref().filter(|view| view.account != login) else { return Ok(true) };
+    Ok(acl::rights(tx, &target::who(session)?, view.account, view.mailbox)?.contains(Rights::READ))
+}
+
 /// Looks what this login may do now in a mailbox of somebody else, and tells what changed (RFC 4314 §5.1.1). Nothing in
 /// one's own; one statement in others. [`Error::Withdrawn`] without `r`.
 pub(crate) fn refresh_rights(session: &mut Session, tx: &ReadTx) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use postroad_imap::command::{Esearch, Mailboxes, SearchReturn};
 use postroad_imap::{MailboxName as WireName, Pattern, ResponseCode};
-use postroad_mail::{Rights, Role};
+use postroad_mail::{Rights, Role, acl};
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
@@ -18,6 +18,7 @@ use crate::search::{self, answer};
 use crate::session::{Flow, Place, Session};
 use crate::shared::{self, Known};
 use crate::sync::{self, Gathered};
+use crate::target;
 
 /// What ESEARCH keeps between its jobs.
 #[derive(Debug, Default)]
@@ -57,7 +58,15 @@ pub(crate) fn run(
     };
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
     let mut searched = 0;
+    let (login, who) = (session.account()?, target::who(session)?);
     while let Some(source) = left.front() {
+        // The right to read may have gone since the command began (RFC 4314 §4).
+        let Place { account, mailbox } = source.place;
+        if account != login && !acl::rights(tx, &who, account, mailbox)?.contains(Rights::READ) {
+            cursor.search = search::Cursor::default();
+            left.pop_front();
+            continue;
+        }
         let found = search::run(session, tx, source.place, &command.search.key, returns.relevancy, &mut cursor.search)?;
         if let Some(found) = found {
             if !found.uids().is_empty() {
