@@ -17,6 +17,9 @@ pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows of one look.
 pub const LOOK_MAX: usize = 1_000;
 
+/// In place of a number: all that is open now, but nothing that begins later.
+pub const EVERYTHING: i64 = 0;
+
 /// What is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
@@ -24,7 +27,7 @@ pub struct Cut {
     pub id: i64,
     /// Whose.
     pub account: AccountId,
-    /// The credential, grant or session.
+    /// The credential, grant or session, or [`EVERYTHING`].
     pub what: i64,
 }
 
@@ -43,6 +46,13 @@ pub fn tell_all(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<
         tell(tx, account, credential.id, now)?;
     }
     crate::grants::remove_all(tx, account, now)?;
+    crate::sessions::remove_all(tx, account, now)
+}
+
+/// Ends all connections of an account that is suspended. Its passwords and grants stay for when that ends, and refuse until
+/// then; sessions of the pages go.
+pub fn suspend(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<()> {
+    tell(tx, account, EVERYTHING, now)?;
     crate::sessions::remove_all(tx, account, now)
 }
 
