@@ -72,6 +72,8 @@ pub enum Bound {
     Forwards,
     /// `acl::MAX_GRANTS` of a mailbox.
     Grants,
+    /// `acl::MAX_WITH_DOMAINS` of an account.
+    WithDomains,
     /// `metadata::MAX_VALUE` octets of a value.
     Annotation,
     /// `metadata::MAX_ENTRIES` of a mailbox.
@@ -148,6 +150,9 @@ impl fmt::Display for Bound {
             Bound::AppPasswords => "too many app passwords in this account",
             Bound::Forwards => "an account forwards to 20 addresses at most; an alias of its own leads to more",
             Bound::Grants => "too many entries in the list of rights of this mailbox; a group is one entry",
+            Bound::WithDomains => {
+                "no more mailboxes can be shared with a whole domain; share with a group, or from a shared account"
+            }
             Bound::Annotation => "the value of an annotation has 32 KiB at most",
             Bound::Annotations => "a mailbox has 500 annotations at most",
             Bound::Across => "too many messages for one step into another account; take fewer at a time",

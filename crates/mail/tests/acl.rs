@@ -219,6 +219,41 @@ fn a_list_has_a_bound() {
     });
 }
 
+/// Nobody fills the listing of everybody in a domain.
+#[test]
+fn few_mailboxes_of_an_account_are_shared_with_whole_domains() {
+    each(|world| {
+        let alice = world.alice;
+        let (bob, _) = others(world);
+        world
+            .write(move |tx| {
+                let mut made = Vec::new();
+                for number in 0..=acl::MAX_WITH_DOMAINS {
+                    made.push(mailboxes::create(tx, &by(), alice, &name(&format!("M{number}")), None)?.id);
+                }
+                for mailbox in &made[..acl::MAX_WITH_DOMAINS] {
+                    grant(tx, alice, *mailbox, "anyone", "lr")?;
+                }
+                let last = made[acl::MAX_WITH_DOMAINS];
+                for to in ["anyone", "@other.test", "-anyone"] {
+                    let refused = grant(tx, alice, last, to, "lr");
+                    assert!(matches!(refused, Err(Error::Limit(Bound::WithDomains))), "{to} {refused:?}");
+                }
+                // Whoever is named still gets it, what is there can be changed, and what goes makes room.
+                grant(tx, alice, last, "bob", "lr")?;
+                grant(tx, alice, made[0], "anyone", "lrs")?;
+                // What is made below gets the list without it.
+                acl::inherit(tx, alice, made[1], &[last])?;
+                assert_eq!(acl::of(tx, alice, last)?.len(), 1);
+                grant(tx, alice, made[0], "anyone", "")?;
+                grant(tx, alice, last, "anyone", "l")?;
+                assert_eq!(acl::shared_with(tx, &who(tx, bob))?.len(), acl::MAX_WITH_DOMAINS);
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
 /// Everything of an account that a copy must not change or must.
 fn held(world: &World, account: AccountId) -> (u64, u64, usize) {
     let read = move |tx: &ReadTx| {

@@ -18,6 +18,11 @@ impl Grantee {
         &self.0
     }
 
+    /// Whether it is a whole domain.
+    pub(crate) fn is_domain(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
     pub(crate) fn stored(text: String) -> Grantee {
         Grantee(text)
     }

@@ -26,6 +26,10 @@ use crate::{Bound, By, Error, MailboxId, Result, Rights, accounts};
 /// Most entries of one mailbox's list.
 pub const MAX_GRANTS: usize = 500;
 
+/// Mailboxes that one account may share with (or deny to) whole domains: each of them is in the listing of everybody there, and
+/// nobody can fill that of others. Shared accounts have no such limit: an administrator made them to be shared.
+pub const MAX_WITH_DOMAINS: usize = 50;
+
 /// An entry of a mailbox's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -109,7 +113,7 @@ impl Tally {
 /// Changes the entry of a grantee; one without rights goes. Answers with its rights now. Three statements when nothing
 /// changes, two more otherwise. Locks: the owner's account.
 ///
-/// Errors: `Refused` for the owner, `Limit(Grants)`.
+/// Errors: `Refused` for the owner, `Limit(Grants)`, `Limit(WithDomains)`.
 pub fn set(
     tx: &mut WriteTx,
     by: &By,
@@ -137,6 +141,9 @@ pub fn set(
     if old.is_empty() && list.len() >= MAX_GRANTS {
         return Err(Error::Limit(Bound::Grants));
     }
+    if old.is_empty() && grantee.is_domain() && room_with_domains(tx, account)? == 0 {
+        return Err(Error::Limit(Bound::WithDomains));
+    }
     let modseq = journal::begin(tx, account)?;
     tx.execute(
         "DELETE FROM acl WHERE account = $1 AND mailbox = $2 AND grantee = $3 AND negative = $4",
@@ -154,6 +161,19 @@ pub fn set(
     Ok(new)
 }
 
+/// How many entries for whole domains an account may still have. One or two statements.
+fn room_with_domains(tx: &ReadTx, account: AccountId) -> Result<usize> {
+    if is_shared_account(tx, account)? {
+        return Ok(usize::MAX);
+    }
+    let there = tx.one(
+        "SELECT COUNT(*) FROM acl WHERE account = $1 AND substr(grantee, 1, 1) = '@'",
+        params![account],
+        |row| row.int(0),
+    )?;
+    Ok(MAX_WITH_DOMAINS.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX)))
+}
+
 /// Takes the entry of a grantee away; none there is no error. Locks: the owner's account.
 pub fn delete(
     tx: &mut WriteTx,
@@ -169,10 +189,15 @@ pub fn delete(
     set(tx, by, account, mailbox, (grantee, negative), Change::Replace, Rights::NONE).map(|_| ())
 }
 
-/// The mailboxes `made` get the list of `parent` (RFC 4314 §4, CREATE). Part of the operation that makes them. One
+/// The mailboxes `made` get the list of `parent` (RFC 4314 §4, CREATE), without what is for whole domains where there is no room
+/// for that ([`MAX_WITH_DOMAINS`]). Part of the operation that makes them. One
 /// statement, one more for each mailbox when there is a list.
 pub fn inherit(tx: &mut WriteTx, account: AccountId, parent: MailboxId, made: &[MailboxId]) -> Result<()> {
-    let list = of(tx, account, parent)?;
+    let mut list = of(tx, account, parent)?;
+    let domains = list.iter().filter(|grant| grant.grantee.is_domain()).count();
+    if domains > 0 && room_with_domains(tx, account)? < domains.saturating_mul(made.len()) {
+        list.retain(|grant| !grant.grantee.is_domain());
+    }
     if list.is_empty() {
         return Ok(());
     }
