@@ -5,6 +5,8 @@
 
 use aws_lc_rs::digest;
 use postroad_protocol::Bindings;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ConnectionCommon, ProtocolVersion};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -32,6 +34,11 @@ pub(crate) fn fingerprint(certificate: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
     out
+}
+
+/// SHA-256 of the first certificate in PEM text.
+pub fn fingerprint_of_pem(pem: &[u8]) -> Option<[u8; 32]> {
+    CertificateDer::from_pem_slice(pem).ok().map(|der| fingerprint(&der))
 }
 
 const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";

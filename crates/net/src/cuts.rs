@@ -37,6 +37,17 @@ impl Cuts {
         }
     }
 
+    /// Ends the connections of an account that there are now; whoever signs in again may.
+    pub fn cut_account(&self, account: i64) {
+        self.inner().waiting.retain(|who, waiting| {
+            let stays = who.account != account;
+            if !stays {
+                let _ = waiting.send(true);
+            }
+            stays
+        });
+    }
+
     /// Waits to be cut off.
     pub(crate) fn expect(&self, who: SignedIn) -> Cut {
         let mut inner = self.inner();
@@ -100,6 +111,10 @@ mod tests {
         assert!(!stays.has_happened());
         assert!(cuts.expect(one).has_happened(), "verified just before");
         assert_eq!(stays.who(), other);
+        let elsewhere = cuts.expect(SignedIn { account: 2, by: 12 });
+        cuts.cut_account(1);
+        assert!(stays.has_happened() && !elsewhere.has_happened());
+        assert!(!cuts.expect(other).has_happened(), "who signs in again may");
     }
 
     #[test]

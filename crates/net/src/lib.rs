@@ -32,7 +32,7 @@ mod wire;
 mod world;
 
 pub use bans::{BanSettings, Bans, Listed, MAX_LISTED, Offence, Told, WELCOME};
-pub use binding::{bindings, end_point};
+pub use binding::{bindings, end_point, fingerprint_of_pem};
 pub use certificates::{CertificateFiles, Certificates, Kept};
 pub use challenge::Challenges;
 pub use clients::ClientAuthorities;

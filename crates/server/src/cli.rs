@@ -6,6 +6,7 @@ mod ban;
 mod carry;
 mod certificate;
 mod check;
+mod client_certificate;
 mod dkim;
 mod dns;
 mod domain;
@@ -14,6 +15,7 @@ mod index;
 mod mailbox;
 mod moving;
 mod mta_sts;
+mod oauth;
 mod policy;
 mod report;
 mod sending;
@@ -31,6 +33,7 @@ pub(crate) use carry::{
 };
 pub(crate) use certificate::Certificate;
 pub(crate) use check::DomainCheck;
+pub(crate) use client_certificate::ClientCertificate;
 pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
 pub(crate) use domain::Domain;
@@ -39,6 +42,7 @@ pub(crate) use index::Index;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use moving::{Migrate, Mirror, Remote};
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
+pub(crate) use oauth::{Oauth, OauthClient};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use report::Report;
 pub(crate) use sending::{Queue, QueueWhich, Route};
@@ -270,10 +274,28 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Programs that people let in with OAuth 2.0.
+    Oauth {
+        #[command(subcommand)]
+        action: Oauth,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Passwords for one program each, with a scope and an end.
     AppPassword {
         #[command(subcommand)]
         action: AppPassword,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Certificates of clients that open an account without a password.
+    ClientCertificate {
+        #[command(subcommand)]
+        action: ClientCertificate,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

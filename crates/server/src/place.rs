@@ -79,9 +79,23 @@ pub(crate) fn opening(settings: &Settings) -> Result<postroad_store::Settings> {
 
 /// The steps of all tables.
 pub(crate) fn migrations() -> Vec<postroad_store::Migration> {
-    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS]
-        .concat()
+    [
+        postroad_store::MIGRATIONS,
+        postroad_mail::MIGRATIONS,
+        postroad_queue::MIGRATIONS,
+        postroad_trust::MIGRATIONS,
+        postroad_identity::MIGRATIONS,
+    ]
+    .concat()
 }
+
+/// Where the key is that secrets in the database are sealed with. All servers on one database need the same.
+pub(crate) fn secret_key(settings: &Settings) -> PathBuf {
+    settings.secret_key_file.clone().unwrap_or_else(|| settings.data.join(SECRET_KEY_FILE))
+}
+
+/// The key for secrets, when the settings name no other.
+const SECRET_KEY_FILE: &str = "secret.key";
 
 /// The database in a data folder, when it is SQLite.
 pub(crate) const SQLITE_FILE: &str = "postroad.sqlite";

@@ -9,6 +9,8 @@ mod dns;
 mod gate;
 mod keys;
 mod listeners;
+mod login;
+mod oauth;
 mod outbound;
 mod reports;
 mod signing;
@@ -25,6 +27,8 @@ pub(crate) use gate::{
 };
 pub(crate) use keys::documented;
 pub(crate) use listeners::{CertificateSettings, ListenerSettings, STANDARD, Service, TlsMode, listeners};
+pub(crate) use login::LoginSettings;
+pub(crate) use oauth::{OauthSettings, Registration};
 pub(crate) use outbound::{OutboundSettings, OutboundTls};
 pub(crate) use reports::ReportSettings;
 pub(crate) use signing::SigningSettings;
@@ -37,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) hostname: String,
     pub(crate) cleartext_auth: CleartextAuth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_key_file: Option<PathBuf>,
     pub(crate) database: DatabaseSettings,
     pub(crate) blobs: BlobSettings,
     pub(crate) listener: Vec<ListenerSettings>,
@@ -54,9 +60,11 @@ pub(crate) struct Settings {
     pub(crate) dns_update: DnsUpdateSettings,
     pub(crate) outbound: OutboundSettings,
     pub(crate) signing: SigningSettings,
+    pub(crate) login: LoginSettings,
     pub(crate) imap: ImapSettings,
     pub(crate) pop3: Pop3Settings,
     pub(crate) http: HttpSettings,
+    pub(crate) oauth: OauthSettings,
     pub(crate) reports: ReportSettings,
     pub(crate) retention: RetentionSettings,
     pub(crate) log: LogSettings,
@@ -179,6 +187,7 @@ impl Default for Settings {
             data: "/var/lib/postroad".into(),
             hostname: "localhost".into(),
             cleartext_auth: CleartextAuth::Never,
+            secret_key_file: None,
             database: DatabaseSettings::default(),
             blobs: BlobSettings::default(),
             listener: listeners::standard_listeners(),
@@ -192,9 +201,11 @@ impl Default for Settings {
             dns_update: DnsUpdateSettings::default(),
             outbound: OutboundSettings::default(),
             signing: SigningSettings::default(),
+            login: LoginSettings::default(),
             imap: ImapSettings::default(),
             pop3: Pop3Settings::default(),
             http: HttpSettings::default(),
+            oauth: OauthSettings::default(),
             reports: ReportSettings::default(),
             retention: RetentionSettings::default(),
             log: LogSettings::default(),
@@ -300,6 +311,10 @@ impl Settings {
         let table: toml::Table = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
         keys::refuse_unknown("", &table)?;
         let settings: Settings = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
+        login::known("login.mechanisms", &settings.login.mechanisms)?;
+        for listener in &settings.listener {
+            login::known("listener.mechanisms", &listener.mechanisms)?;
+        }
         for (name, _) in &settings.imap.annotations {
             if postroad_imapd::shared_entry(name).is_none() {
                 return Err(SettingsError(format!(

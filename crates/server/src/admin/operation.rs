@@ -29,6 +29,9 @@ pub(crate) enum Operation {
     AccountResume { address: String },
     AccountRemove { address: String },
     AccountAudit { address: Option<String> },
+    AccountSessions { address: String },
+    AccountCutOff { address: String, id: i64 },
+    Oauth { order: OauthOrder },
     AliasAdd { address: String, targets: Vec<String> },
     AliasList { domain: Option<String> },
     AliasRemove { address: String },
@@ -44,6 +47,9 @@ pub(crate) enum Operation {
     AppPasswordAdd { address: String, name: String, scope: Vec<String>, expires_days: Option<u32> },
     AppPasswordList { address: String },
     AppPasswordRemove { address: String, name: String },
+    ClientCertificateAdd { address: String, name: String, fingerprint: String },
+    ClientCertificateList { address: String },
+    ClientCertificateRemove { address: String, name: String },
     MailboxList { address: String },
     MailboxCreate { address: String, name: String },
     MailboxRename { address: String, from: String, to: String },
@@ -110,6 +116,15 @@ pub(crate) enum PolicyOrder {
         kind: String,
         name: String,
     },
+}
+
+/// What is asked or ordered about programs that people let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OauthOrder {
+    Add { name: String, id: Option<String>, redirects: Vec<String>, scope: Vec<String>, confidential: bool },
+    List,
+    Remove { id: String },
 }
 
 /// What is asked or ordered about who is shut out.

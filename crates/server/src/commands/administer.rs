@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
 use crate::admin::{
-    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, Operation, Order, PolicyOrder, RouteWish, Selection,
-    SendingWish, socket,
+    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, OauthOrder, Operation, Order, PolicyOrder, RouteWish,
+    Selection, SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode, Output, Place,
-    Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
+    Account, Alias, AppPassword, Ban, ClientCertificate, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode,
+    Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -229,6 +229,18 @@ pub(super) fn route(action: Route, at: &Place, output: Output) -> Result<ExitCod
     act(operation, at, output)
 }
 
+pub(super) fn oauth(action: Oauth, at: &Place, output: Output) -> Result<ExitCode> {
+    let Oauth::Client { action } = action;
+    let order = match action {
+        OauthClient::Add { name, id, redirects, scope, confidential } => {
+            OauthOrder::Add { name, id, redirects, scope, confidential }
+        }
+        OauthClient::List => OauthOrder::List,
+        OauthClient::Remove { id } => OauthOrder::Remove { id },
+    };
+    act(Operation::Oauth { order }, at, output)
+}
+
 pub(super) fn app_password(action: AppPassword, at: &Place, output: Output) -> Result<ExitCode> {
     let operation = match action {
         AppPassword::Add { address, name, scope, expires } => {
@@ -236,6 +248,22 @@ pub(super) fn app_password(action: AppPassword, at: &Place, output: Output) -> R
         }
         AppPassword::List { address } => Operation::AppPasswordList { address },
         AppPassword::Remove { address, name } => Operation::AppPasswordRemove { address, name },
+    };
+    act(operation, at, output)
+}
+
+pub(super) fn client_certificate(action: ClientCertificate, at: &Place, output: Output) -> Result<ExitCode> {
+    let operation = match action {
+        ClientCertificate::Add { address, name, file } => {
+            let pem = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let Some(fingerprint) = postroad_net::fingerprint_of_pem(&pem) else {
+                bail!("{} holds no certificate in PEM form", file.display());
+            };
+            let fingerprint = fingerprint.iter().map(|octet| format!("{octet:02x}")).collect();
+            Operation::ClientCertificateAdd { address, name, fingerprint }
+        }
+        ClientCertificate::List { address } => Operation::ClientCertificateList { address },
+        ClientCertificate::Remove { address, name } => Operation::ClientCertificateRemove { address, name },
     };
     act(operation, at, output)
 }

@@ -79,6 +79,7 @@ async fn round(store: &Store, kept: &Kept, stop: &Stop) -> Result<(), Error> {
     swept.await?;
     store.write(Locks::named(bans::LOCK), move |tx| bans::sweep(tx, now).map_err(Error::from)).await?;
     store.write(Locks::none(), move |tx| sending::sweep(tx, now).map_err(Error::from)).await?;
+    store.write(Locks::none(), move |tx| postroad_identity::sweep::sweep(tx, now)).await?;
     let mut parts = 0;
     while parts < GREYLIST_PARTS_PER_ROUND && !stop.is_stopped() {
         let swept = store.write(Locks::none(), move |tx| greylist::sweep(tx, &terms, now).map_err(Error::from)).await?;
@@ -141,7 +142,13 @@ mod tests {
     #[tokio::test]
     async fn a_round_leaves_nothing_for_lack_of_time() {
         let store = Store::open(postroad_store::Settings::memory()).expect("a store");
-        let tables = [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_trust::MIGRATIONS].concat();
+        let tables = [
+            postroad_store::MIGRATIONS,
+            postroad_mail::MIGRATIONS,
+            postroad_trust::MIGRATIONS,
+            postroad_identity::MIGRATIONS,
+        ]
+        .concat();
         store.migrate(&tables).expect("tables");
         let made = store.write(Locks::none(), |tx| {
             let by = By::new(Timestamp(1), Actor::Admin);

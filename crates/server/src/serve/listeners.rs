@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use postroad_login::{Clock, Logins};
 use postroad_mta::{Checker, Extensions, ForeignFrom, FullMailbox, Gate, Inbound, Signing, Stories};
-use postroad_net::{Bound, Door, Listener, Network, TlsMode, serve};
+use postroad_net::{Bound, ClientAuthorities, Door, Listener, Network, TlsMode, serve};
 use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
 use postroad_store::Store;
 use tokio::task::JoinSet;
 
-use crate::settings::{self, CleartextAuth, DatabaseSettings, ImapIdentity, ListenerSettings, Service, Settings};
+use crate::settings::{
+    self, CleartextAuth, DatabaseSettings, ImapIdentity, ListenerSettings, LoginSettings, Service, Settings,
+};
 use crate::worlds::{ImapWorld, Pop3World};
 
 /// What sessions of all services are made from.
@@ -75,20 +77,28 @@ impl Parts {
     }
 
     /// Serves a bound listener until the door's stop.
-    pub(super) fn serve(&self, running: &mut JoinSet<()>, service: Service, bound: Bound, door: Door) {
+    pub(super) fn serve(&self, running: &mut JoinSet<()>, service: Service, bound: Bound, door: Door) -> Result<()> {
         let starttls = bound.listener.tls == TlsMode::StartTls;
+        let own = self.settings.listener.iter().find(|one| one.name == bound.listener.name);
+        let mechanisms = own.map_or(&[][..], |own| &own.mechanisms);
+        let mechanisms = self.settings.login.policy(mechanisms, self.settings.issuer().is_some());
+        let door = match own.is_some_and(|own| own.client_certificates) {
+            true => asking(door, &self.settings.login)?,
+            false => door,
+        };
         match service {
-            Service::Smtp => self.smtp(running, bound, door, Role::Relay),
-            Service::Submission => self.smtp(running, bound, door, Role::Submission),
-            Service::Lmtp => self.smtp(running, bound, door, Role::Lmtp),
+            Service::Smtp => self.smtp(running, bound, door, Role::Relay, Vec::new()),
+            Service::Submission => self.smtp(running, bound, door, Role::Submission, mechanisms),
+            Service::Lmtp => self.smtp(running, bound, door, Role::Lmtp, Vec::new()),
             Service::Imap => {
-                let settings = Arc::new(imap(&self.settings, &self.imap_shared, starttls));
+                let settings = imap(&self.settings, &self.imap_shared, starttls);
+                let settings = Arc::new(postroad_imapd::Settings { mechanisms, ..settings });
                 running.spawn(serve(bound, door, Arc::clone(&self.imap_world), move |arrival| {
                     postroad_imapd::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
             }
             Service::Pop3 => {
-                let settings = Arc::new(pop3(&self.settings, starttls));
+                let settings = Arc::new(postroad_pop3d::Settings { mechanisms, ..pop3(&self.settings, starttls) });
                 running.spawn(serve(bound, door, Arc::clone(&self.pop3_world), move |arrival| {
                     postroad_pop3d::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
                 }));
@@ -97,15 +107,32 @@ impl Parts {
                 running.spawn(postroad_web::serve(bound, door, Arc::clone(&self.site)));
             }
         }
+        Ok(())
     }
 
-    fn smtp(&self, running: &mut JoinSet<()>, bound: Bound, door: Door, role: Role) {
-        let settings = Arc::new(smtp(&self.settings, role, bound.listener.tls == TlsMode::StartTls));
+    fn smtp(
+        &self,
+        running: &mut JoinSet<()>,
+        bound: Bound,
+        door: Door,
+        role: Role,
+        mechanisms: Vec<&'static postroad_sasl::Mechanism>,
+    ) {
+        let settings = smtp(&self.settings, role, bound.listener.tls == TlsMode::StartTls);
+        let settings = Arc::new(postroad_smtp::Settings { mechanisms, ..settings });
         let (inbound, world) = (Arc::clone(&self.inbound), Arc::clone(&self.inbound));
         running.spawn(serve(bound, door, world, move |arrival| {
             postroad_mta::session(&inbound, Arc::clone(&settings), arrival.peer, arrival.tls.clone())
         }));
     }
+}
+
+/// A door that asks clients for certificates.
+fn asking(mut door: Door, login: &LoginSettings) -> Result<Door> {
+    let authorities = login.client_authorities.as_deref().map(ClientAuthorities::read).transpose();
+    let authorities = authorities.context("the setting login.client-authorities names no file of authorities")?;
+    door.tls = door.tls.as_ref().map(|tls| tls.asking_clients(authorities)).transpose()?;
+    Ok(door)
 }
 
 /// Networks of a setting; the error names it.

@@ -7,6 +7,7 @@
 pub(crate) mod certificates;
 mod chores;
 mod gate;
+mod identity;
 mod index;
 mod listeners;
 mod logging;
@@ -65,9 +66,11 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
 
     let mut running = JoinSet::new();
     let (stories, scribe) = postroad_mta::scribe(store.clone());
-    let site = site(settings, store)?;
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
+    let logins = logins.keeping_keys(settings.offers_scram()).with_configuration(settings.configuration().as_deref());
+    let site = site(settings, store, logins.clone(), Arc::clone(&clock))?;
+    running.spawn(identity::keep(store.clone(), door.cuts.clone(), Arc::clone(&clock), stop.clone()));
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
     let srs = Arc::new(Srs::new(store.clone(), settings.outbound.rewrite_senders, Arc::clone(&clock)));
@@ -86,7 +89,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     running.spawn(signing::run(tended, stop.clone()));
     certificates::start(&mut running, settings, &certificates, store, names.dns(), Arc::clone(&clock), &stop).await?;
     for (service, bound) in bound {
-        parts.serve(&mut running, service, bound, door.clone());
+        parts.serve(&mut running, service, bound, door.clone())?;
     }
     // What is left of the parts lives in the listeners' tasks, so that the scribe ends with the last of them.
     drop(parts);
@@ -151,7 +154,7 @@ fn checker(settings: &Settings, names: &outbound::Names) -> Checker {
 }
 
 /// What the pages over HTTP show.
-fn site(settings: &Settings, store: &Store) -> Result<Site> {
+fn site(settings: &Settings, store: &Store, logins: Logins, clock: Clock) -> Result<Site> {
     let recorder = Recorder::default();
     recorder.install();
     let services = settings
@@ -172,7 +175,11 @@ fn site(settings: &Settings, store: &Store) -> Result<Site> {
     let in_tls = |listener: &&ListenerSettings| listener.service == Service::Http && listener.tls == TlsMode::Implicit;
     let https = settings.listener.iter().find(in_tls).map(|listener| listener.address.port());
     let about = About { host: settings.hostname.clone(), version, services, insiders, https };
-    Ok(Site::new(store.clone(), recorder, about))
+    let site = Site::new(store.clone(), recorder, about);
+    Ok(match identity::provider(settings, store, logins, clock)? {
+        Some(provider) => site.with_provider(provider),
+        None => site,
+    })
 }
 
 fn door(settings: &Settings, tls: Tls, bans: Arc<Bans>, stop: Stop) -> Result<Door> {

@@ -14,6 +14,11 @@ const KEYS: &[Key] = &[
     key("data", "The folder of this server: database, large messages, keys, the socket for the command line."),
     key("hostname", "The name this server gives itself in greetings and Received lines."),
     key("cleartext-auth", "Where a password may come without TLS: \"never\" or \"loopback\"."),
+    key(
+        "secret-key-file",
+        "File with the key that secrets in the database are sealed with; without it secret.key in the data folder, made at first
+         need. Servers that share a PostgreSQL need the same file, and a backup does not have it: keep a copy elsewhere.",
+    ),
     key("database.url", "postgres://user:password@host/name; without it SQLite in the data folder."),
     key("blobs.inline-limit", "Messages up to this many octets lie in the database, larger ones beside it."),
     key("blobs.s3-bucket", "Keep large messages in this bucket instead of the data folder."),
@@ -26,6 +31,21 @@ const KEYS: &[Key] = &[
     key("listener.address", "Address and port, for example \"0.0.0.0:25\" or \"[::]:993\"."),
     key("listener.tls", "none, starttls or implicit."),
     key("listener.proxy-from", "Addresses of proxies that speak the PROXY protocol first."),
+    key("listener.mechanisms", "The mechanisms of SASL on this listener, in place of those of login.mechanisms."),
+    key(
+        "listener.client-certificates",
+        "Ask clients for a certificate in TLS; none need have one. Who shows one that is pinned to an account
+         (`postroad client-certificate add`), or that login.client-authorities vouch for, may log in with it (EXTERNAL).",
+    ),
+    key(
+        "login.mechanisms",
+        "The mechanisms of SASL that are offered, the best first. Those that need more than a connection has (TLS, a certificate,
+         tokens of this server) are left out by themselves.",
+    ),
+    key(
+        "login.client-authorities",
+        "PEM file with authorities that are believed about the mail addresses in certificates of clients.",
+    ),
     key(
         "certificate.chain",
         "PEM file with the certificate and its chain; read again when it changes, at once on SIGHUP.",
@@ -228,6 +248,18 @@ const KEYS: &[Key] = &[
         "Mail goes from INBOX so many days after it was fetched by POP3 (0: at the end of that session); without this key it stays.",
     ),
     key("http.insiders", "Networks that may see metrics and reasons, beside this machine: [\"192.0.2.0/24\"]."),
+    key(
+        "oauth.issuer",
+        "The address at which programs and people are let in, such as \"https://mail.example.org\"; without it this host's pages.",
+    ),
+    key(
+        "oauth.registration",
+        "Who may make programs known that ask people for access: \"off\" (the administrator alone) or \"open\" (mail programs also
+         by themselves, with answers to the person's own machine alone).",
+    ),
+    key("oauth.access-minutes", "How long a program's access token is good; it gets another with its refresh token."),
+    key("oauth.unused-days", "What a program was granted ends when it was not used for so many days."),
+    key("oauth.session-days", "A browser stays logged in for so many days after its last visit."),
     key("reports.dmarc", "Owners of domains are told each day what came in their name (DMARC), where they want it."),
     key("reports.tls", "Owners of domains are told each day how TLS with their hosts went, where they want it."),
     key(
@@ -344,6 +376,8 @@ mod tests {
         // … and each field of the structures has a row.
         let mut full = Settings::default();
         full.database.url = Some(String::new());
+        full.secret_key_file = Some("i".into());
+        full.oauth.issuer = Some(String::new());
         full.dnsbl = vec![DnsblSettings {
             zone: "a".into(),
             kind: DnsblKind::Block,
@@ -365,6 +399,8 @@ mod tests {
         full.outbound.authorities = Some("d".into());
         full.pop3.expire_days = Some(30);
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
+        full.listener[0].mechanisms = vec!["PLAIN".into()];
+        full.login.client_authorities = Some("j".into());
         full.blobs = BlobSettings {
             s3_bucket: Some(String::new()),
             s3_endpoint: Some(String::new()),

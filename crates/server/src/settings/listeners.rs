@@ -14,6 +14,10 @@ pub(crate) struct ListenerSettings {
     pub(crate) tls: TlsMode,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) proxy_from: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mechanisms: Vec<String>,
+    #[serde(default)]
+    pub(crate) client_certificates: bool,
 }
 
 /// What is spoken on a listener.
@@ -58,6 +62,8 @@ pub(crate) fn listeners(address: IpAddr, offset: u16) -> Vec<ListenerSettings> {
             address: SocketAddr::new(address, port + offset),
             tls: *tls,
             proxy_from: Vec::new(),
+            mechanisms: Vec::new(),
+            client_certificates: false,
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! Accounts: people and programs with mailboxes.
 
+use postroad_identity::cuts;
 use postroad_mail::accounts::{self, Account, NewAccount, State};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{audit, credentials};
@@ -68,10 +69,20 @@ pub(super) fn show(desk: &Desk<'_>, text: &str) -> Outcome {
 
 pub(super) fn password(desk: &Desk<'_>, text: &str, password: &str) -> Outcome {
     let account = desk.account(text)?;
-    let hash = PasswordHash::of_password(password)?;
     let id = account.id;
-    desk.of_account(&account, move |tx, by| credentials::set_password(tx, by, id, &hash))?;
-    Ok(Answer::done(format!("{text} has a new password; app passwords stay as they are")))
+    let salts = desk.read(move |tx| credentials::salts(tx, id))?;
+    let hash = PasswordHash::of_password_with(password, &salts)?;
+    let id = account.id;
+    desk.of_account(&account, move |tx, by| {
+        // Whoever came in with the old one goes: it may be changed because somebody else knows it.
+        let old = credentials::list(tx, id)?.into_iter().find(|credential| credential.name.is_none());
+        credentials::set_password(tx, by, id, &hash)?;
+        if let Some(old) = old {
+            cuts::tell(tx, id, old.id, by.now)?;
+        }
+        postroad_identity::sessions::remove_all(tx, id, by.now)
+    })?;
+    Ok(Answer::done(format!("{text} has a new password; app passwords and programs stay as they are")))
 }
 
 pub(super) fn quota(desk: &Desk<'_>, text: &str, bytes: Option<u64>, messages: Option<u64>) -> Outcome {
@@ -84,7 +95,10 @@ pub(super) fn quota(desk: &Desk<'_>, text: &str, bytes: Option<u64>, messages: O
 pub(super) fn set_state(desk: &Desk<'_>, text: &str, to: State) -> Outcome {
     let account = desk.account(text)?;
     let id = account.id;
-    desk.of_account(&account, move |tx, by| accounts::set_state(tx, by, id, to))?;
+    desk.of_account(&account, move |tx, by| {
+        accounts::set_state(tx, by, id, to)?;
+        if to == State::Suspended { cuts::suspend(tx, id, by.now) } else { Ok(()) }
+    })?;
     Ok(Answer::done(format!("{text} is {}", state(to))))
 }
 
@@ -93,6 +107,7 @@ pub(super) fn remove(desk: &Desk<'_>, text: &str) -> Outcome {
     let id = account.id;
     desk.of_account(&account, move |tx, by| {
         sending::set_own(tx, id, &sending::Own::default())?;
+        cuts::tell_all(tx, id, by.now)?;
         accounts::delete(tx, by, id)
     })?;
     Ok(Answer::done(format!("{text} is removed; its mail is cleared away in the background")))

@@ -1,5 +1,6 @@
 //! App passwords: one for each program, with a scope and an end.
 
+use postroad_identity::held;
 use postroad_mail::Service;
 use postroad_mail::credentials::{self, Credential, NewAppPassword};
 use postroad_mail::password::AppPassword;
@@ -14,10 +15,11 @@ const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 pub(super) fn add(desk: &Desk<'_>, text: &str, name: String, scope: &[String], days: Option<u32>) -> Outcome {
     let account = desk.account(text)?;
     let scopes = if scope.is_empty() { Service::ALL.to_vec() } else { services(scope)? };
-    let made = AppPassword::generate()?;
+    let id = account.id;
+    let salts = desk.read(move |tx| credentials::salts(tx, id))?;
+    let made = AppPassword::generate_with(&salts)?;
     let expires = days.map(|days| Timestamp(desk.now.0 + i64::from(days) * MICROS_PER_DAY));
     let new = NewAppPassword { name, scopes, expires, hash: made.hash };
-    let id = account.id;
     desk.of_account(&account, move |tx, by| credentials::add_app_password(tx, by, id, &new))?;
     Ok(Answer::Facts {
         facts: vec![
@@ -52,7 +54,7 @@ pub(super) fn remove(desk: &Desk<'_>, text: &str, name: &str) -> Outcome {
         )));
     };
     let number = credential.id;
-    desk.of_account(&account, move |tx, by| credentials::remove(tx, by, id, number))?;
+    desk.of_account(&account, move |tx, by| held::remove_app_password(tx, by, id, number))?;
     Ok(Answer::done(format!("the app password {name} of {text} opens nothing any more")))
 }
 

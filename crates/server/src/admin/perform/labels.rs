@@ -25,10 +25,7 @@ pub(super) fn perform(desk: &Desk<'_>, text: &str, order: LabelsOrder) -> Outcom
     }
     let state = desk.read(move |tx| labels::state(tx, id))?;
     let (words, data) = match state {
-        State::Off => (
-            format!("{text} has no labels: its mailboxes are mailboxes\n"),
-            json!({ "labels": "off" }),
-        ),
+        State::Off => (format!("{text} has no labels: its mailboxes are mailboxes\n"), json!({ "labels": "off" })),
         State::Filling { done, of } => (
             format!(
                 "{text} is being filled: {done} of {of} messages; `postroad account gmail on {text}` goes on with it\n"

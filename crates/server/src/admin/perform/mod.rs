@@ -6,6 +6,7 @@ mod alias;
 mod app_password;
 mod ban;
 mod certificate;
+mod client_certificate;
 mod dkim;
 mod dns;
 mod domain;
@@ -58,6 +59,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
         Operation::AccountRemove { address } => account::remove(&desk, &address),
         Operation::AccountAudit { address } => account::audit(&desk, address.as_deref()),
+        Operation::AccountSessions { address } => oauth::sessions(&desk, &address),
+        Operation::AccountCutOff { address, id } => oauth::cut_off(&desk, &address, id),
+        Operation::Oauth { order } => oauth::perform(&desk, order),
         Operation::AliasAdd { address, targets } => alias::add(&desk, &address, &targets),
         Operation::AliasList { domain } => alias::list(&desk, domain.as_deref()),
         Operation::AliasRemove { address } => alias::remove(&desk, &address),
@@ -75,6 +79,11 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         }
         Operation::AppPasswordList { address } => app_password::list(&desk, &address),
         Operation::AppPasswordRemove { address, name } => app_password::remove(&desk, &address, &name),
+        Operation::ClientCertificateAdd { address, name, fingerprint } => {
+            client_certificate::add(&desk, &address, name, &fingerprint)
+        }
+        Operation::ClientCertificateList { address } => client_certificate::list(&desk, &address),
+        Operation::ClientCertificateRemove { address, name } => client_certificate::remove(&desk, &address, &name),
         Operation::MailboxList { address } => mailbox::list(&desk, &address),
         Operation::MailboxCreate { address, name } => mailbox::create(&desk, &address, &name),
         Operation::MailboxRename { address, from, to } => mailbox::rename(&desk, &address, &from, &to),
