@@ -302,7 +302,7 @@ impl Session {
         self.note(&word);
         let done = word.status == Status::Ok;
         // A command that was refused at its literal: the rest of it is not sent (RFC 9051 §7.6).
-        if !done && self.pending.is_empty() && !self.waiting.is_empty() {
+        if !done && self.pending.is_empty() && matches!(self.waiting.front(), Some(Waiting::Continuation)) {
             self.waiting.clear();
             self.asked = false;
         }

@@ -154,14 +154,20 @@ fn row_of(row: &postroad_store::Row<'_>) -> postroad_store::Result<Known> {
     })
 }
 
-/// Messages of all folders of a link that are one of `identities`, one for each. One statement.
-pub fn like(tx: &ReadTx, account: AccountId, link: i64, identities: &[&str]) -> Result<BTreeMap<String, Known>> {
+/// Messages of a link that are one of `identities`, one for each; of all folders but `except`. One statement.
+pub fn like(
+    tx: &ReadTx,
+    account: AccountId,
+    link: i64,
+    identities: &[&str],
+    except: Option<i64>,
+) -> Result<BTreeMap<String, Known>> {
     let rows = tx.rows(
         &format!(
             "SELECT {COLUMNS} FROM remote_message AS r
-             WHERE r.account = $1 AND r.link = $2 AND r.identity <> '' AND r.identity {{in:$3}}"
+             WHERE r.account = $1 AND r.link = $2 AND r.identity <> '' AND r.identity {{in:$3}} AND r.folder <> $4"
         ),
-        params![account, link, identities.to_vec()],
+        params![account, link, identities.to_vec(), except.unwrap_or(0)],
         row_of,
     )?;
     Ok(rows.into_iter().map(|row| (row.identity.clone(), row)).collect())

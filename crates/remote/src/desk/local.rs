@@ -99,6 +99,7 @@ impl Local {
             }
             Request::Again { folder, messages } => self.again(&by, folder, messages)?,
             Request::Note { folder, messages } => self.note(folder, messages)?,
+            Request::Housed { folder, messages } => self.housed(&by, folder, messages)?,
             Request::Marks { folder, messages } => self.marks(&by, folder, messages)?,
             Request::Gone { folder, uids } => self.gone(&by, folder, uids)?,
             Request::Finish { folder, uidvalidity, modseq } => self.finish(&by, folder, uidvalidity, modseq)?,
@@ -206,7 +207,7 @@ impl Local {
         let (account, link) = (self.account, self.link);
         let found = self.store.read_blocking(move |tx| {
             let wanted: Vec<&str> = identities.iter().map(String::as_str).collect();
-            remote::like(tx, account, link, &wanted)
+            remote::like(tx, account, link, &wanted, None)
         })?;
         Ok(Answer::Like(found.into_keys().collect()))
     }
@@ -352,7 +353,7 @@ impl Local {
         let (place, by) = (self.at(folder)?, by.clone());
         let missing = self.write(move |tx| {
             let identities: Vec<&str> = messages.iter().map(|meta| meta.identity.as_str()).collect();
-            let known = remote::like(tx, place.account, place.link, &identities)?;
+            let known = remote::like(tx, place.account, place.link, &identities, None)?;
             let mut missing: Vec<u32> = Vec::new();
             let mut found: Vec<Found> = Vec::new();
             for meta in messages {
@@ -376,7 +377,7 @@ impl Local {
         let place = self.at(folder)?;
         let missing = self.write(move |tx| {
             let identities: Vec<&str> = messages.iter().map(|meta| meta.identity.as_str()).collect();
-            let known = remote::like(tx, place.account, place.link, &identities)?;
+            let known = remote::like(tx, place.account, place.link, &identities, None)?;
             let (mut missing, mut rows) = (Vec::new(), Vec::new());
             for meta in messages {
                 match known.get(&meta.identity) {
@@ -390,6 +391,25 @@ impl Local {
             Ok(missing)
         })?;
         Ok(Answer::Missing(missing))
+    }
+
+    /// Messages with an entry of their own that another folder has by now: they need it no more.
+    fn housed(&self, by: &By, folder: i64, messages: Vec<Meta>) -> Result<Answer> {
+        let (place, by) = (self.at(folder)?, by.clone());
+        self.write(move |tx| {
+            let identities: Vec<&str> = messages.iter().map(|meta| meta.identity.as_str()).collect();
+            let elsewhere = remote::like(tx, place.account, place.link, &identities, Some(folder))?;
+            let (mut here, mut rows) = (UidSet::new(), Vec::new());
+            for meta in messages.iter().filter(|meta| elsewhere.contains_key(&meta.identity)) {
+                let row = remote::known(tx, place, i64::from(meta.uid), 1)?;
+                let row = row.into_iter().find(|row| row.uid == i64::from(meta.uid));
+                here_of(&mut here, row.as_ref());
+                rows.extend(row.map(|row| Known { other: 0, ..row }));
+            }
+            expunge::remove(tx, &by, place.account, place.mailbox, &here)?;
+            remote::remember(tx, place, &rows)
+        })?;
+        Ok(Answer::Done)
     }
 
     /// What was added and taken away there is added and taken away here; what the owner changed here stays.

@@ -80,6 +80,8 @@ pub enum Request {
     Again { folder: i64, messages: Vec<Meta> },
     /// Messages that are here are in this folder too, and need no entry for it.
     Note { folder: i64, messages: Vec<Meta> },
+    /// Messages with an entry of their own have one in another folder's mailbox, perhaps.
+    Housed { folder: i64, messages: Vec<Meta> },
     /// Flags changed there.
     Marks { folder: i64, messages: Vec<Meta> },
     /// Messages are gone there.

@@ -333,10 +333,7 @@ impl<W: Watch> Run<'_, W> {
             work.report.entries += page.len() as u64;
         }
         for page in work.scan.housed.chunks(BATCH_MESSAGES) {
-            let uids = page.iter().map(|meta| meta.uid).collect();
-            // It has a label by now, so there is another row with its identity.
-            self.desk.ask(Request::Gone { folder, uids }).await?;
-            self.missing(Request::Note { folder, messages: page.to_vec() }).await?;
+            self.desk.ask(Request::Housed { folder, messages: page.to_vec() }).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use postroad_imap::DateTime;
-use postroad_imap::client::{Code, Event, Line, Response, Status, Tag, Word, wire_of};
+use postroad_imap::client::{Code, Event, Line, Response, Status, Tag, Word};
 
 use super::unexpected;
 use crate::connection::{Connection, goodbye, succeeded};
@@ -34,12 +34,12 @@ impl<'a, W: Watch> Appending<'a, W> {
     pub(super) fn new(
         desk: &'a Desk,
         id: i64,
-        mailbox: &str,
+        wire: Vec<u8>,
         keywords: Option<&'a [String]>,
         progress: &'a mut Progress,
         watch: &'a mut W,
     ) -> Appending<'a, W> {
-        let (pending, wire) = (VecDeque::new(), wire_of(mailbox));
+        let pending = VecDeque::new();
         let (fresh, sent, silent, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Appending { desk, id, wire, keywords, progress, watch, pending, fresh, sent, silent, refused }
     }
@@ -47,6 +47,12 @@ impl<'a, W: Watch> Appending<'a, W> {
     /// Appends all; messages that are refused are named.
     pub(super) async fn run(&mut self, line: &mut Connection, entries: Vec<Entry>) -> Result<Vec<Difference>> {
         for entry in entries {
+            if entry.size == 0 {
+                // RFC 9051 §6.3.12: an APPEND without octets is none.
+                let why = "a message without octets cannot be carried".to_owned();
+                self.refused.push(Difference { uid: entry.uid, message_id: None, why });
+                continue;
+            }
             self.one(line, &entry).await?;
             while self.pending.len() >= PENDING_MAX {
                 self.event(line).await?;

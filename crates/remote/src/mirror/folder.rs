@@ -17,6 +17,7 @@ pub(super) struct Mirrored<'a> {
     desk: &'a Desk,
     wish: &'a Wish,
     id: i64,
+    wire: Vec<u8>,
     uidvalidity: u32,
     uidnext: u32,
     /// Keywords that the folder keeps; none for any.
@@ -65,6 +66,7 @@ impl<'a> Mirrored<'a> {
             desk,
             wish,
             id: own.folder.id,
+            wire,
             uidvalidity,
             uidnext,
             keywords,
@@ -165,7 +167,7 @@ impl<'a> Mirrored<'a> {
             new = self.adopt(new, &mut adoptable).await?;
         }
         let mut appending =
-            Appending::new(self.desk, self.id, &self.report.mailbox, self.keywords.as_deref(), progress, watch);
+            Appending::new(self.desk, self.id, self.wire.clone(), self.keywords.as_deref(), progress, watch);
         let outcome = appending.run(line, new).await;
         let (sent, silent) = appending.finish().await?;
         self.report.taken += sent.len() as u64 + silent.len() as u64;

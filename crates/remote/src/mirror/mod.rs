@@ -82,14 +82,19 @@ impl<W: Watch> Run<'_, W> {
         let Answer::Mailboxes(mut boxes) = self.desk.ask(Request::Mailboxes).await? else { return Err(unexpected()) };
         self.choose(&mut boxes)?;
         self.progress.of = boxes.iter().map(|own| u64::from(own.messages)).sum();
-        for own in &boxes {
+        for mut own in boxes {
             let report = loop {
                 let progress = self.progress;
-                match self.one(own).await {
+                match self.one(&own).await {
                     Ok(report) => break report,
                     Err(error) => {
                         self.progress = Progress { octets: self.progress.octets, ..progress };
                         self.again(error).await?;
+                        // What was written down meanwhile, the marker above all, counts now.
+                        let Answer::Mailboxes(now) = self.desk.ask(Request::Mailboxes).await? else {
+                            return Err(unexpected());
+                        };
+                        own = now.into_iter().find(|now| now.folder.id == own.folder.id).unwrap_or(own);
                     }
                 }
             };

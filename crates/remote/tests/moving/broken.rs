@@ -71,8 +71,9 @@ fn a_connection_that_breaks_is_made_again() {
     let report = world.migrate(&access("alice", cutter.port), &wish());
     proved(&report);
     assert_eq!((taken(&report), world.mails("INBOX").len()), (300, 300));
-    assert_eq!(report.reconnected, 4);
-    assert_eq!(cutter.connections.load(Ordering::SeqCst), 5);
+    let cut = report.reconnected;
+    assert!(cut >= 2, "{report:?}");
+    assert_eq!(cutter.connections.load(Ordering::SeqCst) as u64, cut + 1);
 }
 
 #[test]

@@ -23,7 +23,11 @@ fn mail(uid: u32, id: u64, flags: &'static str, labels: &'static str) -> Kept {
 fn folders() -> Vec<Folder> {
     let folder = |name, attributes, mails| Folder { name, attributes, uidvalidity: 7, mails };
     vec![
-        folder("INBOX", "\\HasNoChildren", vec![mail(1, 11, "\\Seen", "Work"), mail(2, 12, "\\Flagged", "\\Important")]),
+        folder(
+            "INBOX",
+            "\\HasNoChildren",
+            vec![mail(1, 11, "\\Seen", "Work"), mail(2, 12, "\\Flagged", "\\Important")],
+        ),
         folder("Work", "\\HasNoChildren", vec![mail(5, 11, "\\Seen", "\\Inbox"), mail(6, 13, "", "")]),
         folder("[Gmail]", "\\HasChildren \\Noselect", vec![]),
         folder(
@@ -78,7 +82,8 @@ fn a_message_of_gmail_comes_once_and_has_an_entry_for_each_label() {
 
 #[test]
 fn gmail_s_wish_to_wait_is_granted() {
-    let dialect = Dialect { refuse_once: Some("NO [THROTTLED] Account exceeded command or bandwidth limits."), ..gmail() };
+    let dialect =
+        Dialect { refuse_once: Some("NO [THROTTLED] Account exceeded command or bandwidth limits."), ..gmail() };
     let fake = Fake::start(dialect, folders());
     let report = World::new().migrate(&access("alice", fake.port), &wish());
     proved(&report);

@@ -66,8 +66,7 @@ impl World {
 
     pub(crate) fn migrate(&self, access: &Access, wish: &Wish) -> Report {
         let place = access.place.user.clone();
-        let (desk, opened) =
-            self.desk(Opening { outwards: false, place, ignore_quota: false, dry: wish.dry });
+        let (desk, opened) = self.desk(Opening { outwards: false, place, ignore_quota: false, dry: wish.dry });
         let report = block_on(migrate(access, &desk, &opened, wish, &mut Quiet));
         self.audit();
         report
@@ -114,8 +113,7 @@ impl World {
                     let text = String::from_utf8_lossy(&octets).into_owned();
                     let subject = text.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or_default();
                     let names = entry.flags.names().map(str::to_owned);
-                    let marks =
-                        postroad_remote::migrate::marks(names.chain(entry.keywords.iter().map(str::to_owned)));
+                    let marks = postroad_remote::migrate::marks(names.chain(entry.keywords.iter().map(str::to_owned)));
                     let (subject, date) = (subject.to_owned(), facts.received.0 / 1_000_000);
                     Ok(Mail { subject, marks, date, octets })
                 });
