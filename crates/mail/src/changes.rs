@@ -47,12 +47,10 @@ pub struct Changes {
 /// The journal says which entries may have changed; a page may be empty and not the last, where later operations
 /// changed them again.
 ///
-/// When the retention has forgotten which uids vanished since `mark`, `vanished` names every uid below
-/// uidnext that does not exist (RFC 7162 §3.2.5.2 allows it); that reads all uids.
+/// What vanished is told from the journal too, however long ago it was.
 pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limit: usize) -> Result<Changes> {
     let nothing = Changes { mailbox: None, mark, vanished: UidSet::new(), changed: Vec::new(), more: false };
-    let Some((row, forgotten)) = mailboxes::with_forgotten(tx, account, mailbox)?.filter(|(row, _)| row.selectable)
-    else {
+    let Some(row) = mailboxes::by_id(tx, account, mailbox)?.filter(|row| row.selectable) else {
         return Ok(nothing);
     };
     if Mark::at(row.highest_modseq) <= mark {
@@ -72,12 +70,7 @@ pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: 
         let at = Mark { modseq: entry.modseq, uid: entry.uid };
         at > here.start && at <= here.end && uids.contains(entry.uid)
     });
-    let vanished = if forgotten > mark.modseq {
-        let living: UidSet = view::uids(tx, account, mailbox)?.into_iter().collect();
-        UidSet::range(1, row.uidnext).difference(&living).difference(&UidSet::single(row.uidnext))
-    } else {
-        vanished_since(tx, account, mailbox, mark.modseq)?
-    };
+    let vanished = vanished_since(tx, account, mailbox, mark.modseq)?;
     Ok(Changes { mailbox: Some(row), mark: here.end, vanished, changed, more: until.is_some() })
 }
 
@@ -167,14 +160,20 @@ fn first_of(uids: &UidSet, count: u64) -> UidSet {
     UidSet::from_ranges(ranges)
 }
 
-/// The uids that were taken out of the mailbox after `since`.
+/// The uids that operations after `since` took out of the mailbox. One row for each of these operations.
 fn vanished_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, since: ModSeq) -> Result<UidSet> {
-    let uids = tx.rows(
-        "SELECT uid FROM expunged WHERE account = $1 AND mailbox = $2 AND modseq > $3",
+    let mut gone = Vec::new();
+    // Of renames only that of INBOX names uids (RFC 9051 §6.3.6). An entry that moved within its mailbox has a new uid.
+    tx.each(
+        "SELECT uids FROM journal {by:journal_mailbox}
+         WHERE account = $1 AND mailbox = $2 AND modseq > $3 AND what IN ('expunge', 'move', 'rename')",
         params![account, mailbox, since],
-        |row| sql::small(row, 0),
+        |row| {
+            gone.extend_from_slice(UidSet::parse(&row.text(0)?).unwrap_or_default().ranges());
+            Ok(ControlFlow::Continue(()))
+        },
     )?;
-    Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
+    Ok(UidSet::from_ranges(gone))
 }
 
 /// Operations that are looked at one by one to find what changed; of more, every entry is looked at.

@@ -2,9 +2,10 @@
 
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
+use crate::expunge::After;
 use crate::journal::{self, Note, Operation};
 use crate::selected::{self, Before, Place, Tally};
-use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, keywords, sql};
+use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, expunge, keywords, labels, sql};
 
 /// What [`copy`] or [`move_to`] did (RFC 4315 COPYUID: the n-th source uid became the n-th target uid).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +178,12 @@ pub(crate) fn refile(
     modseq: ModSeq,
 ) -> Result<Copied> {
     let moved = place(tx, by, account, from, entries, target, modseq)?;
-    crate::expunge::take_out(tx, by, account, from, &moved.source, modseq, crate::expunge::After::Elsewhere)?;
+    if labels::are_kept(tx, account)? {
+        // What becomes of the labels is worked out from what was taken out.
+        expunge::take_out(tx, by, account, from, &moved.source, modseq, After::Elsewhere)?;
+    } else {
+        expunge::forget(tx, account, from, &moved.source)?;
+    }
     selected::count(tx, account, from, modseq, Tally::of(entries).negative())?;
     Ok(moved)
 }

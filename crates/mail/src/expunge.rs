@@ -86,6 +86,13 @@ pub(crate) fn take_out(
     let restorable = Param::from(after == After::Restorable);
     let params = vec![account.into(), mailbox.into(), modseq.into(), by.now.into(), restorable];
     tx.execute(&text, &place.params(params))?;
+    forget(tx, account, mailbox, uids)
+}
+
+/// Takes entries out of a mailbox that live on in another one, and of which the journal's row tells all that anybody will ask: where
+/// they were, that they vanished, and where they went. One statement.
+pub(crate) fn forget(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<()> {
+    let place = Place::of(uids);
     let text = format!("DELETE FROM entry WHERE account = $1 AND mailbox = $2 AND {}", place.clause("uid", 3));
     tx.execute(&text, &place.params(vec![account.into(), mailbox.into()]))?;
     Ok(())

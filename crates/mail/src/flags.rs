@@ -86,7 +86,8 @@ pub fn change(
     }
     let modseq = journal::begin(tx, account)?;
     let changed = selected::uids(&before);
-    change.write(tx, account, mailbox, &changed, &spelled, modseq)?;
+    let among = if unchanged_since.is_none() { uids } else { &changed };
+    change.write(tx, account, mailbox, (among, &changed), &spelled, modseq)?;
     if !matches!(change, FlagChange::Remove(..)) {
         keywords::learn(tx, account, mailbox, modseq, &spelled)?;
     }
@@ -130,6 +131,10 @@ impl FlagChange {
             own.filter(|keyword| !named.contains(keyword)).collect()
         };
         match self {
+            FlagChange::Add(flags, _) if spelled.all.is_empty() => (entry.flags | *flags, entry.keywords.clone()),
+            FlagChange::Remove(flags, _) if spelled.known.is_empty() => {
+                (entry.flags.without(*flags), entry.keywords.clone())
+            }
             FlagChange::Add(flags, _) => {
                 let keywords = kept(&spelled.all).into_iter().chain(spelled.all.iter().cloned()).collect();
                 (entry.flags | *flags, keywords)
@@ -139,13 +144,14 @@ impl FlagChange {
         }
     }
 
-    /// Writes the change to all of `uids`. One statement; its text depends on how many keywords are named.
+    /// Writes the change to all of `changed`, which are those of `among` that it changes. One statement; its text depends on how
+    /// many keywords are named.
     fn write(
         &self,
         tx: &mut WriteTx,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
+        (among, changed): (&UidSet, &UidSet),
         spelled: &Spelled,
         modseq: ModSeq,
     ) -> Result<()> {
@@ -157,7 +163,12 @@ impl FlagChange {
         };
         let all: Keywords = named.iter().cloned().collect();
         let single: Vec<String> = named.iter().map(|keyword| format!(" {keyword} ")).collect();
-        let place = Place::of(uids);
+        let flags_only = named.is_empty() && !matches!(self, FlagChange::Replace(..));
+        // A range is one walk over its rows, a list a search for each: where a range is meant, the rows tell which change.
+        let (place, really) = match among.ranges() {
+            [_] if flags_only && changed.ranges().len() > 1 => (Place::of(among), "AND ((flags & $4) | $5) <> flags"),
+            [] | [..] => (Place::of(changed), ""),
+        };
         let mut params =
             vec![account.into(), mailbox.into(), modseq.into(), Param::from(keep.bits()), Param::from(set.bits())];
         let keywords = match self {
@@ -181,7 +192,7 @@ impl FlagChange {
         };
         let text = format!(
             "UPDATE entry SET flags = (flags & $4) | $5{keywords}, modseq = $3
-             WHERE account = $1 AND mailbox = $2 AND {}",
+             WHERE account = $1 AND mailbox = $2 AND {} {really}",
             place.clause("uid", params.len() + 1)
         );
         tx.execute(&text, &place.params(params))?;

@@ -70,7 +70,7 @@ pub struct Listed {
 
 /// The columns that [`mailbox`] reads.
 pub(crate) const COLUMNS: &str = "id, name, role, selectable, uidvalidity, uidnext, first_recent, highest_modseq,
-     messages, unseen, deleted, size, created, forgotten";
+     messages, unseen, deleted, size, created";
 
 pub(crate) fn mailbox(row: &Row<'_>) -> postroad_store::Result<Mailbox> {
     Ok(Mailbox {
@@ -98,13 +98,8 @@ pub fn find(tx: &ReadTx, account: AccountId, name: &MailboxName) -> Result<Optio
 
 /// A mailbox by id. One statement that reads one row.
 pub fn by_id(tx: &ReadTx, account: AccountId, id: MailboxId) -> Result<Option<Mailbox>> {
-    Ok(with_forgotten(tx, account, id)?.map(|(mailbox, _)| mailbox))
-}
-
-/// A mailbox by id, and the highest modseq of removals that the retention took.
-pub(crate) fn with_forgotten(tx: &ReadTx, account: AccountId, id: MailboxId) -> Result<Option<(Mailbox, ModSeq)>> {
     let text = format!("SELECT {COLUMNS} FROM mailbox WHERE account = $1 AND id = $2");
-    Ok(tx.row(&text, params![account, id], |row| Ok((mailbox(row)?, row.id(13)?)))?)
+    Ok(tx.row(&text, params![account, id], mailbox)?)
 }
 
 /// Mailboxes by their ids, in no order. One statement.

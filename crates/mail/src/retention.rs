@@ -56,19 +56,14 @@ fn forget(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<Swe
         return Ok(Swept::default());
     };
     let batch = tx.rows(
-        "SELECT uid, message, modseq FROM expunged {by:expunged_modseq}
+        "SELECT uid, message FROM expunged {by:expunged_at}
          WHERE account = $1 AND mailbox = $2 AND at < $3
-         ORDER BY modseq, uid LIMIT $4",
+         ORDER BY at LIMIT $4",
         params![account, mailbox, before, sql::limit(SWEEP_BATCH)],
-        |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)),
+        |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
-    let newest = batch.iter().map(|(_, _, modseq)| *modseq).max().unwrap_or(0);
-    let uids: Vec<i64> = batch.iter().map(|(uid, _, _)| *uid).collect();
-    let messages: Vec<i64> = batch.iter().map(|(_, message, _)| *message).collect();
-    tx.execute(
-        "UPDATE mailbox SET forgotten = {greatest:forgotten, $3} WHERE account = $1 AND id = $2",
-        params![account, mailbox, newest],
-    )?;
+    let uids: Vec<i64> = batch.iter().map(|(uid, _)| *uid).collect();
+    let messages: Vec<i64> = batch.iter().map(|(_, message)| *message).collect();
     tx.execute(
         "DELETE FROM expunged WHERE account = $1 AND mailbox = $2 AND uid {in:$3}",
         params![account, mailbox, &uids],

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail", version: 3, sql: V3 },
     Migration { owner: "mail", version: 4, sql: V4 },
     Migration { owner: "mail", version: 5, sql: V5 },
+    Migration { owner: "mail", version: 6, sql: V6 },
     Migration { owner: "mail.search", version: 1, sql: crate::index::TABLES },
     Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
     Migration { owner: "mail.pop3", version: 1, sql: crate::maildrop::TABLES },
@@ -44,8 +45,9 @@ CREATE INDEX address_target_member ON address_target (lower(target));
 ";
 
 /// `entry` is clustered by uid, so that a range of uids is one stretch of pages. `expunged` holds what was
-/// removed: `restorable` rows can be restored; the others (moved away, restored) only tell VANISHED.
-/// `mailbox.forgotten` is the highest modseq of rows of `expunged` that the retention took.
+/// removed: `restorable` rows can be restored; the others were, or
+/// were moved away (with labels, and before the journal was asked what moved).
+/// `mailbox.forgotten` is not used any more.
 const V1: &str = "
 CREATE TABLE domain (
     name {text} PRIMARY KEY,
@@ -250,4 +252,10 @@ CREATE INDEX journal_other ON journal (account, other, modseq) WHERE other IS NO
 DROP INDEX entry_modseq;
 DROP INDEX entry_unseen;
 DROP INDEX entry_deleted;
+";
+
+/// Deleted entries are few among many, and found as such: one that lies
+/// there for years would have every EXPUNGE read the mailbox up to it.
+const V6: &str = "
+CREATE INDEX entry_deleted ON entry (account, mailbox, uid) WHERE (flags & 8) = 8;
 ";

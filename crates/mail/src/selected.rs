@@ -58,27 +58,23 @@ impl Place {
 /// The entries of `uids` that exist, by uid. One statement, one more for several ranges that may hold more
 /// than [`LIST_MAX`] uids.
 pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "ORDER BY uid", account, mailbox, uids)
+    read(tx, "entry", "", "ORDER BY uid", account, mailbox, uids)
 }
 
-/// The entries of `uids` that exist and have `\Deleted`, by uid: looked for from the end, until all that the mailbox counts
-/// were found. Statements as [`entries`].
+/// The entries of `uids` that exist and have `\Deleted`, by uid. Reads no others. Statements as [`entries`].
 pub(crate) fn deleted(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    let until = "AND (flags & 8) = 8 ORDER BY uid DESC
-                 LIMIT (SELECT deleted FROM mailbox WHERE account = $1 AND id = $2)";
-    let mut found = read(tx, "entry", until, account, mailbox, uids)?;
-    found.reverse();
-    Ok(found)
+    read(tx, "entry", "{by:entry_deleted}", "AND (flags & 8) = 8 ORDER BY uid", account, mailbox, uids)
 }
 
 /// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal.
 pub(crate) fn restorable(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "expunged", "AND restorable = 1 ORDER BY uid", account, mailbox, uids)
+    read(tx, "expunged", "", "AND restorable = 1 ORDER BY uid", account, mailbox, uids)
 }
 
 fn read(
     tx: &ReadTx,
     table: &str,
+    by: &str,
     rest: &str,
     account: AccountId,
     mailbox: MailboxId,
@@ -86,7 +82,7 @@ fn read(
 ) -> Result<Vec<Before>> {
     let (place, filter) = place(tx, table, account, mailbox, uids)?;
     let text = format!(
-        "SELECT uid, flags, keywords, modseq, size FROM {table}
+        "SELECT uid, flags, keywords, modseq, size FROM {table} {by}
          WHERE account = $1 AND mailbox = $2 AND {} {rest}",
         place.clause("uid", 3)
     );
@@ -200,8 +196,9 @@ pub(crate) fn uids(entries: &[Before]) -> UidSet {
 /// Flags as they were, for the journal: a line `bits keywords… uids` for each combination.
 pub(crate) fn flags_before(entries: &[Before]) -> Vec<u8> {
     let mut groups: BTreeMap<(Flags, &Keywords), UidSet> = BTreeMap::new();
-    for entry in entries {
-        groups.entry((entry.flags, &entry.keywords)).or_default().insert(entry.uid);
+    for alike in entries.chunk_by(|a, b| a.flags == b.flags && a.keywords == b.keywords) {
+        let uids = groups.entry((alike[0].flags, &alike[0].keywords)).or_default();
+        alike.iter().for_each(|entry| uids.insert(entry.uid));
     }
     let lines = groups
         .into_iter()

@@ -223,7 +223,7 @@ pub fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<u
 }
 
 /// The uids of entries that have all of `with` and none of `without` (SEARCH UNSEEN and the like). One
-/// statement; unseen and deleted ones are looked for from the end until all that there are were found.
+/// statement; of deleted ones no others are read, unseen ones are looked for from the end until all that there are were found.
 pub fn uids_by_flags(
     tx: &ReadTx,
     account: AccountId,
@@ -231,21 +231,13 @@ pub fn uids_by_flags(
     with: Flags,
     without: Flags,
 ) -> Result<UidSet> {
-    let counted = if without.contains(Flags::SEEN) {
-        Some(("(flags & 1) = 0", "unseen"))
-    } else if with.contains(Flags::DELETED) {
-        Some(("(flags & 8) = 8", "deleted"))
+    let among = if with.contains(Flags::DELETED) {
+        "SELECT uid, flags FROM entry {by:entry_deleted} WHERE account = $1 AND mailbox = $2 AND (flags & 8) = 8"
+    } else if without.contains(Flags::SEEN) {
+        "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid DESC
+         LIMIT (SELECT unseen FROM mailbox WHERE account = $1 AND id = $2)"
     } else {
-        None
-    };
-    let among = match counted {
-        None => "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2".to_owned(),
-        Some((condition, count)) => {
-            format!(
-                "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2 AND {condition} ORDER BY uid DESC
-                 LIMIT (SELECT {count} FROM mailbox WHERE account = $1 AND id = $2)"
-            )
-        }
+        "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2"
     };
     let uids = tx.rows(
         &format!("SELECT uid FROM ({among}) AS e WHERE (flags & $3) = $3 AND (flags & $4) = 0"),

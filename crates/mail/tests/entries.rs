@@ -337,7 +337,7 @@ fn changes_are_told_in_pieces_and_across_the_retention() {
             .unwrap();
         assert_eq!((swept.entries, swept.messages, swept.more), (3, 3, false));
         let forgotten = world.read(move |tx| changes_since(tx, alice, INBOX, Mark::at(start), 50)).unwrap();
-        assert_eq!(forgotten.vanished, uids("3,19:20"), "told from what is there");
+        assert_eq!(forgotten.vanished, uids("3,19:20"), "told from the journal");
         world.audit();
     });
 }
@@ -522,5 +522,93 @@ fn the_places_of_a_message_are_told() {
         ];
         assert_eq!(told, expected);
         assert_eq!(world.read(|tx| history::places(tx, TraceId(78))).unwrap(), []);
+    });
+}
+
+#[test]
+fn moves_of_many_are_followed_back_to_where_each_began() {
+    each(|world| {
+        let alice = world.alice;
+        world.fill(5);
+        let trace = TraceId(79);
+        let arrival = world.arrival(&mail(9));
+        world
+            .write(move |tx| {
+                let filing = Filing { trace: Some(trace), ..Filing::default() };
+                deliver::append(tx, &by(), alice, INBOX, &arrival, &filing)?;
+                let at = |after| By::new(Timestamp(common::NOW.0 + after), Actor::Admin);
+                copy::move_to(tx, &at(1), alice, INBOX, &uids("2,4:6"), MailboxId(4))?;
+                copy::move_to(tx, &at(2), alice, MailboxId(4), &uids("1:2,4"), MailboxId(5))?;
+                copy::move_to(tx, &at(3), alice, MailboxId(5), &uids("3"), MailboxId(5))?;
+                expunge::remove(tx, &at(4), alice, MailboxId(5), &uids("4"))?;
+                Ok(())
+            })
+            .unwrap();
+        let places = world.read(move |tx| history::places(tx, trace)).unwrap();
+        let told: Vec<String> = places.iter().map(ToString::to_string).collect();
+        let expected = [
+            "moved from INBOX of alice@example.test, uid 6, to Archive (admin)",
+            "moved from Archive of alice@example.test, uid 4, to Junk (admin)",
+            "moved from Junk of alice@example.test, uid 3, to Junk (admin)",
+            "removed from Junk of alice@example.test, uid 4 (admin)",
+        ];
+        assert_eq!(told, expected);
+        let since: Vec<i64> = places.iter().map(|place| place.since.0 - common::NOW.0).collect();
+        assert_eq!(since, [0, 1, 2, 3]);
+        world.audit();
+    });
+}
+
+#[test]
+fn deleted_messages_are_found_among_others() {
+    each(|world| {
+        world.fill(30);
+        let alice = world.alice;
+        let only = uids("4:29");
+        world
+            .write(move |tx| {
+                let deleted = FlagChange::Add(Flags::DELETED, vec![]);
+                flags::change(tx, &by(), alice, INBOX, &uids("3,7,28,30"), &deleted, None)?;
+                let found = view::uids_by_flags(tx, alice, INBOX, Flags::DELETED, Flags::SEEN)?;
+                assert_eq!(found.to_string(), "3,7,28,30");
+                let gone = expunge::expunge(tx, &by(), alice, INBOX, Some(&only))?;
+                assert_eq!(gone.uids.to_string(), "7,28");
+                let gone = expunge::expunge(tx, &by(), alice, INBOX, None)?;
+                assert_eq!(gone.uids.to_string(), "3,30");
+                Ok(())
+            })
+            .unwrap();
+        world.audit();
+    });
+}
+
+/// A range of uids is changed as a range, whichever of it have the flag already.
+#[test]
+fn of_a_range_only_what_changes_gets_the_new_modseq() {
+    each(|world| {
+        world.fill(9);
+        let alice = world.alice;
+        let (first, second, entries) = world
+            .write(move |tx| {
+                let add = FlagChange::Add(Flags::SEEN | Flags::FLAGGED, vec![]);
+                let seen = FlagChange::Add(Flags::SEEN, vec![]);
+                flags::change(tx, &by(), alice, INBOX, &uids("2,5"), &seen, None)?;
+                let first = flags::change(tx, &by(), alice, INBOX, &uids("4:6,8"), &add, None)?;
+                let second = flags::change(tx, &by(), alice, INBOX, &uids("1:8"), &add, None)?;
+                let query = Query { uids: &UidSet::all(), want: Want::Flags, changed_since: None, limit: 20 };
+                Ok((first, second, view::entries(tx, alice, INBOX, &query)?))
+            })
+            .unwrap();
+        let changed: Vec<u32> = second.changed.iter().map(|entry| entry.uid).collect();
+        assert_eq!((changed, second.unchanged.to_string()), (vec![1, 2, 3, 7], "4:6,8".to_owned()));
+        for entry in entries {
+            let (flags, modseq) = match entry.uid {
+                1..=3 | 7 => (Flags::SEEN | Flags::FLAGGED, second.modseq),
+                4..=6 | 8 => (Flags::SEEN | Flags::FLAGGED, first.modseq),
+                _ => (Flags::NONE, Some(entry.modseq)),
+            };
+            assert_eq!((entry.flags, Some(entry.modseq)), (flags, modseq), "uid {}", entry.uid);
+        }
+        world.audit();
     });
 }
