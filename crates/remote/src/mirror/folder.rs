@@ -23,6 +23,8 @@ pub(super) struct Mirrored<'a> {
     /// Keywords that the folder keeps; none for any.
     keywords: Option<Vec<String>>,
     marker: u32,
+    /// An earlier run was broken off while it appended.
+    resumed: bool,
     /// What is there by the rows, by uid here.
     rows: HashMap<u32, Row>,
     entries: Vec<Entry>,
@@ -71,6 +73,7 @@ impl<'a> Mirrored<'a> {
             uidnext,
             keywords,
             marker: own.folder.marker,
+            resumed: own.folder.marker > 0,
             rows: HashMap::new(),
             entries: Vec::new(),
             report,
@@ -143,6 +146,9 @@ impl<'a> Mirrored<'a> {
         if !new.is_empty() {
             self.append(line, new, progress, watch).await?;
         }
+        if self.resumed {
+            self.late(line).await?;
+        }
         self.flags(line).await?;
         self.removals(line).await?;
         if self.marker != 0 {
@@ -202,6 +208,19 @@ impl<'a> Mirrored<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// The connection that broke may have had APPENDs that the server took up only after it was asked what there is: what is
+    /// there once more than it is here, octet for octet, since the marker, goes.
+    async fn late(&mut self, line: &mut Connection) -> Result<()> {
+        let known: std::collections::HashSet<String> = self.rows.values().map(|row| row.hash.clone()).collect();
+        let found = self.unknown(line).await?;
+        let twice: Vec<u32> =
+            found.into_iter().filter(|(hash, _)| known.contains(hash)).flat_map(|(_, uids)| uids).collect();
+        for page in twice.chunks(BATCH_MESSAGES) {
+            remove(line, &NumberSet::from_unsorted(page.iter().copied())).await?;
+        }
+        Ok(())
     }
 
     /// Messages that are there already are written down; the others are given back.
@@ -279,12 +298,7 @@ impl<'a> Mirrored<'a> {
         for page in gone.chunks(BATCH_MESSAGES) {
             if !self.wish.keep_deleted {
                 let uids = NumberSet::from_unsorted(page.iter().map(|(_, other)| *other));
-                let deleted = Line::new("UID STORE").set(&uids).word("+FLAGS.SILENT").flags(["\\Deleted"]);
-                line.must(deleted, |_| ()).await?;
-                // Without UIDPLUS, EXPUNGE would take what others marked too: theirs is left to them.
-                if line.session.has("UIDPLUS") {
-                    line.must(Line::new("UID EXPUNGE").set(&uids), |_| ()).await?;
-                }
+                remove(line, &uids).await?;
             }
             let uids: Vec<u32> = page.iter().map(|(uid, _)| *uid).collect();
             uids.iter().for_each(|uid| drop(self.rows.remove(uid)));
@@ -326,6 +340,16 @@ impl<'a> Mirrored<'a> {
         }
         Ok(())
     }
+}
+
+/// Without UIDPLUS, EXPUNGE would take what others marked too: messages are marked, and theirs is left to them.
+async fn remove(line: &mut Connection, uids: &NumberSet) -> Result<()> {
+    let deleted = Line::new("UID STORE").set(uids).word("+FLAGS.SILENT").flags(["\\Deleted"]);
+    line.must(deleted, |_| ()).await?;
+    if line.session.has("UIDPLUS") {
+        line.must(Line::new("UID EXPUNGE").set(uids), |_| ()).await?;
+    }
+    Ok(())
 }
 
 fn row(sent: Sent) -> Row {
