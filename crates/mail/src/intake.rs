@@ -12,8 +12,12 @@ use postroad_store::{Prepared, Upload};
 
 use crate::{Error, Result};
 
-/// Longest header block in bytes; a longer one is refused.
-pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
+/// Longest header block, in bytes, that can be reviewed and edited; a longer one is refused where that has to be done. How much
+/// of it is looked at for listings is another limit: [`Limits::header_bytes`].
+pub const MAX_HEADER_BYTES: usize = 16 * 1024 * 1024;
+
+/// So much of the header block of a message that is stored as it is waits in memory; the rest, of whatever length, flows on.
+pub const HELD_HEADER_BYTES: usize = 1024 * 1024;
 
 /// A message of so many bytes is small.
 const SMALL: u64 = 32 * 1024;
@@ -24,6 +28,8 @@ pub struct Intake {
     upload: Upload,
     header: Vec<u8>,
     state: State,
+    /// The header block is edited by nobody.
+    as_it_is: bool,
 }
 
 /// How far a message has come.
@@ -66,7 +72,13 @@ pub struct Arrival {
 impl Intake {
     /// Ready for bytes.
     pub fn new(upload: Upload, limits: Limits) -> Intake {
-        Intake { parser: Parser::new(limits), upload, header: Vec::new(), state: State::Header { line: 0, seen: 0 } }
+        let state = State::Header { line: 0, seen: 0 };
+        Intake { parser: Parser::new(limits), upload, header: Vec::new(), state, as_it_is: false }
+    }
+
+    /// Ready for the bytes of a message whose header block nobody will look at or edit: it may be as long as the message.
+    pub fn as_it_is(upload: Upload, limits: Limits) -> Intake {
+        Intake { as_it_is: true, ..Intake::new(upload, limits) }
     }
 
     /// Takes bytes. Errors: `Message` for a header block beyond [`MAX_HEADER_BYTES`], `Store`.
@@ -83,7 +95,7 @@ impl Intake {
             let empty = matches!(&self.header[*line..end], b"\n" | b"\r\n");
             (*line, *seen) = (end, end);
             if empty {
-                if end > MAX_HEADER_BYTES {
+                if end > MAX_HEADER_BYTES && !self.as_it_is {
                     return Err(TOO_LONG);
                 }
                 let body = self.header.split_off(end);
@@ -92,6 +104,10 @@ impl Intake {
             }
         }
         *seen = self.header.len();
+        if self.as_it_is && self.header.len() > HELD_HEADER_BYTES {
+            self.state = State::Ended { body: Vec::new() };
+            return Ok(Fed::HeaderEnded);
+        }
         if self.header.len() > MAX_HEADER_BYTES { Err(TOO_LONG) } else { Ok(Fed::More) }
     }
 

@@ -45,6 +45,63 @@ pub fn sweep(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<
     }
 }
 
+/// Accounts from which something was removed at `since` or later: only there what can be brought back may have become too
+/// much. One look into an index for each account.
+pub fn removed_since(tx: &ReadTx, since: Timestamp) -> Result<Vec<AccountId>> {
+    let accounts = tx.rows(
+        "SELECT a.id FROM account AS a WHERE a.state <> 'deleted'
+         AND EXISTS (SELECT 1 FROM expunged AS x WHERE x.account = a.id AND x.at >= $1)
+         ORDER BY a.id",
+        params![since],
+        |row| row.id(0),
+    )?;
+    Ok(accounts)
+}
+
+/// Octets of messages that are in no mailbox any more and wait for the end of their retention: they do not count against the
+/// quota. Looks at each removed entry.
+pub fn kept_octets(tx: &ReadTx, account: AccountId) -> Result<u64> {
+    let octets = tx.one(
+        "SELECT CAST(COALESCE(sum(m.size), 0) AS BIGINT) FROM message AS m WHERE m.account = $1
+         AND m.id IN (SELECT x.message FROM expunged AS x WHERE x.account = $1)
+         AND NOT EXISTS (SELECT 1 FROM entry AS e WHERE e.account = $1 AND e.message = m.id)",
+        params![account],
+        |row| row.int(0),
+    )?;
+    Ok(u64::try_from(octets).unwrap_or(0))
+}
+
+/// How much of what was removed an account may keep: what the settings say, else its quota once more. `None`: any amount.
+pub fn kept_limit(account: &accounts::Account, setting: Option<u64>) -> Option<u64> {
+    setting.or((account.quota_bytes != 0).then_some(account.quota_bytes))
+}
+
+/// Gives up what was removed first, before its time, as long as more than `limit` octets are kept; at most
+/// [`SWEEP_BATCH`] entries. Who fills an account and empties it in turn would fill the disk otherwise. Locks: the account's. Not an
+/// operation of the account, as [`sweep`].
+pub fn spare(tx: &mut WriteTx, account: AccountId, limit: u64) -> Result<Swept> {
+    let Some(mut excess) = kept_octets(tx, account)?.checked_sub(limit).filter(|excess| *excess > 0) else {
+        return Ok(Swept::default());
+    };
+    let oldest = tx.rows(
+        "SELECT at, size FROM expunged WHERE account = $1 ORDER BY at LIMIT $2",
+        params![account, sql::limit(SWEEP_BATCH)],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    let mut until = 0;
+    for (at, size) in oldest {
+        until = at;
+        excess = excess.saturating_sub(u64::try_from(size).unwrap_or(0));
+        if excess == 0 {
+            break;
+        }
+    }
+    let swept = forget(tx, account, Timestamp(until.saturating_add(1)))?;
+    // Entries that were moved or copied free nothing by themselves.
+    let more = swept.entries > 0 && kept_octets(tx, account)? > limit;
+    Ok(Swept { more, ..swept })
+}
+
 /// Takes a batch out of the mailbox that has the oldest removal.
 fn forget(tx: &mut WriteTx, account: AccountId, before: Timestamp) -> Result<Swept> {
     let oldest = tx.row(

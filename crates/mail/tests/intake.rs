@@ -4,7 +4,7 @@
 mod common;
 
 use common::{by, each};
-use postroad_mail::intake::MAX_HEADER_BYTES;
+use postroad_mail::intake::{HELD_HEADER_BYTES, MAX_HEADER_BYTES};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{Error, Fed, Filing, Intake, MailboxId, UidSet, deliver};
 use postroad_message::{Limits, Summary};
@@ -64,7 +64,41 @@ fn an_endless_header_is_refused() {
     each(|world| {
         let mut intake = Intake::new(world.store.upload(), Limits::default());
         let line = [b'x'; 1024];
+        // So much is taken, and no byte more.
+        for _ in 0..MAX_HEADER_BYTES / 1024 {
+            assert_eq!(intake.feed(&line).unwrap(), Fed::More);
+        }
+        let refused = intake.feed(b"x").err();
+        assert!(matches!(refused, Some(Error::Message(_))));
+        let mut intake = Intake::new(world.store.upload(), Limits::default());
         let refused = (0..MAX_HEADER_BYTES / 1024 + 1).find_map(|_| intake.feed(&line).err());
         assert!(matches!(refused, Some(Error::Message(_))));
+    });
+}
+
+#[test]
+fn a_header_of_ten_megabytes_is_stored_byte_for_byte() {
+    each(|world| {
+        let header = format!("Subject: long\r\n{}", "X-Filler: 0123456789 0123456789 0123456789\r\n".repeat(250_000));
+        let message = format!("{header}\r\nthe end\r\n");
+        assert!(header.len() > 10 * 1024 * 1024);
+        for as_it_is in [false, true] {
+            let upload = world.store.upload();
+            let mut intake = match as_it_is {
+                true => Intake::as_it_is(upload, Limits::default()),
+                false => Intake::new(upload, Limits::default()),
+            };
+            let mut held = 0;
+            for piece in message.as_bytes().chunks(64 * 1024) {
+                intake.feed(piece).unwrap();
+                held = held.max(intake.header().len());
+            }
+            if as_it_is {
+                assert!(held <= HELD_HEADER_BYTES + 64 * 1024, "{held} bytes waited in memory");
+            }
+            let arrival = intake.finish(b"Return-Path: <>\r\n".to_vec()).unwrap();
+            assert_eq!(arrival.size as usize, message.len() + 17);
+            assert_eq!(arrival.summary.structure.body_start as usize, header.len() + 2 + 17);
+        }
     });
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{by, each, name, uids};
-use postroad_mail::{MailboxId, UidSet, copy, expunge, mailboxes, undelete, view};
+use postroad_mail::{MailboxId, UidSet, accounts, copy, expunge, mailboxes, retention, undelete, view};
 use postroad_message::SummaryView;
 
 const INBOX: MailboxId = MailboxId::INBOX;
@@ -41,6 +41,41 @@ fn a_deleted_mailbox_is_found_by_its_former_name_and_emptied_into_another() {
             world.read(move |tx| Ok((view::uids(tx, alice, INBOX)?, undelete::sources(tx, alice)?))).unwrap();
         assert_eq!(back, [5, 6, 7]);
         assert_eq!(left.len(), 1);
+        world.audit();
+    });
+}
+
+#[test]
+fn who_fills_and_empties_in_turn_keeps_only_so_much() {
+    each(|world| {
+        let alice = world.alice;
+        world.fill(6);
+        let size = world.read(move |tx| Ok(accounts::by_id(tx, alice)?.unwrap().used_bytes)).unwrap() / 6;
+        world.write(move |tx| copy::copy(tx, &by(), alice, INBOX, &uids("6"), INBOX)).unwrap();
+        for uid in ["1", "2", "3", "4", "6"] {
+            world.write(move |tx| expunge::remove(tx, &by(), alice, INBOX, &uids(uid))).unwrap();
+        }
+        // The sixth has another entry: it takes no room of its own.
+        let kept = world.read(move |tx| retention::kept_octets(tx, alice)).unwrap();
+        assert!((4 * size..=4 * size + 4).contains(&kept), "{kept} of {size} each");
+        let spared = |limit: u64| {
+            let mut entries = 0;
+            loop {
+                let swept = world.write(move |tx| retention::spare(tx, alice, limit)).unwrap();
+                entries += swept.entries;
+                if !swept.more {
+                    return (entries, world.read(move |tx| retention::kept_octets(tx, alice)).unwrap());
+                }
+            }
+        };
+        assert_eq!(spared(kept), (0, kept), "exactly so much is not too much");
+        let (entries, now) = spared(kept - 1);
+        assert!(entries >= 1 && now < kept, "{entries} entries went, {now} octets stay");
+        let (_, now) = spared(2 * size + 2);
+        assert!(now <= 2 * size + 2, "{now}");
+        let (_, now) = spared(0);
+        assert_eq!(now, 0);
+        assert_eq!(world.read(move |tx| view::uids(tx, alice, INBOX)).unwrap(), [5, 7], "what is there stays");
         world.audit();
     });
 }

@@ -36,8 +36,8 @@ pub(crate) struct Body {
     pub(crate) copy: Option<Vec<u8>>,
     /// Its share of the memory for bodies.
     pub(crate) place: OwnedSemaphorePermit,
-    /// The share covers a long header as well.
-    long_header: bool,
+    /// The share covers a header of so many bytes.
+    header_covered: usize,
 }
 
 /// Memory for bodies is given out in pieces of so many bytes.
@@ -46,8 +46,8 @@ pub(crate) const UNIT: usize = 64 * 1024;
 const SHARE: u32 = 4;
 /// A header longer than this costs more.
 const LONG_HEADER: usize = UNIT;
-/// And so much: the longest that is taken.
-const LONG_SHARE: u32 = (postroad_mail::intake::MAX_HEADER_BYTES / UNIT) as u32;
+/// And so much each time that it has grown by as many bytes, up to the longest that is taken.
+const HEADER_STEP: usize = 1024 * 1024;
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,10 +76,10 @@ impl Inbound {
             replies::log(&error, "taking a message");
             replies::mail_failed(&error, self.settings.full_mailbox)
         })?;
-        if !body.long_header && body.intake.header().len() > LONG_HEADER {
-            let more = self.share(LONG_SHARE).await?;
+        while body.intake.header().len() > body.header_covered {
+            let more = self.share((HEADER_STEP / UNIT) as u32).await?;
             body.place.merge(more);
-            body.long_header = true;
+            body.header_covered += HEADER_STEP;
         }
         match fed {
             Fed::More => Ok(()),
@@ -107,7 +107,7 @@ impl Inbound {
                 signing: Plan::Nothing,
                 copy: None,
                 place,
-                long_header: false,
+                header_covered: LONG_HEADER,
             });
         }
         Ok(session.world.body.as_mut().expect("it is there or was just made"))

@@ -30,6 +30,21 @@ fn a_message_that_goes_in_circles_is_stopped() {
 }
 
 #[test]
+fn a_header_of_ten_megabytes_comes_in() {
+    let test = TestStore::memory(MIGRATIONS);
+    let field = format!("X-Long: {}\n", "long ".repeat(200));
+    let header = field.repeat(10 * 1024 * 1024 / field.len());
+    let text = format!(
+        "S: 220 {{*}}\nC: EHLO x.test\nS*: 250 {{*}}\n\
+         C: MAIL FROM:<x@x.test>\nC: RCPT TO:<alice@example.test>\nC: DATA\nS: 250 {{*}}\nS: 250 {{*}}\nS: 354 {{*}}\n\
+         C<<END\nSubject: long\n{header}\nbody\n.\nEND\nS: 250 2.0.0 {{*}}\n"
+    );
+    transcript::check(&text, Town::new(&test.store));
+    let stored = Town::again(&test.store).messages("alice@example.test", "INBOX");
+    assert!(stored[0].contains(&header.replace('\n', "\r\n")), "not the same octets");
+}
+
+#[test]
 fn a_header_without_end_is_refused() {
     let test = TestStore::memory(MIGRATIONS);
     let field = format!("X-Long: {}\n", "long ".repeat(200));
@@ -37,7 +52,7 @@ fn a_header_without_end_is_refused() {
         "S: 220 {{*}}\nC: EHLO x.test\nS*: 250 {{*}}\n\
          C: MAIL FROM:<x@x.test>\nC: RCPT TO:<alice@example.test>\nC: DATA\nS: 250 {{*}}\nS: 250 {{*}}\nS: 354 {{*}}\n\
          C<<END\n{}\nbody\n.\nEND\nS: 554 5.6.0 {{*}}\n@count alice@example.test INBOX 0\nC: NOOP\nS: 250 {{*}}\n",
-        field.repeat(2 * 1024 * 1024 / field.len())
+        field.repeat(17 * 1024 * 1024 / field.len())
     );
     transcript::check(&text, Town::new(&test.store));
 }

@@ -163,6 +163,7 @@ pub(crate) struct HttpSettings {
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct RetentionSettings {
     pub(crate) deleted_days: u32,
+    pub(crate) deleted_bytes: Option<u64>,
     pub(crate) trace_days: u32,
     pub(crate) report_days: u32,
 }
@@ -270,7 +271,7 @@ impl Default for ImapSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        RetentionSettings { deleted_days: 30, trace_days: 90, report_days: postroad_trust::reports::KEEP_DAYS }
+        RetentionSettings { deleted_days: 30, deleted_bytes: None, trace_days: 90, report_days: postroad_trust::reports::KEEP_DAYS }
     }
 }
 

@@ -85,7 +85,7 @@ impl<W: Write> Desk<'_, W> {
                     continue;
                 }
                 let size = raw.bytes.len() as u64;
-                let mut intake = Intake::new(self.store.upload(), Limits::default());
+                let mut intake = Intake::as_it_is(self.store.upload(), Limits::default());
                 match intake.feed(&raw.bytes) {
                     Ok(_) if self.options.dry_run => part.would = (part.would.0 + 1, part.would.1 + size),
                     Ok(_) => part.ready.push(ready(raw.meta, intake.finish(Vec::new())?, raw.crlf, raw.source)),

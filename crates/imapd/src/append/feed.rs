@@ -50,7 +50,7 @@ impl Command {
                 if held >= APPEND_HELD_MAX {
                     upload.outside();
                 }
-                Intake::new(upload, postroad_message::Limits::default())
+                Intake::as_it_is(upload, postroad_message::Limits::default())
             };
             let intake = message.intake.get_or_insert_with(begin);
             match feed {

@@ -263,9 +263,8 @@ impl Client {
         let items = if self.enabled.condstore { "UID FLAGS MODSEQ" } else { "UID FLAGS" };
         if self.enabled.uid_only {
             let items = items.trim_start_matches("UID ");
-            let known = self.open.as_ref().and_then(|open| open.slots[..first].last()?.known.as_ref());
-            let from = known.map_or(1, |known| known.uid + 1);
-            return self.command(stage, &format!("UID FETCH {from}:* ({items})"), None).map(|_| ());
+            // A change of flags may have named one that came in the middle.
+            return self.command(stage, &format!("UID FETCH 1:* ({items})"), None).map(|_| ());
         }
         self.command(stage, &format!("FETCH {}:* ({items})", first + 1), None).map(|_| ())
     }

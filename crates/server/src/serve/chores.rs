@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postroad_mail::{Actor, By, Error, maildrop, retention};
+use postroad_mail::{Actor, By, Error, accounts, maildrop, retention};
 use postroad_net::Stop;
 use postroad_store::{AccountId, Locks, Store, Timestamp, trace};
 use postroad_trust::tls_results::{self, Day};
@@ -13,6 +13,8 @@ use crate::settings::RetentionSettings;
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(15 * 60);
+/// Between two looks at how much deleted mail is kept: who fills an account and empties it in turn is stopped here.
+const SPARE_EVERY: Duration = Duration::from_secs(60);
 /// Accounts looked after in one round.
 const ACCOUNTS_PER_ROUND: usize = 1_000;
 /// Trace events forgotten in one transaction.
@@ -37,11 +39,22 @@ pub(super) struct Kept {
 
 /// Runs rounds until the stop.
 pub(super) async fn run(store: Store, kept: Kept, stop: Stop) {
+    let (mut waited, mut looked) = (Duration::ZERO, Timestamp::now());
     loop {
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(SPARE_EVERY) => waited += SPARE_EVERY,
             () = stop.stopped() => return,
         }
+        let now = Timestamp::now();
+        match spare(&store, kept.retention.deleted_bytes, looked, &stop).await {
+            // What was removed while it looked is looked for again.
+            Ok(()) => looked = Timestamp(now.0 - SPARE_EVERY.as_micros() as i64),
+            Err(error) => tracing::warn!(%error, "how much deleted mail is kept is looked at again in a minute"),
+        }
+        if waited < EVERY {
+            continue;
+        }
+        waited = Duration::ZERO;
         if let Err(error) = round(&store, &kept, &stop).await {
             tracing::warn!(%error, "clearing away what was deleted goes on in the next round");
         }
@@ -121,6 +134,34 @@ async fn expire(store: &Store, now: Timestamp, days: u32, stop: &Stop) -> Result
     Ok(())
 }
 
+/// Gives up the oldest deleted mail of accounts that keep more of it than they may.
+async fn spare(store: &Store, setting: Option<u64>, since: Timestamp, stop: &Stop) -> Result<(), Error> {
+    for account in store.read(move |tx| retention::removed_since(tx, since)).await? {
+        let mut told = false;
+        while !stop.is_stopped() {
+            let spared = store.write(Locks::account(account), move |tx| {
+                let row = accounts::by_id(tx, account)?;
+                let limit = row.as_ref().and_then(|row| retention::kept_limit(row, setting));
+                let Some((row, limit)) = row.zip(limit) else { return Ok((None, retention::Swept::default())) };
+                Ok::<_, Error>((Some((row.address, limit)), retention::spare(tx, account, limit)?))
+            });
+            let (whose, swept) = spared.await?.value;
+            if let (Some((address, limit)), true, false) = (whose, swept.entries > 0, told) {
+                told = true;
+                tracing::warn!(
+                    account = %address,
+                    "the oldest deleted mail goes before its time: what can be brought back takes more than {limit} \
+                     octets (retention.deleted-bytes, else the quota)"
+                );
+            }
+            if !swept.more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn clear(store: &Store, account: AccountId, before: Timestamp, stop: &Stop) -> Result<(), Error> {
     while !stop.is_stopped() {
         let swept = store.write(Locks::account(account), move |tx| retention::sweep(tx, account, before)).await?;
@@ -134,7 +175,7 @@ async fn clear(store: &Store, account: AccountId, before: Timestamp, stop: &Stop
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postroad_mail::accounts::{self, NewAccount};
+    use postroad_mail::accounts::NewAccount;
     use postroad_mail::{Actor, Address, By, domains};
     use postroad_store::params;
 
@@ -182,7 +223,7 @@ mod tests {
             Ok::<_, Error>(())
         });
         made.await.expect("everything is there");
-        let retention = RetentionSettings { deleted_days: 30, trace_days: 30, report_days: 30 };
+        let retention = RetentionSettings { deleted_days: 30, deleted_bytes: None, trace_days: 30, report_days: 30 };
         let kept = Kept { retention, greylist: greylist::Terms::default(), expire_days: Some(30) };
         round(&store, &kept, &Stop::new()).await.expect("a round");
         let left = store.read(|tx| {

@@ -269,6 +269,10 @@ const KEYS: &[Key] = &[
     ),
     key("reports.failures-per-day", "Reports about single messages to one address in a day."),
     key("retention.deleted-days", "Deleted mail can be brought back for so many days."),
+    key(
+        "retention.deleted-bytes",
+        "Deleted mail of an account takes at most so much, or the oldest goes before its time; unset: its quota once more.",
+    ),
     key("retention.trace-days", "The story of a message is kept for so many days."),
     key("retention.report-days", "Reports of others are kept for so many days."),
     key("log.format", "human or json."),
