@@ -10,6 +10,7 @@ pub(crate) const NEEDED: &[&str] = &[
     "postgresql",        // every domain test runs on it too
     "curl",              // smtp, imap, pop3 with and without TLS
     "swaks",             // hands mail in
+    "gsasl",             // signs in by SCRAM, bound to TLS
     "mutt",              // reads over IMAP
     "fetchmail",         // fetches by POP3
     "mpop",              // fetches by POP3

@@ -5,6 +5,7 @@ mod compress;
 mod curl;
 mod day;
 mod gmail;
+mod gsasl;
 mod lines;
 mod mbsync;
 mod msmtp;
