@@ -110,6 +110,12 @@ pub fn next(tx: &ReadTx) -> Result<Option<(i64, Waiting)>> {
     )
 }
 
+/// Lets the others go first: what cannot be told of now must not hold them up.
+pub fn put_back(tx: &mut WriteTx, id: i64, now: Timestamp) -> Result<()> {
+    tx.execute("UPDATE dmarc_failure SET at = $2 WHERE id = $1", params![id, now])?;
+    Ok(())
+}
+
 /// Takes a message away; `false`: somebody else did.
 pub fn take(tx: &mut WriteTx, id: i64) -> Result<bool> {
     Ok(tx.execute("DELETE FROM dmarc_failure WHERE id = $1", params![id])? > 0)

@@ -51,7 +51,14 @@ impl Reporter {
             let said = format!("told nobody: {}", left_out.join("; "));
             return Ok(Some(Line { kind: "failure", domain, said, is_sent: false }));
         }
-        let sent = self.send_failure(id, to, letter, waiting).await?;
+        let sent = match self.send_failure(id, to, letter, waiting).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                let now = (self.clock)();
+                self.store.write(Locks::none(), move |tx| Ok::<_, Error>(failures::put_back(tx, id, now)?)).await?;
+                return Err(error);
+            }
+        };
         let said = match sent.is_empty() {
             true => "told nobody: it was told of enough today".to_owned(),
             false => {
