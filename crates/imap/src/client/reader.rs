@@ -64,7 +64,7 @@ impl Reader {
     }
 
     /// The next item, or `None` when more bytes are needed.
-    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, Error> {
         loop {
             match self.state {
                 State::Message(0) => {

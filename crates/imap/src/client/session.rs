@@ -123,7 +123,7 @@ impl Session {
             self.asked = true;
             return Ok(Some(Event::Send));
         }
-        let Some(item) = self.reader.next()? else { return Ok(None) };
+        let Some(item) = self.reader.next_item()? else { return Ok(None) };
         match item {
             Item::Begin(size) => Ok(Some(Event::Begin(size))),
             Item::Piece(octets) => Ok(Some(Event::Piece(octets))),

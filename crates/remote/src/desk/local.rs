@@ -87,7 +87,7 @@ impl Local {
             Request::Validity { folder, uidvalidity } => self.validity(folder, uidvalidity)?,
             Request::File { folder, messages } => self.file(&by, folder, messages, octets)?,
             Request::Begin => {
-                let intake = Intake::new(self.store.upload(), Limits::default());
+                let intake = Intake::as_it_is(self.store.upload(), Limits::default());
                 self.large = Some(Large { intake, hasher: blake3::Hasher::new(), refused: None });
                 Answer::Done
             }
@@ -256,7 +256,7 @@ impl Local {
                 adopted.push((void, meta.uid, meta.marks));
                 continue;
             }
-            let mut intake = Intake::new(self.store.upload(), Limits::default());
+            let mut intake = Intake::as_it_is(self.store.upload(), Limits::default());
             match intake.feed(own) {
                 Ok(_) => taken.push(ready(meta, intake, hash)?),
                 Err(postroad_mail::Error::Message(why)) => refused.push((meta.uid, why.to_owned())),
