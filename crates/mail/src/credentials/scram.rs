@@ -90,7 +90,7 @@ impl ServerSecret {
 /// The salts of an account's keys, new ones where it has none: for who sets a password of it.
 pub fn salts(tx: &ReadTx, account: AccountId) -> Result<Salts> {
     let there = tx.rows(
-        "SELECT hash, MIN(salt), MIN(iterations) FROM scram_key WHERE account = $1 GROUP BY hash",
+        "SELECT DISTINCT hash, salt, iterations FROM scram_key WHERE account = $1",
         params![account],
         |row| Ok((row.text(0)?, row.bytes(1)?, row.int(2)?)),
     )?;

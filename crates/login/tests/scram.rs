@@ -1,0 +1,163 @@
+//! SCRAM and certificates against real stores.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postroad_login::Logins;
+use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+use postroad_mail::credentials::{self, NewAppPassword};
+use postroad_mail::password::{AppPassword, PasswordHash};
+use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_sasl::{
+    Answer, Ask, Bindings, Channel, Client, ClientCertificate, ClientIdentity, Evidence, Exchange, Secret, Turn, find,
+};
+use postroad_store::{AccountId, Locks, Store, Timestamp, params};
+use postroad_testkit::{each_store, wait};
+
+const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
+
+fn by() -> By {
+    By::new(NOW, Actor::Admin)
+}
+
+/// An account with a password and an app password for IMAP; its number and the app password.
+fn populate(store: &Store) -> (AccountId, String) {
+    let hash = PasswordHash::of_password("right").expect("a hash");
+    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<AccountId, Error> {
+        domains::create(tx, &by(), &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
+        let address = Address::new("alice", "example.test").map_err(Error::AddressInvalid)?;
+        let (display_name, password) = (String::new(), Some(hash));
+        accounts::create(tx, &by(), &NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 })
+    });
+    let account = made.expect("an account").value;
+    let salts = store.read_blocking(move |tx| credentials::salts(tx, account)).expect("salts");
+    let app = AppPassword::generate_with(&salts).expect("an app password");
+    let new = NewAppPassword { name: "laptop".into(), scopes: vec![Service::Imap], expires: None, hash: app.hash };
+    let added = store.write_blocking(Locks::account(account), move |tx| -> Result<i64, Error> {
+        credentials::add_app_password(tx, &by(), account, &new)
+    });
+    added.expect("an app password");
+    (account, app.plain)
+}
+
+/// Signs in over a clear line: who it was, and as how many questions.
+fn sign_in(logins: &Logins, mechanism: &str, user: &str, password: &str, service: Service) -> (Option<Refused>, usize) {
+    let row = find(mechanism).expect("a mechanism");
+    let identity = ClientIdentity::password(user, Secret::new(password.into())).expect("a nonce");
+    let mut client = Client::new(row, identity, &Bindings::default()).expect("a client");
+    let initial = client.initial().expect("it speaks first");
+    let channel = Channel { tls: None, offered: &[] };
+    let (mut exchange, mut turn) =
+        Exchange::<Authenticated, Refused>::begin(row, Some(initial.expose().as_bytes()), channel);
+    let from: IpAddr = [192, 0, 2, 7].into();
+    let mut asked = 0;
+    loop {
+        turn = match turn {
+            Turn::Challenge(text) => {
+                let answer = client.answer(text.as_bytes()).expect("an answer");
+                exchange.answer(answer.expose().as_bytes())
+            }
+            Turn::Ask(ask) => {
+                asked += 1;
+                exchange.answered(wait(logins.verify(ask, from, service)))
+            }
+            Turn::Done(who) => {
+                assert_eq!(client.finished(None), Ok(()), "the server shows that it knows the account");
+                assert_eq!(who.address().to_string(), "alice@example.test");
+                return (None, asked);
+            }
+            Turn::Refused(why) => return (Some(why), asked),
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn every_password_of_an_account_opens_it_by_scram() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let (account, app) = populate(&test.store);
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        for mechanism in ["SCRAM-SHA-1", "SCRAM-SHA-256"] {
+            for (user, password, service, refused) in [
+                ("alice@example.test", "right", Service::Imap, None),
+                ("ALICE@Example.Test", "right", Service::Pop3, None),
+                ("alice", "right", Service::Smtp, None),
+                ("alice@example.test", app.as_str(), Service::Imap, None),
+                ("alice@example.test", app.as_str(), Service::Pop3, Some(Refused::Scope)),
+                ("alice@example.test", "wrong", Service::Imap, Some(Refused::Wrong)),
+                ("nobody@example.test", "right", Service::Imap, Some(Refused::Wrong)),
+                ("nobody", "right", Service::Imap, Some(Refused::Wrong)),
+                ("@", "right", Service::Imap, Some(Refused::Wrong)),
+            ] {
+                let ended = sign_in(&logins, mechanism, user, password, service);
+                assert_eq!(ended, (refused, 2), "{mechanism} {user} {password}");
+            }
+        }
+        // A password that came from elsewhere has no keys until it is seen.
+        let forgotten = test.store.write_blocking(Locks::none(), move |tx| -> Result<(), Error> {
+            tx.execute("DELETE FROM scram_key WHERE account = $1", params![account])?;
+            Ok(())
+        });
+        forgotten.expect("forgotten");
+        let scram = || sign_in(&logins, "SCRAM-SHA-256", "alice@example.test", "right", Service::Imap).0;
+        assert_eq!(scram(), Some(Refused::Wrong));
+        assert_eq!(sign_in(&logins, "PLAIN", "alice@example.test", "right", Service::Imap).0, None);
+        assert_eq!(scram(), None);
+    });
+}
+
+#[test]
+fn nobody_has_the_same_salt_each_time() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        populate(&test.store);
+        let logins = || Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        let offer = |logins: &Logins, login: &str| {
+            let evidence = Evidence::ScramKeys(postroad_sasl::scram::Hash::Sha256);
+            let ask = Ask { mechanism: "SCRAM-SHA-256", authzid: None, authcid: login.into(), evidence };
+            match wait(logins.verify(ask, [192, 0, 2, 7].into(), Service::Imap)) {
+                Answer::Scram(offer) => offer,
+                other => panic!("{other:?}"),
+            }
+        };
+        let (first, after_restart) = (logins(), logins());
+        for login in ["alice@example.test", "nobody@example.test", "nobody", "no address", ""] {
+            let (one, two) = (offer(&first, login), offer(&after_restart, &login.to_uppercase()));
+            assert_eq!((&one.salt, one.iterations), (&two.salt, two.iterations), "{login}");
+            assert_eq!((one.salt.len(), one.iterations), (16, 50_000), "{login}");
+            assert_ne!(one.nonce, two.nonce);
+        }
+        assert_ne!(offer(&first, "nobody@example.test").salt, offer(&first, "noone@example.test").salt);
+        assert_eq!(offer(&first, "nobody").salt, offer(&first, "nobody@example.test").salt);
+    });
+}
+
+#[test]
+fn certificates_open_what_they_are_pinned_to_or_vouched_for() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let (account, _) = populate(&test.store);
+        let pinned = test.store.write_blocking(Locks::account(account), move |tx| {
+            credentials::pin(tx, &by(), account, "laptop", &[1; 32])
+        });
+        pinned.expect("pinned");
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        for (octet, addresses, trusted, login, opens) in [
+            (1, &[][..], false, "", true),
+            (1, &[], false, "alice@example.test", true),
+            (1, &[], false, "bob@example.test", false),
+            (2, &[], false, "alice@example.test", false),
+            (2, &["alice@example.test"], true, "", true),
+            (2, &["alice@example.test"], true, "alice@example.test", true),
+            (2, &["alice@example.test"], false, "alice@example.test", false),
+            (2, &["alice@example.test"], false, "", false),
+            (2, &["bob@example.test"], true, "alice@example.test", false),
+            (2, &[], true, "", false),
+        ] {
+            let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+            let certificate = ClientCertificate { fingerprint: [octet; 32], addresses, trusted };
+            let evidence = Evidence::Certificate(certificate);
+            let ask = Ask { mechanism: "EXTERNAL", authzid: None, authcid: login.into(), evidence };
+            let answer = wait(logins.verify(ask, [192, 0, 2, 7].into(), Service::Imap));
+            assert_eq!(matches!(answer, Answer::Granted { .. }), opens, "{octet} {trusted} {login}: {answer:?}");
+        }
+    });
+}
