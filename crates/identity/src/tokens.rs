@@ -1,7 +1,7 @@
 //! Access and refresh tokens: given, verified, renewed, taken back.
 //!
 //! They are opaque: what they are good for stands in the database, so that a token that was cut off is dead at the next
-//! look (`docs/decisions/`, why no JWTs).
+//! look (`docs/decisions/036-opaque-tokens.md`).
 
 use std::time::Duration;
 
