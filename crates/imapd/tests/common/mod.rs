@@ -18,7 +18,7 @@ use postroad_mail::{
 };
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Evidence;
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
 
@@ -148,8 +148,11 @@ impl World {
         }
         match job {
             Job::Read(_) | Job::Idle { .. } => {
-                let (session, result) =
-                    wait(self.store.read_with(session, move |tx, session: &mut Session| session.run_read(tx, now)));
+                let look = move |tx: &ReadTx, session: &mut Session| session.run_read(tx, now);
+                let (session, result) = match session.is_quick() {
+                    true => wait(self.store.read_quick_with(session, look)),
+                    false => wait(self.store.read_with(session, look)),
+                };
                 let mut session = session.expect("the session comes back");
                 session.read_done(result);
                 session

@@ -93,8 +93,12 @@ fn run(stage: &mut Stage, seed: u64, steps: &[u64]) -> Checked<()> {
     truth::recount(stage)
 }
 
+/// What the environment says.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
 fn converge(store: fn() -> TestStore, first: u64, seeds: u64) {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let first = number("POSTROAD_CONVERGENCE_FIRST").unwrap_or(first);
     let seeds = number("POSTROAD_CONVERGENCE_SEEDS").unwrap_or(seeds);
     for seed in first..first + seeds {

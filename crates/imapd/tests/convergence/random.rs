@@ -256,6 +256,10 @@ fn save(stage: &mut Stage, client: &mut Client, key: &str) -> Checked<()> {
     let by_uid = client.enabled.uid_only;
     let verb = if by_uid { "UID SEARCH" } else { "SEARCH" };
     let answer = client.command(stage, &format!("{verb} RETURN (SAVE ALL) {key}"), None)?;
+    if by_uid && answer.ok {
+        // Among them may be some that came a moment ago, of which it knows no more than that.
+        client.fill(stage)?;
+    }
     if let (Some(open), true, true) = (&mut client.open, answer.ok, by_uid) {
         let uids = numbers(&answer.tag, &answer.heard)?;
         open.saved = uids.iter().filter_map(|uid| open.slots.get(open.place_of(*uid)?)).map(|slot| slot.id).collect();
