@@ -14,6 +14,7 @@ mod claim;
 mod depth;
 mod destination;
 mod enqueue;
+pub mod grants;
 mod job;
 mod look;
 mod node;
@@ -37,7 +38,7 @@ pub use look::{Filter, LISTED_RECIPIENTS_MAX, Listed, ListedRecipient, State, li
 pub use node::{LEASE, beat, leave, recover};
 pub use record::record;
 pub use restored::hold_restored;
-pub use route::{Route, RouteLogin, RouteTls, delete_route, put_route, route_for, routes};
+pub use route::{Route, RouteCredential, RouteLogin, RouteTls, delete_route, put_route, route_for, routes};
 pub use schema::MIGRATIONS;
 
 use std::borrow::Cow;

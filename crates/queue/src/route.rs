@@ -23,13 +23,34 @@ pub struct Route {
     pub login: Option<RouteLogin>,
 }
 
-/// A user and a password; the password is not shown.
+/// A user and what is shown for it; a password is not printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RouteLogin {
     /// The user.
     pub user: String,
-    /// The password.
-    pub password: String,
+    /// What is shown.
+    pub credential: RouteCredential,
+}
+
+/// What is shown to a fixed host.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RouteCredential {
+    /// A password.
+    Password(String),
+    /// An access token (OAuth 2.0) of the grant with this name.
+    Grant(String),
+}
+
+impl RouteLogin {
+    /// With a password.
+    pub fn password(user: impl Into<String>, password: impl Into<String>) -> RouteLogin {
+        RouteLogin { user: user.into(), credential: RouteCredential::Password(password.into()) }
+    }
+
+    /// With tokens of a grant.
+    pub fn grant(user: impl Into<String>, grant: impl Into<String>) -> RouteLogin {
+        RouteLogin { user: user.into(), credential: RouteCredential::Grant(grant.into()) }
+    }
 }
 
 /// How the connection to a fixed host is protected.
@@ -52,7 +73,12 @@ pub enum RouteTls {
 
 impl fmt::Debug for RouteLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouteLogin").field("user", &self.user).finish_non_exhaustive()
+        let mut shown = f.debug_struct("RouteLogin");
+        shown.field("user", &self.user);
+        if let RouteCredential::Grant(name) = &self.credential {
+            shown.field("grant", name);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -95,10 +121,16 @@ impl RouteTls {
 /// Makes or replaces the route of its domain; what waits for it is tried at once. Says whether there was one before.
 pub fn put_route(tx: &mut WriteTx, route: &Route, now: Timestamp) -> Result<bool> {
     let known = delete(tx, &route.domain)?;
+    let (password, grant) = match route.login.as_ref().map(|login| &login.credential) {
+        Some(RouteCredential::Password(password)) => (Some(password.as_str()), None),
+        Some(RouteCredential::Grant(name)) => (None, Some(name.as_str())),
+        None => (None, None),
+    };
     tx.execute(
-        "INSERT INTO queue_route (domain, host, port, tls, ca, login, password) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO queue_route (domain, host, port, tls, ca, login, password, token_grant)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (domain) DO UPDATE SET host = excluded.host, port = excluded.port, tls = excluded.tls,
-            ca = excluded.ca, login = excluded.login, password = excluded.password",
+            ca = excluded.ca, login = excluded.login, password = excluded.password, token_grant = excluded.token_grant",
         params![
             &route.domain,
             &route.host,
@@ -106,7 +138,8 @@ pub fn put_route(tx: &mut WriteTx, route: &Route, now: Timestamp) -> Result<bool
             route.tls.name(),
             route.ca.as_deref(),
             route.login.as_ref().map(|login| login.user.as_str()),
-            route.login.as_ref().map(|login| login.password.as_str()),
+            password,
+            grant,
         ],
     )?;
     try_again(tx, &route.domain, now)?;
@@ -154,11 +187,12 @@ fn read(row: &postroad_store::Row<'_>) -> postroad_store::Result<Result<Route>> 
     let (Ok(port), Some(tls)) = (u16::try_from(port), RouteTls::from_name(&tls)) else {
         return Ok(Err(Error::Corrupt(format!("the route of {domain}: port {port}, tls {tls}"))));
     };
-    let login = match (row.text_or_null(5)?, row.text_or_null(6)?) {
-        (Some(user), Some(password)) => Some(RouteLogin { user, password }),
-        (Some(_) | None, _) => None,
+    let login = match (row.text_or_null(5)?, row.text_or_null(6)?, row.text_or_null(7)?) {
+        (Some(user), _, Some(grant)) => Some(RouteLogin::grant(user, grant)),
+        (Some(user), Some(password), None) => Some(RouteLogin::password(user, password)),
+        (Some(_) | None, _, _) => None,
     };
     Ok(Ok(Route { domain, host: row.text(1)?, port, tls, ca: row.text_or_null(4)?, login }))
 }
 
-const COLUMNS: &str = "domain, host, port, tls, ca, login, password";
+const COLUMNS: &str = "domain, host, port, tls, ca, login, password, token_grant";

@@ -39,9 +39,16 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "queue", version: 4, sql: V4 },
     Migration { owner: "queue", version: 5, sql: V5 },
     Migration { owner: "queue", version: 6, sql: V6 },
+    Migration { owner: "queue", version: 7, sql: V7 },
+    Migration { owner: "queue.grants", version: 1, sql: crate::grants::TABLES },
     crate::suppression::V1,
     crate::shaping::V1,
 ];
+
+/// A route signs in with tokens of a grant in place of a password.
+const V7: &str = "
+ALTER TABLE queue_route ADD COLUMN token_grant {text};
+";
 
 /// Why nothing more goes to a destination that works.
 const V6: &str = "

@@ -170,7 +170,7 @@ fn through_starttls_and_login() {
         let mut settings = ClientSettings::new("client.example");
         settings.tls = TlsWish::Required;
         let password = postroad_sasl::Secret::new(password.to_owned());
-        settings.login = Some(Login { user: "alice".to_owned(), password });
+        settings.login = Some(Login::password("alice", password));
         let mut pair = Pair::new(settings, Role::Submission, 3);
         if !pair.client.ready {
             assert_eq!(pair.client.events, ["E: the remote refused the login: 535 5.7.8 Wrong name or password"]);

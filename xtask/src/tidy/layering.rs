@@ -35,12 +35,13 @@ const LAYERS: &[Layer] = &[
     layer("pop3d", &["protocol", "mail", "queue", "store", "sasl", "message"]),
     shell("net", &["protocol"]),
     shell("dns", &[]),
+    shell("oauth", &["store", "queue"]),
     shell("login", &["mail", "store", "net", "sasl", "identity"]),
     shell(
         "mta",
         &[
             "protocol", "smtp", "imap", "sasl", "message", "mail", "queue", "store", "net", "dns", "login", "mailauth",
-            "trust", "identity",
+            "trust", "identity", "oauth",
         ],
     ),
     shell("remote", &["protocol", "imap", "sasl", "message", "mail", "store", "archive"]),
@@ -50,7 +51,7 @@ const LAYERS: &[Layer] = &[
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
             "login", "mta", "web", "archive", "mailauth", "trust", "identity",
-            "remote",
+            "remote", "oauth",
         ],
     ),
     shell("load", &[]),

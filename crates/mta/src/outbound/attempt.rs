@@ -58,6 +58,8 @@ pub(crate) struct Carrier {
     pub(crate) results: Results,
     pub(crate) signing: Signing,
     pub(crate) shaping: Arc<Shaping>,
+    /// For routes that sign in with them.
+    pub(crate) tokens: Option<postroad_oauth::Tokens>,
 }
 
 /// What came of an attempt.

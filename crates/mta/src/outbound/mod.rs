@@ -23,6 +23,7 @@ mod held;
 mod hosts;
 pub(crate) mod https;
 mod lease;
+mod login;
 pub mod look;
 mod open;
 mod pool;
@@ -202,6 +203,7 @@ impl Outbound {
             clock: Arc::clone(&clock),
             signing: Signing::default(),
             shaping: Arc::default(),
+            tokens: None,
         };
         Ok(Outbound {
             store,
@@ -220,6 +222,15 @@ impl Outbound {
     pub fn signing(mut self, signing: Signing) -> Outbound {
         if let Some(carrier) = Arc::get_mut(&mut self.carrier) {
             carrier.signing = signing;
+        }
+        self
+    }
+
+    /// The same, with tokens for routes that sign in with them.
+    #[must_use]
+    pub fn tokens(mut self, tokens: postroad_oauth::Tokens) -> Outbound {
+        if let Some(carrier) = Arc::get_mut(&mut self.carrier) {
+            carrier.tokens = Some(tokens);
         }
         self
     }

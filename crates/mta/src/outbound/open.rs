@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use postroad_smtp::client::{self, Phase, Trouble};
+use postroad_smtp::client::{self, Login, Phase, Trouble};
 use postroad_trust::tls_results::{Failure, FailureKind, PolicyKind};
 use tokio::net::TcpStream;
 
@@ -15,7 +15,8 @@ use super::attempt::Carrier;
 use super::connect::{Refusals, connect};
 use super::connection::{Connection, Peer, Unopened};
 use super::gates::Slot;
-use super::route::{self, Protection};
+use super::login::{self, Shown};
+use super::route::Protection;
 use super::security::{Terms, reason};
 use super::settle::{Verdict, Words};
 use super::targets::Target;
@@ -51,7 +52,8 @@ impl Carrier {
             peer: &peer,
             local: socket.local_addr().map(|local| local.ip().to_canonical().to_string()).unwrap_or_default(),
         };
-        let settings = self.session(&trip.way, protection, ours);
+        let mut shown = self.shown(&trip.way).await?;
+        let settings = self.session(shown.login.take(), protection, ours);
         let opened = Connection::open(socket, peer.clone(), settings, &trip.way.tls, trip.halt).await;
         // What a route demands is demanded of all mail of its domain.
         let is_withheld = terms.policy.is_some() || trip.requires_tls();
@@ -74,7 +76,8 @@ impl Carrier {
                     if !is_about_tls || terms.policy.is_none() {
                         blame(slot, &failure, &peer.host);
                     }
-                    let verdict = refused(&failure, routed);
+                    shown.failed(&failure, self.tokens.as_ref()).await;
+                    let verdict = login::explained(refused(&failure, routed), &failure, &trip.way);
                     let verdict = match fault_kind {
                         Some(kind) => explained(verdict, terms, kind, trip.requires_tls()),
                         None => verdict,
@@ -119,7 +122,8 @@ impl Carrier {
         let host = peer.host.clone();
         let peer = Peer { trust: Trust::Anybody, ..peer };
         let ours = socket.local_addr().ok().map(|local| local.ip().to_canonical());
-        let settings = self.session(&trip.way, &Protection::None, ours);
+        let shown = self.shown(&trip.way).await.map_err(Err)?;
+        let settings = self.session(shown.login, &Protection::None, ours);
         match Connection::open(socket, peer, settings, &trip.way.tls, trip.halt).await {
             Ok(mut connection) => {
                 connection.local = ours;
@@ -127,17 +131,22 @@ impl Carrier {
             }
             Err(Unopened::Session(failure, tls)) => {
                 blame(slot, &failure, &host);
-                let verdict = refused(&failure, trip.way.route.is_some());
+                let verdict = login::explained(refused(&failure, trip.way.route.is_some()), &failure, &trip.way);
                 Err(Err(Unusable { verdict, tls, withheld: false }))
             }
             Err(Unopened::Handshake(broken)) => Err(Ok(broken.why)),
         }
     }
 
-    fn session(&self, way: &Way, protection: &Protection, ours: Option<IpAddr>) -> client::Settings {
+    async fn shown(&self, way: &Way) -> Result<Shown, Unusable> {
+        let none = |words| Unusable { verdict: Verdict::Deferred(words), tls: None, withheld: false };
+        Shown::of(way, self.tokens.as_ref()).await.map_err(none)
+    }
+
+    fn session(&self, login: Option<Login>, protection: &Protection, ours: Option<IpAddr>) -> client::Settings {
         client::Settings {
             tls: protection.wish(),
-            login: way.route.as_deref().and_then(route::login),
+            login,
             patience: self.settings.patience,
             ..client::Settings::new(self.shaping.helo(ours).unwrap_or_else(|| self.settings.hostname.clone()))
         }

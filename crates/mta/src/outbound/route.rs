@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use postroad_queue::{Route, RouteTls};
-use postroad_sasl::Secret;
-use postroad_smtp::client::{Login, TlsWish};
+use postroad_smtp::client::TlsWish;
 
 use super::security::dane::Records;
 use super::tls::Trust;
@@ -109,10 +108,4 @@ pub(crate) fn protection(route: &Route) -> Option<Protection> {
         RouteTls::Implicit => Protection::Implicit,
         RouteTls::Dane => return None,
     })
-}
-
-/// Who we are at the route's host.
-pub(crate) fn login(route: &Route) -> Option<Login> {
-    let login = route.login.as_ref()?;
-    Some(Login { user: login.user.clone(), password: Secret::new(login.password.clone()) })
 }

@@ -43,11 +43,11 @@ const TAKEN: &str = "sent: bob@D: 250 2.0.0 taken as 0 (the message)";
 fn nothing(_: &mut Route) {}
 
 fn login(route: &mut Route) {
-    route.login = Some(RouteLogin { user: "us".into(), password: "secret".into() });
+    route.login = Some(RouteLogin::password("us", "secret"));
 }
 
 fn wrong(route: &mut Route) {
-    route.login = Some(RouteLogin { user: "us".into(), password: "wrong".into() });
+    route.login = Some(RouteLogin::password("us", "wrong"));
 }
 
 /// Where the DNS leads.

@@ -270,8 +270,8 @@ pub(crate) fn routes(test: &TestStore) {
         ca: Some("PEM".to_owned()),
         login,
     };
-    let login = RouteLogin { user: "us".to_owned(), password: "hidden".to_owned() };
-    let (all, own) = (route("*", "smart.test", Some(login)), route("a.test", "mx.a.test", None));
+    let (login, token) = (RouteLogin::password("us", "hidden"), RouteLogin::grant("us", "google"));
+    let (all, own) = (route("*", "smart.test", Some(login)), route("a.test", "mx.a.test", Some(token)));
     for one in [all.clone(), own.clone()] {
         assert!(!post.write(move |tx| queue::put_route(tx, &one, NOW)).unwrap());
     }

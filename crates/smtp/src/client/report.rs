@@ -96,7 +96,7 @@ pub enum Trouble {
     Injected,
     /// TLS is required and the remote does not offer it.
     NoTls,
-    /// There is a login, and the remote offers no mechanism for it.
+    /// There is a login, and the remote offers no mechanism that can show it.
     NoAuth,
     /// There is a login, and the connection is not encrypted.
     ClearLogin,
@@ -216,7 +216,7 @@ impl fmt::Display for Failure {
             Trouble::Garbled(text) => write!(f, "the remote said what is no reply {}: {text}", self.place()),
             Trouble::Injected => f.write_str("the remote sent octets in clear behind its reply to STARTTLS"),
             Trouble::NoTls => f.write_str("TLS is required and the remote does not offer it"),
-            Trouble::NoAuth => f.write_str("the remote offers no AUTH PLAIN or LOGIN to sign in with"),
+            Trouble::NoAuth => f.write_str("the remote offers no way to sign in with what there is to show"),
             Trouble::ClearLogin => f.write_str("the login is not sent over a connection without TLS"),
             Trouble::LoginRefused(reply) => write!(f, "the remote refused the login: {reply}"),
             Trouble::LoginUnproven => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postroad_sasl::Secret;
+use postroad_sasl::{Credential, Secret};
 
 /// Settings of one session.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Settings {
     pub lmtp: bool,
     /// When TLS is used.
     pub tls: TlsWish,
-    /// The name and password to sign in with. With one, a session that cannot sign in fails.
+    /// Who signs in, and with what. With one, a session that cannot sign in fails.
     pub login: Option<Login>,
     /// The login may cross the wire without TLS: for next hops on this machine.
     pub clear_login: bool,
@@ -38,13 +38,20 @@ pub enum TlsWish {
     Implicit,
 }
 
-/// A name and a password.
+/// Who signs in, and with what.
 #[derive(Debug)]
 pub struct Login {
     /// The name.
     pub user: String,
-    /// The password.
-    pub password: Secret,
+    /// A password, a token, or the certificate that TLS shows.
+    pub credential: Credential,
+}
+
+impl Login {
+    /// With a password.
+    pub fn password(user: impl Into<String>, password: Secret) -> Login {
+        Login { user: user.into(), credential: Credential::Password(password) }
+    }
 }
 
 /// How long to wait for the remote in each phase (RFC 5321 §4.5.3.2).

@@ -97,11 +97,11 @@ impl Client {
     }
 
     fn begin_login(&mut self, login: Login) {
-        // RFC 4954 §4: PLAIN and LOGIN need the protection of TLS.
+        // RFC 4954 §4: what shows a secret needs the protection of TLS; what only proves one lets it be guessed at.
         if self.tls.is_none() && !self.settings.clear_login {
             return self.fail(Trouble::ClearLogin);
         }
-        let Ok(identity) = ClientIdentity::password(login.user, login.password) else {
+        let Ok(identity) = ClientIdentity::new(login.user, login.credential) else {
             return self.fail(Trouble::LoginUnfit);
         };
         let bindings = self.tls.as_ref().map(|tls| tls.bindings.clone()).unwrap_or_default();

@@ -127,7 +127,13 @@ fn words(fate: &Fate) -> String {
 }
 
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256".into(), group: None, server_name: None, ..TlsFacts::default() }
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256".into(),
+        group: None,
+        server_name: None,
+        ..TlsFacts::default()
+    }
 }
 
 /// Settings by the words of a transcript's first lines.
@@ -155,7 +161,7 @@ pub fn settings(words: &[&str]) -> Settings {
 }
 
 fn login(user: &str, password: &str) -> Login {
-    Login { user: user.to_owned(), password: Secret::new(password.to_owned()) }
+    Login::password(user, Secret::new(password.to_owned()))
 }
 
 /// `sender recipient[;notify=..][;orcpt=..] .. [parameter ..]`

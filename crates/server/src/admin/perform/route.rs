@@ -59,7 +59,7 @@ fn route(wish: RouteWish) -> Outcome<Route> {
         ));
     }
     let port = wish.port.unwrap_or(if tls == RouteTls::Implicit { 465 } else { 25 });
-    let login = wish.login.map(|(user, password)| RouteLogin { user, password });
+    let login = wish.login.map(|(user, password)| RouteLogin::password(user, password));
     Ok(Route { domain, host, port, tls, ca: wish.ca, login })
 }
 
