@@ -27,14 +27,17 @@ fn blobs(world: &World) -> i64 {
     count.expect("the database answers")
 }
 
-/// Files of large messages, also those that are still coming.
-fn files(folder: &Path) -> usize {
+/// What is no small message.
+const LARGE: u64 = 10_000;
+
+/// Files of more than so many octets, also of messages that are still coming.
+fn files(folder: &Path, above: u64) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries
         .flatten()
         .map(|entry| match entry.path() {
-            path if path.is_dir() => files(&path),
-            path => usize::from(path.metadata().is_ok_and(|data| data.len() > 10_000)),
+            path if path.is_dir() => files(&path, above),
+            path => usize::from(path.metadata().is_ok_and(|data| data.len() > above)),
         })
         .sum()
 }
@@ -107,11 +110,54 @@ fn several_messages_are_one_operation() {
     assert_eq!(modseq(&world), before + 1);
 }
 
+/// What waits for the end of its command: 32 MiB of messages in memory, and the rest in files.
+#[test]
+fn thousands_of_messages_at_once_take_only_so_much_memory() {
+    const MESSAGES: usize = 3_000;
+    let (test, mut world) = world();
+    let blobs = test.folder().join("blobs");
+    let before = files(&blobs, 0);
+    // 12 KB each: 36 MB, of which the last 4 do not stay in memory.
+    let body = "0123456789abcdef\r\n".repeat(670);
+    let one = |number: usize| {
+        let message = format!("Subject: {number:05}\r\n\r\n{body}");
+        format!(" {{{}+}}\r\n{message}", message.len())
+    };
+    let session = world.logged_in("alice");
+    let mut all = String::from("a APPEND INBOX");
+    (0..MESSAGES).for_each(|number| all.push_str(&one(number)));
+    let (session, said) = world.say(session, all.as_bytes());
+    assert_eq!(said, "", "it is not over");
+    let held = 32 * 1024 * 1024 / (body.len() + 18);
+    let outside = files(&blobs, 0) - before;
+    assert!((MESSAGES - held - 10..=MESSAGES - held).contains(&outside), "{outside} are in files, {held} in memory");
+    let (_session, said) = world.say(session, b"\r\n");
+    assert!(said.contains("a OK [APPENDUID ") && said.contains(&format!(" 1:{MESSAGES}] APPEND done")), "{said}");
+    assert_eq!(messages(&world), MESSAGES as u32);
+}
+
+/// A message may have a thousand keywords, and a command ten thousand messages.
+#[test]
+fn keywords_of_thousands_of_messages_do_not_fill_the_memory() {
+    let (_test, mut world) = world();
+    let keywords = |count: usize| (0..count).map(|number| format!("keyword{number:04}")).collect::<Vec<_>>().join(" ");
+    let message = |count| format!(" ({}) {{6+}}\r\nA: 1\r\n", keywords(count));
+    let session = world.logged_in("alice");
+    let many = message(1_000).repeat(2_000);
+    let (session, said) = world.say(session, format!("a APPEND INBOX{many}\r\nb NOOP\r\n").as_bytes());
+    assert_eq!(said, "a NO [LIMIT] so many keywords are too much at once\r\nb OK NOOP done\r\n");
+    let some = message(20).repeat(3_000);
+    let (session, said) = world.say(session, format!("c APPEND INBOX{some}\r\n").as_bytes());
+    assert!(said.contains("c OK [APPENDUID ") && said.contains(" 1:3000] APPEND done"), "{said}");
+    let (_, said) = world.say(session, b"d EXAMINE INBOX\r\ne FETCH 3000 FLAGS\r\n");
+    assert!(said.contains(&format!("* 3000 FETCH (FLAGS ({}", keywords(20))), "{said}");
+}
+
 #[test]
 fn a_client_that_goes_leaves_nothing() {
     let (test, mut world) = world();
     let folder = test.folder().to_path_buf();
-    let (before, rows) = (files(&folder.join("blobs")), blobs(&world));
+    let (before, rows) = (files(&folder.join("blobs"), LARGE), blobs(&world));
     let message = large(400_000);
     for cut in [1_000, 300_000, 400_020, 700_000, 801_000, 1_100_000] {
         let session = world.logged_in("alice");
@@ -124,7 +170,7 @@ fn a_client_that_goes_leaves_nothing() {
         assert_eq!(said, "", "cut at {cut}");
         session.interrupt(Interrupt::Closed);
         drop(session);
-        assert_eq!(files(&folder.join("blobs")), before, "cut at {cut}");
+        assert_eq!(files(&folder.join("blobs"), LARGE), before, "cut at {cut}");
     }
     assert_eq!((messages(&world), blobs(&world)), (0, rows));
 }

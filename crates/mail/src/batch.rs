@@ -2,7 +2,7 @@
 //!
 //! All or nothing, in a constant number of statements (on PostgreSQL; SQLite inserts row by row).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use postroad_store::{AccountId, ModSeq, WriteTx, new_id};
 
@@ -152,10 +152,10 @@ fn insert_entries(
     messages: &[MessageId],
     spelled: &Spelled,
 ) -> Result<()> {
-    let keywords: Vec<Keywords> = incoming
-        .iter()
-        .map(|one| spelled.all.iter().filter(|own| one.filing.keywords.contains(own)).cloned().collect())
-        .collect();
+    let spellings: HashMap<String, &Keyword> = spelled.all.iter().map(|own| (own.folded(), own)).collect();
+    let own = |keyword: &Keyword| spellings.get(&keyword.folded()).copied().cloned();
+    let keywords: Vec<Keywords> =
+        incoming.iter().map(|one| one.filing.keywords.iter().filter_map(own).collect()).collect();
     let entries: Vec<Placed<'_>> = (first..)
         .zip(incoming)
         .zip(messages.iter().zip(&keywords))

@@ -8,7 +8,7 @@ use postroad_imap::ResponseCode;
 use postroad_mail::part::Octets;
 use postroad_store::ReadTx;
 
-use super::{Appending, Feed};
+use super::{Appending, Feed, fed};
 use crate::error::{Error, Reply};
 use crate::session::Session;
 use crate::settings::CATENATE_PER_JOB;
@@ -46,7 +46,7 @@ impl Session {
                     target::destination(self, tx, &command.append.mailbox)?;
                 }
                 let octets = found?;
-                let message = command.messages.iter_mut().find(|message| message.arrival.is_none());
+                let message = fed(&mut command.messages);
                 let message = message.ok_or_else(|| Error::bug("a URL without a message"))?;
                 message.size = message.size.saturating_add(octets.count());
                 command.octets = command.octets.saturating_add(octets.count());

@@ -3,8 +3,8 @@
 use postroad_imap::command::{Append, LiteralKind};
 use postroad_imap::{AppendLiteral, Event, Refused, ResponseCode, Status};
 
-use super::{Appending, Command, Feed, Message, Url};
-use crate::error::Reply;
+use super::{Appending, Command, Feed, KEYWORDS_MAX, Message, Url};
+use crate::error::{Error, Reply};
 use crate::session::Session;
 use crate::settings::APPEND_CHUNK;
 use crate::steps::Phase;
@@ -27,10 +27,11 @@ impl Session {
         match event {
             Event::NeedInput => {}
             Event::AppendStart(append) => self.append_start(appending, append),
-            Event::AppendMessage(head) => match Message::new(&head) {
-                Ok(message) => appending.begin(message),
-                Err(error) => self.append_fails(appending, error.reply()),
-            },
+            Event::AppendMessage(head) => {
+                if let Err(error) = Message::new(&head).and_then(|message| appending.begin(message)) {
+                    self.append_fails(appending, error.reply());
+                }
+            }
             Event::AppendLiteral(literal) => self.append_literal(appending, literal),
             Event::AppendChunk(octets) => appending.feed(Feed::Octets(octets)),
             Event::AppendUrl(url) => appending.feed(Feed::Url(Box::new(Url::new(url)))),
@@ -103,10 +104,14 @@ impl Session {
 
 impl Appending {
     /// The next message of the command that is coming.
-    fn begin(&mut self, message: Message) {
-        if let Some(command) = self.coming() {
-            command.messages.push(message);
+    fn begin(&mut self, message: Message) -> Result<(), Error> {
+        let Some(command) = self.coming() else { return Ok(()) };
+        command.keywords = command.keywords.saturating_add(message.keyword_octets());
+        if command.keywords > KEYWORDS_MAX {
+            return Err(Error::no(ResponseCode::Limit, "so many keywords are too much at once"));
         }
+        command.messages.push(message);
+        Ok(())
     }
 
     /// Something for the message that is coming.

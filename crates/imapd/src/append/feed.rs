@@ -4,7 +4,7 @@ use postroad_imap::ResponseCode;
 use postroad_mail::Intake;
 use postroad_store::Upload;
 
-use super::{Appending, Command, Feed, SUMMARIES_MAX};
+use super::{Appending, Command, Feed, SUMMARIES_MAX, fed};
 use crate::error::Error;
 use crate::session::Session;
 use crate::settings::APPEND_HELD_MAX;
@@ -43,7 +43,7 @@ impl Command {
     /// Feeds what there is, up to what the server has itself.
     fn take(&mut self, upload: &impl Fn() -> Upload, mut held: u64, mut summaries: usize) -> Result<(), Error> {
         while let Some(feed) = self.feeds.pop_front_if(|feed| !matches!(feed, Feed::Url(_))) {
-            let message = self.messages.iter_mut().find(|message| message.arrival.is_none());
+            let message = fed(&mut self.messages);
             let message = message.ok_or_else(|| Error::bug("octets without a message"))?;
             let begin = || {
                 let mut upload = upload();

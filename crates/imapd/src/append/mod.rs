@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 
 use postroad_imap::command::{Append, AppendMessage};
 use postroad_imap::{AppendLiteral, Event, Tag};
-use postroad_mail::{Arrival, Filing, Intake};
+use postroad_mail::{Arrival, Filing, Intake, Keyword};
 use postroad_store::Timestamp;
 
 use crate::error::{Error, Reply};
@@ -64,6 +64,8 @@ struct Command {
     waiting: usize,
     /// Octets of all its messages: what is announced counts as come.
     octets: u64,
+    /// What the keywords of its messages take in memory.
+    keywords: usize,
     /// All of it came.
     ended: bool,
     /// Why it is not carried out.
@@ -140,13 +142,15 @@ impl Appending {
 
     /// Whether as much is over as one transaction takes.
     fn is_batch(&self) -> bool {
-        let (mut messages, mut octets, mut summaries) = (0, 0u64, 0);
+        let (mut messages, mut octets, mut summaries, mut keywords) = (0, 0u64, 0, 0);
         for command in self.commands.iter().filter(|command| command.is_over()) {
             messages += command.messages.len();
             octets = octets.saturating_add(command.octets);
             summaries += command.summaries();
+            keywords += command.keywords;
         }
-        messages >= APPEND_BATCH_MESSAGES || octets >= APPEND_BATCH_OCTETS || summaries >= SUMMARIES_MAX / 2
+        let many = messages >= APPEND_BATCH_MESSAGES || octets >= APPEND_BATCH_OCTETS;
+        many || summaries >= SUMMARIES_MAX / 2 || keywords >= KEYWORDS_MAX / 2
     }
 
     /// The command that is still coming.
@@ -164,6 +168,7 @@ impl Command {
             feeds: VecDeque::new(),
             waiting: 0,
             octets: 0,
+            keywords: 0,
             ended: false,
             failed: None,
             close: false,
@@ -205,7 +210,15 @@ impl Command {
         self.feeds = VecDeque::new();
         self.waiting = 0;
         self.octets = 0;
+        self.keywords = 0;
     }
+}
+
+/// The message that what is fed belongs to: the first that is not whole.
+fn fed(messages: &mut [Message]) -> Option<&mut Message> {
+    // Messages come one after the other.
+    let at = messages.partition_point(|message| message.arrival.is_some());
+    messages.get_mut(at)
 }
 
 impl Message {
@@ -215,6 +228,10 @@ impl Message {
         let received = head.date.map(|date| Timestamp(date.seconds.saturating_mul(1_000_000)));
         let filing = Filing { flags: system, keywords, received, trace: None };
         Ok(Message { filing, size: 0, intake: None, arrival: None })
+    }
+
+    fn keyword_octets(&self) -> usize {
+        self.filing.keywords.iter().map(|keyword| keyword.as_str().len() + size_of::<Keyword>()).sum()
     }
 }
 
@@ -306,6 +323,9 @@ impl Session {
 /// Octets of the summaries of messages that are safe and not filed, as they are stored. In memory they are many times as
 /// much: of a message of 20 KB in 2,000 parts, a megabyte.
 const SUMMARIES_MAX: usize = 16 * 1024 * 1024;
+
+/// Octets of the keywords of one APPEND's messages in memory: ten for each of as many messages as a command may bring.
+const KEYWORDS_MAX: usize = 8 * 1024 * 1024;
 
 /// What [`Session::append_step`] comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
