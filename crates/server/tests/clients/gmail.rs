@@ -82,7 +82,8 @@ fn offlineimap_keeps_labels_in_step() {
         let message = only_message(home);
         let text = fs::read_to_string(&message).expect("a message");
         assert!(text.contains("X-Keywords: later,two words,work"), "{text}");
-        fs::write(&message, text.replace("X-Keywords: later,two words,work", "X-Keywords: later,mine")).expect("written");
+        fs::write(&message, text.replace("X-Keywords: later,two words,work", "X-Keywords: later,mine"))
+            .expect("written");
         let touched = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
         fs::File::options().append(true).open(&message).and_then(|file| file.set_modified(touched)).expect("touched");
         sync();

@@ -1,6 +1,6 @@
 //! A blocking client for line protocols, for what no program does at the moment a test wants it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -30,6 +30,13 @@ impl Lines {
         self.reader.read_line(&mut line).expect("the server answers in time");
         assert!(!line.is_empty(), "the server closed the connection");
         line.trim_end().to_string()
+    }
+
+    /// Reads until the server closes the connection.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.reader.read_to_string(&mut rest).expect("the server closes in time");
+        rest
     }
 
     /// Reads until a line for which this holds; returns all of them.

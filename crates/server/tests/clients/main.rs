@@ -14,6 +14,8 @@ mod offlineimap;
 mod pop3;
 mod postfix;
 mod program;
+mod provider;
 mod python;
 mod swaks;
+mod tokens;
 mod trace;

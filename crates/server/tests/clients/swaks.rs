@@ -32,6 +32,10 @@ fn submission_wants_a_password_and_an_own_address() {
         let swaks = |more: &[&str]| run("swaks", &[&base[..], more].concat(), b"");
         let login = ["--auth-user", &who, "--auth-password", PASSWORD, "--from"];
 
+        for mechanism in ["PLAIN", "LOGIN"] {
+            let ran = swaks(&[&login[..], &[&who, "--auth", mechanism]].concat()).good();
+            assert!(ran.contains(&format!("AUTH {mechanism}")) && ran.contains("235 2.7.0 "), "{mechanism}: {ran}");
+        }
         let anonymous = swaks(&["--from", &who]);
         assert!(!anonymous.success && anonymous.out.contains("530 5.7.0 "), "{anonymous:?}");
         swaks(&[&login[..], &[&who]].concat()).good();
