@@ -1,0 +1,8 @@
+//! Letting programs in, over HTTP: what browsers and programs really send, and what attackers do.
+
+#![allow(missing_docs)]
+
+mod attacks;
+mod flows;
+mod fuzz;
+mod world;
