@@ -5,8 +5,9 @@
 //! What it never does: decide the words that a client hears, hold a session, keep a password.
 //!
 //! Standards: RFC 4616 §2 and RFC 4422 §3.4.1 (authorization identities), RFC 5802 §9 and RFC 7677 §4 (what is kept), RFC 7628
-//! §3.2 (what is said of a token).
+//! §3.2 (what is said of a token), [MS-NLMP] §3.2.5 (NTLM).
 
+mod ntlm;
 mod scram;
 mod tokens;
 
@@ -20,6 +21,8 @@ use postroad_sasl::{Answer, Ask, ClientCertificate, Evidence, Secret};
 use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
+
+pub use ntlm::NtlmSealer;
 
 /// What the time is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -35,6 +38,7 @@ pub struct Logins {
     secret: Arc<OnceCell<ServerSecret>>,
     keeps_keys: bool,
     configuration: Option<Arc<str>>,
+    ntlm: Option<Arc<ntlm::Ntlm>>,
 }
 
 /// Who somebody says to be.
@@ -71,7 +75,17 @@ impl Logins {
     pub fn new(store: Store, clock: Clock, bans: Option<Arc<Bans>>, at_once: usize) -> Result<Logins, Error> {
         let cache = Arc::new(LoginCache::new()?);
         let turns = Arc::new(Semaphore::new(at_once));
-        Ok(Logins { store, cache, turns, bans, clock, secret: Arc::default(), keeps_keys: true, configuration: None })
+        Ok(Logins {
+            store,
+            cache,
+            turns,
+            bans,
+            clock,
+            secret: Arc::default(),
+            keeps_keys: true,
+            configuration: None,
+            ntlm: None,
+        })
     }
 
     /// Keys for SCRAM are made of passwords that are seen, or not: where SCRAM is not offered they only help who steals them.
@@ -125,6 +139,8 @@ impl Logins {
             Evidence::Password(password) => self.password(who, password, service).await,
             Evidence::ScramKeys(hash) => self.scram_keys(who, hash).await,
             Evidence::ScramProof(proof) => self.scram_proof(who, proof, service).await,
+            Evidence::NtlmFlags(flags) => self.ntlm_challenge(flags),
+            Evidence::NtlmProof(proof) => self.ntlm_proof(who, *proof, service).await,
             Evidence::Certificate(certificate) => self.certificate(who, certificate, service).await,
             Evidence::Token(token) => return self.token(who, mechanism, token, service).await,
         };
@@ -145,6 +161,7 @@ impl Logins {
         let (candidates, same) = look.await.map_err(unavailable)?;
         let (authenticated, password) = self.hashed(candidates, password, service).await?;
         self.keep_keys(&authenticated, password.expose()).await;
+        self.keep_ntlm(&authenticated, password.expose()).await;
         if same { Ok(Answer::granted(authenticated)) } else { Err(Denied::Refused(Refused::Wrong)) }
     }
 

@@ -6,6 +6,7 @@
 //! let authenticated = candidates.verify(password, Service::Imap, now)?;
 //! ```
 
+mod ntlm;
 mod pins;
 mod scram;
 
@@ -16,9 +17,11 @@ use crate::journal::{self, Note, Operation};
 use crate::password::{PasswordHash, Workspace};
 use crate::{Actor, Address, Bound, By, Error, Result, Service, What, acl};
 
+pub use ntlm::{NtlmCandidates, NtlmSealer, NtlmState, keep_ntlm, ntlm_candidates, ntlm_off, ntlm_on, ntlm_state};
 pub use pins::{MAX_CERTIFICATES, Pin, by_certificate, pin, pins, unpin};
 pub use scram::{Salts, ScramCandidates, ServerSecret, keep_for, salts, scram_candidates, server_secret};
 
+pub(crate) use ntlm::{TABLES as NTLM_TABLES, forget as forget_ntlm};
 pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates};
 pub(crate) use scram::{TABLES as SCRAM_TABLES, prune as prune_keys};
 
@@ -39,6 +42,7 @@ struct Owner {
     address: Address,
     state: State,
     has_labels: bool,
+    has_ntlm: bool,
     stored: Vec<Stored>,
 }
 
@@ -52,6 +56,7 @@ struct Stored {
     expires: Option<Timestamp>,
     last_used: Option<Timestamp>,
     has_keys: bool,
+    has_ntlm_key: bool,
 }
 
 /// That somebody proved to be who they say. Only a proof that this module looked at makes one ([`Candidates::verify`],
@@ -67,6 +72,7 @@ pub struct Authenticated {
     has_labels: bool,
     last_used: Option<Timestamp>,
     has_keys: bool,
+    lacks_ntlm: bool,
 }
 
 /// Why a login was refused. The client learns no difference between wrong and unknown.
@@ -82,8 +88,8 @@ pub enum Refused {
     Suspended,
 }
 
-/// Takes a login's hashes out: by any address of the account, or by the bare local part when there is
-/// one domain only. Two or three statements.
+/// Takes a login's hashes out: by any address of the account, by the bare local part when there is
+/// one domain only, or as `DOMAIN\user` by the first label of a domain. Two or three statements.
 pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
     let nobody = Candidates { login: login.to_owned(), owner: None };
     let Some(address) = login_address(tx, login)? else {
@@ -91,7 +97,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
     };
     let owner = tx.row(
         "SELECT x.id, x.address, x.state,
-                EXISTS (SELECT 1 FROM label_account AS l WHERE l.account = x.id AND l.whole = 1)
+                EXISTS (SELECT 1 FROM label_account AS l WHERE l.account = x.id AND l.whole = 1),
+                EXISTS (SELECT 1 FROM ntlm_account AS n WHERE n.account = x.id)
          FROM address AS a JOIN account AS x ON x.id = a.account
          WHERE a.domain = COALESCE((SELECT d.domain FROM domain_alias AS d WHERE d.alias = $1), $1)
            AND a.local = $2 AND a.kind = 'account' AND x.state <> 'deleted'",
@@ -99,7 +106,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
         |row| {
             let (account, state) = (row.id(0)?, State::from_name(&row.text(2)?));
             let address = Address::stored(&row.text(1)?);
-            Ok(Owner { account, address, state, has_labels: row.bool(3)?, stored: Vec::new() })
+            let (has_labels, has_ntlm) = (row.bool(3)?, row.bool(4)?);
+            Ok(Owner { account, address, state, has_labels, has_ntlm, stored: Vec::new() })
         },
     )?;
     let Some(mut owner) = owner else {
@@ -107,7 +115,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
     };
     owner.stored = tx.rows(
         "SELECT c.id, c.name, c.hash, c.scopes, c.expires, c.last_used, EXISTS (
-             SELECT 1 FROM scram_key AS k WHERE k.account = c.account AND k.credential = c.id)
+             SELECT 1 FROM scram_key AS k WHERE k.account = c.account AND k.credential = c.id), EXISTS (
+             SELECT 1 FROM ntlm_key AS k WHERE k.account = c.account AND k.credential = c.id)
          FROM credential AS c WHERE c.account = $1",
         params![owner.account],
         |row| {
@@ -119,6 +128,7 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
                 expires: row.int_or_null(4)?.map(Timestamp),
                 last_used: row.int_or_null(5)?.map(Timestamp),
                 has_keys: row.bool(6)?,
+                has_ntlm_key: row.bool(7)?,
             })
         },
     )?;
@@ -148,10 +158,35 @@ fn login_address(tx: &ReadTx, login: &str) -> Result<Option<Address>> {
     if login.contains('@') {
         return Ok(Address::parse(login).ok());
     }
+    let (label, local) = login.split_once('\\').map_or((None, login), |(label, local)| (Some(label), local));
+    if let Some(label) = label
+        && let Some(domain) = labelled(tx, label)?
+    {
+        return Ok(Address::new(local, &domain).ok());
+    }
     let domains = tx.rows("SELECT name FROM domain LIMIT 2", params![], |row| row.text(0))?;
     match domains.as_slice() {
-        [only] => Ok(Address::new(login, only).ok()),
+        [only] => Ok(Address::new(local, only).ok()),
         [] | [..] => Ok(None),
+    }
+}
+
+/// The domain that `DOMAIN\user` means: by its whole name, or the only one whose first label it is, as Windows shortens it.
+/// What means none is as if it were not there, because clients put the name of their own machine into that place.
+fn labelled(tx: &ReadTx, label: &str) -> Result<Option<String>> {
+    let label = label.to_ascii_lowercase();
+    // Names are lower case: what begins with the label and a dot lies between these two.
+    let (from, to) = (format!("{label}."), format!("{label}/"));
+    let found = tx.rows(
+        "SELECT name FROM domain WHERE name = $1 OR (name > $2 AND name < $3) ORDER BY name LIMIT 2",
+        params![&label, &from, &to],
+        |row| row.text(0),
+    )?;
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(Some(only)),
+        (Some(first), Some(_)) if first == label => Ok(Some(first)),
+        (Some(_) | None, _) => Ok(None),
     }
 }
 
@@ -216,6 +251,7 @@ impl Candidates {
             has_labels: owner.has_labels,
             last_used: stored.last_used,
             has_keys: stored.has_keys,
+            lacks_ntlm: owner.has_ntlm && !stored.has_ntlm_key,
         })
     }
 
@@ -240,6 +276,7 @@ impl Candidates {
             has_labels: owner.has_labels,
             last_used: None,
             has_keys: true,
+            lacks_ntlm: false,
         })
     }
 
@@ -324,6 +361,11 @@ impl Authenticated {
     /// Whether a password opened it that SCRAM has no keys of yet: [`keep_for`] then mends that.
     pub fn lacks_keys(&self) -> bool {
         !self.has_keys
+    }
+
+    /// Whether NTLM was switched on for the account and has no key of the password yet: [`keep_ntlm`] then mends that.
+    pub fn lacks_ntlm(&self) -> bool {
+        self.lacks_ntlm
     }
 
     /// The journal's author for what this login does.

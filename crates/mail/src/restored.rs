@@ -123,5 +123,6 @@ pub fn discard(tx: &mut WriteTx, id: AccountId) -> Result<()> {
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     crate::credentials::prune_keys(tx, id)?;
     crate::credentials::forget_certificates(tx, id)?;
+    crate::credentials::forget_ntlm(tx, id)?;
     Ok(())
 }

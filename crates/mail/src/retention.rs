@@ -219,6 +219,8 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "shared_account",
         "scram_key",
         "login_certificate",
+        "ntlm_key",
+        "ntlm_account",
         "credential",
         "address",
     ] {

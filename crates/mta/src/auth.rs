@@ -25,7 +25,7 @@ impl Inbound {
                 Answer::Granted { who: identity, last }
             }
             Answer::Refused { why, last } => {
-                let reply = refusal(why);
+                let reply = refusal(why, mechanism);
                 self.tell(session, mechanism, &login, &reply);
                 let punished = self.punish(session).await;
                 Answer::Refused { why: punished.unwrap_or(Rejection { reply, close: false }), last }
@@ -68,8 +68,10 @@ impl Inbound {
 }
 
 /// Only who knows the right password learns more than "wrong".
-fn refusal(refused: Refused) -> Reply {
+fn refusal(refused: Refused, mechanism: &str) -> Reply {
     match refused {
+        // [MS-SMTPNTLM] §4.1: clients of Exchange know it by these words.
+        Refused::Wrong if mechanism == "NTLM" => Reply::new(535, (5, 7, 3), "Authentication unsuccessful"),
         Refused::Wrong => Reply::new(535, (5, 7, 8), "User name or password is wrong."),
         Refused::Expired => Reply::new(535, (5, 7, 8), "This app password has expired. Make a new one."),
         Refused::Scope => Reply::new(535, (5, 7, 8), "This app password is not for sending mail. Make one that is."),

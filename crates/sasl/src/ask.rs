@@ -3,6 +3,7 @@
 use postroad_protocol::ClientCertificate;
 
 use crate::Secret;
+use crate::ntlm;
 use crate::scram::{Hash, Offer, Proof};
 
 /// A question about an account: who somebody says to be, and what there is to show for it.
@@ -33,6 +34,10 @@ pub enum Evidence {
     Token(Secret),
     /// The key of this certificate. With an empty `authcid` the certificate names the account.
     Certificate(ClientCertificate),
+    /// Nothing yet: a client that offers these flags wants a challenge ([`ntlm::challenge`]) by [`Answer::Challenge`].
+    NtlmFlags(u32),
+    /// A proof made with that challenge ([`ntlm::Proof::verify`]).
+    NtlmProof(Box<ntlm::Proof>),
 }
 
 /// What became of an [`Ask`]. `W` is what the caller knows of who came in, `R` why somebody did not.

@@ -4,7 +4,7 @@
 //! A server machine never verifies anything: it asks ([`Turn::Ask`]), and its caller, who has had the accounts looked at,
 //! answers ([`Exchange::answered`]). Mechanisms are rows of [`MECHANISMS`]; a new one is a row and a file.
 //! Standards: RFC 4422, RFC 4616 (PLAIN), [MS-XLOGIN] (LOGIN), RFC 5802 and RFC 7677 (SCRAM), RFC 5929 and RFC 9266
-//! (channel binding), RFC 7628 (OAUTHBEARER), XOAUTH2 as Google and Microsoft document it, RFC 4422 appendix A (EXTERNAL).
+//! (channel binding), RFC 7628 (OAUTHBEARER), XOAUTH2 as Google and Microsoft document it, RFC 4422 appendix A (EXTERNAL), [MS-NLMP] (NTLM).
 
 mod ask;
 mod base64_line;
@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod exchange;
 mod mechanism;
+pub mod ntlm;
 pub mod scram;
 mod secret;
 mod server;

@@ -6,6 +6,7 @@ use crate::exchange::Channel;
 use crate::scram::Hash;
 use crate::server::bearer::{Bearer, Form};
 use crate::server::external::External;
+use crate::server::ntlm::Ntlm;
 use crate::server::scram::Scram;
 use crate::server::{Machine, login::Login, plain::Plain};
 
@@ -58,7 +59,7 @@ const USUAL: Mechanism = Mechanism {
 };
 
 /// All mechanisms, in the order in which they are advertised.
-pub static MECHANISMS: [Mechanism; 9] = [
+pub static MECHANISMS: [Mechanism; 10] = [
     Mechanism {
         name: "SCRAM-SHA-256-PLUS",
         needs: Needs::Binding,
@@ -81,6 +82,14 @@ pub static MECHANISMS: [Mechanism; 9] = [
         name: "EXTERNAL",
         needs: Needs::Certificate,
         start: |channel| Box::new(External::new(channel)),
+        ..USUAL
+    },
+    Mechanism {
+        name: "NTLM",
+        standard: false,
+        // [MS-SMTPNTLM] §2.2.1.2: words that the client does not look at.
+        invitation: Some("ntlm supported"),
+        start: |channel| Box::new(Ntlm::new(channel)),
         ..USUAL
     },
 ];

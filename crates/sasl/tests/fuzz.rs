@@ -1,13 +1,14 @@
 //! Anything in, no panic; nobody comes in but with what the world said was good.
 //!
 //! `fuzz_exchanges` runs every mechanism on raw lines, `fuzz_messages` on messages that are base64 at least, `fuzz_near_misses` on
-//! messages near to right ones, and `fuzz_clients` has clients hear anything.
+//! messages near to right ones, `fuzz_ntlm` on those of NTLM, and `fuzz_clients` has clients hear anything.
 
 mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::{Account, begin, tls};
+use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_sasl::scram::Offer;
 use postroad_sasl::{Answer, Client, ClientIdentity, Credential, Evidence, MECHANISMS, Mechanism, Secret, Turn};
 
@@ -35,6 +36,13 @@ fn nobody_comes_in(row: &Mechanism, initial: Option<&[u8]>, lines: &[Vec<u8>]) {
                 Evidence::Token(token) => {
                     assert!(!token.expose().is_empty());
                     Answer::Refused { why: "token", last: Some(b"{}".to_vec()) }
+                }
+                Evidence::NtlmFlags(flags) => {
+                    Answer::Challenge(challenge(flags, &Names::new("mail.example.test"), [7; 8], 0))
+                }
+                Evidence::NtlmProof(proof) => {
+                    assert!(!ask.authcid.is_empty() && !proof.verify(&NtHash::of_password("never this one")));
+                    Answer::refused("wrong")
                 }
                 Evidence::ScramProof(_) | Evidence::Certificate(_) => Answer::refused("wrong"),
             }),
@@ -92,6 +100,34 @@ fn fuzz_near_misses() {
             nobody_comes_in(row, None, &lines);
         }
     });
+}
+
+/// Messages of NTLM that a client of ours wrote for this very exchange, each changed in one place.
+#[test]
+fn fuzz_ntlm() {
+    let row = common::row("NTLM");
+    let message = |text: &str| BASE64_STANDARD.decode(text).expect("base64");
+    postroad_fuzz::check!(2000).with_type::<(bool, u16, u8, bool, u16)>().for_each(
+        |(early, place, byte, cut, other)| {
+            let identity = ClientIdentity::password("me", Secret::new("secret".to_owned())).expect("a nonce");
+            let mut client = Client::new(row, identity.with_nonce("n"), &tls().bindings).expect("a client");
+            let mut negotiate = message(client.initial().expect("NEGOTIATE").expose());
+            let asked = challenge(0xa088_8205, &Names::new("mail.example.test"), [7; 8], 0);
+            let said = client.answer(BASE64_STANDARD.encode(&asked).as_bytes()).expect("AUTHENTICATE");
+            let mut authenticate = message(said.expose());
+            let changed = if *early { &mut negotiate } else { &mut authenticate };
+            let place = usize::from(*place) % changed.len();
+            if *cut {
+                changed.truncate(place);
+            } else {
+                changed[place] = *byte;
+                let other = usize::from(*other) % changed.len();
+                changed[other] ^= byte;
+            }
+            let lines = [negotiate, authenticate].map(|message| BASE64_STANDARD.encode(message).into_bytes());
+            nobody_comes_in(row, None, &lines);
+        },
+    );
 }
 
 #[test]

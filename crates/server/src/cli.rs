@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use account::{Account, Alias, AppPassword, Forward, Gmail};
+pub(crate) use account::{Account, Alias, AppPassword, Forward, Gmail, Ntlm};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{

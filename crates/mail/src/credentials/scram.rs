@@ -89,11 +89,10 @@ impl ServerSecret {
 
 /// The salts of an account's keys, new ones where it has none: for who sets a password of it.
 pub fn salts(tx: &ReadTx, account: AccountId) -> Result<Salts> {
-    let there = tx.rows(
-        "SELECT DISTINCT hash, salt, iterations FROM scram_key WHERE account = $1",
-        params![account],
-        |row| Ok((row.text(0)?, row.bytes(1)?, row.int(2)?)),
-    )?;
+    let there =
+        tx.rows("SELECT DISTINCT hash, salt, iterations FROM scram_key WHERE account = $1", params![account], |row| {
+            Ok((row.text(0)?, row.bytes(1)?, row.int(2)?))
+        })?;
     let mut salts = Salts::fresh()?;
     for (hash, salt, iterations) in &mut salts.0 {
         if let Some((_, kept, count)) = there.iter().find(|(name, _, _)| name == hash.name()) {
@@ -139,14 +138,14 @@ pub fn keep_for(tx: &mut WriteTx, login: &Authenticated, keys: &[Keys]) -> Resul
     if there { keep(tx, login.account, login.credential, keys) } else { Ok(()) }
 }
 
-/// Lets go of the keys of credentials that are gone. One statement.
+/// Lets go of the keys of credentials that are gone, NTLM's too. Two statements.
 pub(crate) fn prune(tx: &mut WriteTx, account: AccountId) -> Result<()> {
     tx.execute(
         "DELETE FROM scram_key WHERE account = $1
          AND credential NOT IN (SELECT id FROM credential WHERE account = $1)",
         params![account],
     )?;
-    Ok(())
+    super::ntlm::prune(tx, account)
 }
 
 /// A login's keys, taken out of the database; also made for a login that does not exist.

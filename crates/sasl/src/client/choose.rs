@@ -17,11 +17,13 @@ pub fn choose<'a>(
     let offered: Vec<&str> = offered.into_iter().take(OFFERED_MAX).collect();
     let listed = |row: &&Mechanism| offered.iter().any(|name| row.name.eq_ignore_ascii_case(name));
     let shows = |row: &&Mechanism| match &identity.credential {
-        Credential::Password(_) => row.name.starts_with("SCRAM-") || matches!(row.name, "PLAIN" | "LOGIN"),
+        Credential::Password(_) => row.name.starts_with("SCRAM-") || matches!(row.name, "PLAIN" | "LOGIN" | "NTLM"),
         Credential::Token { .. } => matches!(row.name, "OAUTHBEARER" | "XOAUTH2"),
         Credential::Certificate => row.name == "EXTERNAL",
     };
-    let allowed = |row: &&Mechanism| (private || !row.sends_secret) && (row.needs != Needs::Binding || bindings.any());
+    // What NTLM sends is too quick to guess against for a line that others read.
+    let hidden = |row: &&Mechanism| private || !(row.sends_secret || row.name == "NTLM");
+    let allowed = |row: &&Mechanism| hidden(row) && (row.needs != Needs::Binding || bindings.any());
     MECHANISMS.iter().filter(listed).filter(shows).find(allowed)
 }
 

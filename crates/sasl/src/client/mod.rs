@@ -9,6 +9,7 @@
 //! ```
 
 mod choose;
+mod ntlm;
 mod scram;
 
 use base64::Engine;
@@ -17,6 +18,7 @@ use postroad_protocol::Bindings;
 
 pub use choose::choose;
 
+use self::ntlm::Ntlm;
 use self::scram::Scram;
 use crate::base64_line::decode;
 use crate::scram::{Hash, Offer, escaped};
@@ -99,6 +101,7 @@ enum Kind {
     Bearer { rfc: bool },
     External,
     Scram(Box<Scram>),
+    Ntlm(Ntlm),
 }
 
 impl Client {
@@ -129,6 +132,7 @@ impl Client {
             ("OAUTHBEARER", Credential::Token { .. }) => Kind::Bearer { rfc: true },
             ("XOAUTH2", Credential::Token { .. }) if named => Kind::Bearer { rfc: false },
             ("EXTERNAL", Credential::Certificate) => Kind::External,
+            ("NTLM", Credential::Password(_)) if named => Kind::Ntlm(Ntlm::new(bindings)),
             (_, Credential::Password(_) | Credential::Token { .. } | Credential::Certificate) => {
                 return Err(Error::BadMessage);
             }
@@ -176,7 +180,12 @@ impl Client {
                 let answer = scram.answer(&decode(challenge)?, secret)?;
                 Ok(encoded(&answer))
             }
-            (Kind::Plain | Kind::Bearer { .. } | Kind::External, _) => Err(Error::BadMessage),
+            (Kind::Ntlm(ntlm), 2) => {
+                let ClientIdentity { user, credential, nonce, .. } = &self.identity;
+                let Credential::Password(password) = credential else { return Err(Error::BadMessage) };
+                ntlm.answer(&decode(challenge)?, user, password, nonce).map(|message| encoded(&message))
+            }
+            (Kind::Plain | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_), _) => Err(Error::BadMessage),
         }
     }
 
@@ -187,7 +196,7 @@ impl Client {
             (Kind::Scram(scram), Some(last)) if !last.is_empty() => scram.signed(&decode(last)?),
             (Kind::Scram(scram), _) if scram.is_signed() => Ok(()),
             (Kind::Scram(_), _) => Err(Error::NotTheServer),
-            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External, _) => Ok(()),
+            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_), _) => Ok(()),
         }
     }
 
@@ -225,7 +234,8 @@ impl Client {
             }
             (Kind::External, Credential::Certificate) => authzid.clone().into_bytes(),
             (Kind::Scram(scram), Credential::Password(_)) => scram.first(authzid, user, nonce).into_bytes(),
-            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Scram(_), _) => {
+            (Kind::Ntlm(_), Credential::Password(_)) => Ntlm::first(),
+            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Scram(_) | Kind::Ntlm(_), _) => {
                 return Err(Error::BadMessage);
             }
         };

@@ -3,6 +3,7 @@
 pub(crate) mod bearer;
 pub(crate) mod external;
 pub(crate) mod login;
+pub(crate) mod ntlm;
 pub(crate) mod plain;
 pub(crate) mod scram;
 

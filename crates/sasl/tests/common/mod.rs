@@ -66,6 +66,7 @@ impl Account {
             Evidence::Token(_) => Answer::Refused { why: "token", last: Some(b"{}".to_vec()) },
             Evidence::Certificate(certificate) if certificate.fingerprint == [1; 32] => Answer::granted(who),
             Evidence::Password(_) | Evidence::Certificate(_) => Answer::refused("wrong"),
+            Evidence::NtlmFlags(_) | Evidence::NtlmProof(_) => Answer::refused("NTLM has tests of its own"),
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) enum Operation {
     AccountQuota { address: String, size: Option<u64>, messages: Option<u64> },
     AccountLimit { address: String, wish: SendingWish, usual: SendingWish },
     AccountLabels { address: String, order: LabelsOrder },
+    AccountNtlm { address: String, order: NtlmOrder, offered: bool },
     AccountSuspend { address: String },
     AccountResume { address: String },
     AccountRemove { address: String },
@@ -74,6 +75,15 @@ pub(crate) enum Operation {
 }
 
 /// What is asked or ordered about an account's labels.
+/// What to do about NTLM of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NtlmOrder {
+    On,
+    Off,
+    Show,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LabelsOrder {

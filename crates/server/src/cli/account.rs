@@ -74,6 +74,11 @@ pub(crate) enum Account {
         #[command(subcommand)]
         action: Gmail,
     },
+    /// Let the account sign in by NTLM (version 2), for old programs that have nothing else.
+    Ntlm {
+        #[command(subcommand)]
+        action: Ntlm,
+    },
     /// No signing in and no new mail, until resumed.
     Suspend {
         /// The account.
@@ -124,6 +129,25 @@ pub(crate) enum Gmail {
         address: String,
     },
     /// Say whether labels are on.
+    Show {
+        /// The account.
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ntlm {
+    /// Switch NTLM on: it works with each password that has been used once more in another way.
+    On {
+        /// The account.
+        address: String,
+    },
+    /// Switch NTLM off; what was kept for it is gone.
+    Off {
+        /// The account.
+        address: String,
+    },
+    /// Say whether NTLM is on.
     Show {
         /// The account.
         address: String,

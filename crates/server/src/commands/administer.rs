@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
 use crate::admin::{
-    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, OauthOrder, Operation, Order, PolicyOrder, RouteWish,
-    Selection, SendingWish, socket,
+    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, NtlmOrder, OauthOrder, Operation, Order, PolicyOrder,
+    RouteWish, Selection, SendingWish, socket,
 };
 use crate::cli::{
     Account, Alias, AppPassword, Ban, ClientCertificate, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode,
-    Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
+    Ntlm, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -148,6 +148,15 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
             Operation::AccountLimit { address, wish, usual }
         }
         Account::Gmail { action } => return super::labels::gmail(action, at, output),
+        Account::Ntlm { action } => {
+            let offered = place::settings(at)?.offers("NTLM");
+            let (address, order) = match action {
+                Ntlm::On { address } => (address, NtlmOrder::On),
+                Ntlm::Off { address } => (address, NtlmOrder::Off),
+                Ntlm::Show { address } => (address, NtlmOrder::Show),
+            };
+            Operation::AccountNtlm { address, order, offered }
+        }
         Account::Sessions { address } => Operation::AccountSessions { address },
         Account::CutOff { address, id } => Operation::AccountCutOff { address, id },
         Account::Suspend { address } => Operation::AccountSuspend { address },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use postroad_identity::cuts;
-use postroad_login::{Clock, Logins};
+use postroad_login::{Clock, Logins, NtlmSealer};
 use postroad_net::{Cuts, Stop};
 use postroad_protocol::SignedIn;
 use postroad_store::seal::Sealer;
@@ -26,6 +26,16 @@ pub(super) fn provider(settings: &Settings, store: &Store, logins: Logins, clock
     };
     let oauth = OauthSettings { issuer, lifetimes: settings.oauth.lifetimes(), registration };
     Ok(Some(Provider::new(store.clone(), logins, sealer, clock, oauth)))
+}
+
+/// With NTLM, where a listener offers it.
+pub(super) fn with_ntlm(settings: &Settings, logins: Logins) -> Result<Logins> {
+    if !settings.offers("NTLM") {
+        return Ok(logins);
+    }
+    let path = place::secret_key(settings);
+    let sealer = Sealer::open(&path).with_context(|| format!("the key for secrets, {}", path.display()))?;
+    Ok(logins.with_ntlm(NtlmSealer::new(sealer), &settings.hostname))
 }
 
 /// Ends connections whose log-in was taken away, on whichever node, until the stop.

@@ -69,6 +69,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     let logins = logins.keeping_keys(settings.offers_scram()).with_configuration(settings.configuration().as_deref());
+    let logins = identity::with_ntlm(settings, logins)?;
     let site = site(settings, store, logins.clone(), Arc::clone(&clock))?;
     running.spawn(identity::keep(store.clone(), door.cuts.clone(), Arc::clone(&clock), stop.clone()));
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));

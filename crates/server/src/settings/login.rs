@@ -38,6 +38,12 @@ impl Settings {
         all.into_iter().any(|name| name.to_ascii_uppercase().starts_with("SCRAM-"))
     }
 
+    /// Whether some listener may offer a mechanism.
+    pub(crate) fn offers(&self, mechanism: &str) -> bool {
+        let all = self.listener.iter().flat_map(|one| &one.mechanisms).chain(&self.login.mechanisms);
+        all.into_iter().any(|name| name.eq_ignore_ascii_case(mechanism))
+    }
+
     /// Where a client learns how to get a token (OpenID Connect Discovery 1.0 §4).
     pub(crate) fn configuration(&self) -> Option<String> {
         self.issuer().map(|issuer| format!("{issuer}/.well-known/openid-configuration"))

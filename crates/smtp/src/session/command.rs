@@ -228,7 +228,9 @@ impl<W> Session<W> {
             Turn::Failed(Error::BadBase64) => self.refuse(501, (5, 5, 2), "That is not base64"),
             Turn::Failed(Error::TooLong) => self.refuse(500, (5, 5, 6), "The response is too long"),
             Turn::Failed(error @ (Error::BadMessage | Error::NotUtf8 | Error::BadBinding | Error::NotTheServer)) => {
-                self.refuse(535, (5, 7, 8), &error.to_string())
+                // [MS-SMTPNTLM] §4.1
+                let detail = if exchange.mechanism() == "NTLM" { 3 } else { 8 };
+                self.refuse(535, (5, 7, detail), &error.to_string())
             }
         }
     }

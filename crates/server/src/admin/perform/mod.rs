@@ -16,6 +16,7 @@ mod index;
 mod labels;
 mod mailbox;
 mod mta_sts;
+mod ntlm;
 mod oauth;
 mod policy;
 mod queue;
@@ -55,6 +56,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountQuota { address, size, messages } => account::quota(&desk, &address, size, messages),
         Operation::AccountLabels { address, order } => labels::perform(&desk, &address, order),
         Operation::AccountLimit { address, wish, usual } => account_limit::perform(&desk, &address, wish, &usual),
+        Operation::AccountNtlm { address, order, offered } => ntlm::perform(&desk, &address, order, offered),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
         Operation::AccountRemove { address } => account::remove(&desk, &address),

@@ -1,0 +1,195 @@
+//! NTLM against real stores: off until it is switched on, with the key of a password that was seen, for names in all their forms.
+#![allow(missing_docs)]
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use postroad_login::{Logins, NtlmSealer};
+use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+use postroad_mail::credentials::{self, NtlmState};
+use postroad_mail::password::PasswordHash;
+use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_protocol::Bindings;
+use postroad_sasl::{Answer, Ask, Channel, Client, ClientIdentity, Evidence, Exchange, Secret, Turn, find};
+use postroad_store::seal::Sealer;
+use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_testkit::{each_store, wait};
+
+const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
+const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+fn by() -> By {
+    By::new(NOW, Actor::Admin)
+}
+
+/// Alice in `corp.example.test` and Bob in `example.test`.
+fn populate(store: &Store) -> AccountId {
+    let hash = PasswordHash::of_password("right").expect("a hash");
+    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<_, Error> {
+        let mut made = Vec::new();
+        for (local, domain) in [("alice", "corp.example.test"), ("bob", "example.test")] {
+            domains::create(tx, &by(), &Domain::parse(domain).map_err(Error::AddressInvalid)?)?;
+            let address = Address::new(local, domain).map_err(Error::AddressInvalid)?;
+            let (display_name, password) = (String::new(), Some(hash.clone()));
+            let new = NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 };
+            made.push(accounts::create(tx, &by(), &new)?);
+        }
+        Ok(made[0])
+    });
+    made.expect("two accounts").value
+}
+
+fn logins(store: &Store, key: &Path) -> Logins {
+    let sealer = NtlmSealer::new(Sealer::open(key).expect("a key"));
+    let logins = Logins::new(store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+    logins.with_ntlm(sealer, "mail.example.test")
+}
+
+/// A client of ours signs in.
+fn sign_in(logins: &Logins, user: &str, password: &str) -> Result<Authenticated, Refused> {
+    let row = find("NTLM").expect("NTLM");
+    let identity = ClientIdentity::password(user, Secret::new(password.into())).expect("random");
+    let mut client = Client::new(row, identity, &Bindings::default()).expect("a client");
+    let first = client.initial().expect("NEGOTIATE");
+    let channel = Channel { tls: None, offered: &[row] };
+    let (mut exchange, mut turn) = Exchange::begin(row, Some(first.expose().as_bytes()), channel);
+    loop {
+        turn = match turn {
+            Turn::Ask(ask) => exchange.answered(wait(logins.verify(ask, FROM, Service::Imap))),
+            Turn::Challenge(text) => {
+                exchange.answer(client.answer(text.as_bytes()).expect("an answer").expose().as_bytes())
+            }
+            Turn::Done(who) => return Ok(who),
+            Turn::Refused(why) => return Err(why),
+            turn @ (Turn::Unavailable | Turn::Failed(_)) => panic!("{turn:?}"),
+        };
+    }
+}
+
+fn by_password(logins: &Logins, password: &str) -> bool {
+    let evidence = Evidence::Password(Secret::new(password.into()));
+    let ask = Ask { mechanism: "PLAIN", authzid: None, authcid: "alice@corp.example.test".into(), evidence };
+    matches!(wait(logins.verify(ask, FROM, Service::Imap)), Answer::Granted { .. })
+}
+
+fn state(store: &Store, account: AccountId) -> NtlmState {
+    store.read_blocking(move |tx| credentials::ntlm_state(tx, account)).expect("a state")
+}
+
+#[test]
+fn it_is_off_until_switched_on_and_goes_with_the_password() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
+        let account = populate(store);
+        let logins = logins(store, &folder.path().join("key"));
+        let change = |act: fn(&mut postroad_store::WriteTx, &By, AccountId) -> Result<(), Error>| {
+            store.write_blocking(Locks::account(account), move |tx| act(tx, &by(), account)).expect("a change");
+        };
+        let alice = "alice@corp.example.test";
+        // Seen while it is off, a password leaves no key.
+        assert!(by_password(&logins, "right"));
+        assert_eq!((state(store, account), sign_in(&logins, alice, "right")), (NtlmState::Off, Err(Refused::Wrong)));
+        change(credentials::ntlm_on);
+        assert_eq!(
+            (state(store, account), sign_in(&logins, alice, "right")),
+            (NtlmState::Waiting, Err(Refused::Wrong))
+        );
+        assert!(by_password(&logins, "right") && !by_password(&logins, "wrong"));
+        assert_eq!(state(store, account), NtlmState::On { passwords: 1 });
+        let who = sign_in(&logins, alice, "right").expect("alice");
+        assert_eq!((who.account(), who.address().to_string()), (account, alice.to_owned()));
+        assert_eq!(sign_in(&logins, alice, "wrong"), Err(Refused::Wrong));
+        // Whom it was not switched on for, and who is not there.
+        assert_eq!(sign_in(&logins, "bob@example.test", "right"), Err(Refused::Wrong));
+        assert_eq!(sign_in(&logins, "nobody@example.test", "right"), Err(Refused::Wrong));
+        // A new password has a key once it was seen; the old one has none.
+        let hash = PasswordHash::of_password("new").expect("a hash");
+        let set = move |tx: &mut _| credentials::set_password(tx, &by(), account, &hash);
+        store.write_blocking(Locks::account(account), set).expect("a password");
+        assert_eq!(
+            (state(store, account), sign_in(&logins, alice, "right")),
+            (NtlmState::Waiting, Err(Refused::Wrong))
+        );
+        assert!(by_password(&logins, "new") && sign_in(&logins, alice, "new").is_ok());
+        change(credentials::ntlm_off);
+        assert_eq!((state(store, account), sign_in(&logins, alice, "new")), (NtlmState::Off, Err(Refused::Wrong)));
+    });
+}
+
+#[test]
+fn names_come_in_all_their_forms_and_suspension_counts() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
+        let account = populate(store);
+        let logins = logins(store, &folder.path().join("key"));
+        let on = move |tx: &mut _| credentials::ntlm_on(tx, &by(), account);
+        store.write_blocking(Locks::account(account), on).expect("on");
+        assert!(by_password(&logins, "right"));
+        for (user, comes_in) in [
+            ("alice@corp.example.test", true),
+            ("ALICE@Corp.Example.Test", true),
+            ("CORP\\alice", true),
+            ("corp.example.test\\Alice", true),
+            // Of several domains, none is meant without a name.
+            ("alice", false),
+            ("WORKSTATION\\alice", false),
+            ("EXAMPLE\\alice", false),
+            ("COR\\alice", false),
+            ("CORP.\\alice", false),
+            ("CORP\\bob", false),
+        ] {
+            assert_eq!(sign_in(&logins, user, "right").is_ok(), comes_in, "{user}");
+        }
+        let suspend = move |tx: &mut _| accounts::set_state(tx, &by(), account, accounts::State::Suspended);
+        store.write_blocking(Locks::named(DIRECTORY_LOCK).and(Locks::account(account)), suspend).expect("suspended");
+        assert_eq!(sign_in(&logins, "CORP\\alice", "right"), Err(Refused::Suspended));
+        assert_eq!(sign_in(&logins, "CORP\\alice", "wrong"), Err(Refused::Wrong));
+    });
+}
+
+#[test]
+fn what_is_kept_opens_with_the_key_file_alone() {
+    each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
+        let account = populate(store);
+        let first = logins(store, &folder.path().join("key"));
+        let on = move |tx: &mut _| credentials::ntlm_on(tx, &by(), account);
+        store.write_blocking(Locks::account(account), on).expect("on");
+        assert!(by_password(&first, "right"));
+        let look = move |tx: &postroad_store::ReadTx| -> Result<_, Error> {
+            let sealed = "SELECT sealed FROM ntlm_key WHERE account = $1";
+            Ok(tx.one(sealed, postroad_store::params![account], |row| row.bytes(0))?)
+        };
+        let sealed = store.read_blocking(look).expect("a key");
+        let hash = postroad_sasl::ntlm::NtHash::of_password("right");
+        assert!(!sealed.windows(16).any(|part| part == hash.expose()));
+        // With another key file nobody can look: that is not a wrong password.
+        let other = logins(store, &folder.path().join("other"));
+        let (mut exchange, turn) = begun("CORP\\alice");
+        let Turn::Ask(ask) = turn else { panic!("{turn:?}") };
+        let Turn::Challenge(text) = exchange.answered(wait(other.verify(ask, FROM, Service::Imap))) else {
+            panic!("a challenge")
+        };
+        let message = BASE64_STANDARD.decode(text).expect("base64");
+        assert!(message.starts_with(b"NTLMSSP\0\x02"));
+        let identity = ClientIdentity::password("CORP\\alice", Secret::new("right".into())).expect("random");
+        let mut client = Client::new(find("NTLM").expect("NTLM"), identity, &Bindings::default()).expect("a client");
+        client.initial();
+        let said = client.answer(BASE64_STANDARD.encode(message).as_bytes()).expect("AUTHENTICATE");
+        let Turn::Ask(ask) = exchange.answer(said.expose().as_bytes()) else { panic!("a proof") };
+        assert!(matches!(wait(other.verify(ask, FROM, Service::Imap)), Answer::Unavailable));
+    });
+}
+
+type Begun = (Exchange<Authenticated, Refused>, Turn<Authenticated, Refused>);
+
+fn begun(user: &str) -> Begun {
+    let row = find("NTLM").expect("NTLM");
+    let identity = ClientIdentity::password(user, Secret::new("right".into())).expect("random");
+    let mut client = Client::new(row, identity, &Bindings::default()).expect("a client");
+    let first = client.initial().expect("NEGOTIATE");
+    Exchange::begin(row, Some(first.expose().as_bytes()), Channel { tls: None, offered: &[row] })
+}
