@@ -181,6 +181,12 @@ impl Certificates {
         Some(found.cert.iter().map(|der| der.to_vec()).collect())
     }
 
+    /// The certificate for a name and its key, or those that are shown where there is none for it: for signatures other than
+    /// those of handshakes.
+    pub fn key_of(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        self.choose(Some(name), &[])
+    }
+
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let table = self.table.load();
         let found = name.and_then(|name| {

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use postroad_store::Timestamp;
 use postroad_trust::certificates;
 
+use crate::autoconfig;
 use crate::site::{Site, Visitor, unknown};
 
 /// Sends strangers who come in clear to the same page in TLS. Not those who look for what can only be looked for in
@@ -28,6 +29,10 @@ pub(crate) async fn redirect(
         visitor.is_secure || visitor.is_insider(&site.about) || path == "/healthz" || path.starts_with(ACME_CHALLENGE);
     match site.about.https {
         Some(port) if !stays => {
+            if let Some(to) = autoconfig::in_private(&site, request.headers(), request.uri()) {
+                // Outlook takes 302 and no other.
+                return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
+            }
             let to = elsewhere(&site.about.host, port, request.headers(), request.uri());
             (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, to)]).into_response()
         }

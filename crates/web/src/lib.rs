@@ -9,6 +9,7 @@
 //! Standards: RFC 9110 and 9112 (HTTP/1.1, through hyper), the Prometheus text format 0.0.4.
 
 pub mod acme;
+pub mod autoconfig;
 mod clear;
 mod gather;
 mod health;

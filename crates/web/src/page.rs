@@ -17,7 +17,7 @@ pub(crate) fn html(code: StatusCode, body: String) -> Response {
     (code, headers, body).into_response()
 }
 
-pub(crate) fn front(about: &About, insider: bool) -> String {
+pub(crate) fn front(about: &About, insider: bool, tells_settings: bool) -> String {
     let host = escape(&about.host);
     let mut rows = String::new();
     for line in &about.services {
@@ -39,11 +39,13 @@ pub(crate) fn front(about: &About, insider: bool) -> String {
     } else {
         String::new()
     };
+    let settings =
+        if tells_settings { "<p><a href=\"/setup\">All settings, also for your phone</a></p>\n" } else { "" };
     frame(
         &format!("Mail at {host}"),
         &format!(
             "<p>This is a mail server. Set up your mail program with your whole mail address as the user name and \
-             <b>{host}</b> as the server.</p>\n{table}{inside}"
+             <b>{host}</b> as the server.</p>\n{settings}{table}{inside}"
         ),
     )
 }
@@ -98,7 +100,7 @@ mod tests {
             insiders: Vec::new(),
             https: None,
         };
-        let (inside, outside) = (front(&about, true), front(&about, false));
+        let (inside, outside) = (front(&about, true, false), front(&about, false, true));
         for shown in ["mail.&lt;example&gt;.test", "IMAP", "993", "TLS"] {
             assert!(inside.contains(shown) && outside.contains(shown), "{shown}");
         }

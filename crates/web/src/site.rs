@@ -14,6 +14,7 @@ use postroad_store::Store;
 use serde_json::json;
 use std::sync::Arc;
 
+use crate::autoconfig::{self, SetUp};
 use crate::health::Health;
 use crate::{Provider, Recorder, clear, gather, oauth, page, sts};
 
@@ -50,18 +51,25 @@ pub struct Site {
     pub(crate) recorder: Recorder,
     pub(crate) health: Health,
     pub(crate) provider: Option<Arc<Provider>>,
+    pub(crate) set_up: Option<SetUp>,
 }
 
 impl Site {
     /// A site that shows this store and this recorder's metrics.
     pub fn new(store: Store, recorder: Recorder, about: About) -> Site {
-        Site { about, health: Health::new(store.clone()), store, recorder, provider: None }
+        Site { about, health: Health::new(store.clone()), store, recorder, provider: None, set_up: None }
     }
 
     /// The same, where people log in and programs are let in.
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Site {
         Site { provider: Some(Arc::new(provider)), ..self }
+    }
+
+    /// The same, which tells mail programs and people their settings.
+    #[must_use]
+    pub fn with_set_up(self, set_up: SetUp) -> Site {
+        Site { set_up: Some(set_up), ..self }
     }
 }
 
@@ -88,7 +96,8 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
         .route("/metrics", get(metrics))
         .route("/.well-known/acme-challenge/{token}", get(clear::acme_challenge))
         .route(postroad_trust::sts::PATH, get(sts::policy))
-        .fallback(unknown)
+        .merge(autoconfig::routes())
+        .fallback(autoconfig::elsewhere)
         .method_not_allowed_fallback(not_allowed)
         .with_state(Arc::clone(&site))
         .merge(letting_in)
@@ -97,7 +106,7 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
 }
 
 async fn front(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {
-    page::html(StatusCode::OK, page::front(&site.about, visitor.is_insider(&site.about)))
+    page::html(StatusCode::OK, page::front(&site.about, visitor.is_insider(&site.about), site.set_up.is_some()))
 }
 
 async fn healthz(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {
@@ -147,7 +156,7 @@ pub(crate) async fn unknown(headers: HeaderMap) -> Response {
     problem(&headers, StatusCode::NOT_FOUND, "there is no such page here")
 }
 
-async fn not_allowed(headers: HeaderMap) -> Response {
+pub(crate) async fn not_allowed(headers: HeaderMap) -> Response {
     problem(&headers, StatusCode::METHOD_NOT_ALLOWED, "this page can only be looked at: use GET or HEAD")
 }
 

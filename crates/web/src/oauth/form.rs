@@ -49,6 +49,12 @@ impl Form {
         Ok(Form(pairs))
     }
 
+    /// The same whatever the case of the name: of two that differ in case only, the first.
+    pub(crate) fn get_any_case(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// A value that is not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())

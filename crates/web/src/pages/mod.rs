@@ -148,7 +148,13 @@ pub(crate) fn to(place: &str) -> Response {
 fn moment(at: Timestamp) -> String {
     let seconds = at.0.div_euclid(1_000_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days since 1970-03-01 of a year that begins in March, so that leap days come last (Howard Hinnant's calendar).
+    let (year, month, day) = day(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3_600, second / 60 % 60)
+}
+
+/// Year, month and day, of days since 1970-01-01.
+pub(crate) fn day(days: i64) -> (i64, i64, i64) {
+    // Days since 0000-03-01 of a year that begins in March, so that leap days come last (Howard Hinnant's calendar).
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -157,8 +163,7 @@ fn moment(at: Timestamp) -> String {
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3_600, second / 60 % 60)
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// Names and values of a form's hidden fields.
@@ -186,6 +191,7 @@ button.quiet{background:none;color:inherit;border-color:#888}\
 .acts{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
 .wrong{border-left:.3rem solid #b3261e;padding:.25rem .75rem}\
 .code{font:600 1.5rem/1.3 ui-monospace,monospace;letter-spacing:.1em}\
+table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;padding:.25rem 1rem .25rem 0}\
 ul.cards{list-style:none;padding:0}ul.cards>li{border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem;\
 margin:.75rem 0}small{display:block;opacity:.85}.cards form{margin-top:.5rem}";
 
