@@ -59,9 +59,29 @@ fn pop3() {
     replay("pop3d", "pop3", 110, "wonder land", 2);
 }
 
+/// What only the whole program has: mechanisms that look into the accounts more than once, tokens.
+#[test]
+fn mechanisms() {
+    let folder = format!("{}/tests/transcripts/mechanisms", env!("CARGO_MANIFEST_DIR"));
+    for (extension, port, password) in
+        [("smtp", 25, "correct horse"), ("imap", 143, "wonderland"), ("pop3", 110, "wonder land")]
+    {
+        replay_in(&folder, extension, port, password, 1);
+    }
+}
+
 /// Replays the files of a crate that can be, at least so many.
 fn replay(owner: &str, extension: &str, port: u16, password: &str, at_least: usize) {
-    let folder = format!("{}/../{owner}/tests/transcripts", env!("CARGO_MANIFEST_DIR"));
+    replay_in(
+        &format!("{}/../{owner}/tests/transcripts", env!("CARGO_MANIFEST_DIR")),
+        extension,
+        port,
+        password,
+        at_least,
+    );
+}
+
+fn replay_in(folder: &str, extension: &str, port: u16, password: &str, at_least: usize) {
     let only = std::env::var("TRANSCRIPT").unwrap_or_default();
     let mut files: Vec<PathBuf> =
         transcript::files(folder, extension).into_iter().filter(|file| is_possible(file)).collect();
