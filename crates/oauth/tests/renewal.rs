@@ -25,7 +25,7 @@ impl Provider {
     fn new() -> Provider {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let (asked, answers) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<VecDeque<_>>>::default());
+        let (asked, answers) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<VecDeque<(u16, String)>>>::default());
         let (kept, given) = (Arc::clone(&asked), Arc::clone(&answers));
         std::thread::spawn(move || {
             for socket in listener.incoming() {

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use account::{Account, Alias, AppPassword, Forward, Gmail, Ntlm};
+pub(crate) use account::{Account, Alias, AppPassword, Delegate, Forward, Gmail, Ntlm};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{
@@ -45,7 +45,7 @@ pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use oauth::{Oauth, OauthClient};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
 pub(crate) use report::Report;
-pub(crate) use sending::{Queue, QueueWhich, Route};
+pub(crate) use sending::{Queue, QueueWhich, Route, RouteLogin};
 pub(crate) use shaping::{Egress, EgressBy, Limit, Suppression};
 
 /// Postroad: a complete mail server in one program.

@@ -16,8 +16,8 @@ pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
-    BanOrder, CertificateOrder, DkimOrder, GreylistOrder, LabelsOrder, ListWish, MtaStsOrder, NtlmOrder, OauthOrder,
-    Operation, Order, PolicyOrder, ReportOrder, RouteWish, Seen, Selection, SendingWish,
+    BanOrder, CertificateOrder, DkimOrder, GreylistOrder, LabelsOrder, ListWish, LoginWish, MtaStsOrder, NtlmOrder,
+    OauthOrder, Operation, Order, PolicyOrder, ReportOrder, RouteWish, Seen, Selection, SendingWish,
 };
 pub(crate) use perform::perform;
 pub(crate) use shaping::ShapingOrder;

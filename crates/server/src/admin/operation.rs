@@ -25,6 +25,8 @@ pub(crate) enum Operation {
     AccountQuota { address: String, size: Option<u64>, messages: Option<u64> },
     AccountLimit { address: String, wish: SendingWish, usual: SendingWish },
     AccountLabels { address: String, order: LabelsOrder },
+    AccountDelegate { address: String, delegate: String, granted: bool },
+    AccountDelegates { address: String },
     AccountNtlm { address: String, order: NtlmOrder, offered: bool },
     AccountSuspend { address: String },
     AccountResume { address: String },
@@ -43,6 +45,7 @@ pub(crate) enum Operation {
     QueueShow { id: String },
     QueueOrder { order: Order, selection: Selection, sure: bool },
     RouteAdd { route: RouteWish },
+    RouteLogin { login: LoginWish },
     RouteList,
     RouteRemove { domain: String },
     AppPasswordAdd { address: String, name: String, scope: Vec<String>, expires_days: Option<u32> },
@@ -74,7 +77,6 @@ pub(crate) enum Operation {
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
 
-/// What is asked or ordered about an account's labels.
 /// What to do about NTLM of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +86,7 @@ pub(crate) enum NtlmOrder {
     Show,
 }
 
+/// What is asked or ordered about an account's labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LabelsOrder {
@@ -224,6 +227,22 @@ pub(crate) struct RouteWish {
     pub(crate) ca: Option<String>,
     /// User and password.
     pub(crate) login: Option<(String, String)>,
+}
+
+/// What a provider has granted to the server for a route.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct LoginWish {
+    pub(crate) domain: String,
+    pub(crate) user: Option<String>,
+    pub(crate) token_url: String,
+    pub(crate) client: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) scope: String,
+    pub(crate) access: String,
+    pub(crate) lives_seconds: u64,
+    pub(crate) refresh: Option<String>,
+    /// The file of the key that secrets are sealed with.
+    pub(crate) key: std::path::PathBuf,
 }
 
 /// What is asked or ordered about certificates.

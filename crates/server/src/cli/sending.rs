@@ -68,6 +68,8 @@ pub(crate) struct QueueWhich {
 pub(crate) enum Route {
     /// Send mail for a domain to a fixed host; replaces the route that it has.
     Add(RouteAdd),
+    /// Sign in at the provider of a route's host: tokens of OAuth 2.0 are shown there in place of a password, and renewed in time.
+    Login(RouteLogin),
     /// List routes; passwords are never shown.
     List,
     /// Let DNS say again where a domain's mail goes.
@@ -75,6 +77,37 @@ pub(crate) enum Route {
         /// The domain, or `*`.
         domain: String,
     },
+}
+
+/// Options of `postroad route login`.
+#[derive(Debug, Args)]
+pub(crate) struct RouteLogin {
+    /// The route's domain, or `*`.
+    pub(crate) domain: String,
+    /// As whom; else as before.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// The provider: google, microsoft, or an issuer's address (https://…), which is asked where its end points are.
+    #[arg(long, value_name = "NAME|URL")]
+    pub(crate) provider: String,
+    /// With --provider microsoft: the tenant, a domain or an id.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// What this server is called at the provider, where it has to be registered.
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: String,
+    /// A file whose first line is its secret there, where it has one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// What to ask for, in place of what is usual there for sending mail.
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// A file whose first line is a refresh token that was got in another way.
+    #[arg(long, value_name = "FILE", conflicts_with = "client_credentials")]
+    pub(crate) refresh_token_file: Option<PathBuf>,
+    /// Nobody consents: the secret alone is enough (client credentials).
+    #[arg(long, requires = "client_secret_file")]
+    pub(crate) client_credentials: bool,
 }
 
 /// Options of `postroad route add`.

@@ -11,7 +11,7 @@ use crate::admin::{
     RouteWish, Selection, SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, ClientCertificate, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode,
+    Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode,
     Ntlm, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
@@ -148,6 +148,11 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
             Operation::AccountLimit { address, wish, usual }
         }
         Account::Gmail { action } => return super::labels::gmail(action, at, output),
+        Account::Delegate { action } => match action {
+            Delegate::Add { address, delegate } => Operation::AccountDelegate { address, delegate, granted: true },
+            Delegate::Remove { address, delegate } => Operation::AccountDelegate { address, delegate, granted: false },
+            Delegate::List { address } => Operation::AccountDelegates { address },
+        },
         Account::Ntlm { action } => {
             let offered = place::settings(at)?.offers("NTLM");
             let (address, order) = match action {
@@ -232,6 +237,7 @@ pub(super) fn route(action: Route, at: &Place, output: Output) -> Result<ExitCod
             let (domain, port, tls) = (route.domain, route.port, route.tls);
             Operation::RouteAdd { route: RouteWish { domain, host, port, tls, ca, login } }
         }
+        Route::Login(login) => return super::route_login::login(&login, at, output),
         Route::List => Operation::RouteList,
         Route::Remove { domain } => Operation::RouteRemove { domain },
     };

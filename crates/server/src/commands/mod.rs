@@ -15,6 +15,7 @@ mod progress;
 mod quickstart;
 mod report;
 mod restore;
+mod route_login;
 mod serve;
 mod shaping;
 

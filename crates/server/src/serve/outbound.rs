@@ -12,10 +12,13 @@ use postroad_login::Clock;
 use postroad_mta::Signing;
 use postroad_mta::outbound::{Floor, Follow, Ourselves, Outbound, Schedule, Settings as Sending};
 use postroad_net::Stop;
+use postroad_oauth::{Http, Tokens};
 use postroad_queue::Terms;
 use postroad_store::Store;
+use postroad_store::seal::Sealer;
 use tokio::task::JoinSet;
 
+use crate::place;
 use crate::settings::{Dnssec, OutboundSettings, OutboundTls, Service, Settings};
 
 /// Where the name of this server among those that share a queue is kept, in the data folder.
@@ -151,10 +154,18 @@ pub(super) fn start(
         return Ok(());
     }
     let node = node(&settings.data, &settings.hostname)?;
+    let token_clock = Arc::clone(&clock);
     let seed = getrandom::u64().map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
     let outbound = Outbound::new(store.clone(), sending(settings), names.dns(), ourselves(settings), clock, node, seed)
         .context("TLS for sending cannot be set up")?
         .signing(signing);
+    let outbound = match tokens(settings, store, token_clock) {
+        Ok(tokens) => outbound.tokens(tokens),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "routes that sign in with tokens cannot: their mail waits");
+            outbound
+        }
+    };
     running.spawn(outbound.run(stop.clone()));
     let stop = stop.clone();
     running.spawn(async move {
@@ -170,6 +181,14 @@ pub(super) fn start(
         }
     });
     Ok(())
+}
+
+/// Where tokens for routes come from.
+fn tokens(settings: &Settings, store: &Store, clock: Clock) -> Result<Tokens> {
+    let path = place::secret_key(settings);
+    let sealer = Sealer::open(&path).with_context(|| format!("the key for secrets, {}", path.display()))?;
+    let http = Http::new(settings.outbound.authorities.as_deref())?;
+    Ok(Tokens::new(store.clone(), sealer, http, clock))
 }
 
 fn sending(settings: &Settings) -> Sending {

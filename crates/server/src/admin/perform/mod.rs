@@ -7,6 +7,7 @@ mod app_password;
 mod ban;
 mod certificate;
 mod client_certificate;
+mod delegate;
 mod dkim;
 mod dns;
 mod domain;
@@ -56,6 +57,10 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountQuota { address, size, messages } => account::quota(&desk, &address, size, messages),
         Operation::AccountLabels { address, order } => labels::perform(&desk, &address, order),
         Operation::AccountLimit { address, wish, usual } => account_limit::perform(&desk, &address, wish, &usual),
+        Operation::AccountDelegate { address, delegate, granted } => {
+            delegate::change(&desk, &address, &delegate, granted)
+        }
+        Operation::AccountDelegates { address } => delegate::list(&desk, &address),
         Operation::AccountNtlm { address, order, offered } => ntlm::perform(&desk, &address, order, offered),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
@@ -74,6 +79,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::QueueShow { id } => queue::show(&desk, &id),
         Operation::QueueOrder { order, selection, sure } => queue::order(&desk, order, &selection, sure),
         Operation::RouteAdd { route } => route::add(&desk, route),
+        Operation::RouteLogin { login } => route::login(&desk, login),
         Operation::RouteList => route::list(&desk),
         Operation::RouteRemove { domain } => route::remove(&desk, &domain),
         Operation::AppPasswordAdd { address, name, scope, expires_days } => {

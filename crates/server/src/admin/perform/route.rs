@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
+use postroad_oauth::{Granted, Service};
 use postroad_queue as queue;
-use postroad_queue::{Route, RouteLogin, RouteTls};
+use postroad_queue::grants::{self, Grant};
+use postroad_queue::{Route, RouteCredential, RouteLogin, RouteTls};
 use postroad_store::Locks;
+use postroad_store::seal::Sealer;
 use serde_json::json;
 
 use super::{Desk, Outcome, Refusal, domain_name};
 use crate::admin::answer::aligned;
-use crate::admin::{Answer, RouteWish};
+use crate::admin::{Answer, LoginWish, RouteWish};
 
 pub(super) fn add(desk: &Desk<'_>, wish: RouteWish) -> Outcome {
     let route = route(wish)?;
@@ -23,13 +26,62 @@ pub(super) fn add(desk: &Desk<'_>, wish: RouteWish) -> Outcome {
 
 pub(super) fn list(desk: &Desk<'_>) -> Outcome {
     let routes = desk.store.read_blocking(queue::routes)?;
-    Ok(Answer::Report { text: text(&routes), data: data(&routes) })
+    let grants = desk.store.read_blocking(grants::list)?;
+    Ok(Answer::Report { text: text(&routes, &grants), data: data(&routes, &grants) })
+}
+
+/// A route signs in with what a provider has granted.
+pub(super) fn login(desk: &Desk<'_>, wish: LoginWish) -> Outcome {
+    let domain = target(&wish.domain)?;
+    let named = domain.clone();
+    let routes = desk.store.read_blocking(queue::routes)?;
+    let mut route = routes.into_iter().find(|route| route.domain == named).ok_or_else(|| {
+        Refusal(format!(
+            "there is no route for {domain}; make it first with `postroad route add '{domain}' HOST --tls …`"
+        ))
+    })?;
+    protected(&route.host, route.tls, "a token")?;
+    let user = wish.user.or_else(|| route.login.as_ref().map(|login| login.user.clone()));
+    let user = user.ok_or_else(|| Refusal("say with --user as whom the route signs in".to_owned()))?;
+    let sealer = Sealer::open(&wish.key).map_err(|error| Refusal(error.to_string()))?;
+    let service = Service { token_url: wish.token_url, device_url: None, scope: wish.scope };
+    let lives = std::time::Duration::from_secs(wish.lives_seconds);
+    let first = Granted { access: wish.access, lives, refresh: wish.refresh };
+    let known = (wish.client.as_str(), wish.secret.as_deref());
+    let grant = postroad_oauth::store(&sealer, &domain, &service, known, &first, desk.now);
+    route.login = Some(RouteLogin::grant(user.as_str(), domain.as_str()));
+    let (now, host) = (desk.now, route.host.clone());
+    desk.store.write_blocking(Locks::none(), move |tx| {
+        grants::put(tx, &grant)?;
+        queue::put_route(tx, &route, now)
+    })?;
+    Ok(Answer::done(format!("{} signs in at {host} as {user} with tokens, which are renewed in time", words(&domain))))
+}
+
+/// What is secret is not sent in clear, but to this machine itself.
+fn protected(host: &str, tls: RouteTls, what: &str) -> Outcome<()> {
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match tls {
+        RouteTls::None | RouteTls::Opportunistic if !here => {
+            Err(Refusal(format!("{what} must not go over the net in clear: add --tls required, verified or implicit")))
+        }
+        RouteTls::None
+        | RouteTls::Opportunistic
+        | RouteTls::Required
+        | RouteTls::Verified
+        | RouteTls::Implicit
+        | RouteTls::Dane => Ok(()),
+    }
 }
 
 pub(super) fn remove(desk: &Desk<'_>, domain: &str) -> Outcome {
     let (domain, now) = (target(domain)?, desk.now);
     let gone = domain.clone();
-    let known = desk.store.write_blocking(Locks::none(), move |tx| queue::delete_route(tx, &gone, now))?.value;
+    let removed = desk.store.write_blocking(Locks::none(), move |tx| {
+        grants::remove(tx, &gone)?;
+        queue::delete_route(tx, &gone, now)
+    });
+    let known = removed?.value;
     match known {
         true => Ok(Answer::done(format!("{} goes where DNS says again", words(&domain)))),
         false => Err(Refusal(format!("there is no route for {domain}; `postroad route list` shows all"))),
@@ -52,11 +104,8 @@ fn route(wish: RouteWish) -> Outcome<Route> {
             return Err(Refusal("the file of --ca has no certificate in it (PEM)".to_owned()));
         }
     }
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if wish.login.is_some() && matches!(tls, RouteTls::None | RouteTls::Opportunistic) && !here {
-        return Err(Refusal(
-            "a password must not go over the net in clear: add --tls required, verified or implicit".to_owned(),
-        ));
+    if wish.login.is_some() {
+        protected(&host, tls, "a password")?;
     }
     let port = wish.port.unwrap_or(if tls == RouteTls::Implicit { 465 } else { 25 });
     let login = wish.login.map(|(user, password)| RouteLogin::password(user, password));
@@ -96,28 +145,49 @@ fn tls_words(tls: RouteTls) -> &'static str {
     }
 }
 
-fn text(routes: &[Route]) -> String {
+fn text(routes: &[Route], grants: &[Grant]) -> String {
     if routes.is_empty() {
         return "no route: mail goes where DNS says; make one with `postroad route add DOMAIN HOST`\n".to_owned();
     }
     let mut rows = vec![["DOMAIN", "HOST", "PORT", "TLS", "LOGIN"].map(str::to_owned).to_vec()];
     rows.extend(routes.iter().map(|route| {
         let own = if route.ca.is_some() { ", own certificates" } else { "" };
-        let login = route.login.as_ref().map_or_else(|| "-".to_owned(), |login| login.user.clone());
+        let login = login_words(route, grants);
         let tls = format!("{}{own}", route.tls.name());
         vec![route.domain.clone(), route.host.clone(), route.port.to_string(), tls, login]
     }));
     aligned(&rows)
 }
 
-fn data(routes: &[Route]) -> serde_json::Value {
+/// As whom, and how that stands.
+fn login_words(route: &Route, grants: &[Grant]) -> String {
+    let Some(RouteLogin { user, credential }) = &route.login else { return "-".to_owned() };
+    let RouteCredential::Grant(name) = credential else { return user.clone() };
+    match grants.iter().find(|grant| grant.name == *name) {
+        None => format!("{user} (no token: postroad route login '{}')", route.domain),
+        Some(grant) => match &grant.trouble {
+            Some(why) if grant.ended => format!("{user} (sign in again: {why})"),
+            Some(why) => format!("{user} (token not renewed: {why})"),
+            None => format!("{user} (tokens of {})", grant.token_url),
+        },
+    }
+}
+
+fn data(routes: &[Route], grants: &[Grant]) -> serde_json::Value {
     let one = |route: &Route| {
         json!({
             "domain": route.domain, "host": route.host, "port": route.port, "tls": route.tls.name(), "ca": route.ca,
             "user": route.login.as_ref().map(|login| &login.user),
+            "tokens": grants.iter().find(|grant| is_shown(route, grant)).map(|grant| json!({
+                "provider": grant.token_url, "client": grant.client, "ended": grant.ended, "trouble": grant.trouble,
+            })),
         })
     };
     routes.iter().map(one).collect()
+}
+
+fn is_shown(route: &Route, grant: &Grant) -> bool {
+    matches!(route.login.as_ref().map(|login| &login.credential), Some(RouteCredential::Grant(name)) if *name == grant.name)
 }
 
 #[cfg(test)]
@@ -172,9 +242,9 @@ DOMAIN  HOST        PORT  TLS       LOGIN
 *       smart.test  25    verified  us
 a.test  192.0.2.1   2525  none      -
 ";
-        assert_eq!(text(&routes), expected);
-        assert!(!data(&routes).to_string().contains("hidden"));
-        assert_eq!(data(&routes)[0]["user"], "us");
-        assert!(text(&[]).starts_with("no route"));
+        assert_eq!(text(&routes, &[]), expected);
+        assert!(!data(&routes, &[]).to_string().contains("hidden"));
+        assert_eq!(data(&routes, &[])[0]["user"], "us");
+        assert!(text(&[], &[]).starts_with("no route"));
     }
 }
