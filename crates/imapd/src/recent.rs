@@ -145,7 +145,8 @@ pub(crate) fn claim(session: &mut Session, tx: &mut WriteTx) -> Result<(), Error
     let Some(mailbox) = postroad_mail::mailboxes::by_id(tx, view.account, view.mailbox)? else { return Ok(()) };
     let ours = mailbox.uidvalidity == view.uid_validity && mailbox.has_recent();
     if ours && view.recent_uids.ranges().len() < RECENT_RANGES_MAX {
-        let first = view::claim_recent(tx, view.account, view.mailbox)?;
+        // What this session told of as not recent stays that: the client counts.
+        let first = view::claim_recent(tx, view.account, view.mailbox)?.max(view.uid_next);
         view.recent_uids = Arc::new(view.recent_uids.union(&between(first, mailbox.uidnext)));
     }
     Ok(())

@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use postroad_imapd::{Job, Outcome, Settings};
+use postroad_imapd::{Job, Outcome, RecentClaims, Settings};
 use postroad_mail::Refused;
 use postroad_protocol::{Interrupt, Protocol, Step};
 use postroad_testkit::TestStore;
@@ -177,4 +178,31 @@ fn what_vanished_is_told_after_the_retention_too() {
     swept.expect("it can be swept");
     let (_, said) = world.say(session, b"n NOOP\r\n");
     assert_eq!(said, "* 1 EXPUNGE\r\nn OK NOOP done\r\n");
+}
+
+/// Where the database says who shows what as recent, and cannot be told: what came is not recent to this session, and stays that.
+#[test]
+fn what_was_told_as_not_recent_stays_that() {
+    let (_test, mut world) = world();
+    world.settings.recent = Arc::new(RecentClaims::of_the_database());
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    world.deliver("alice", "INBOX", &[], "Subject: 1\r\n\r\nx\r\n");
+    session.input(b"n NOOP\r\n");
+    let mut said = Vec::new();
+    let mut session = loop {
+        let step = session.step();
+        said.extend(session.take_output());
+        let Step::Do(job) = step else { break session };
+        world.away = matches!(job, Job::Write(..));
+        session = world.perform(session, job);
+        world.away = false;
+    };
+    assert_eq!(String::from_utf8_lossy(&said), "* 1 EXISTS\r\n* 0 RECENT\r\nn OK NOOP done\r\n");
+    world.deliver("alice", "INBOX", &[], "Subject: 2\r\n\r\nx\r\n");
+    let told;
+    (session, told) = world.say(session, b"t STORE 1 +FLAGS (\\Seen)\r\nf FETCH 1:2 FLAGS\r\n");
+    assert!(told.contains("* 2 EXISTS\r\n* 1 RECENT\r\n"), "{told}");
+    assert!(told.contains("* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS (\\Recent))\r\nf OK"), "{told}");
+    drop(session);
 }

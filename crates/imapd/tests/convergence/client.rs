@@ -481,6 +481,14 @@ impl Opened {
         let members = numbers.into_iter().map(|number| self.member(by_uid, number)).collect::<Checked<_>>()?;
         let sorted = again.contains("SORT");
         self.followed.insert(tag.to_owned(), Followed { again, by_uid, sorted, members });
+        // What came while it was answered is told behind it.
+        for one in heard {
+            if let Heard::Esearch { tag: own, by_uid, parts } = one
+                && own == tag
+            {
+                self.esearch(tag, *by_uid, parts)?;
+            }
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::asks;
 use crate::client::{Answer, Checked, Client, Silent, Stage, numbers};
 use crate::dice::Dice;
+use crate::heard::Heard;
 
 /// Alice's mailboxes, some of which are not there all the time.
 const OWN: [&str; 5] = ["INBOX", "Work", "Work/Deep", "Trash", "Gr&APw-n"];
@@ -244,7 +245,7 @@ fn search(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
     let answer = client.command(stage, &command, None)?;
     let again = if again.starts_with("UID") { again } else { format!("UID {again}") };
     if let (Some(open), true) = (&mut client.open, answer.ok)
-        && !answer.heard.iter().any(|heard| matches!(heard, crate::heard::Heard::Expunge(_)))
+        && !answer.heard.iter().any(|heard| matches!(heard, Heard::Expunge(_) | Heard::Vanished { earlier: false, .. }))
     {
         open.follow(&answer.tag, again, by_uid, &answer.heard)?;
     }
@@ -331,7 +332,7 @@ fn status(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
 /// What STATUS responses told is what a recount tells: of this mailbox, or of those that they name.
 pub(crate) fn told_is_true(stage: &Stage, client: &Client, answer: &Answer, asked: Option<&str>) -> Checked<()> {
     for heard in answer.heard.iter().filter(|_| stage.alone) {
-        let crate::heard::Heard::Status(told, pairs) = heard else { continue };
+        let Heard::Status(told, pairs) = heard else { continue };
         let name = asked.unwrap_or(told);
         let place = crate::truth::place(&stage.world, client.who, name);
         let truth = place.and_then(|(account, mailbox)| crate::truth::of(&stage.world, account, mailbox));
