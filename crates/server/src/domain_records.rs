@@ -3,12 +3,13 @@
 //! `postroad dns` prints and publishes them, `postroad check` compares them with what is published.
 //!
 //! Standards: RFC 5321 §5.1 (MX), RFC 7208 (SPF), RFC 6376 (DKIM), RFC 9989 (DMARC), RFC 8461 (MTA-STS), RFC 8460 (TLS-RPT),
-//! RFC 7672 (TLSA), RFC 6186 and RFC 8314 (SRV), RFC 8659 (CAA).
+//! RFC 7672 (TLSA), RFC 6186 and RFC 8314 (SRV), draft-ietf-mailmaint-pacc, RFC 8659 (CAA).
 
 use std::net::IpAddr;
 
 use postroad_dns::records::{Data, Record};
 use postroad_dns::{Caa, Mx, Srv, Tlsa};
+use postroad_web::autoconfig::pacc;
 
 /// What is known of a domain and of the server that has its mail. Names are A-labels in lower case without a final dot.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +33,10 @@ pub(crate) struct Facts {
     pub(crate) tlsa: Vec<Tlsa>,
     /// The names by which the authorities that give us certificates are known to CAA.
     pub(crate) issuers: Vec<String>,
-    /// Whether pages are served over HTTPS.
-    pub(crate) has_web: bool,
+    /// The port of the pages over HTTPS, where there are any.
+    pub(crate) web: Option<u16>,
+    /// The text that vouches for the settings that this server shows to programs (PACC), where it shows them.
+    pub(crate) settings_digest: Option<String>,
 }
 
 /// What a record is for.
@@ -51,6 +54,7 @@ pub(crate) enum Purpose {
     Tlsa,
     Service,
     Autoconfig,
+    SettingsDigest,
     Issuers,
 }
 
@@ -88,6 +92,7 @@ impl Purpose {
             Purpose::Tlsa => "tlsa",
             Purpose::Service => "srv",
             Purpose::Autoconfig => "autoconfig",
+            Purpose::SettingsDigest => "settings-digest",
             Purpose::Issuers => "caa",
         }
     }
@@ -107,6 +112,7 @@ impl Purpose {
             Purpose::Tlsa => "the key of our certificate (DANE; needs a signed zone)",
             Purpose::Service => "where programs for mail find us",
             Purpose::Autoconfig => "where programs for mail find their settings",
+            Purpose::SettingsDigest => "vouches for those settings",
             Purpose::Issuers => "who may issue certificates for this server",
         }
     }
@@ -117,15 +123,20 @@ impl Purpose {
             Purpose::SpfOfHost | Purpose::MtaSts | Purpose::MtaStsHost | Purpose::TlsReports | Purpose::Tlsa => {
                 Need::Recommended
             }
-            Purpose::Service | Purpose::Autoconfig | Purpose::Issuers => Need::Optional,
+            Purpose::Service | Purpose::Autoconfig | Purpose::SettingsDigest | Purpose::Issuers => Need::Optional,
         }
+    }
+
+    /// Whether it leads programs for mail to their settings.
+    pub(crate) fn is_about_settings(self) -> bool {
+        matches!(self, Purpose::Autoconfig | Purpose::SettingsDigest)
     }
 
     /// Whether nobody but this server says what stands there, so that what differs is out of date. Elsewhere it may be
     /// the administrator's own choice.
     pub(crate) fn is_ours(self) -> bool {
         match self {
-            Purpose::Dkim | Purpose::MtaSts | Purpose::Tlsa => true,
+            Purpose::Dkim | Purpose::MtaSts | Purpose::Tlsa | Purpose::SettingsDigest => true,
             Purpose::Address
             | Purpose::Exchanger
             | Purpose::Spf
@@ -226,10 +237,16 @@ fn services(facts: &Facts, list: &mut List) {
         let srv = Srv { priority: *priority, weight: 1, port: *port, target: host.clone() };
         list.add(Purpose::Service, &format!("_{service}._tcp.{domain}"), Data::Srv(srv));
     }
-    if facts.has_web {
-        list.add(Purpose::Autoconfig, &format!("autoconfig.{domain}"), Data::Cname(host.clone()));
-        let srv = Srv { priority: 0, weight: 1, port: 443, target: host.clone() };
+    if let Some(port) = facts.web {
+        for label in ["autoconfig", "autodiscover"] {
+            list.add(Purpose::Autoconfig, &format!("{label}.{domain}"), Data::Cname(host.clone()));
+        }
+        let srv = Srv { priority: 0, weight: 1, port, target: host.clone() };
         list.add(Purpose::Autoconfig, &format!("_autodiscover._tcp.{domain}"), Data::Srv(srv));
+    }
+    if let Some(text) = &facts.settings_digest {
+        list.add(Purpose::Autoconfig, &format!("{}.{domain}", pacc::LABEL), Data::Cname(host.clone()));
+        list.text(Purpose::SettingsDigest, &format!("_{}.{domain}", pacc::LABEL), text.clone());
     }
 }
 
@@ -298,7 +315,8 @@ mod tests {
             policy_id: Some("abc".into()),
             tlsa: vec![Tlsa { usage: 3, selector: 1, matching: 1, data: vec![0xab, 0xcd] }],
             issuers: vec!["ca.example".into()],
-            has_web: true,
+            web: Some(443),
+            settings_digest: Some("v=UAAC1; a=sha256; d=AAAA".into()),
             exchangers: Vec::new(),
         }
     }
@@ -323,7 +341,10 @@ mod tests {
             "_submissions._tcp.example.org. 3600 IN SRV 0 1 465 mail.example.org.",
             "_imaps._tcp.example.org. 3600 IN SRV 0 1 993 mail.example.org.",
             "autoconfig.example.org. 3600 IN CNAME mail.example.org.",
+            "autodiscover.example.org. 3600 IN CNAME mail.example.org.",
             "_autodiscover._tcp.example.org. 3600 IN SRV 0 1 443 mail.example.org.",
+            "ua-auto-config.example.org. 3600 IN CNAME mail.example.org.",
+            "_ua-auto-config.example.org. 3600 IN TXT \"v=UAAC1; a=sha256; d=AAAA\"",
             "mail.example.org. 3600 IN CAA 0 issue \"ca.example\"",
         ];
         assert_eq!(lines, expected);

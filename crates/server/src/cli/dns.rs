@@ -12,7 +12,8 @@ pub(crate) struct DnsRecords {
     #[arg(long, conflicts_with = "json")]
     pub(crate) zone: bool,
     /// Send what is missing to the zone's name server (RFC 2136), and tell what changes. What is there already and
-    /// differs stays, but for what only this server can know (DKIM, TLSA, the id of the MTA-STS policy).
+    /// differs stays, but for what only this server can know (DKIM, TLSA, the id of the MTA-STS policy, the digest of the
+    /// settings for programs).
     #[arg(long, conflicts_with = "zone")]
     pub(crate) publish: bool,
     /// The zone's first name server; without it that of dns-update.server.

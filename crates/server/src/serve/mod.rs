@@ -25,6 +25,7 @@ use postroad_net::{
     stopping as notify_stopping, watchdog,
 };
 use postroad_store::{Store, Timestamp};
+use postroad_web::autoconfig::SetUp;
 use postroad_web::{About, Recorder, ServiceLine, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -33,7 +34,7 @@ use crate::admin::socket;
 use crate::place::Lock;
 use crate::settings::{ListenerSettings, Service, Settings, TlsMode};
 use crate::signing::{self, Tended};
-use crate::{place, print};
+use crate::{offers, place, print};
 
 /// Passwords verified at once, also on a machine with one core: one slow login must not hold up all others.
 const HASHES_AT_ONCE_MIN: usize = 2;
@@ -70,7 +71,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     let logins = logins.keeping_keys(settings.offers_scram()).with_configuration(settings.configuration().as_deref());
     let logins = identity::with_ntlm(settings, logins)?;
-    let site = site(settings, store, logins.clone(), Arc::clone(&clock))?;
+    let site = site(settings, store, &certificates, logins.clone(), Arc::clone(&clock))?;
     running.spawn(identity::keep(store.clone(), door.cuts.clone(), Arc::clone(&clock), stop.clone()));
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));
     let names = outbound::Names::of(settings)?;
@@ -155,7 +156,13 @@ fn checker(settings: &Settings, names: &outbound::Names) -> Checker {
 }
 
 /// What the pages over HTTP show.
-fn site(settings: &Settings, store: &Store, logins: Logins, clock: Clock) -> Result<Site> {
+fn site(
+    settings: &Settings,
+    store: &Store,
+    certificates: &Arc<Certificates>,
+    logins: Logins,
+    clock: Clock,
+) -> Result<Site> {
     let recorder = Recorder::default();
     recorder.install();
     let services = settings
@@ -176,7 +183,9 @@ fn site(settings: &Settings, store: &Store, logins: Logins, clock: Clock) -> Res
     let in_tls = |listener: &&ListenerSettings| listener.service == Service::Http && listener.tls == TlsMode::Implicit;
     let https = settings.listener.iter().find(in_tls).map(|listener| listener.address.port());
     let about = About { host: settings.hostname.clone(), version, services, insiders, https };
-    let site = Site::new(store.clone(), recorder, about);
+    let (shown, host) = (Arc::clone(certificates), settings.hostname.clone());
+    let set_up = SetUp::new(offers::of(settings), Arc::new(move || shown.key_of(&host)));
+    let site = Site::new(store.clone(), recorder, about).with_set_up(set_up);
     Ok(match identity::provider(settings, store, logins, clock)? {
         Some(provider) => site.with_provider(provider),
         None => site,

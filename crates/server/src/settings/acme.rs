@@ -64,7 +64,9 @@ impl Default for AcmeSettings {
             directory: "https://acme-v02.api.letsencrypt.org/directory".into(),
             contact: None,
             names: Vec::new(),
-            before_domains: ["mail", "mta-sts", "autoconfig", "autodiscover"].map(String::from).into(),
+            before_domains: ["mail", "mta-sts", "autoconfig", "autodiscover", "ua-auto-config"]
+                .map(String::from)
+                .into(),
             addresses: Vec::new(),
             challenges: Vec::new(),
             key: KeyKind::EcdsaP256,

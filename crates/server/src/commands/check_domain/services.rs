@@ -7,7 +7,7 @@ use postroad_dns::{Caa, Srv};
 
 use super::line::Line;
 use super::{World, trouble};
-use crate::domain_records::Purpose;
+use crate::domain_records::{Purpose, Wanted};
 
 const SERVICES: &str = "SRV";
 const AUTOCONFIG: &str = "autoconfig";
@@ -62,33 +62,55 @@ fn leads_alike(there: &Srv, ours: &Srv) -> bool {
     there.port == ours.port && there.target.trim_end_matches('.').eq_ignore_ascii_case(&ours.target)
 }
 
-async fn autoconfig(world: &World) -> Option<Line> {
-    if !world.facts.has_web {
-        return None;
-    }
-    let name = format!("autoconfig.{}", world.facts.domain);
+/// The names under which programs look for settings, and the text that vouches for these (PACC).
+async fn autoconfig(world: &World) -> Vec<Line> {
     let own = world.dns.addresses(&world.facts.host).await.map(|answer| answer.records).unwrap_or_default();
-    let publish = || world.records(Purpose::Autoconfig);
-    Some(match world.dns.addresses(&name).await {
-        Ok(answer) if answer.records.iter().any(|one| own.contains(one)) => {
-            Line::ok(AUTOCONFIG, format!("{name} leads to this server"))
+    let (mut good, mut missing, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    for Wanted { record, .. } in world.wanted.iter().filter(|one| one.purpose.is_about_settings()) {
+        let there = match &record.data {
+            Data::Srv(ours) => {
+                world.dns.srv(&record.name).await.map(|answer| answer.records.iter().any(|one| leads_alike(one, ours)))
+            }
+            Data::Txt(ours) => world.dns.txt(&record.name).await.map(|answer| answer.records.contains(ours)),
+            _ => {
+                world.dns.addresses(&record.name).await.map(|answer| answer.records.iter().any(|one| own.contains(one)))
+            }
+        };
+        match (there, &record.data) {
+            (Ok(true), _) => good.push(record.name.as_str()),
+            (Ok(false), Data::Txt(_)) => lines.push(
+                Line::warn(
+                    AUTOCONFIG,
+                    format!("{} does not vouch for the settings that this server shows", record.name),
+                    "programs for mail do not believe the settings that they find (PACC)",
+                    "publish this record in its place",
+                )
+                .publish(vec![record.to_string()]),
+            ),
+            (Ok(false), _) => lines.push(
+                Line::warn(
+                    AUTOCONFIG,
+                    format!("{} leads elsewhere", record.name),
+                    "programs for mail find the settings of another server, or none",
+                    "publish this record in its place",
+                )
+                .publish(vec![record.to_string()]),
+            ),
+            (Err(error), _) if error.is_denial() => missing.push(record),
+            (Err(error), _) => lines.push(trouble(AUTOCONFIG, &record.name, &error)),
         }
-        Ok(_) => Line::warn(
-            AUTOCONFIG,
-            format!("{name} leads elsewhere"),
-            "programs for mail find the settings of another server, or none",
-            "publish these records in their place",
-        )
-        .publish(publish()),
-        Err(error) if error.is_denial() => Line::warn(
-            AUTOCONFIG,
-            format!("{name} is not there"),
-            "Thunderbird, K-9 and others do not find their settings",
-            "publish these records",
-        )
-        .publish(publish()),
-        Err(error) => trouble(AUTOCONFIG, &name, &error),
-    })
+    }
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|record| record.name.as_str()).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        let fact = format!("{} {verb} not there", names.join(", "));
+        let meaning = "Thunderbird, K-9, Outlook and others do not find their settings";
+        let records = missing.iter().map(ToString::to_string).collect();
+        lines.push(Line::warn(AUTOCONFIG, fact, meaning, "publish these records").publish(records));
+    } else if lines.is_empty() && !good.is_empty() {
+        lines.push(Line::ok(AUTOCONFIG, format!("{} lead to this server", good.join(", "))));
+    }
+    lines
 }
 
 /// RFC 8659 §3: the records nearest to the name, going up.

@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Result, anyhow};
 use postroad_dns::Tlsa;
 use postroad_web::acme;
+use postroad_web::autoconfig::pacc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::host;
 use crate::domain_records::{Facts, SERVICES, is_public};
+use crate::offers;
 use crate::settings::{ListenerSettings, Service, Settings, TlsMode};
 
 /// Puts together what the operation [`crate::admin::Operation::DnsFacts`] found and what the settings say.
@@ -29,7 +31,7 @@ pub(super) fn of(settings: &Settings, data: &Value) -> Result<Facts> {
     if tlsa.is_empty() {
         tlsa.extend(of_files(settings));
     }
-    let has_web = has_web(&settings.listener);
+    let offers = offers::of(settings);
     Ok(Facts {
         domain,
         host: host(settings),
@@ -38,10 +40,11 @@ pub(super) fn of(settings: &Settings, data: &Value) -> Result<Facts> {
         senders: settings.outbound.source_addresses.iter().copied().filter(is_public).collect(),
         services: services(&settings.listener),
         keys: keys.collect(),
-        policy_id: text("policy").filter(|_| has_web),
+        policy_id: text("policy").filter(|_| offers.https.is_some()),
         tlsa,
         issuers: issuers(settings),
-        has_web,
+        web: offers.https,
+        settings_digest: pacc::document(&offers).as_deref().map(pacc::record),
     })
 }
 
@@ -71,11 +74,6 @@ fn services(listeners: &[ListenerSettings]) -> Vec<(&'static str, u16)> {
         fitting.clone().find(is_outward).or_else(|| fitting.next()).map(|one| one.address.port())
     };
     SERVICES.iter().filter_map(|(name, _)| Some((*name, offered(name)?))).collect()
-}
-
-/// Whether pages are shown in TLS. RFC 8461 §3.3 wants the usual port; behind a port offset or a proxy it is another here.
-fn has_web(listeners: &[ListenerSettings]) -> bool {
-    listeners.iter().any(|one| one.service == Service::Http && one.tls == TlsMode::Implicit)
 }
 
 /// RFC 8659 §4.2: the name that the authority says it looks for.
