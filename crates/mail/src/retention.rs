@@ -214,6 +214,8 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "remote_message",
         "remote_folder",
         "remote_link",
+        "remote_collect",
+        "remote_seen",
         "label_account",
         "mailbox",
         "shared_account",

@@ -2,6 +2,7 @@
 //!
 //! - [`Access`] connects and signs in; [`connection`] drives the session of `postroad_imap::client` over a socket.
 //! - [`desk`] has the store: the same requests over the administration socket of a running server or within one process.
+//! - [`pop3`] collects from accounts that have only that.
 //! - [`migrate`] takes an account over; [`mirror`] is the way back. Both go on where they stopped.
 //!
 //! What passes for proof: BLAKE3 of the octets that the other server sent, written down in the transaction that files the
@@ -16,6 +17,7 @@ pub mod login;
 pub mod migrate;
 pub mod mirror;
 pub mod place;
+pub mod pop3;
 pub mod tls;
 
 pub use error::{Error, Result};

@@ -69,7 +69,7 @@ impl Access {
         let _ = socket.set_nodelay(true);
         let mut connection = match security {
             Security::Implicit => {
-                let (stream, bindings) = self.shake_hands(Box::new(socket)).await?;
+                let (stream, bindings) = shake_hands(host, &self.trust, Box::new(socket)).await?;
                 let mut connection = Connection::new(stream, self.manners.clone());
                 (connection.bindings, connection.private) = (bindings, true);
                 connection
@@ -95,33 +95,11 @@ impl Access {
                 }
             }
             let wire = connection.take()?;
-            let (stream, bindings) = self.shake_hands(wire).await?;
+            let (stream, bindings) = shake_hands(host, &self.trust, wire).await?;
             connection.put(stream);
             (connection.bindings, connection.private) = (bindings, true);
         }
         Ok(connection)
-    }
-
-    async fn shake_hands(&self, wire: Box<dyn Wire>) -> Result<(Box<dyn Wire>, Bindings)> {
-        let name = tls::server_name(&self.place.host)?;
-        let connecting = tls::connector(&self.trust)?.connect(name, wire);
-        let stream = timeout(CONNECT, Box::pin(connecting)).await.map_err(|_| Error::Network("no TLS came".into()))?;
-        let stream = stream.map_err(|error| {
-            let verified = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            match verified {
-                Some(rustls::Error::InvalidCertificate(why)) => Error::User(format!(
-                    "the certificate of {} cannot be verified ({why:?}); name its authority with --ca FILE",
-                    self.place.host
-                )),
-                Some(_) | None => Error::Network(error.to_string()),
-            }
-        })?;
-        let session = stream.get_ref().1;
-        let modern = session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
-        // RFC 9266 §4.2.
-        let exporter = session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
-        let bindings = Bindings { exporter: exporter.ok().filter(|_| modern), end_point: None };
-        Ok((Box::new(stream), bindings))
     }
 
     async fn sign_in(&self, connection: &mut Connection) -> Result<()> {
@@ -174,6 +152,28 @@ impl Access {
             other => other,
         })
     }
+}
+
+/// TLS over an open socket, and what ties signing in to it.
+pub(crate) async fn shake_hands(host: &str, trust: &Trust, wire: Box<dyn Wire>) -> Result<(Box<dyn Wire>, Bindings)> {
+    let name = tls::server_name(host)?;
+    let connecting = tls::connector(trust)?.connect(name, wire);
+    let stream = timeout(CONNECT, Box::pin(connecting)).await.map_err(|_| Error::Network("no TLS came".into()))?;
+    let stream = stream.map_err(|error| {
+        let verified = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match verified {
+            Some(rustls::Error::InvalidCertificate(why)) => Error::User(format!(
+                "the certificate of {host} cannot be verified ({why:?}); name its authority with --ca FILE"
+            )),
+            Some(_) | None => Error::Network(error.to_string()),
+        }
+    })?;
+    let session = stream.get_ref().1;
+    let modern = session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    // RFC 9266 §4.2.
+    let exporter = session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+    let bindings = Bindings { exporter: exporter.ok().filter(|_| modern), end_point: None };
+    Ok((Box::new(stream), bindings))
 }
 
 /// The first line that a command prints.

@@ -27,17 +27,32 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads a URL. `user` may have an `@`, or be percent-encoded; the last `@` counts.
+    /// Reads the URL of an account that is collected from by POP3: `pop3s://`, `pop3://` (STLS or nothing), or
+    /// `pop3+insecure://`.
+    pub fn parse_pop(url: &str) -> Result<Place> {
+        Place::read(url, "pop3s://user@host", |scheme| match scheme {
+            "pop3s" => Some((Security::Implicit, 995)),
+            "pop3" => Some((Security::StartTls, 110)),
+            "pop3+insecure" => Some((Security::None, 110)),
+            _ => None,
+        })
+    }
+
+    /// Reads a URL of IMAP. `user` may have an `@`, or be percent-encoded; the last `@` counts.
     pub fn parse(url: &str) -> Result<Place> {
-        let unclear =
-            |why: &str| Error::User(format!("{url}: {why}; write imaps://user@host or imaps://user@host:993"));
+        Place::read(url, "imaps://user@host", |scheme| match scheme {
+            "imaps" => Some((Security::Implicit, 993)),
+            "imap" => Some((Security::StartTls, 143)),
+            "imap+insecure" => Some((Security::None, 143)),
+            _ => None,
+        })
+    }
+
+    fn read(url: &str, model: &str, known: impl Fn(&str) -> Option<(Security, u16)>) -> Result<Place> {
+        let unclear = |why: &str| Error::User(format!("{url}: {why}; write {model} or {model}:PORT"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| unclear("no scheme"))?;
-        let (security, port) = match scheme.to_ascii_lowercase().as_str() {
-            "imaps" => (Security::Implicit, 993),
-            "imap" => (Security::StartTls, 143),
-            "imap+insecure" => (Security::None, 143),
-            _ => return Err(unclear("not IMAP")),
-        };
+        let (security, port) =
+            known(&scheme.to_ascii_lowercase()).ok_or_else(|| unclear("it is of another protocol"))?;
         let rest = rest.trim_end_matches('/');
         let (user, host) = rest.rsplit_once('@').ok_or_else(|| unclear("no user"))?;
         if user.contains(':') && !user.contains("%3A") {

@@ -21,6 +21,8 @@ pub enum Trust {
     System,
     /// Those in a PEM file.
     File(PathBuf),
+    /// These, in PEM.
+    Pem(String),
     /// Any.
     Anybody,
 }
@@ -34,6 +36,7 @@ pub fn connector(trust: &Trust) -> Result<TlsConnector> {
     let config = match trust {
         Trust::System => builder.with_root_certificates(roots(&system()?)?),
         Trust::File(path) => builder.with_root_certificates(roots(path)?),
+        Trust::Pem(text) => builder.with_root_certificates(parsed(text.as_bytes(), "the certificate")?),
         Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider))),
     };
     Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
@@ -53,11 +56,15 @@ fn system() -> Result<PathBuf> {
 fn roots(path: &Path) -> Result<RootCertStore> {
     let bytes =
         std::fs::read(path).map_err(|error| Error::User(format!("{} cannot be read: {error}", path.display())))?;
+    parsed(&bytes, &path.display().to_string())
+}
+
+fn parsed(bytes: &[u8], name: &str) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (taken, _) =
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(std::result::Result::ok));
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bytes).filter_map(std::result::Result::ok));
     match taken {
-        0 => Err(Error::User(format!("{} holds no certificate in PEM form", path.display()))),
+        0 => Err(Error::User(format!("{name} holds no certificate in PEM form"))),
         _ => Ok(roots),
     }
 }

@@ -7,6 +7,7 @@ mod carry;
 mod certificate;
 mod check;
 mod client_certificate;
+mod collect;
 mod dkim;
 mod dns;
 mod domain;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use account::{Account, Alias, AppPassword, Delegate, Forward, Gmail, Ntlm};
+pub(crate) use account::{Account, Alias, AppPassword, Delegate, Forward, Gmail, Ntlm, SecondStep};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{
@@ -34,6 +35,7 @@ pub(crate) use carry::{
 pub(crate) use certificate::Certificate;
 pub(crate) use check::DomainCheck;
 pub(crate) use client_certificate::ClientCertificate;
+pub(crate) use collect::{Collect, CollectAdd};
 pub(crate) use dkim::Dkim;
 pub(crate) use dns::DnsRecords;
 pub(crate) use domain::Domain;
@@ -150,6 +152,15 @@ pub(crate) enum Command {
     Route {
         #[command(subcommand)]
         action: Route,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Mail that is fetched from accounts elsewhere that have only POP3.
+    Collect {
+        #[command(subcommand)]
+        action: Collect,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

@@ -12,6 +12,7 @@
 //!
 //! Never here: connections, passwords. The rows of an account go with the account.
 
+pub mod collect;
 mod messages;
 
 use postroad_store::{AccountId, ReadTx, Row, Timestamp, WriteTx, params};

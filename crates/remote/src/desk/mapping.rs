@@ -5,7 +5,7 @@ use postroad_mail::{By, Flags, Keyword, Mailbox, MailboxName, Role, mailboxes};
 use postroad_store::{AccountId, ReadTx, WriteTx};
 
 /// The mailbox for a folder: the one that was named, the account's own for the same role, or one of the same name.
-pub(super) fn choose(
+pub(crate) fn choose(
     tx: &ReadTx,
     account: AccountId,
     levels: &[String],
@@ -25,7 +25,7 @@ pub(super) fn choose(
 }
 
 /// Finds or makes it; whether it is new.
-pub(super) fn find_or_make(
+pub(crate) fn find_or_make(
     tx: &mut WriteTx,
     by: &By,
     account: AccountId,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::{Desk, Waiting, serve};
 pub use local::Local;
+pub(crate) use mapping::{choose, find_or_make};
 
 /// What is known of a message besides its octets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

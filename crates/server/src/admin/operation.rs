@@ -28,6 +28,7 @@ pub(crate) enum Operation {
     AccountDelegate { address: String, delegate: String, granted: bool },
     AccountDelegates { address: String },
     AccountNtlm { address: String, order: NtlmOrder, offered: bool },
+    AccountSecondStep { address: String, order: SecondStepOrder },
     AccountSuspend { address: String },
     AccountResume { address: String },
     AccountRemove { address: String },
@@ -45,6 +46,7 @@ pub(crate) enum Operation {
     QueueShow { id: String },
     QueueOrder { order: Order, selection: Selection, sure: bool },
     RouteAdd { route: RouteWish },
+    Collect { order: CollectOrder },
     RouteLogin { login: LoginWish },
     RouteList,
     RouteRemove { domain: String },
@@ -84,6 +86,16 @@ pub(crate) enum NtlmOrder {
     On,
     Off,
     Show,
+}
+
+/// What to do about the second step of an account's log-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SecondStepOrder {
+    Show,
+    Reset,
+    /// Whether the account's password still opens mail protocols.
+    Programs(bool),
 }
 
 /// What is asked or ordered about an account's labels.
@@ -227,6 +239,33 @@ pub(crate) struct RouteWish {
     pub(crate) ca: Option<String>,
     /// User and password.
     pub(crate) login: Option<(String, String)>,
+}
+
+/// What is asked or ordered about places that mail is collected from.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CollectOrder {
+    Add(CollectWish),
+    List { address: Option<String> },
+    Remove { address: String, id: i64 },
+    Now { address: Option<String> },
+}
+
+/// A place that mail is to be collected from.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct CollectWish {
+    pub(crate) address: String,
+    pub(crate) from: String,
+    pub(crate) password: String,
+    /// PEM.
+    pub(crate) ca: Option<String>,
+    pub(crate) mailbox: String,
+    /// Seconds.
+    pub(crate) every: u32,
+    /// Seconds.
+    pub(crate) delete_after: Option<u32>,
+    /// The file of the key that secrets are sealed with.
+    pub(crate) key: std::path::PathBuf,
 }
 
 /// What a provider has granted to the server for a route.

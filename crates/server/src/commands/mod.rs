@@ -7,6 +7,7 @@ mod carry;
 mod certificate;
 mod check;
 mod check_domain;
+mod collect;
 mod dkim;
 mod dns;
 mod labels;
@@ -63,6 +64,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Export(options) => carry::export(&options),
         Command::Migrate(options) => moving::migrate(&options),
         Command::Mirror(options) => moving::mirror(&options),
+        Command::Collect { action, place, output } => collect::command(action, &place, output),
         Command::Backup { action, make, place, output } => backup::command(action, &make, &place, output),
         Command::Restore(options) => restore::command(&options),
         Command::Trace { key, since, limit, place, output } => administer::trace(&key, &since, limit, &place, output),

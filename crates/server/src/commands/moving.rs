@@ -3,7 +3,7 @@
 //! the store.
 
 mod many;
-mod secret;
+pub(super) mod secret;
 mod told;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@
 
 pub(crate) mod certificates;
 mod chores;
+mod collect;
 mod gate;
 mod identity;
 mod index;
@@ -105,6 +106,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     };
     running.spawn(chores::run(store.clone(), kept, stop.clone()));
     running.spawn(index::run(store.clone(), stop.clone()));
+    collect::start(&mut running, settings, store, &stop);
     running.spawn(watchdog(stop.clone()));
     {
         let (certificates, stop) = (Arc::clone(&certificates), stop.clone());

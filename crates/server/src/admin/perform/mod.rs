@@ -7,6 +7,7 @@ mod app_password;
 mod ban;
 mod certificate;
 mod client_certificate;
+mod collect;
 mod delegate;
 mod dkim;
 mod dns;
@@ -24,6 +25,7 @@ mod queue;
 mod queue_text;
 mod report;
 mod route;
+mod second_step;
 mod shaping;
 mod share;
 mod trace;
@@ -62,6 +64,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         }
         Operation::AccountDelegates { address } => delegate::list(&desk, &address),
         Operation::AccountNtlm { address, order, offered } => ntlm::perform(&desk, &address, order, offered),
+        Operation::AccountSecondStep { address, order } => second_step::perform(&desk, &address, order),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
         Operation::AccountRemove { address } => account::remove(&desk, &address),
@@ -79,6 +82,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::QueueShow { id } => queue::show(&desk, &id),
         Operation::QueueOrder { order, selection, sure } => queue::order(&desk, order, &selection, sure),
         Operation::RouteAdd { route } => route::add(&desk, route),
+        Operation::Collect { order } => collect::perform(&desk, order),
         Operation::RouteLogin { login } => route::login(&desk, login),
         Operation::RouteList => route::list(&desk),
         Operation::RouteRemove { domain } => route::remove(&desk, &domain),

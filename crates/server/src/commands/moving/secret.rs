@@ -26,6 +26,15 @@ pub(super) fn credential(remote: &Remote, place: &Place) -> Result<Credential> {
     ask(place).map(Credential::Password)
 }
 
+/// A password from a file, the environment, or whoever is asked.
+pub(in crate::commands) fn password(file: Option<&Path>, place: &Place) -> Result<String> {
+    match (file, std::env::var(VARIABLE)) {
+        (Some(file), _) => first_line(file),
+        (None, Ok(password)) => Ok(password),
+        (None, Err(_)) => ask(place),
+    }
+}
+
 pub(super) fn first_line(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let line = text.lines().next().unwrap_or_default();

@@ -1,0 +1,247 @@
+//! A POP3 connection: from nothing to a session that is signed in, and its commands.
+
+use std::time::Duration;
+
+use postroad_protocol::Bindings;
+use postroad_sasl::{Client, ClientIdentity, Secret, choose};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::session::{Event, Reply, Session};
+use crate::connection::Wire;
+use crate::login::shake_hands;
+use crate::place::{Place, Security};
+use crate::tls::Trust;
+use crate::{Error, Result};
+
+/// A connection that is signed in.
+pub struct Connection {
+    wire: Box<dyn Wire>,
+    session: Session,
+    buffer: Vec<u8>,
+    bindings: Bindings,
+    patience: Duration,
+}
+
+/// A message as the server lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number in this session.
+    pub number: u32,
+    /// What tells it from others, in all sessions; `None` where the server has no such thing.
+    pub uidl: Option<String>,
+    /// Its octets, as the server counts them.
+    pub size: u64,
+}
+
+impl Connection {
+    /// Connects and signs in.
+    pub async fn open(place: &Place, password: &str, trust: &Trust, patience: Duration) -> Result<Connection> {
+        let Place { host, port, security, .. } = place;
+        let unreachable = |why: String| Error::Network(format!("{host} port {port}: {why}"));
+        let socket = timeout(CONNECT, TcpStream::connect((host.as_str(), *port)))
+            .await
+            .map_err(|_| unreachable("no answer".into()))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        let _ = socket.set_nodelay(true);
+        let (wire, bindings): (Box<dyn Wire>, Bindings) = match security {
+            Security::Implicit => shake_hands(host, trust, Box::new(socket)).await?,
+            Security::StartTls | Security::None => (Box::new(socket), Bindings::default()),
+        };
+        let buffer = vec![0; READ];
+        let mut connection = Connection { wire, session: Session::default(), buffer, bindings, patience };
+        let greeting = connection.reply().await?;
+        if !greeting.good {
+            return Err(refused(&greeting));
+        }
+        if *security == Security::StartTls {
+            connection.session.say("STLS")?;
+            let reply = connection.reply().await?;
+            if !reply.good {
+                return Err(Error::Refused(format!("it has no STLS ({})", reply.text)));
+            }
+            connection.session.secure()?;
+            let Connection { wire, session, buffer, patience, .. } = connection;
+            let (wire, bindings) = shake_hands(host, trust, wire).await?;
+            connection = Connection { wire, session, buffer, bindings, patience };
+        }
+        connection.sign_in(place, password).await?;
+        Ok(connection)
+    }
+
+    async fn sign_in(&mut self, place: &Place, password: &str) -> Result<()> {
+        let capabilities = match self.lines("CAPA").await? {
+            Ok(lines) => lines,
+            // RFC 2449 came after RFC 1939: some have none.
+            Err(_) => Vec::new(),
+        };
+        let user = place.user.as_str();
+        let unfit = |error: postroad_sasl::Error| Error::User(format!("{user} cannot sign in: {error}"));
+        let identity = ClientIdentity::password(user, Secret::new(password.to_owned())).map_err(unfit)?;
+        let words = |name: &str| {
+            let line = capabilities
+                .iter()
+                .find(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(name)));
+            line.map(|line| line.split_whitespace().skip(1))
+        };
+        // Only what shows no password is preferred to USER and PASS, which every server has.
+        let offered: Vec<&str> = words("SASL").into_iter().flatten().collect();
+        let mechanism = choose(offered, &identity, &self.bindings, true);
+        let reply = match mechanism {
+            Some(mechanism) if !mechanism.sends_secret || words("USER").is_none() && !capabilities.is_empty() => {
+                let client = Client::new(mechanism, identity, &self.bindings).map_err(unfit)?;
+                self.session.authenticate(client)?;
+                self.reply().await?
+            }
+            Some(_) | None => {
+                self.session.say(&format!("USER {user}"))?;
+                let reply = self.reply().await?;
+                match reply.good {
+                    true => {
+                        self.session.password(&Secret::new(password.to_owned()))?;
+                        let mut reply = self.reply().await?;
+                        if reply.text.contains(password) {
+                            "(its words repeat the password and are not shown)".clone_into(&mut reply.text);
+                        }
+                        reply
+                    }
+                    false => reply,
+                }
+            }
+        };
+        match reply.good {
+            true => Ok(()),
+            false if reply.is_busy() => Err(Error::Busy(reply.text)),
+            false => Err(Error::User(format!("{} does not let {user} in: {}", place.host, reply.text))),
+        }
+    }
+
+    /// The messages, with what tells them apart.
+    pub async fn list(&mut self) -> Result<Vec<Listed>> {
+        let sizes = self.lines("LIST").await?.map_err(|reply| refused(&reply))?;
+        let mut all: Vec<Listed> = Vec::new();
+        for line in sizes {
+            let mut words = line.split_whitespace();
+            let (number, size) =
+                (words.next().and_then(|word| word.parse().ok()), words.next().and_then(|word| word.parse().ok()));
+            let (Some(number), Some(size)) = (number, size) else {
+                return Err(Error::Peer("its list of messages cannot be read".into()));
+            };
+            all.push(Listed { number, uidl: None, size });
+        }
+        if let Ok(names) = self.lines("UIDL").await? {
+            let mut seen: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
+            let mut named: std::collections::HashMap<u32, String> = std::collections::HashMap::new();
+            for line in names {
+                let Some((number, uidl)) = line.trim().split_once(' ') else { continue };
+                let (Ok(number), uidl) = (number.parse(), uidl.trim()) else { continue };
+                if uidl.is_empty() || uidl.len() > UIDL_MAX {
+                    continue;
+                }
+                // Some give two messages one name: each is one.
+                let times = seen.entry(uidl.to_owned()).or_default();
+                *times += 1;
+                named.insert(number, if *times == 1 { uidl.to_owned() } else { format!("{uidl} {times}") });
+            }
+            all.iter_mut().for_each(|one| one.uidl = named.remove(&one.number));
+        }
+        Ok(all)
+    }
+
+    /// Fetches a message: each piece is shown. False when the server does not give it.
+    pub async fn fetch(&mut self, number: u32, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        self.session.ask(&format!("RETR {number}"))?;
+        if !self.reply().await?.good {
+            return Ok(false);
+        }
+        loop {
+            match self.event().await? {
+                Event::Piece(piece) => each(&piece)?,
+                Event::End => return Ok(true),
+                Event::Reply(_) => return Err(Error::Peer("a reply within a message".into())),
+            }
+        }
+    }
+
+    /// Marks a message for removal, which comes about with [`Connection::quit`].
+    pub async fn delete(&mut self, number: u32) -> Result<bool> {
+        self.session.say(&format!("DELE {number}"))?;
+        Ok(self.reply().await?.good)
+    }
+
+    /// Ends, and has removed what was marked. Errors: it may not have come about.
+    pub async fn quit(mut self) -> Result<()> {
+        self.session.say("QUIT")?;
+        let reply = self.reply().await?;
+        let _ = timeout(GOODBYE, self.wire.shutdown()).await;
+        if reply.good { Ok(()) } else { Err(refused(&reply)) }
+    }
+
+    /// Lines behind a good reply, or the reply.
+    async fn lines(&mut self, command: &str) -> Result<std::result::Result<Vec<String>, Reply>> {
+        self.session.ask(command)?;
+        let reply = self.reply().await?;
+        if !reply.good {
+            return Ok(Err(reply));
+        }
+        let mut octets = Vec::new();
+        loop {
+            match self.event().await? {
+                Event::Piece(piece) => octets.extend(piece),
+                Event::End => break,
+                Event::Reply(_) => return Err(Error::Peer("a reply within a list".into())),
+            }
+            if octets.len() > LIST_OCTETS {
+                return Err(Error::Peer("its list has no end".into()));
+            }
+        }
+        Ok(Ok(String::from_utf8_lossy(&octets).lines().map(str::to_owned).collect()))
+    }
+
+    async fn reply(&mut self) -> Result<Reply> {
+        loop {
+            match self.event().await? {
+                Event::Reply(reply) => return Ok(reply),
+                // A challenge was answered.
+                Event::Piece(_) => {}
+                Event::End => return Err(Error::Peer("the end of nothing".into())),
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Result<Event> {
+        loop {
+            let output = self.session.take_output();
+            if !output.is_empty() {
+                let write = async {
+                    self.wire.write_all(&output).await?;
+                    self.wire.flush().await
+                };
+                timeout(self.patience, write).await.map_err(|_| Error::Network("it does not read".into()))??;
+            }
+            if let Some(event) = self.session.step()? {
+                return Ok(event);
+            }
+            let silent = || Error::Network("it said nothing for too long".into());
+            let read = timeout(self.patience, self.wire.read(&mut self.buffer)).await.map_err(|_| silent())??;
+            if read == 0 {
+                return Err(Error::Network("it was closed".into()));
+            }
+            self.session.input(&self.buffer[..read]);
+        }
+    }
+}
+
+fn refused(reply: &Reply) -> Error {
+    if reply.is_busy() { Error::Busy(reply.text.clone()) } else { Error::Refused(reply.text.clone()) }
+}
+
+const READ: usize = 64 * 1024;
+/// A connection has to come about in this time.
+const CONNECT: Duration = Duration::from_secs(60);
+const GOODBYE: Duration = Duration::from_secs(5);
+/// RFC 1939 §7 allows 70 octets; some have more.
+const UIDL_MAX: usize = 255;
+/// A list of half a million messages.
+const LIST_OCTETS: usize = 32 * 1024 * 1024;
