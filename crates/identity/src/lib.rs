@@ -1,5 +1,5 @@
 //! Who may do what without showing a password each time: OAuth clients, grants and their tokens, devices that ask to be
-//! let in, sessions of the web pages, the keys that sign who somebody is, and the news that something was cut off.
+//! let in, sessions of the web pages and the second step of logging in to them, the keys that sign who somebody is, and the news that something was cut off.
 //!
 //! Synchronous functions over a transaction. What is never here: HTTP, pages, passwords (those are `mail`'s), a clock.
 //! Nothing that lets somebody in is kept: hashes of it are.
@@ -12,7 +12,7 @@
 //! 3. What is cut off is gone in the same transaction, and told to all nodes by its COMMIT ([`cuts`]).
 //! 4. What a device may do, the person who typed its code has said; nobody else can.
 //!
-//! Standards: RFC 6749, 7009, 7636, 7662, 8252, 8628, 9700; OpenID Connect Core 1.0; RFC 7515, 7517, 7519.
+//! Standards: RFC 6749, 7009, 7636, 7662, 8252, 8628, 9700; OpenID Connect Core 1.0; RFC 7515, 7517, 7519; RFC 4226, 6238.
 
 pub mod clients;
 pub mod codes;
@@ -24,11 +24,13 @@ mod pkce;
 pub mod redirect;
 mod schema;
 mod scope;
+pub mod second;
 mod secret;
 pub mod sessions;
 pub mod signing;
 pub mod sweep;
 pub mod tokens;
+pub mod totp;
 
 pub use pkce::Challenge;
 pub use postroad_mail::Error;

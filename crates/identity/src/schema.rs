@@ -3,7 +3,8 @@
 use postroad_store::Migration;
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration { owner: "identity", version: 1, sql: V1 }];
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { owner: "identity", version: 1, sql: V1 }, Migration { owner: "identity", version: 2, sql: V2 }];
 
 /// `oauth_client.redirects`: one on a line; `secret`: a hash, NULL for a public client. `oauth_grant`: what somebody
 /// allowed a client; `refresh` is the hash of the one refresh token that is good, `previous` of the one it replaced at
@@ -111,4 +112,26 @@ CREATE TABLE cut_off (
     what BIGINT NOT NULL,
     created BIGINT NOT NULL
 );
+";
+
+/// `second_step.sealed`: what the authenticator knows; `last_step`: of the last code that was good; `failures`: wrong codes
+/// in a row; `programs`: whether the account's password still opens mail protocols. `recovery_code`: those that are left.
+const V2: &str = "
+CREATE TABLE second_step (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    sealed {bytes} NOT NULL,
+    last_step BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    closed_until BIGINT NOT NULL,
+    programs BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (account)
+) {clustered};
+CREATE TABLE recovery_code (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    hash {text} NOT NULL,
+    PRIMARY KEY (account, id)
+) {clustered};
 ";

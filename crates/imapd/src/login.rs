@@ -158,6 +158,10 @@ impl Session {
             Refused::Expired => Reply::no(ResponseCode::Expired, "this app password has expired"),
             Refused::Scope => Reply::no(ResponseCode::AuthorizationFailed, "this app password is not for IMAP"),
             Refused::Suspended => Reply::no(ResponseCode::ContactAdmin, "the account is suspended"),
+            Refused::SecondStep => Reply::no(
+                ResponseCode::AuthorizationFailed,
+                "this account has a second step: make an app password for this program on the account's page",
+            ),
         };
         self.failed_logins += 1;
         match self.login_delay() {

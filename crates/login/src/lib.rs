@@ -100,10 +100,41 @@ impl Logins {
         Logins { configuration: url.map(Arc::from), ..self }
     }
 
-    /// Answers what a session asks of a client at `from` for `service`.
+    /// Answers what a session asks of a client at `from` for `service`. The password of an account with a second step is
+    /// refused here: a protocol has nothing to ask for the second step with.
     pub async fn verify(&self, ask: Ask, from: IpAddr, service: Service) -> Answer<Authenticated, Refused> {
+        self.answered(ask, from, service, false).await
+    }
+
+    /// The same for whoever asks for the second step by itself.
+    pub async fn first_step(&self, ask: Ask, from: IpAddr, service: Service) -> Answer<Authenticated, Refused> {
+        self.answered(ask, from, service, true).await
+    }
+
+    /// A second step failed: it counts as a wrong password does.
+    pub fn second_step_failed(&self, login: &str, from: IpAddr, service: Service) {
+        tracing::info!(remote = %from, login, %service, "a second step failed");
+        self.offended(login, from, service);
+    }
+
+    fn offended(&self, login: &str, from: IpAddr, service: Service) {
+        metrics::counter!("postroad_logins_failed_total", "service" => service.name()).increment(1);
+        if let Some(bans) = &self.bans
+            && bans.offend(from, Offence::Passwords, OFFENCE, login, Instant::now())
+        {
+            tracing::warn!(remote = %from, "shut out for a while after too many failed logins");
+        }
+    }
+
+    async fn answered(
+        &self,
+        ask: Ask,
+        from: IpAddr,
+        service: Service,
+        second_follows: bool,
+    ) -> Answer<Authenticated, Refused> {
         let (login, mechanism) = (ask.authcid.clone(), ask.mechanism);
-        match self.verified(ask, service).await {
+        match self.verified(ask, service, second_follows).await {
             Ok(answer) => {
                 if let Answer::Granted { who, .. } = &answer {
                     tracing::info!(remote = %from, login, mechanism, %service, "logged in");
@@ -116,11 +147,9 @@ impl Logins {
             }
             Err((Denied::Refused(refused), last)) => {
                 tracing::info!(remote = %from, login, mechanism, %service, ?refused, "a login failed");
-                metrics::counter!("postroad_logins_failed_total", "service" => service.name()).increment(1);
-                if let Some(bans) = &self.bans
-                    && bans.offend(from, Offence::Passwords, OFFENCE, &login, Instant::now())
-                {
-                    tracing::warn!(remote = %from, "shut out for a while after too many failed logins");
+                // Whoever has the right password guesses none.
+                if refused != Refused::SecondStep {
+                    self.offended(&login, from, service);
                 }
                 Answer::Refused { why: refused, last }
             }
@@ -132,8 +161,11 @@ impl Logins {
         &self,
         ask: Ask,
         service: Service,
+        second_follows: bool,
     ) -> Result<Answer<Authenticated, Refused>, (Denied, Option<Vec<u8>>)> {
         let mechanism = ask.mechanism;
+        // A certificate is a thing that somebody has; a token came out of the pages, where all steps were asked for.
+        let by_password = !matches!(ask.evidence, Evidence::Certificate(_) | Evidence::Token(_));
         let who = Who { authcid: ask.authcid, authzid: ask.authzid };
         let answered = match ask.evidence {
             Evidence::Password(password) => self.password(who, password, service).await,
@@ -144,7 +176,19 @@ impl Logins {
             Evidence::Certificate(certificate) => self.certificate(who, certificate, service).await,
             Evidence::Token(token) => return self.token(who, mechanism, token, service).await,
         };
-        answered.map_err(|denied| (denied, None))
+        let answered = answered.map_err(|denied| (denied, None))?;
+        if let Answer::Granted { who, .. } = &answered
+            && by_password
+            && who.app().is_none()
+            && !second_follows
+        {
+            let account = who.account();
+            let closed = self.store.read(move |tx| postroad_identity::second::keeps_programs_out(tx, account)).await;
+            if closed.map_err(|error| (unavailable(error), None))? {
+                return Err((Denied::Refused(Refused::SecondStep), None));
+            }
+        }
+        Ok(answered)
     }
 
     async fn password(

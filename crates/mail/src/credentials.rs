@@ -86,6 +86,9 @@ pub enum Refused {
     Scope,
     /// The right password of a suspended account (IMAP `[CONTACTADMIN]`).
     Suspended,
+    /// The right password of an account with a second step, which a protocol cannot ask for: the program needs a password of
+    /// its own (IMAP `[AUTHORIZATIONFAILED]`).
+    SecondStep,
 }
 
 /// Takes a login's hashes out: by any address of the account, by the bare local part when there is

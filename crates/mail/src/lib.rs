@@ -45,6 +45,7 @@ pub mod login_cache;
 pub mod mailboxes;
 pub mod maildrop;
 pub mod metadata;
+pub mod methods;
 pub mod part;
 pub mod password;
 pub mod quota;

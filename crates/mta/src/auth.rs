@@ -77,5 +77,11 @@ fn refusal(refused: Refused, mechanism: &str) -> Reply {
         Refused::Scope => Reply::new(535, (5, 7, 8), "This app password is not for sending mail. Make one that is."),
         // RFC 5248's registry: 525 goes with X.7.13.
         Refused::Suspended => Reply::new(525, (5, 7, 13), "This account is suspended. Its administrator knows why."),
+        // RFC 4954 §6: a password alone is too weak; large providers answer so, and clients show it.
+        Refused::SecondStep => Reply::new(
+            534,
+            (5, 7, 9),
+            "This account has a second step. Make an app password for this program on the account's page.",
+        ),
     }
 }

@@ -121,6 +121,7 @@ impl Session {
             Refused::Expired => "[AUTH] this app password has expired",
             Refused::Scope => "[AUTH] this app password is not for POP3",
             Refused::Suspended => "[SYS/PERM] the account is suspended; ask the administrator",
+            Refused::SecondStep => "[AUTH] this account has a second step: make an app password on the account's page",
         };
         self.failed_logins += 1;
         match self.login_delay() {

@@ -17,6 +17,7 @@ pub mod metrics;
 mod oauth;
 mod page;
 mod pages;
+mod qr;
 mod serve;
 mod site;
 mod sts;

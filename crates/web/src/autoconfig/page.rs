@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use qrcode::{Color, EcLevel, QrCode};
 
 use super::profile::NAME_MAX;
 use super::{Offer, Offers, Protocol, Security};
 use crate::oauth::form::encode;
 use crate::page::escape;
 use crate::pages::page;
+use crate::qr::svg;
 
 /// Asks for an address. `wrong`: why the last one did not do.
 pub(super) fn asked(offers: &Offers, typed: &str, wrong: Option<&str>) -> Response {
@@ -89,49 +89,8 @@ fn profile(body: &mut String, offers: &Offers, address: &str, name: Option<&str>
          it waits to be installed. The device asks for your password; it is not in the profile.</p>\n",
         escape(&place)
     );
-    let code = offers.at(&place).and_then(|url| svg(&url));
+    let code = offers.at(&place).and_then(|url| svg(&url, "QR code that leads to the profile"));
     if let Some(code) = code {
         let _ = write!(body, "<p>Or point the camera of the phone here:</p>\n{code}\n");
-    }
-}
-
-/// A QR code as a drawing, dark on light also where the page is dark: many readers take no other.
-fn svg(text: &str) -> Option<String> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
-    let width = code.width();
-    let colors = code.to_colors();
-    let mut path = String::new();
-    for (y, line) in colors.chunks(width).enumerate() {
-        let mut x = 0;
-        while x < width {
-            let run = line[x..].iter().take_while(|color| **color == Color::Dark).count();
-            if run > 0 {
-                let _ = write!(path, "M{} {}h{run}v1h-{run}z", x + QUIET, y + QUIET);
-            }
-            x += run.max(1);
-        }
-    }
-    let side = width + 2 * QUIET;
-    Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" width=\"{0}\" height=\"{0}\" role=\"img\" \
-         aria-label=\"QR code that leads to the profile\"><rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/>\
-         <path fill=\"#000\" d=\"{path}\"/></svg>",
-        side * 5
-    ))
-}
-
-/// ISO/IEC 18004: four modules of nothing around it.
-const QUIET: usize = 4;
-
-#[cfg(test)]
-mod tests {
-    use super::svg;
-
-    #[test]
-    fn a_code_is_drawn_whole() {
-        let drawn = svg("https://mail.example.test/setup/mail.mobileconfig?address=u%40example.test").expect("a code");
-        // The finder in the corner: seven dark modules.
-        assert!(drawn.contains("d=\"M4 4h7v1h-7z"), "{drawn}");
-        assert_eq!(svg(&"x".repeat(10_000)), None);
     }
 }

@@ -52,6 +52,9 @@ impl Keys {
         claims["exp"] = json!(seconds(now.plus(GOOD_FOR)));
         claims["auth_time"] = json!(seconds(subject.authenticated));
         claims["amr"] = json!(subject.steps.split_ascii_whitespace().collect::<Vec<_>>());
+        if subject.steps.split_ascii_whitespace().any(|step| step == "mfa") {
+            claims["acr"] = json!(SEVERAL_STEPS);
+        }
         if let Some(nonce) = &subject.nonce {
             claims["nonce"] = json!(nonce);
         }
@@ -104,5 +107,7 @@ pub(crate) fn seconds(at: Timestamp) -> i64 {
     at.0.div_euclid(1_000_000)
 }
 
+/// That more than one thing was shown, as other providers call it (OpenID Provider Authentication Policy Extension 1.0).
+pub(super) const SEVERAL_STEPS: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 const GOOD_FOR: Duration = Duration::from_secs(60 * 60);
 const READ_EVERY: Duration = Duration::from_secs(5 * 60);

@@ -45,8 +45,9 @@ fn of(provider: &Provider) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "acr_values_supported": [super::identity_token::SEVERAL_STEPS],
         "claims_supported":
-            ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "email", "email_verified", "name"],
+            ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "email", "email_verified", "name"],
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

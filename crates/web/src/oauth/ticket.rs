@@ -13,6 +13,10 @@ use std::time::Duration;
 pub(crate) enum Goal {
     /// Their own page.
     Account,
+    /// The page of the second step.
+    SecondStep,
+    /// The page where passwords of programs are made.
+    AppPassword,
     /// The page where a device is let in, with the code as typed.
     Device { code: String },
     /// What a program asked for: the query as it came, and when.
@@ -23,6 +27,8 @@ impl Goal {
     pub(crate) fn ticket(&self, sealer: &Sealer, now: Timestamp) -> String {
         let goal = match self {
             Goal::Account => json!({ "to": "account" }),
+            Goal::SecondStep => json!({ "to": "second-step" }),
+            Goal::AppPassword => json!({ "to": "app-password" }),
             Goal::Device { code } => json!({ "to": "device", "code": code }),
             Goal::Authorize { query, asked } => json!({ "to": "authorize", "query": query, "asked": asked.0 }),
         };
@@ -45,6 +51,8 @@ impl Goal {
         let text = |name: &str| goal[name].as_str().map(str::to_owned);
         match goal["to"].as_str()? {
             "account" => Some(Goal::Account),
+            "second-step" => Some(Goal::SecondStep),
+            "app-password" => Some(Goal::AppPassword),
             "device" => Some(Goal::Device { code: text("code")? }),
             "authorize" => Some(Goal::Authorize { query: text("query")?, asked: Timestamp(goal["asked"].as_i64()?) }),
             _ => None,
@@ -69,6 +77,8 @@ mod tests {
         let other = Sealer::open(&folder.path().join("other.key")).expect("a key");
         for goal in [
             Goal::Account,
+            Goal::SecondStep,
+            Goal::AppPassword,
             Goal::Device { code: "BCDF-GHJK".into() },
             Goal::Authorize { query: "client_id=a&state=\"ü".into(), asked: Timestamp(5) },
         ] {

@@ -10,10 +10,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use postroad_identity::held::{Held, held, take_away};
 use postroad_identity::sessions;
-use postroad_mail::{Actor, By};
 use postroad_store::Locks;
 
-use super::{Viewer, failed, hidden, is_theirs, log_in, moment, not_ours, page, to, viewer};
+use super::{Viewer, by, failed, hidden, is_theirs, log_in, moment, not_ours, page, to, viewer};
 use crate::oauth::Provider;
 use crate::oauth::form::Form;
 use crate::oauth::guard::Cookie;
@@ -40,7 +39,8 @@ pub(super) async fn shown(
 fn listed(viewer: &Viewer, held: &Held) -> String {
     let mut out = format!(
         "<p>You are logged in as <b>{}</b>.</p>\n<form method=\"post\" action=\"/logout\">\n{}\
-         <button class=\"quiet\">Log out</button>\n</form>\n<h2>Browsers</h2>\n<ul class=\"cards\">\n",
+         <button class=\"quiet\">Log out</button>\n</form>\n\
+         <p><a href=\"/account/second-step\">Second step of logging in</a></p>\n<h2>Browsers</h2>\n<ul class=\"cards\">\n",
         escape(&viewer.account.address.to_string()),
         hidden(&[("token", &viewer.token)]),
     );
@@ -69,7 +69,7 @@ fn listed(viewer: &Viewer, held: &Held) -> String {
         let facts = format!("{}; since {}, {used}{network}", grant.scopes, moment(grant.created));
         card(&mut out, viewer, grant.id, &escape(&grant.name), &facts);
     }
-    out += "</ul>\n<h2>App passwords</h2>\n";
+    out += "</ul>\n<h2>App passwords</h2>\n<p><a href=\"/account/app-password\">Make one</a></p>\n";
     if held.passwords.is_empty() {
         out += "<p>There are none.</p>\n";
     }
@@ -77,7 +77,8 @@ fn listed(viewer: &Viewer, held: &Held) -> String {
     for password in &held.passwords {
         let used = password.last_used.map_or("never used".to_owned(), |at| format!("last used {}", moment(at)));
         let scopes: Vec<&str> = password.scopes.iter().map(|service| service.name()).collect();
-        let facts = format!("{}; since {}, {used}", scopes.join(" "), moment(password.created));
+        let ends = password.expires.map(|at| format!(", ends {}", moment(at))).unwrap_or_default();
+        let facts = format!("{}; since {}, {used}{ends}", scopes.join(" "), moment(password.created));
         card(&mut out, viewer, password.id, &escape(password.name.as_deref().unwrap_or_default()), &facts);
     }
     out + "</ul>\n"
@@ -109,10 +110,7 @@ pub(super) async fn cut_off(
     }
     let Some(id) = form.get("id").and_then(|id| id.parse::<i64>().ok()) else { return not_ours() };
     let account = viewer.account.id;
-    let by = By::new(
-        provider.now(),
-        Actor::Login { login: viewer.account.address.to_string(), service: postroad_mail::Service::Jmap, app: None },
-    );
+    let by = by(&viewer, &provider);
     // What is gone already is cut off, too.
     match provider.store.write(Locks::account(account), move |tx| take_away(tx, &by, account, id)).await {
         Ok(_) => {

@@ -1,7 +1,7 @@
 //! Logging in.
 //!
 //! The steps: the password, verified by `login` with its bans and bounds; then whatever else the account asks for
-//! ([`more_is_due`]); then the session is complete, and the ticket says where to. A session that is not complete opens
+//! ([`second_step`]); then the session is complete, and the ticket says where to. A session that is not complete opens
 //! nothing.
 
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use postroad_identity::sessions::{self, Begun};
-use postroad_identity::{clients, redirect};
+use postroad_identity::{clients, redirect, second};
 use postroad_mail::{Authenticated, Service};
 use postroad_sasl::{Answer, Ask, Evidence, Secret};
 use postroad_store::Locks;
 
-use super::{hidden, not_ours, page, problem, to};
+use super::{hidden, not_ours, page, problem, second_step, to};
 use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
@@ -47,7 +47,7 @@ pub(super) async fn shown(
     form_page(&provider, &visitor, &headers, &goal, None).await
 }
 
-fn too_old() -> Response {
+pub(super) fn too_old() -> Response {
     problem(StatusCode::BAD_REQUEST, "This page is too old. Please begin again in your program.")
 }
 
@@ -97,7 +97,7 @@ async fn form_page(
 }
 
 /// Who asks that somebody logs in, where the answer will lead, and whom they mean.
-async fn asker(provider: &Provider, goal: &Goal) -> (Option<String>, Option<String>, Option<String>) {
+pub(super) async fn asker(provider: &Provider, goal: &Goal) -> (Option<String>, Option<String>, Option<String>) {
     let Goal::Authorize { query, .. } = goal else { return (None, None, None) };
     let Ok(form) = Form::parse(query.as_bytes()) else { return (None, None, None) };
     let id = form.get("client_id").unwrap_or_default().to_owned();
@@ -127,7 +127,7 @@ pub(super) async fn posted(
         authcid: login.to_owned(),
         evidence: Evidence::Password(Secret::new(password.to_owned())),
     };
-    let who = match provider.logins.verify(ask, visitor.address, Service::Jmap).await {
+    let who = match provider.logins.first_step(ask, visitor.address, Service::Jmap).await {
         Answer::Granted { who, .. } => who,
         Answer::Unavailable => {
             let why = "Passwords cannot be verified right now. Please try again in a minute.";
@@ -147,12 +147,6 @@ pub(super) async fn posted(
     begin(&provider, &visitor, &headers, &who, &goal).await
 }
 
-/// Whether an account asks for another step behind its password. The next step's page is to be shown then, with the
-/// ticket; when it succeeds it calls [`sessions::step`] and [`sessions::renew`] and goes where [`onwards`] says.
-fn more_is_due(_who: &Authenticated) -> bool {
-    false
-}
-
 async fn begin(
     provider: &Provider,
     visitor: &Visitor,
@@ -160,12 +154,17 @@ async fn begin(
     who: &Authenticated,
     goal: &Goal,
 ) -> Response {
+    let account = who.account();
+    let more_is_due = match provider.store.read(move |tx| second::is_on(tx, account)).await {
+        Ok(is_on) => is_on,
+        Err(error) => return super::failed("a second step could not be looked up", &error),
+    };
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let begun = Begun {
         account: who.account(),
         credential: who.credential(),
         steps: "pwd".to_owned(),
-        complete: !more_is_due(who),
+        complete: !more_is_due,
         network: guard::network(visitor.address),
         agent: agent.to_owned(),
     };
@@ -190,7 +189,7 @@ async fn begin(
         Ok(written) => written.value,
         Err(error) => return super::failed("a session could not begin", &error),
     };
-    let mut response = onwards(provider, goal);
+    let mut response = if more_is_due { second_step::first(provider, goal) } else { onwards(provider, goal) };
     response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, visitor));
     response
 }
@@ -199,6 +198,8 @@ async fn begin(
 pub(crate) fn onwards(provider: &Provider, goal: &Goal) -> Response {
     match goal {
         Goal::Account => to("/account"),
+        Goal::SecondStep => to("/account/second-step"),
+        Goal::AppPassword => to("/account/app-password"),
         Goal::Device { code } => to(&format!("/device?user_code={}", encode(code))),
         Goal::Authorize { .. } => {
             to(&format!("/oauth/continue?ticket={}", encode(&goal.ticket(&provider.sealer, provider.now()))))

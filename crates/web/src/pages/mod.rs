@@ -1,4 +1,5 @@
-//! The pages that people see: logging in, consenting, letting a device in, their sessions and devices.
+//! The pages that people see: logging in, consenting, letting a device in, their sessions and devices, app passwords and the
+//! second step.
 //!
 //! Plain HTML with forms, without scripts; readable on a narrow phone, in the dark, with large letters and by a screen
 //! reader. Nothing is loaded from anywhere, nobody may frame them, forms lead only where the policy says.
@@ -6,12 +7,15 @@
 //! Standards: HTML, WCAG 2.2 (labels, order, contrast), Content Security Policy 3.
 
 mod account;
+mod app_password;
 mod consent;
 mod device;
 pub(crate) mod log_in;
+mod second_step;
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -22,6 +26,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postroad_identity::sessions::{self, Session};
 use postroad_mail::accounts::Account;
+use postroad_mail::{Actor, By, Service};
 use postroad_store::{Locks, Timestamp};
 
 use crate::oauth::Provider;
@@ -37,6 +42,11 @@ pub(crate) fn routes() -> Router<Arc<Provider>> {
         .route("/logout", post(account::logged_out))
         .route("/account", get(account::shown))
         .route("/account/cut-off", post(account::cut_off))
+        .route("/account/app-password", get(app_password::shown).post(app_password::made))
+        .route("/account/second-step", get(second_step::page::shown).post(second_step::page::turned_on))
+        .route("/account/second-step/codes", post(second_step::page::renewed))
+        .route("/account/second-step/off", post(second_step::page::turned_off))
+        .route("/login/second-step", get(second_step::shown).post(second_step::posted))
         .route("/device", get(device::shown).post(device::posted))
 }
 
@@ -77,6 +87,20 @@ pub(crate) async fn viewer(provider: &Provider, headers: &HeaderMap, visitor: &V
 pub(crate) fn is_theirs(headers: &HeaderMap, visitor: &Visitor, token: Option<&str>) -> bool {
     let cookie = Cookie::Session.of(headers, visitor);
     guard::is_ours(headers, cookie.as_deref(), token)
+}
+
+/// Whether somebody logged in so lately that they may change how to log in: not whoever finds a browser that was left open.
+fn is_fresh(viewer: &Viewer, provider: &Provider) -> bool {
+    provider.now().minus(FRESH) <= viewer.session.authenticated
+}
+
+/// For whoever changes how to log in.
+const FRESH: Duration = Duration::from_secs(30 * 60);
+
+/// Who changes something, for the journal.
+fn by(viewer: &Viewer, provider: &Provider) -> By {
+    let actor = Actor::Login { login: viewer.account.address.to_string(), service: Service::Jmap, app: None };
+    By::new(provider.now(), actor)
 }
 
 /// A page. `body` is HTML already; `leads_to`: where forms of it may lead beside to us, as a policy names it.

@@ -5,4 +5,5 @@
 mod attacks;
 mod flows;
 mod fuzz;
+mod steps;
 mod world;

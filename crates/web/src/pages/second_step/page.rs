@@ -1,0 +1,263 @@
+//! Turning the second step on and off.
+//!
+//! What the authenticator shares with us travels sealed in the form until its first code shows that it has it: nothing is
+//! stored for a set-up that nobody finishes.
+//!
+//! Standards: RFC 6238; the `otpauth` addresses that authenticators read.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use postroad_identity::second::{self, SecondStep, Verdict};
+use postroad_identity::sessions;
+use postroad_identity::totp::Shared;
+use postroad_mail::{By, Error};
+use postroad_store::{Locks, WriteTx};
+
+use super::super::{Viewer, by, failed, hidden, is_fresh, is_theirs, log_in, moment, not_ours, page, to, viewer};
+use super::{WRONG, too_many};
+use crate::oauth::Provider;
+use crate::oauth::form::{Form, encode};
+use crate::oauth::guard::Cookie;
+use crate::oauth::ticket::Goal;
+use crate::page::escape;
+use crate::qr::svg;
+use crate::site::Visitor;
+
+pub(in super::super) async fn shown(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
+        return log_in::first(&provider, &Goal::SecondStep);
+    };
+    let account = viewer.account.id;
+    match provider.store.read(move |tx| second::find(tx, account)).await {
+        Ok(Some(known)) => page(StatusCode::OK, TITLE, &on_page(&viewer, &known, None), None),
+        Ok(None) if !is_fresh(&viewer, &provider) => log_in::first(&provider, &Goal::SecondStep),
+        Ok(None) => match Shared::fresh() {
+            Ok(shared) => set_up(&provider, &viewer, &shared, None),
+            Err(error) => failed("a second step could not be begun", &error),
+        },
+        Err(error) => failed("a second step could not be looked up", &error),
+    }
+}
+
+/// The page of an account that has one.
+fn on_page(viewer: &Viewer, known: &SecondStep, wrong: Option<&str>) -> String {
+    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
+    let programs = if known.programs {
+        "Mail programs may go on with the account's password: the administrator has said so."
+    } else {
+        "Mail programs need <a href=\"/account/app-password\">app passwords</a>, or they let you log in here by themselves."
+    };
+    let form = |action: &str, id: &str, button: &str| {
+        format!(
+            "<form method=\"post\" action=\"/account/second-step/{action}\">\n{}\
+             <label for=\"{id}\">A code of your authenticator, or a recovery code</label>\n\
+             <input id=\"{id}\" name=\"code\" type=\"text\" autocomplete=\"one-time-code\" autocapitalize=\"none\" \
+             spellcheck=\"false\" maxlength=\"40\" required>\n<p class=\"acts\"><button class=\"quiet\">{button}</button></p>\n\
+             </form>\n",
+            hidden(&[("token", &viewer.token)])
+        )
+    };
+    format!(
+        "{}<p>It is on since {}. You have <b>{}</b> recovery codes left. {programs}</p>\n<h2>New recovery codes</h2>\n{}\
+         <h2>Turn it off</h2>\n<p>Also when you change to another authenticator: turn it off, then on again.</p>\n{}\
+         <p><a href=\"/account\">To your account</a></p>\n",
+        alert.unwrap_or_default(),
+        moment(known.created),
+        known.recovery_left,
+        form("codes", "renew", "Make new recovery codes"),
+        form("off", "off", "Turn the second step off"),
+    )
+}
+
+fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Option<&str>) -> Response {
+    let address = viewer.account.address.to_string();
+    let host = provider.settings.issuer.split("://").last().unwrap_or_default();
+    let typed = shared.typed();
+    let place = format!(
+        "otpauth://totp/{}:{}?secret={typed}&issuer={}&algorithm=SHA1&digits=6&period=30",
+        encode(host),
+        encode(&address),
+        encode(host)
+    );
+    let groups: Vec<&str> = typed.as_bytes().chunks(4).filter_map(|four| std::str::from_utf8(four).ok()).collect();
+    let sealed = URL_SAFE_NO_PAD.encode(provider.sealer.seal(&purpose(viewer), shared.octets()));
+    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
+    let body = format!(
+        "{}<p>With a second step nobody opens your account by your password alone. You need an authenticator: a program, \
+         mostly on your phone, that shows a new code every half minute.</p>\n\
+         <p class=\"wrong\">Mail programs do not know such codes. Once this is on, your password opens no mail program any \
+         more, also not those that are set up already: give each an \
+         <a href=\"/account/app-password\">app password</a> of its own.</p>\n\
+         <h2>1. Show your authenticator this</h2>\n{}\n\
+         <p>Or type the key: <span class=\"code\">{}</span></p>\n\
+         <h2>2. Type what it shows</h2>\n<form method=\"post\" action=\"/account/second-step\">\n{}\
+         <label for=\"code\">The code, six digits</label>\n\
+         <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" autocomplete=\"one-time-code\" \
+         maxlength=\"12\" required>\n\
+         <p class=\"acts\"><button>Turn the second step on</button></p>\n</form>\n\
+         <p><a href=\"/account\">Not now</a></p>\n",
+        alert.unwrap_or_default(),
+        svg(&place, "QR code for your authenticator").unwrap_or_default(),
+        groups.join(" "),
+        hidden(&[("token", &viewer.token), ("sealed", &sealed)]),
+    );
+    let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    page(code, TITLE, &body, None)
+}
+
+/// For this session alone.
+fn purpose(viewer: &Viewer) -> String {
+    format!("pages:second-step:{}", viewer.session.id)
+}
+
+pub(in super::super) async fn turned_on(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
+        return log_in::first(&provider, &Goal::SecondStep);
+    };
+    let form = Form::parse(&body).unwrap_or_default();
+    if !is_theirs(&headers, &visitor, form.get("token")) {
+        return not_ours();
+    }
+    if !is_fresh(&viewer, &provider) {
+        return log_in::first(&provider, &Goal::SecondStep);
+    }
+    let sealed = form.get("sealed").and_then(|sealed| URL_SAFE_NO_PAD.decode(sealed).ok()).unwrap_or_default();
+    let shared = provider.sealer.unseal(&purpose(&viewer), &sealed).ok().and_then(|octets| Shared::of(&octets));
+    let Some(shared) = shared else { return not_ours() };
+    let (account, session, by) = (viewer.account.id, viewer.session.clone(), by(&viewer, &provider));
+    let (sealer, theirs, typed) =
+        (provider.sealer.clone(), shared.clone(), form.get("code").unwrap_or_default().to_owned());
+    let done = provider
+        .store
+        .write(Locks::account(account), move |tx| {
+            let codes = second::turn_on(tx, &by, &sealer, (account, session.id), &theirs, &typed)?;
+            Ok::<_, Error>(match codes {
+                Some(codes) => {
+                    sessions::step(tx, &session, "otp mfa", true, by.now)?;
+                    Some((codes, sessions::renew(tx, &session)?))
+                }
+                None => None,
+            })
+        })
+        .await;
+    match done.map(|done| done.value) {
+        Ok(Some((codes, cookie))) => {
+            tracing::info!(remote = %visitor.address, %account, "a second step was turned on");
+            let mut response = codes_page("The second step is on", &codes);
+            response.headers_mut().append(axum::http::header::SET_COOKIE, Cookie::Session.set(&cookie, &visitor));
+            response
+        }
+        Ok(None) => set_up(&provider, &viewer, &shared, Some(WRONG)),
+        // By another page of theirs, a moment ago.
+        Err(Error::Exists(_)) => to("/account/second-step"),
+        Err(error) => failed("a second step could not be turned on", &error),
+    }
+}
+
+/// They are shown here and never again.
+fn codes_page(title: &str, codes: &[String]) -> Response {
+    let list: Vec<String> = codes.iter().map(|code| format!("<li class=\"code\">{}</li>\n", escape(code))).collect();
+    let body = format!(
+        "<p>These are your recovery codes. Each opens the second step once, when you do not have your authenticator. \
+         Write them down or print them now: they are never shown again.</p>\n<ol>\n{}</ol>\n\
+         <p><a href=\"/account\">To your account</a></p>\n",
+        list.concat()
+    );
+    page(StatusCode::OK, title, &body, None)
+}
+
+pub(in super::super) async fn renewed(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let change = |tx: &mut WriteTx, by: &By, viewer: &Viewer| second::renew_codes(tx, by, viewer.account.id);
+    match with_code(&provider, &visitor, &headers, &body, change).await {
+        Ok(codes) => codes_page("New recovery codes", &codes),
+        Err(response) => response,
+    }
+}
+
+pub(in super::super) async fn turned_off(
+    State(provider): State<Arc<Provider>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let change = |tx: &mut WriteTx, by: &By, viewer: &Viewer| second::turn_off(tx, by, viewer.account.id);
+    match with_code(&provider, &visitor, &headers, &body, change).await {
+        Ok(_) => {
+            tracing::info!(remote = %visitor.address, "a second step was turned off");
+            to("/account/second-step")
+        }
+        Err(response) => response,
+    }
+}
+
+/// What changes only with another code, in the same transaction.
+async fn with_code<R: Send + 'static>(
+    provider: &Provider,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    body: &[u8],
+    change: impl FnOnce(&mut WriteTx, &By, &Viewer) -> Result<R, Error> + Send + 'static,
+) -> Result<R, Response> {
+    let Some(viewer) = viewer(provider, headers, visitor).await else {
+        return Err(log_in::first(provider, &Goal::SecondStep));
+    };
+    let form = Form::parse(body).unwrap_or_default();
+    if !is_theirs(headers, visitor, form.get("token")) {
+        return Err(not_ours());
+    }
+    let (account, login, by) = (viewer.account.id, viewer.account.address.to_string(), by(&viewer, provider));
+    let (sealer, typed) = (provider.sealer.clone(), form.get("code").unwrap_or_default().to_owned());
+    let done = provider
+        .store
+        .write(Locks::account(account), move |tx| {
+            let verdict = second::verify(tx, &by, &sealer, account, &typed)?;
+            Ok::<_, Error>(match verdict {
+                Verdict::Right => (verdict, Some(change(tx, &by, &viewer)?), viewer, None),
+                Verdict::Wrong | Verdict::Closed(_) | Verdict::Off => {
+                    let known = second::find(tx, account)?;
+                    (verdict, None, viewer, known)
+                }
+            })
+        })
+        .await;
+    let (verdict, changed, viewer, known) = match done {
+        Ok(done) => done.value,
+        Err(error) => return Err(failed("a second step could not be changed", &error)),
+    };
+    let why = match (verdict, changed) {
+        (_, Some(changed)) => return Ok(changed),
+        (Verdict::Closed(pause), None) => too_many(pause),
+        (Verdict::Wrong, None) => {
+            provider.logins.second_step_failed(&login, visitor.address, postroad_mail::Service::Jmap);
+            WRONG.to_owned()
+        }
+        (Verdict::Right | Verdict::Off, None) => return Err(to("/account/second-step")),
+    };
+    Err(match known {
+        Some(known) => page(StatusCode::FORBIDDEN, TITLE, &on_page(&viewer, &known, Some(&why)), None),
+        None => to("/account/second-step"),
+    })
+}
+
+const TITLE: &str = "Second step of logging in";
