@@ -23,6 +23,8 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 pub use ntlm::NtlmSealer;
+/// The tables that are looked into, beside those of mail.
+pub use postroad_identity::MIGRATIONS;
 
 /// What the time is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn who_is_remembered_waits_for_no_turn() {
-        each_store(&[postroad_mail::MIGRATIONS], |test| {
+        each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
             let hash = PasswordHash::of_password("right").expect("a hash");
             let made = test.store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<(), Error> {
                 let by = By::new(Timestamp(1), Actor::Admin);

@@ -45,7 +45,7 @@ fn check(authzid: Option<&str>, authcid: &str, password: &str) -> Ask {
 
 #[test]
 fn only_the_right_password_of_the_same_account_opens() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         populate(&test.store);
         let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
         let from: IpAddr = [192, 0, 2, 7].into();
@@ -77,7 +77,7 @@ fn only_the_right_password_of_the_same_account_opens() {
 
 #[test]
 fn who_fails_too_often_is_shut_out_and_a_closed_store_is_nobodys_fault() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         populate(&test.store);
         let bans = Arc::new(Bans::new(BanSettings { points: 3, ..BanSettings::default() }));
         let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), Some(Arc::clone(&bans)), 2).expect("random");

@@ -74,7 +74,7 @@ fn sign_in(logins: &Logins, mechanism: &str, user: &str, password: &str, service
 
 #[test]
 fn every_password_of_an_account_opens_it_by_scram() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (account, app) = populate(&test.store);
         let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
         for mechanism in ["SCRAM-SHA-1", "SCRAM-SHA-256"] {
@@ -108,7 +108,7 @@ fn every_password_of_an_account_opens_it_by_scram() {
 
 #[test]
 fn nobody_has_the_same_salt_each_time() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         populate(&test.store);
         let logins = || Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
         let offer = |logins: &Logins, login: &str| {
@@ -133,7 +133,7 @@ fn nobody_has_the_same_salt_each_time() {
 
 #[test]
 fn certificates_open_what_they_are_pinned_to_or_vouched_for() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (account, _) = populate(&test.store);
         let pinned = test.store.write_blocking(Locks::account(account), move |tx| {
             credentials::pin(tx, &by(), account, "laptop", &[1; 32])

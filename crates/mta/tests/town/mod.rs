@@ -22,7 +22,7 @@ use postroad_testkit::transcript::{self, Directive, Open};
 use postroad_trust::policy;
 
 pub(crate) const MIGRATIONS: &[&[Migration]] =
-    &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS];
+    &[postroad_mail::MIGRATIONS, postroad_login::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS];
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse";
