@@ -11,7 +11,7 @@ use crate::Result;
 
 /// The table.
 pub(crate) const TABLES: &str = "
-CREATE TABLE oauth_grant (
+CREATE TABLE route_grant (
     name {text} PRIMARY KEY,
     version BIGINT NOT NULL,
     token_url {text} NOT NULL,
@@ -79,10 +79,10 @@ pub struct Renewed {
 /// Makes a grant, or replaces the one of this name. `grant.version` does not matter. One statement.
 pub fn put(tx: &mut WriteTx, grant: &Grant) -> Result<()> {
     tx.execute(
-        "INSERT INTO oauth_grant (name, version, token_url, client, scope, client_secret, refresh, access, renewed, renew_at,
+        "INSERT INTO route_grant (name, version, token_url, client, scope, client_secret, refresh, access, renewed, renew_at,
              expires, claimed_until, retry_at, ended, trouble)
          VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, NULL)
-         ON CONFLICT (name) DO UPDATE SET version = oauth_grant.version + 1, token_url = excluded.token_url,
+         ON CONFLICT (name) DO UPDATE SET version = route_grant.version + 1, token_url = excluded.token_url,
              client = excluded.client, scope = excluded.scope, client_secret = excluded.client_secret,
              refresh = excluded.refresh, access = excluded.access, renewed = excluded.renewed,
              renew_at = excluded.renew_at, expires = excluded.expires, claimed_until = 0, retry_at = 0, ended = 0,
@@ -105,25 +105,25 @@ pub fn put(tx: &mut WriteTx, grant: &Grant) -> Result<()> {
 
 /// The grant of a name. One statement.
 pub fn find(tx: &ReadTx, name: &str) -> Result<Option<Grant>> {
-    let sql = format!("SELECT {COLUMNS} FROM oauth_grant WHERE name = $1");
+    let sql = format!("SELECT {COLUMNS} FROM route_grant WHERE name = $1");
     Ok(tx.row(&sql, params![name], read)?)
 }
 
 /// All grants by name, at most [`LIST_MAX`]. One statement.
 pub fn list(tx: &ReadTx) -> Result<Vec<Grant>> {
-    let sql = format!("SELECT {COLUMNS} FROM oauth_grant ORDER BY name LIMIT {LIST_MAX}");
+    let sql = format!("SELECT {COLUMNS} FROM route_grant ORDER BY name LIMIT {LIST_MAX}");
     Ok(tx.rows(&sql, params![], read)?)
 }
 
 /// Forgets a grant. Says whether there was one.
 pub fn remove(tx: &mut WriteTx, name: &str) -> Result<bool> {
-    Ok(tx.execute("DELETE FROM oauth_grant WHERE name = $1", params![name])? > 0)
+    Ok(tx.execute("DELETE FROM route_grant WHERE name = $1", params![name])? > 0)
 }
 
 /// Takes it upon oneself to renew a grant of this version until `until`. False when somebody else does, or has.
 pub fn claim(tx: &mut WriteTx, name: &str, version: i64, now: Timestamp, until: Timestamp) -> Result<bool> {
     let claimed = tx.execute(
-        "UPDATE oauth_grant SET claimed_until = $4 WHERE name = $1 AND version = $2 AND claimed_until <= $3",
+        "UPDATE route_grant SET claimed_until = $4 WHERE name = $1 AND version = $2 AND claimed_until <= $3",
         params![name, version, now, until],
     )?;
     Ok(claimed > 0)
@@ -132,7 +132,7 @@ pub fn claim(tx: &mut WriteTx, name: &str, version: i64, now: Timestamp, until: 
 /// Keeps what a renewal of this version brought. False when the grant was replaced meanwhile.
 pub fn renewed(tx: &mut WriteTx, name: &str, version: i64, new: &Renewed, now: Timestamp) -> Result<bool> {
     let kept = tx.execute(
-        "UPDATE oauth_grant SET version = version + 1, access = $3, renewed = $4, renew_at = $5, expires = $6,
+        "UPDATE route_grant SET version = version + 1, access = $3, renewed = $4, renew_at = $5, expires = $6,
              refresh = COALESCE($7, refresh), claimed_until = 0, retry_at = 0, ended = 0, trouble = NULL
          WHERE name = $1 AND version = $2",
         params![name, version, &new.access, now, new.renew_at, new.expires, new.refresh.as_deref()],
@@ -150,7 +150,7 @@ pub fn failed(
     retry_at: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE oauth_grant SET claimed_until = 0, retry_at = $4, ended = $5, trouble = $3
+        "UPDATE route_grant SET claimed_until = 0, retry_at = $4, ended = $5, trouble = $3
          WHERE name = $1 AND version = $2",
         params![name, version, trouble, retry_at, i64::from(ended)],
     )?;
@@ -161,7 +161,7 @@ pub fn failed(
 /// after `since`.
 pub fn disbelieved(tx: &mut WriteTx, name: &str, version: i64, since: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE oauth_grant SET renew_at = 0, expires = 0 WHERE name = $1 AND version = $2 AND renewed < $3",
+        "UPDATE route_grant SET renew_at = 0, expires = 0 WHERE name = $1 AND version = $2 AND renewed < $3",
         params![name, version, since],
     )?;
     Ok(())
