@@ -281,7 +281,12 @@ impl Client {
             _ => None,
         });
         let place = crate::truth::with_validity(&stage.world, self.who, name, validity.unwrap_or(0));
-        let (account, mailbox) = place.ok_or_else(|| format!("{command} went well, but there is no {name}"))?;
+        let (account, mailbox) = match place {
+            Some(place) => place,
+            // Somebody else deleted it a moment later: the next command hears BYE.
+            None if !stage.alone => return Ok(answer),
+            None => return Err(format!("{command} went well, but there is no {name}")),
+        };
         let mut open = Opened {
             name: name.to_owned(),
             account,

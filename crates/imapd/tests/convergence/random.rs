@@ -245,11 +245,15 @@ fn search(stage: &mut Stage, client: &mut Client, dice: &mut Dice) -> Checked<()
     let answer = client.command(stage, &command, None)?;
     let again = if again.starts_with("UID") { again } else { format!("UID {again}") };
     if let (Some(open), true) = (&mut client.open, answer.ok)
-        && !answer.heard.iter().any(|heard| matches!(heard, Heard::Expunge(_) | Heard::Vanished { earlier: false, .. }))
+        && !moves_places(&answer.heard)
     {
         open.follow(&answer.tag, again, by_uid, &answer.heard)?;
     }
     Ok(())
+}
+
+fn moves_places(heard: &[Heard]) -> bool {
+    heard.iter().any(|heard| matches!(heard, Heard::Expunge(_) | Heard::Vanished { earlier: false, .. }))
 }
 
 fn save(stage: &mut Stage, client: &mut Client, key: &str) -> Checked<()> {
@@ -266,6 +270,8 @@ fn save(stage: &mut Stage, client: &mut Client, key: &str) -> Checked<()> {
         open.saved = uids.iter().filter_map(|uid| open.slots.get(open.place_of(*uid)?)).map(|slot| slot.id).collect();
     } else if let (Some(open), true) = (&mut client.open, answer.ok) {
         let places = numbers(&answer.tag, &answer.heard)?;
+        // Behind its end NOTIFY may have told that places changed.
+        let places = if moves_places(&answer.heard) { Vec::new() } else { places };
         open.saved =
             places.iter().filter_map(|place| open.slots.get(*place as usize - 1)).map(|slot| slot.id).collect();
     }
