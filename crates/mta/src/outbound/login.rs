@@ -85,7 +85,7 @@ pub(super) fn explained(verdict: Verdict, failure: &client::Failure, way: &Way) 
     let (domain, user) = (&route.domain, &login.user);
     tracing::warn!(route = domain, user, %failure, next, "a route cannot sign in: mail waits");
     let more = |words: Words| Words {
-        text: format!("{}\nThe route for {domain} signs in as {user}: {next}; until then mail waits", words.text),
+        text: format!("{}\n(The route for {domain} signs in as {user}: {next}; until then mail waits)", words.text),
         ..words
     };
     match verdict {

@@ -177,7 +177,11 @@ fn logins() -> Vec<Row> {
             certificate: Certificate::Good,
             manner: Manner::default().locked("us", "secret"),
             route: Some((RouteTls::Verified, wrong)),
-            story: ["TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified", "deferred: bob@D: 535 5.7.8 wrong (AUTH)"],
+            story: [
+                "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified",
+                "deferred: bob@D: 535 5.7.8 wrong (The route for D signs in as us: give the right password with `postroad route \
+                 add 'D' … --user … --password -`; until then mail waits) (AUTH)",
+            ],
             connections: 1,
         },
         Row {
@@ -185,7 +189,11 @@ fn logins() -> Vec<Row> {
             certificate: Certificate::None,
             manner: Manner::default().locked("us", "secret"),
             route: Some((RouteTls::None, login)),
-            story: ["in clear", "deferred: bob@D: The login is not sent over a connection without TLS"],
+            story: [
+                "in clear",
+                "deferred: bob@D: The login is not sent over a connection without TLS (The route for D signs in as us: make the \
+                 route for D with --tls verified or implicit; until then mail waits)",
+            ],
             connections: 1,
         },
     ]
