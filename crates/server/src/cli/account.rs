@@ -79,6 +79,16 @@ pub(crate) enum Account {
         #[command(subcommand)]
         action: Ntlm,
     },
+    /// Who signs in to the account with a password of their own, as `THEIRS/ADDRESS` or by an authorization identity.
+    Delegate {
+        #[command(subcommand)]
+        action: Delegate,
+    },
+    /// The second step of logging in to the pages, for who lost everything.
+    SecondStep {
+        #[command(subcommand)]
+        action: SecondStep,
+    },
     /// No signing in and no new mail, until resumed.
     Suspend {
         /// The account.
@@ -132,6 +142,29 @@ pub(crate) enum Gmail {
     Show {
         /// The account.
         address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecondStep {
+    /// Say whether there is a second step, and how it stands.
+    Show {
+        /// The account.
+        address: String,
+    },
+    /// Take the second step away, of somebody who has lost their authenticator and their recovery codes. Be sure who asks.
+    Reset {
+        /// The account.
+        address: String,
+    },
+    /// Say whether the account's own password still opens IMAP, POP3 and SMTP while there is a second step. Without this it
+    /// does not: programs have app passwords or tokens.
+    Programs {
+        /// The account.
+        address: String,
+        /// `allow` or `refuse`.
+        #[arg(value_parser = ["allow", "refuse"])]
+        password: String,
     },
 }
 

@@ -8,11 +8,12 @@ use postroad_store::Timestamp;
 
 use crate::admin::{
     self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, NtlmOrder, OauthOrder, Operation, Order, PolicyOrder,
-    RouteWish, Selection, SendingWish, socket,
+    RouteWish, SecondStepOrder, Selection, SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, Mailbox, MtaSts, MtaStsMode,
-    Ntlm, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, Trusted, TrustedKind,
+    Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, Mailbox, MtaSts,
+    MtaStsMode, Ntlm, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep, Trusted,
+    TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -161,6 +162,14 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
                 Ntlm::Show { address } => (address, NtlmOrder::Show),
             };
             Operation::AccountNtlm { address, order, offered }
+        }
+        Account::SecondStep { action } => {
+            let (address, order) = match action {
+                SecondStep::Show { address } => (address, SecondStepOrder::Show),
+                SecondStep::Reset { address } => (address, SecondStepOrder::Reset),
+                SecondStep::Programs { address, password } => (address, SecondStepOrder::Programs(password == "allow")),
+            };
+            Operation::AccountSecondStep { address, order }
         }
         Account::Sessions { address } => Operation::AccountSessions { address },
         Account::CutOff { address, id } => Operation::AccountCutOff { address, id },
