@@ -188,6 +188,29 @@ pub(crate) enum Ntlm {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Delegate {
+    /// Let somebody sign in to the account, with all that its owner may.
+    Add {
+        /// The account.
+        address: String,
+        /// Who may.
+        delegate: String,
+    },
+    /// Take that back; their open connections end at once.
+    Remove {
+        /// The account.
+        address: String,
+        /// Who may no more.
+        delegate: String,
+    },
+    /// List who may.
+    List {
+        /// The account.
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum AppPassword {
     /// Make a password for one program; it is shown once.
     Add {
