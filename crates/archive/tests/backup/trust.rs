@@ -1,4 +1,5 @@
-//! What is known of others, and what makes them believe us, comes back whole: each table of `trust`, whatever it is called.
+//! What is known of others, what makes them believe us, and who is let in how comes back whole: each table of `trust` and of
+//! `identity`, whatever it is called.
 
 use postroad_store::dump::{self, Kind, NOT_DUMPED, Table, Value};
 use postroad_store::{Locks, Migration};
@@ -9,11 +10,9 @@ use crate::world::{Backups, Blank, each_database, fill, migrations, rows};
 const LEFT_OUT: &[&str] = &[];
 
 /// Tables that these steps make and that the program makes without them do not.
-fn tables_of_trust() -> Vec<Table> {
-    let without: Vec<Migration> = migrations()
-        .into_iter()
-        .filter(|step| !postroad_trust::MIGRATIONS.iter().any(|known| known.owner == step.owner))
-        .collect();
+fn tables_of(steps: &[Migration]) -> Vec<Table> {
+    let without: Vec<Migration> =
+        migrations().into_iter().filter(|step| !steps.iter().any(|known| known.owner == step.owner)).collect();
     let others: Vec<String> = dump::tables(&without).unwrap().into_iter().map(|table| table.name).collect();
     let all = dump::tables(&migrations()).unwrap();
     all.into_iter().filter(|table| !others.contains(&table.name)).collect()
@@ -32,20 +31,33 @@ fn row(table: &Table, number: i64, blob: i64) -> Vec<Value> {
 
 #[test]
 fn each_table_of_trust_comes_back_whole() {
-    let tables = tables_of_trust();
+    let tables = tables_of(postroad_trust::MIGRATIONS);
     for name in
         ["ban", "ban_welcome", "greylist_try", "greylist_known", "greylist_written", "sending_count", "sending_limit"]
     {
         assert!(tables.iter().any(|table| table.name == name), "{name} is a table of trust");
     }
     assert!(tables.len() > 20, "{tables:?}");
-    for table in &tables {
+    come_back_whole(&tables);
+}
+
+#[test]
+fn each_table_of_identity_comes_back_whole() {
+    let tables = tables_of(postroad_identity::MIGRATIONS);
+    for name in ["oauth_client", "oauth_grant", "web_session", "signing_identity", "second_step", "recovery_code"] {
+        assert!(tables.iter().any(|table| table.name == name), "{name} is a table of identity");
+    }
+    come_back_whole(&tables);
+}
+
+fn come_back_whole(tables: &[Table]) {
+    for table in tables {
         let is_left_out = NOT_DUMPED.contains(&table.name.as_str());
         assert_eq!(is_left_out, LEFT_OUT.contains(&table.name.as_str()), "{}", table.name);
     }
     each_database(|test| {
         fill(&test.store);
-        let written = tables.clone();
+        let written = tables.to_vec();
         let blob = test.store.read_blocking(|tx| {
             tx.one("SELECT min(id) FROM blob WHERE refs > 0", postroad_store::params![], |row| row.int(0))
         });
@@ -65,7 +77,7 @@ fn each_table_of_trust_comes_back_whole() {
         for there in [Blank::sqlite(), Blank::postgres()] {
             let restored = backups.restore(&there.store, false).unwrap();
             assert!(restored.lost.is_empty() && restored.complaints.is_empty());
-            for table in &tables {
+            for table in tables {
                 let (here, there) = (rows(&test.store, &table.name), rows(&there.store, &table.name));
                 assert_eq!(here.len(), 2, "{}", table.name);
                 assert_eq!(there, here, "{}", table.name);

@@ -33,16 +33,19 @@ pub(crate) fn name(text: &str) -> MailboxName {
 
 /// All steps that the program knows.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [postroad_store::MIGRATIONS, postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS]
-        .concat()
+    [&[postroad_store::MIGRATIONS], TABLES].concat().concat()
 }
 
+/// The same without the store's own.
+const TABLES: &[&[Migration]] =
+    &[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS, postroad_identity::MIGRATIONS];
+
 pub(crate) fn sqlite() -> TestStore {
-    TestStore::sqlite(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS])
+    TestStore::sqlite(TABLES)
 }
 
 pub(crate) fn postgres() -> TestStore {
-    TestStore::postgres(&[postroad_mail::MIGRATIONS, postroad_queue::MIGRATIONS, postroad_trust::MIGRATIONS])
+    TestStore::postgres(TABLES)
 }
 
 /// Stores that are not in memory: those that can be backed up while they are used.
