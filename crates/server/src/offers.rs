@@ -13,7 +13,7 @@ pub(crate) fn of(settings: &Settings) -> Offers {
         Protocol::ALL.into_iter().flat_map(|protocol| [(protocol, Security::Tls), (protocol, Security::StartTls)]);
     Offers {
         host: settings.hostname.trim_end_matches('.').to_ascii_lowercase(),
-        https: best(&settings.listener, Service::Http, TlsMode::Implicit).map(|one| one.address.port()),
+        https: best(&settings.listener, Service::Http, TlsMode::Implicit).map(ListenerSettings::port_outside),
         services: ways
             .filter_map(|(protocol, security)| offer(settings, protocol, security, issuer.is_some()))
             .collect(),
@@ -37,7 +37,7 @@ fn offer(settings: &Settings, protocol: Protocol, security: Security, provides: 
     Some(Offer {
         protocol,
         security,
-        port: listener.address.port(),
+        port: listener.port_outside(),
         password: is_any(&["PLAIN", "LOGIN"]),
         token: is_any(&["OAUTHBEARER", "XOAUTH2"]),
     })
@@ -61,9 +61,11 @@ mod tests {
         assert!(offers.services.iter().all(|one| one.password && one.port == one.protocol.usual_port(one.security)));
         settings.listener.retain(|one| one.name == "imaps" || one.service == Service::Submission);
         settings.listener[0].mechanisms = vec!["OAUTHBEARER".into()];
+        settings.listener[0].public_port = Some(1587);
         let offers = of(&settings);
-        let first = offers.services[0];
-        assert_eq!((offers.https, offers.issuer, first.port), (None, None, settings.listener[0].address.port()));
+        let told: Vec<(u16, bool)> = offers.services.iter().map(|one| (one.port, one.password)).collect();
+        assert_eq!(told, [(993, true), (465, true), (1587, false)]);
+        assert_eq!((offers.https, offers.issuer), (None, None));
         assert!(offers.services.iter().all(|one| !one.token), "nobody gives tokens without pages");
     }
 }

@@ -183,7 +183,7 @@ fn site(
     let insiders = listeners::networks("http.insiders", &settings.http.insiders)?;
     let version = env!("CARGO_PKG_VERSION").to_string();
     let in_tls = |listener: &&ListenerSettings| listener.service == Service::Http && listener.tls == TlsMode::Implicit;
-    let https = settings.listener.iter().find(in_tls).map(|listener| listener.address.port());
+    let https = settings.listener.iter().find(in_tls).map(ListenerSettings::port_outside);
     let about = About { host: settings.hostname.clone(), version, services, insiders, https };
     let (shown, host) = (Arc::clone(certificates), settings.hostname.clone());
     let set_up = SetUp::new(offers::of(settings), Arc::new(move || shown.key_of(&host)));

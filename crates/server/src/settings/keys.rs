@@ -30,6 +30,11 @@ const KEYS: &[Key] = &[
     key("listener.service", "smtp, submission, lmtp, imap, pop3 or http."),
     key("listener.address", "Address and port, for example \"0.0.0.0:25\" or \"[::]:993\"."),
     key("listener.tls", "none, starttls or implicit."),
+    key(
+        "listener.public-port",
+        "The port by which others reach it, where that is another (a proxy or a router in front): programs, people and the
+         DNS are told of this one.",
+    ),
     key("listener.proxy-from", "Addresses of proxies that speak the PROXY protocol first."),
     key("listener.mechanisms", "The mechanisms of SASL on this listener, in place of those of login.mechanisms."),
     key(
@@ -403,6 +408,7 @@ mod tests {
         full.outbound.authorities = Some("d".into());
         full.pop3.expire_days = Some(30);
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
+        full.listener[0].public_port = Some(25);
         full.listener[0].mechanisms = vec!["PLAIN".into()];
         full.login.client_authorities = Some("j".into());
         full.blobs = BlobSettings {

@@ -12,12 +12,21 @@ pub(crate) struct ListenerSettings {
     pub(crate) service: Service,
     pub(crate) address: SocketAddr,
     pub(crate) tls: TlsMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_port: Option<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) proxy_from: Vec<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mechanisms: Vec<String>,
     #[serde(default)]
     pub(crate) client_certificates: bool,
+}
+
+impl ListenerSettings {
+    /// The port by which others reach it.
+    pub(crate) fn port_outside(&self) -> u16 {
+        self.public_port.unwrap_or(self.address.port())
+    }
 }
 
 /// What is spoken on a listener.
@@ -61,6 +70,7 @@ pub(crate) fn listeners(address: IpAddr, offset: u16) -> Vec<ListenerSettings> {
             service: *service,
             address: SocketAddr::new(address, port + offset),
             tls: *tls,
+            public_port: None,
             proxy_from: Vec::new(),
             mechanisms: Vec::new(),
             client_certificates: false,

@@ -62,7 +62,7 @@ impl Settings {
         let pages = |tls: TlsMode| {
             self.listener.iter().find(|listener| listener.service == Service::Http && listener.tls == tls)
         };
-        let port = |listener: &ListenerSettings, usual: u16| match listener.address.port() {
+        let port = |listener: &ListenerSettings, usual: u16| match listener.port_outside() {
             port if port == usual => String::new(),
             port => format!(":{port}"),
         };

@@ -57,7 +57,7 @@ fn addresses(settings: &Settings) -> Vec<IpAddr> {
     all
 }
 
-/// What listeners offer to people's programs, on the port that they listen on.
+/// What listeners offer to people's programs, on the port by which others reach them.
 fn services(listeners: &[ListenerSettings]) -> Vec<(&'static str, u16)> {
     let offered = |name: &str| {
         let (service, tls) = match name {
@@ -71,7 +71,7 @@ fn services(listeners: &[ListenerSettings]) -> Vec<(&'static str, u16)> {
         };
         let mut fitting = listeners.iter().filter(|one| one.service == service && one.tls == tls);
         let is_outward = |one: &&ListenerSettings| !one.address.ip().is_loopback();
-        fitting.clone().find(is_outward).or_else(|| fitting.next()).map(|one| one.address.port())
+        fitting.clone().find(is_outward).or_else(|| fitting.next()).map(ListenerSettings::port_outside)
     };
     SERVICES.iter().filter_map(|(name, _)| Some((*name, offered(name)?))).collect()
 }
