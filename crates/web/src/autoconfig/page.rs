@@ -49,7 +49,7 @@ pub(super) fn shown(offers: &Offers, address: &str, name: Option<&str>) -> Respo
     }
     let _ = write!(
         body,
-        "<tr><th>User name</th><td>{}</td></tr>\n<tr><th>Password</th><td>that of your account</td></tr>\n</table>\n",
+        "<tr><th>User name</th><td>{}</td></tr>\n<tr><th>Password</th><td>that of your account; with a second step, an app password</td></tr>\n</table>\n",
         escape(address)
     );
     if offers.best(Protocol::Imap).is_some() && offers.best(Protocol::Pop3).is_some() {
