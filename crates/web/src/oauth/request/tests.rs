@@ -4,7 +4,7 @@ use postroad_testkit::each_store;
 
 /// A client as the database gives it.
 fn client(confidential: bool) -> Client {
-    let mut made = None;
+    let made = std::cell::RefCell::new(None);
     each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let new = NewClient {
             id: Some("app".into()),
@@ -17,9 +17,9 @@ fn client(confidential: bool) -> Client {
         let added = test.store.write_blocking(postroad_store::Locks::none(), move |tx| {
             clients::add(tx, &new, Timestamp(1)).map(|(client, _)| client)
         });
-        made = Some(added.expect("added").value);
+        made.replace(Some(added.expect("added").value));
     });
-    made.expect("a store ran")
+    made.into_inner().expect("a store ran")
 }
 
 const GOOD: &str = "client_id=app&redirect_uri=https://app.example/cb&response_type=code&scope=openid+mail:imap&state=s%26\
