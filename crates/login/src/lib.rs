@@ -14,7 +14,7 @@ mod tokens;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postroad_mail::credentials::{self, ServerSecret};
+use postroad_mail::credentials::{self, Principal, ServerSecret};
 use postroad_mail::{Authenticated, Candidates, Error, LoginCache, Refused, Service};
 use postroad_net::{Bans, Offence};
 use postroad_sasl::{Answer, Ask, ClientCertificate, Evidence, Secret};
@@ -49,16 +49,49 @@ pub(crate) struct Who {
     authzid: Option<String>,
 }
 
-impl Who {
-    /// Nobody acts for another; but many clients name the same account twice, in two ways.
-    fn acts_as_itself(&self, tx: &ReadTx, account: Option<AccountId>) -> Result<bool, Error> {
-        match self.authzid.as_ref().filter(|authzid| !authzid.is_empty() && **authzid != self.authcid) {
-            None => Ok(true),
-            Some(authzid) => {
-                let wanted = credentials::candidates(tx, authzid)?.account();
-                Ok(wanted.is_some() && wanted == account)
-            }
+/// Whom somebody may act as who has shown who they are.
+pub(crate) enum Acts {
+    /// As themselves.
+    Itself,
+    /// As another, who let them.
+    For(Box<Principal>),
+    /// As nobody that they asked for.
+    Nobody,
+}
+
+impl Acts {
+    pub(crate) fn of(self, login: Authenticated) -> Result<Authenticated, Denied> {
+        match self {
+            Acts::Itself => Ok(login),
+            Acts::For(principal) => login.acting_for(*principal).map_err(Denied::Refused),
+            Acts::Nobody => Err(Denied::Refused(Refused::Wrong)),
         }
+    }
+}
+
+impl Who {
+    /// [MS-OXIMAP4] §2.2.2: who says both names in one. Pages are the owner's: a delegate reads and sends mail.
+    fn told_apart(self, tx: &ReadTx, service: Service) -> Result<Who, Error> {
+        if self.authzid.is_some() || !matches!(service, Service::Smtp | Service::Imap | Service::Pop3 | Service::Sieve)
+        {
+            return Ok(self);
+        }
+        let both = credentials::delegate_and_principal(tx, &self.authcid)?;
+        Ok(both.map_or(self, |(authcid, authzid)| Who { authcid, authzid: Some(authzid) }))
+    }
+
+    /// Many clients name the same account twice, in two ways; another's is for its delegates.
+    fn acts(&self, tx: &ReadTx, account: Option<AccountId>) -> Result<Acts, Error> {
+        let Some(authzid) = self.authzid.as_ref().filter(|authzid| !authzid.is_empty() && **authzid != self.authcid)
+        else {
+            return Ok(Acts::Itself);
+        };
+        let wanted = credentials::candidates(tx, authzid)?.account();
+        if wanted.is_some() && wanted == account {
+            return Ok(Acts::Itself);
+        }
+        let principal = credentials::principal(tx, account.unwrap_or(AccountId(0)), authzid)?;
+        Ok(principal.map_or(Acts::Nobody, |principal| Acts::For(Box::new(principal))))
     }
 }
 
@@ -184,7 +217,7 @@ impl Logins {
             && who.app().is_none()
             && !second_follows
         {
-            let account = who.account();
+            let account = who.holder();
             let closed = self.store.read(move |tx| postroad_identity::second::keeps_programs_out(tx, account)).await;
             if closed.map_err(|error| (unavailable(error), None))? {
                 return Err((Denied::Refused(Refused::SecondStep), None));
@@ -200,15 +233,16 @@ impl Logins {
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
         let look = self.store.read(move |tx| {
+            let who = who.told_apart(tx, service)?;
             let candidates = credentials::candidates(tx, &who.authcid)?;
-            let same = who.acts_as_itself(tx, candidates.account())?;
-            Ok((candidates, same))
+            let acts = who.acts(tx, candidates.account())?;
+            Ok((candidates, acts))
         });
-        let (candidates, same) = look.await.map_err(unavailable)?;
+        let (candidates, acts) = look.await.map_err(unavailable)?;
         let (authenticated, password) = self.hashed(candidates, password, service).await?;
         self.keep_keys(&authenticated, password.expose()).await;
         self.keep_ntlm(&authenticated, password.expose()).await;
-        if same { Ok(Answer::granted(authenticated)) } else { Err(Denied::Refused(Refused::Wrong)) }
+        acts.of(authenticated).map(Answer::granted)
     }
 
     async fn certificate(

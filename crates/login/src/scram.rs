@@ -32,13 +32,14 @@ impl Logins {
         let (secret, now) = (self.server_secret().await?, (self.clock)());
         let look = self.store.read(move |tx| {
             let candidates = credentials::scram_candidates(tx, &who.authcid, proof.hash, &secret)?;
-            let same = who.acts_as_itself(tx, candidates.account())?;
-            Ok((candidates, same, proof))
+            let acts = who.acts(tx, candidates.account())?;
+            Ok((candidates, acts, proof))
         });
-        let (candidates, same, proof) = look.await.map_err(unavailable)?;
+        let (candidates, acts, proof) = look.await.map_err(unavailable)?;
         // Some 100 hashes of a few hundred octets: less than handing it to a thread costs.
         let (who, last) = candidates.verify(&proof, service, now).map_err(Denied::Refused)?;
-        if same { Ok(Answer::Granted { who, last }) } else { Err(Denied::Refused(Refused::Wrong)) }
+        let who = acts.of(who)?;
+        Ok(Answer::Granted { who, last })
     }
 
     /// A password that was just right gets its keys, if it has none: that is worth a write but never a failed login.

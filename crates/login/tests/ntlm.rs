@@ -81,7 +81,7 @@ fn state(store: &Store, account: AccountId) -> NtlmState {
 
 #[test]
 fn it_is_off_until_switched_on_and_goes_with_the_password() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
         let account = populate(store);
         let logins = logins(store, &folder.path().join("key"));
@@ -121,7 +121,7 @@ fn it_is_off_until_switched_on_and_goes_with_the_password() {
 
 #[test]
 fn names_come_in_all_their_forms_and_suspension_counts() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
         let account = populate(store);
         let logins = logins(store, &folder.path().join("key"));
@@ -152,7 +152,7 @@ fn names_come_in_all_their_forms_and_suspension_counts() {
 
 #[test]
 fn what_is_kept_opens_with_the_key_file_alone() {
-    each_store(&[postroad_mail::MIGRATIONS], |test| {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
         let account = populate(store);
         let first = logins(store, &folder.path().join("key"));

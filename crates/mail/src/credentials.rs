@@ -6,6 +6,7 @@
 //! let authenticated = candidates.verify(password, Service::Imap, now)?;
 //! ```
 
+mod delegates;
 mod ntlm;
 mod pins;
 mod scram;
@@ -17,10 +18,14 @@ use crate::journal::{self, Note, Operation};
 use crate::password::{PasswordHash, Workspace};
 use crate::{Actor, Address, Bound, By, Error, Result, Service, What, acl};
 
+pub use delegates::{
+    MAX_DELEGATES, Principal, add_delegate, delegate_and_principal, delegates, principal, remove_delegate,
+};
 pub use ntlm::{NtlmCandidates, NtlmSealer, NtlmState, keep_ntlm, ntlm_candidates, ntlm_off, ntlm_on, ntlm_state};
 pub use pins::{MAX_CERTIFICATES, Pin, by_certificate, pin, pins, unpin};
 pub use scram::{Salts, ScramCandidates, ServerSecret, keep_for, salts, scram_candidates, server_secret};
 
+pub(crate) use delegates::{TABLES as DELEGATE_TABLES, forget as forget_delegates};
 pub(crate) use ntlm::{TABLES as NTLM_TABLES, forget as forget_ntlm};
 pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates};
 pub(crate) use scram::{TABLES as SCRAM_TABLES, prune as prune_keys};
@@ -64,6 +69,7 @@ struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
     account: AccountId,
+    holder: AccountId,
     address: Address,
     login: String,
     service: Service,
@@ -246,6 +252,7 @@ impl Candidates {
         }
         Ok(Authenticated {
             account: owner.account,
+            holder: owner.account,
             address: owner.address.clone(),
             login: self.login.clone(),
             service,
@@ -271,6 +278,7 @@ impl Candidates {
         }
         Ok(Authenticated {
             account: owner.account,
+            holder: owner.account,
             address: owner.address.clone(),
             login: if self.login.is_empty() { owner.address.to_string() } else { self.login.clone() },
             service,
@@ -324,6 +332,12 @@ impl Authenticated {
     /// Whose.
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// Whose password or token it was: another's than the account's when a delegate signed in. With [`Authenticated::credential`]
+    /// it is what the connection depends on.
+    pub fn holder(&self) -> AccountId {
+        self.holder
     }
 
     /// The account's primary address.
@@ -518,7 +532,7 @@ pub fn remove(tx: &mut WriteTx, by: &By, account: AccountId, id: i64) -> Result<
 pub fn touch(tx: &mut WriteTx, login: &Authenticated, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE credential SET last_used = $3 WHERE account = $1 AND id = $2",
-        params![login.account, login.credential, now],
+        params![login.holder, login.credential, now],
     )?;
     Ok(())
 }

@@ -124,5 +124,6 @@ pub fn discard(tx: &mut WriteTx, id: AccountId) -> Result<()> {
     crate::credentials::prune_keys(tx, id)?;
     crate::credentials::forget_certificates(tx, id)?;
     crate::credentials::forget_ntlm(tx, id)?;
+    crate::credentials::forget_delegates(tx, id)?;
     Ok(())
 }

@@ -223,6 +223,7 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "login_certificate",
         "ntlm_key",
         "ntlm_account",
+        "login_delegate",
         "credential",
         "address",
     ] {

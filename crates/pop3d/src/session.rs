@@ -289,7 +289,7 @@ impl Protocol for Session {
 
     fn signed_in(&self) -> Option<SignedIn> {
         let login = self.login.as_ref()?;
-        Some(SignedIn { account: login.account().0, by: login.credential() })
+        Some(SignedIn { account: login.holder().0, by: login.credential() })
     }
 
     fn patience(&self) -> Duration {

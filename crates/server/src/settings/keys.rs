@@ -103,7 +103,7 @@ const KEYS: &[Key] = &[
     key("limits.account-recipients-per-day", "The same within a day."),
     key("smtp.hide-sender", "Leave the client's address and login out of Received lines of submitted mail."),
     key("smtp.auth-equals-line", "Also offer AUTH= in the old spelling that some old clients look for."),
-    key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside."),
+    key("smtp.header-firewall", "Drop X-MS-Exchange-Organization-* fields of mail that comes from outside, and of what is handed in."),
     key("smtp.full-mailbox", "What a mailbox that is full answers: \"try-later\" or \"refuse\"."),
     key(
         "smtp.foreign-from",
