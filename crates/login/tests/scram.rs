@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use postroad_identity::second;
+use postroad_identity::totp::{self, Shared};
 use postroad_login::Logins;
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::credentials::{self, NewAppPassword};
@@ -11,7 +13,8 @@ use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, S
 use postroad_sasl::{
     Answer, Ask, Bindings, Channel, Client, ClientCertificate, ClientIdentity, Evidence, Exchange, Secret, Turn, find,
 };
-use postroad_store::{AccountId, Locks, Store, Timestamp, params};
+use postroad_store::seal::Sealer;
+use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx, params};
 use postroad_testkit::{each_store, wait};
 
 const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
@@ -103,6 +106,39 @@ fn every_password_of_an_account_opens_it_by_scram() {
         assert_eq!(scram(), Some(Refused::Wrong));
         assert_eq!(sign_in(&logins, "PLAIN", "alice@example.test", "right", Service::Imap).0, None);
         assert_eq!(scram(), None);
+    });
+}
+
+#[test]
+fn with_a_second_step_the_password_opens_no_protocol_in_any_way() {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
+        let (account, app) = populate(&test.store);
+        let folder = tempfile::tempdir().expect("a folder");
+        let sealer = Sealer::open(&folder.path().join("secret.key")).expect("a key");
+        let shared = Shared::fresh().expect("random numbers");
+        let code = format!("{:06}", shared.code(totp::step(NOW)));
+        let on = move |tx: &mut WriteTx| second::turn_on(tx, &by(), &sealer, (account, 0), &shared, &code);
+        let on = test.store.write_blocking(Locks::account(account), on);
+        assert!(on.expect("written").value.is_some(), "the code is right");
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        let alice = "alice@example.test";
+        for mechanism in ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"] {
+            for (password, service, refused) in [
+                ("right", Service::Imap, Some(Refused::SecondStep)),
+                ("right", Service::Pop3, Some(Refused::SecondStep)),
+                ("right", Service::Smtp, Some(Refused::SecondStep)),
+                ("right", Service::Sieve, Some(Refused::SecondStep)),
+                ("right", Service::Jmap, Some(Refused::SecondStep)),
+                // Who guesses learns nothing of it.
+                ("wrong", Service::Imap, Some(Refused::Wrong)),
+                (app.as_str(), Service::Imap, None),
+            ] {
+                assert_eq!(sign_in(&logins, mechanism, alice, password, service).0, refused, "{mechanism} {password}");
+            }
+        }
+        let allow = move |tx: &mut WriteTx| second::set_programs(tx, &by(), account, true);
+        assert!(test.store.write_blocking(Locks::account(account), allow).expect("written").value);
+        assert_eq!(sign_in(&logins, "SCRAM-SHA-256", alice, "right", Service::Imap).0, None);
     });
 }
 
