@@ -375,6 +375,10 @@ fn submitted_edits(
     let mut edits =
         Edits { remove: vec![header::RETURN_PATH], remove_results_by: settings.hostname.clone(), ..Edits::default() };
     edits.remove.extend(header::HIDDEN);
+    // What an Exchange says among its own servers stays there; our signature comes after this.
+    if settings.header_firewall {
+        edits.remove_prefix.extend(header::FIREWALL);
+    }
     if !review.has_date {
         edits.add.push(format!("Date: {}\r\n", DateTime::utc(now.0).format()));
     }
@@ -448,6 +452,10 @@ mod tests {
         assert!(edits(&with_sender, Owned { sender: true, ..no }).add.is_empty());
         assert!(edits(&with_sender, from).remove.contains(&"Sender"), "a stranger is not blamed");
         assert!(!edits(&with_sender, Owned { sender: true, ..from }).remove.contains(&"Sender"));
+        assert_eq!(edits(&whole, from).remove_prefix, header::FIREWALL);
+        let open = Settings { header_firewall: false, ..settings.clone() };
+        let kept = submitted_edits(&whole, from, &login(), "abc", Timestamp(0), &open).expect("accepted");
+        assert!(kept.remove_prefix.is_empty());
         let strict = Settings { foreign_from: ForeignFrom::Refuse, ..settings.clone() };
         let refused = submitted_edits(&whole, no, &login(), "abc", Timestamp(0), &strict);
         assert_eq!(refused.expect_err("not theirs").code(), 550);

@@ -13,6 +13,7 @@
 
 mod original;
 mod status;
+mod suppress;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -175,6 +176,8 @@ impl Notice {
 /// §4.5.5), or one that does not exist.
 pub(crate) async fn prepare(store: &Store, signing: &Signing, mut report: Report) -> Result<Option<Notice>, Error> {
     let Some(sender) = report.sender.clone() else { return Ok(None) };
+    let unwanted = suppress::Suppress::of(&report.original);
+    report.told.retain(|told| !unwanted.keeps_back(&told.fate));
     if report.told.is_empty() {
         return Ok(None);
     }

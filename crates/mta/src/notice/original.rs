@@ -51,6 +51,11 @@ impl Original {
             .unwrap_or_default()
     }
 
+    /// What answers its sender does not want, as it was written.
+    pub(super) fn suppressed(&self) -> Option<String> {
+        header::find(&self.header, "X-Auto-Response-Suppress").map(|field| header::text(field.value))
+    }
+
     /// The Date as it was written.
     pub(crate) fn date(&self) -> String {
         header::find(&self.header, "Date").map(|field| header::text(field.value)).unwrap_or_default()
