@@ -129,10 +129,12 @@ pub fn list(tx: &ReadTx, account: Option<AccountId>) -> Result<Vec<Collect>> {
     Ok(tx.rows(&sql, params![account.unwrap_or(AccountId(0))], row_of)?)
 }
 
-/// Places whose time has come, the longest waiting first. One statement.
+/// Places whose time has come, of accounts that take mail, the longest waiting first. One statement.
 pub fn due(tx: &ReadTx, now: Timestamp, limit: usize) -> Result<Vec<Collect>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM remote_collect WHERE next_at <= $1 AND claimed_until <= $1 ORDER BY next_at LIMIT $2"
+        "SELECT {COLUMNS} FROM remote_collect AS c WHERE next_at <= $1 AND claimed_until <= $1
+             AND EXISTS (SELECT 1 FROM account AS a WHERE a.id = c.account AND a.state = 'active')
+         ORDER BY next_at LIMIT $2"
     );
     Ok(tx.rows(&sql, params![now, sql::limit(limit)], row_of)?)
 }

@@ -136,15 +136,15 @@ impl Connection {
             for line in names {
                 let Some((number, uidl)) = line.trim().split_once(' ') else { continue };
                 let (Ok(number), uidl) = (number.parse(), uidl.trim()) else { continue };
-                if uidl.is_empty() || uidl.len() > UIDL_MAX {
+                if uidl.is_empty() || uidl.len() > UIDL_MAX || !uidl.bytes().all(|octet| octet.is_ascii_graphic()) {
                     continue;
                 }
-                // Some give two messages one name: each is one.
-                let times = seen.entry(uidl.to_owned()).or_default();
-                *times += 1;
-                named.insert(number, if *times == 1 { uidl.to_owned() } else { format!("{uidl} {times}") });
+                *seen.entry(uidl.to_owned()).or_default() += 1;
+                named.insert(number, uidl.to_owned());
             }
-            all.iter_mut().for_each(|one| one.uidl = named.remove(&one.number));
+            // Some give two messages one name, which then is none: the one that goes would be taken for the other.
+            let alone = |uidl: &String| seen.get(uidl) == Some(&1);
+            all.iter_mut().for_each(|one| one.uidl = named.remove(&one.number).filter(alone));
         }
         Ok(all)
     }

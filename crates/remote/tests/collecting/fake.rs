@@ -109,6 +109,7 @@ fn talk(mut socket: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         };
         match verb {
             "USER" | "PASS" => say(b"+OK\r\n")?,
+            "STLS" => say(b"+OK\r\n+OK and a reply to what was not said yet\r\n")?,
             "LIST" => say(list(&|at| mails[at].1.len().to_string()).as_bytes())?,
             "UIDL" if manner.uidl => {
                 let name = |at: usize| if manner.one_name { "same".to_owned() } else { mails[at].0.to_string() };

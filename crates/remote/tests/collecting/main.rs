@@ -7,6 +7,8 @@ mod world;
 
 use std::time::Duration;
 
+use postroad_testkit::certificates::Authority;
+
 use postroad_remote::Error;
 use postroad_remote::pop3::{Done, Limits};
 
@@ -130,6 +132,34 @@ fn hostile_servers_are_left_and_said() {
         world.limits = Limits { message_octets: 100_000, patience: Duration::from_secs(20), ..Limits::default() };
         assert!(matches!(world.look(), Err(Error::Peer(_))), "{name}");
         assert!(world.subjects().is_empty() && fake.removed() == 0, "{name}");
+    }
+}
+
+#[test]
+fn what_comes_in_clear_behind_stls_is_an_attack() {
+    let fake = Fake::start(vec![mail(0)], Manner::default());
+    let world = World::new(&fake.url().replace("+insecure", ""), Some(0));
+    let error = world.look().unwrap_err();
+    assert!(matches!(&error, Error::Peer(text) if text.contains("STLS")), "{error}");
+}
+
+#[test]
+fn a_real_dovecot_is_collected_from_in_tls() {
+    let authority = Authority::new();
+    let dovecot = Dovecot::secured(&authority.issue(&["localhost"]));
+    dovecot.put(0, &mail(0));
+    for (number, url) in
+        [format!("pop3://alice@localhost:{}", dovecot.port), format!("pop3s://alice@localhost:{}", dovecot.secure_port)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut world = World::new(&url, None);
+        let stranger = world.look().unwrap_err();
+        assert!(matches!(&stranger, Error::User(text) if text.contains("--ca")), "{number}: {stranger}");
+        world.trust(authority.pem());
+        assert_eq!(world.look().unwrap(), Done { taken: 1, ..Done::default() }, "{url}");
+        let octets = String::from_utf8(world.octets("n0")).unwrap();
+        assert!(octets.contains("with POP3S id "), "{octets}");
     }
 }
 

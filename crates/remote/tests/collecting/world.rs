@@ -77,6 +77,10 @@ impl World {
         self.place.secret = self.sealer.seal(&purpose(self.alice.0, self.place.id), password.as_bytes());
     }
 
+    pub(crate) fn trust(&mut self, pem: impl Into<String>) {
+        self.place.ca = Some(pem.into());
+    }
+
     pub(crate) fn later(&mut self, time: Duration) {
         self.now = self.now.plus(time);
     }
