@@ -1,4 +1,5 @@
-//! The documents name only what exists: each `path` or crate in backticks is looked up.
+//! The documents name only what exists: each `path` or crate in backticks is looked up, and what of a file a
+//! `path::item` names.
 
 use std::path::Path;
 
@@ -81,7 +82,12 @@ fn missing(root: &Path, word: &str) -> Option<String> {
     }
     // `path::item` and `path#anchor` name something inside a file.
     let path = word.split("::").next().unwrap_or(word).split('#').next().unwrap_or(word);
-    (!root.join(path).exists()).then(|| path.to_string())
+    if !root.join(path).exists() {
+        return Some(path.to_string());
+    }
+    let item = word.rsplit_once("::").map(|(_, item)| item).filter(|_| path.ends_with(".rs"))?;
+    let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    (!text.contains(item)).then(|| word.to_string())
 }
 
 #[cfg(test)]
@@ -93,6 +99,9 @@ mod tests {
         let root = crate::root();
         assert_eq!(missing(&root, "crates/protocol/src/lib.rs"), None);
         assert_eq!(missing(&root, "crates/gone/src/lib.rs"), Some("crates/gone/src/lib.rs".into()));
+        let item = |name: &str| missing(&root, &format!("xtask/src/tidy/documents.rs::{name}"));
+        assert_eq!(item("a_path_that_is_gone_is_found"), None);
+        assert!(item(&["never", "written"].join("_")).is_some());
         assert_eq!(missing(&root, "postroad-gone"), Some("postroad-gone".into()));
         assert_eq!(missing(&root, "postroad quickstart"), None);
         assert_eq!(quoted("see `a` and\n```\n`b`\n```\n`c`"), [(1, "a"), (5, "c")]);

@@ -10,6 +10,7 @@ mod lines;
 mod mbsync;
 mod msmtp;
 mod mutt;
+mod ntlm;
 mod offlineimap;
 mod pop3;
 mod postfix;

@@ -1,0 +1,111 @@
+//! NTLM by curl over SMTP, IMAP and POP3, and by swaks, for an account that it was switched on for.
+
+use super::program::{PASSWORD, Server, message, postroad, run, run_in, servers};
+
+/// An account that signs in by NTLM.
+fn account(server: &Server) -> String {
+    let who = server.account();
+    let waiting = postroad(server, &["account", "ntlm", "on", &who]).good();
+    assert!(waiting.contains("once a password of it was used") && !waiting.contains("no listener"), "{waiting}");
+    assert!(!curl(server, &imap(server), &who, PASSWORD, &[], "").0, "it has no key yet");
+    let login = format!("{who}:{PASSWORD}");
+    run("curl", &["-sS", &imap(server), "-u", &login, "--login-options", "AUTH=PLAIN"], b"").good();
+    let on = postroad(server, &["account", "ntlm", "show", &who]).good();
+    assert!(on.contains("signs in by NTLM, with 1 of its passwords"), "{on}");
+    who
+}
+
+fn imap(server: &Server) -> String {
+    format!("imap://127.0.0.1:{}/INBOX;MAILINDEX=1", server.port(143))
+}
+
+/// Whether it went well, and what curl said.
+fn curl(server: &Server, url: &str, who: &str, password: &str, more: &[&str], input: &str) -> (bool, String) {
+    let login = format!("{who}:{password}");
+    let arguments = [&["-sSv", url, "-u", &login, "--login-options", "AUTH=NTLM"], more].concat();
+    let ran = run("curl", &arguments, input.as_bytes());
+    let _ = server;
+    (ran.success, format!("{}{}", ran.out, ran.err))
+}
+
+#[test]
+fn curl_signs_in_over_smtp_imap_and_pop3() {
+    for server in servers() {
+        let (who, other) = (account(server), server.account());
+        let text = message(&who, &who, "by-ntlm");
+        let labelled = format!("EXAMPLE\\{}", who.split('@').next().expect("a name"));
+        let smtp = format!("smtp://127.0.0.1:{}", server.port(587));
+        let submission = ["--mail-from", &who, "--mail-rcpt", &who, "-T", "-"];
+        for (name, more) in [(&who, &[][..]), (&labelled, &["--ssl-reqd", "-k"]), (&who, &["--sasl-ir"])] {
+            let (sent, said) = curl(server, &smtp, name, PASSWORD, &[&submission, more].concat(), &text);
+            assert!(sent && said.contains("AUTH NTLM") && said.contains("235 2.7.0"), "{name} {more:?}: {said}");
+            assert!(more.contains(&"--sasl-ir") || said.contains("334 ntlm supported"), "{said}");
+        }
+        let readings = [
+            (imap(server), vec!["--ssl-reqd", "-k"]),
+            (imap(server), vec![]),
+            (imap(server), vec!["--sasl-ir"]),
+            (format!("pop3://127.0.0.1:{}/1", server.port(110)), vec!["--ssl-reqd", "-k"]),
+            (format!("pop3s://127.0.0.1:{}/2", server.port(995)), vec!["-k"]),
+        ];
+        for (url, more) in &readings {
+            for name in [&who, &labelled] {
+                let (read, said) = curl(server, url, name, PASSWORD, more, "");
+                assert!(read && said.contains("Subject: by-ntlm"), "{url} {name}: {said}");
+            }
+            for (name, password) in [(&who, "wrong"), (&other, PASSWORD)] {
+                let (read, said) = curl(server, url, name, password, more, "");
+                assert!(!read, "{url} {name}: {said}");
+            }
+        }
+        let (sent, said) = curl(server, &smtp, &other, PASSWORD, &submission, &text);
+        assert!(!sent && said.contains("535 5.7.3 "), "{said}");
+    }
+}
+
+#[test]
+fn swaks_signs_in_by_version_2_and_is_refused_by_version_1() {
+    for server in servers() {
+        let who = account(server);
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = "package Version2; use Authen::NTLM; Authen::NTLM::ntlmv2(1); 1;\n";
+        std::fs::write(folder.path().join("Version2.pm"), module).expect("a file");
+        let at = format!("127.0.0.1:{}", server.port(587));
+        let swaks = |version_2: bool, password: &str| {
+            let load = format!("PERL5OPT=-I{} -MVersion2", folder.path().display());
+            let version = if version_2 { load.as_str() } else { "PERL5OPT=" };
+            let arguments = [version, "swaks", "--server", &at, "--auth", "NTLM", "--auth-user", &who];
+            let more = ["--auth-password", password, "--from", &who, "--to", &who];
+            run_in(folder.path(), "env", &[&arguments[..], &more].concat(), b"")
+        };
+        let right = swaks(true, PASSWORD);
+        assert!(right.success && right.out.contains("235 2.7.0 "), "{right:?}");
+        let wrong = swaks(true, "wrong");
+        assert!(!wrong.success && wrong.out.contains("535 5.7.3 "), "{wrong:?}");
+        let version_1 = swaks(false, PASSWORD);
+        assert!(!version_1.success && version_1.out.contains("535 5.7.3 "), "{version_1:?}");
+    }
+}
+
+#[test]
+fn delegates_read_the_mail_of_others_with_their_own_password() {
+    for server in servers() {
+        let (delegate, principal, stranger) = (server.account(), server.account(), server.account());
+        let both = format!("{delegate}/{principal}");
+        let look = |url: &str, password: &str| {
+            let login = format!("{both}:{password}");
+            run("curl", &["-sS", url, "-u", &login], b"").success
+        };
+        let urls =
+            [format!("imap://127.0.0.1:{}/INBOX", server.port(143)), format!("pop3://127.0.0.1:{}/", server.port(110))];
+        assert!(urls.iter().all(|url| !look(url, PASSWORD)), "nobody let them in");
+        postroad(server, &["account", "delegate", "add", &principal, &stranger]).good();
+        assert!(urls.iter().all(|url| !look(url, PASSWORD)), "somebody else was let in");
+        postroad(server, &["account", "delegate", "add", &principal, &delegate]).good();
+        assert!(urls.iter().all(|url| look(url, PASSWORD) && !look(url, "wrong")));
+        let list = postroad(server, &["account", "delegate", "list", &principal]).good();
+        assert!(list.contains(&delegate), "{list}");
+        postroad(server, &["account", "delegate", "remove", &principal, &delegate]).good();
+        assert!(urls.iter().all(|url| !look(url, PASSWORD)), "they were let out again");
+    }
+}
