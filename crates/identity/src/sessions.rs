@@ -12,7 +12,8 @@ use crate::secret::same;
 use crate::tokens::Lifetimes;
 use crate::{Bearing, Kind, Result, cuts};
 
-/// Most sessions of an account; the one that was not used for longest makes room.
+/// Most sessions of an account. One that waits for its next step makes room, so that who knows a password alone puts nobody
+/// out; then the one that was not used for longest.
 pub const SESSIONS_MAX: usize = 50;
 
 /// What is known of whoever begins a session.
@@ -59,7 +60,7 @@ pub struct Session {
 pub fn begin(tx: &mut WriteTx, begun: &Begun, lifetimes: &Lifetimes, now: Timestamp) -> Result<String> {
     let keep = i64::try_from(SESSIONS_MAX - 1).unwrap_or(i64::MAX);
     let old = tx.rows(
-        "SELECT id FROM web_session WHERE account = $1 ORDER BY last_used DESC LIMIT 100 OFFSET $2",
+        "SELECT id FROM web_session WHERE account = $1 ORDER BY complete DESC, last_used DESC, id DESC LIMIT 100 OFFSET $2",
         params![begun.account, keep],
         |row| row.int(0),
     )?;

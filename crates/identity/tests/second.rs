@@ -189,6 +189,27 @@ fn turning_it_on_ends_what_the_password_opened() {
 }
 
 #[test]
+fn who_knows_the_password_alone_puts_nobody_out() {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
+        let id = account(test);
+        for second in 0..60 {
+            let begun = Begun {
+                account: id,
+                credential: 1,
+                steps: "pwd".into(),
+                complete: second < 3,
+                network: "192.0.2.0/24".into(),
+                agent: String::new(),
+            };
+            write(test, move |tx| sessions::begin(tx, &begun, &Lifetimes::default(), at(second)));
+        }
+        let left = test.store.read_blocking(move |tx| sessions::list(tx, id, at(60))).expect("read");
+        let complete = left.iter().filter(|session| session.complete).count();
+        assert_eq!((left.len(), complete), (sessions::SESSIONS_MAX, 3));
+    });
+}
+
+#[test]
 fn it_goes_with_the_account() {
     each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let alice = alice(test);

@@ -45,7 +45,12 @@ fn listed(viewer: &Viewer, held: &Held) -> String {
         hidden(&[("token", &viewer.token)]),
     );
     for session in &held.sessions {
-        let own = if session.id == viewer.session.id { " <b>(this one)</b>" } else { "" };
+        let own = match (session.id == viewer.session.id, session.complete) {
+            (true, _) => " <b>(this one)</b>",
+            // Their password is known there.
+            (false, false) => " <b>(did not get past the second step)</b>",
+            (false, true) => "",
+        };
         let agent = if session.agent.is_empty() { "A browser" } else { session.agent.as_str() };
         let facts = format!(
             "since {}, last used {}, from {}",

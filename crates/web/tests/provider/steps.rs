@@ -100,6 +100,8 @@ async fn a_password_alone_opens_nothing_any_more() {
     }
     let asked = browser.open(&world, &authorize(PUBLIC, "mail:imap", &[])).await;
     assert!(asked.body.contains("action=\"/login\""));
+    let listed = owner.open(&world, "/account").await;
+    assert!(listed.body.contains("did not get past the second step"), "{}", listed.body);
     // The code that turned it on was used; another browser's token does not do; the next code does.
     assert_eq!(browser.submit(&world, &page, &[("code", &code(&world, &shared))]).await.code, 403);
     world.pass(Duration::from_secs(60));
