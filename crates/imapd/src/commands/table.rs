@@ -1,6 +1,6 @@
 //! The table: each command with its states and what does it.
 
-use postroad_imap::command::{Acl, Metadata};
+use postroad_imap::command::{Acl, Metadata, Select};
 use postroad_imap::{Body, Numbering, Tag};
 use postroad_store::{ReadTx, WriteTx};
 
@@ -39,18 +39,8 @@ pub(crate) fn row(body: &Body) -> Row<'_> {
             now("compress", After, move |session, tag| super::compress::run(session, tag, algorithm))
         }
         Body::Unauthenticate => now("unauthenticate", After, super::unauthenticate::run),
-        Body::Select(select) => either(
-            "select",
-            After,
-            move |session, tx, cursor| select::read(session, tx, select, cursor, false),
-            move |session, tx, cursor| select::write(session, tx, select, cursor, false),
-        ),
-        Body::Examine(select) => either(
-            "examine",
-            After,
-            move |session, tx, cursor| select::read(session, tx, select, cursor, true),
-            move |session, tx, cursor| select::write(session, tx, select, cursor, true),
-        ),
+        Body::Select(select) => opening("select", select, false),
+        Body::Examine(select) => opening("examine", select, true),
         Body::Create { mailbox, special_use } => {
             write("create", After, move |session, tx| create::run(session, tx, mailbox, special_use))
         }
@@ -209,6 +199,16 @@ fn either<'a>(
 ) -> Row<'a> {
     let handler = Handler::Either(Box::new(look), Box::new(change));
     Row { name, states, expunges: true, numbers: false, handler }
+}
+
+/// SELECT or EXAMINE.
+fn opening<'a>(name: &'static str, which: &'a Select, read_only: bool) -> Row<'a> {
+    either(
+        name,
+        States::After,
+        move |session, tx, cursor| select::read(session, tx, which, cursor, read_only),
+        move |session, tx, cursor| select::write(session, tx, which, cursor, read_only),
+    )
 }
 
 fn then<'a>(
