@@ -1,6 +1,7 @@
 //! Real clients against the real program, on SQLite and on PostgreSQL: whoever breaks one of these has broken
 //! somebody's mail.
 
+mod certificates;
 mod compress;
 mod curl;
 mod day;
@@ -8,6 +9,7 @@ mod gmail;
 mod gsasl;
 mod lines;
 mod mbsync;
+mod mechanisms;
 mod msmtp;
 mod mutt;
 mod ntlm;
