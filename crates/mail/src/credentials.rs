@@ -27,7 +27,7 @@ pub use scram::{Salts, ScramCandidates, ServerSecret, keep_for, salts, scram_can
 
 pub(crate) use delegates::{TABLES as DELEGATE_TABLES, forget as forget_delegates};
 pub(crate) use ntlm::{TABLES as NTLM_TABLES, forget as forget_ntlm};
-pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates};
+pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates, is_pinned};
 pub(crate) use scram::{TABLES as SCRAM_TABLES, prune as prune_keys};
 
 /// Most app passwords of an account.

@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 
 use postroad_store::dump::{Table, Value};
-use postroad_store::{AccountId, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 
 use crate::accounts::{self, State};
 use crate::journal::{self, Note, Operation};
-use crate::{Address, By, Error, Result, What, addresses, domains};
+use crate::{Address, By, Error, Result, What, addresses, credentials, domains};
 
 /// Gives mailboxes new uidvalidities on the way in. Rows of `account` come before those of `mailbox`.
 #[derive(Debug, Clone)]
@@ -92,6 +92,29 @@ pub fn begin(tx: &mut WriteTx, address: &Address, table: &Table, row: &[Value]) 
         |row| row.id(0),
     )?;
     id.into_iter().next().ok_or(Error::NotFound(What::Account))
+}
+
+/// Takes the certificates out of rows to be loaded that open somebody else's account meanwhile; answers with their names. Rows
+/// of other tables stay.
+pub fn without_pinned(tx: &ReadTx, table: &Table, rows: &mut Vec<Vec<Value>>) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let (Some(fingerprint), Some(name)) = (table.column("fingerprint"), table.column("name")) else {
+        return Ok(names);
+    };
+    if table.name != "login_certificate" {
+        return Ok(names);
+    }
+    for row in std::mem::take(rows) {
+        let taken = match row.get(fingerprint) {
+            Some(Value::Bytes(fingerprint)) => credentials::is_pinned(tx, fingerprint)?,
+            Some(_) | None => return Err(Error::Corrupt("a row of login_certificate has no fingerprint".into())),
+        };
+        match taken {
+            true => names.extend(row.get(name).and_then(Value::text).map(str::to_owned)),
+            false => rows.push(row),
+        }
+    }
+    Ok(names)
 }
 
 /// Its rows are loaded: gives it its address and those of `others` that are free, and the state that it had. One

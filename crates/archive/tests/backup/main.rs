@@ -5,6 +5,7 @@ mod account;
 mod damage;
 mod fuzz;
 mod hostile;
+mod logins;
 mod roundtrip;
 mod trust;
 mod under_load;

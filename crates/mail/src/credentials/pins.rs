@@ -89,6 +89,16 @@ pub(crate) fn forget_account(tx: &mut WriteTx, account: AccountId) -> Result<()>
     Ok(())
 }
 
+/// Whether a certificate opens some account.
+pub(crate) fn is_pinned(tx: &ReadTx, fingerprint: &[u8]) -> Result<bool> {
+    let found = tx.one(
+        "SELECT EXISTS (SELECT 1 FROM login_certificate WHERE fingerprint = $1)",
+        params![fingerprint],
+        |row| row.bool(0),
+    )?;
+    Ok(found)
+}
+
 /// Whose certificate it is, and its number.
 fn pinned(tx: &ReadTx, fingerprint: &[u8; 32]) -> Result<Option<(AccountId, i64, String)>> {
     let found = tx.row(

@@ -28,7 +28,18 @@ pub(super) fn anew(plan: &AccountPlan<'_>, source: &Source<'_>, target: &Address
         restored::begin(tx, &address, &table, &row).map_err(Error::from)
     });
     let id = begun.map_err(|error| no_domain(error, target))?.value;
-    let mut work = Anew { plan, source, id, renewal, pin, blobs: HashMap::new(), messages: 0, mailboxes: 0, bytes: 0 };
+    let mut work = Anew {
+        plan,
+        source,
+        id,
+        renewal,
+        pin,
+        blobs: HashMap::new(),
+        messages: 0,
+        mailboxes: 0,
+        bytes: 0,
+        pinned: Vec::new(),
+    };
     let done = work.all().and_then(|lost| {
         // Under another name it does not take the addresses of the account that it was.
         let others = if plan.to.is_none() { source.addresses.clone() } else { Vec::new() };
@@ -49,6 +60,7 @@ pub(super) fn anew(plan: &AccountPlan<'_>, source: &Source<'_>, target: &Address
         }
     };
     let refused = taken.iter().map(|other| format!("the address {other} belongs to somebody else now"));
+    let pins = work.pinned.iter().map(|name| format!("the certificate {name} opens somebody else's account now"));
     Ok(AccountRestored {
         backup: source.manifest.id.clone(),
         taken: source.manifest.taken(),
@@ -60,7 +72,7 @@ pub(super) fn anew(plan: &AccountPlan<'_>, source: &Source<'_>, target: &Address
         // As it was in the backup.
         over_quota: false,
         lost,
-        refused: refused.collect(),
+        refused: refused.chain(pins).collect(),
     })
 }
 
@@ -88,6 +100,8 @@ struct Anew<'a> {
     messages: u64,
     mailboxes: u64,
     bytes: u64,
+    /// Certificates that are somebody else's now.
+    pinned: Vec<String>,
 }
 
 impl Anew<'_> {
@@ -100,7 +114,9 @@ impl Anew<'_> {
         let lost = self.load_blobs(rows)?;
         let of_accounts = |table: &&Table| {
             let first = table.key.first().and_then(|place| table.columns.get(*place));
-            first.is_some_and(|column| column.name == "account") && table.columns[0].name == "account"
+            first.is_some_and(|column| column.name == "account")
+                && table.columns[0].name == "account"
+                && !OF_THE_NUMBER.contains(&table.name.as_str())
         };
         let mut tables: Vec<&Table> = self.source.rows.tables.iter().filter(of_accounts).collect();
         // The sweeper looks there for what is old, and must find all of it.
@@ -215,10 +231,13 @@ impl Anew<'_> {
             _ => {}
         }
         let table = table.clone();
-        self.plan.store.write_blocking(Locks::account(self.id), move |tx| {
+        let written = self.plan.store.write_blocking(Locks::account(self.id), move |tx| {
             tx.blob_retain_all(&references)?;
-            dump::load(tx, &table, &rows).map_err(Error::from)
+            let pinned = restored::without_pinned(tx, &table, &mut rows)?;
+            dump::load(tx, &table, &rows)?;
+            Ok::<_, Error>(pinned)
         })?;
+        self.pinned.extend(written.value);
         (self.plan.tell)(Progress { stage: "rows", done: self.messages, total: 0, bytes: self.bytes });
         Ok(())
     }
@@ -229,6 +248,9 @@ fn nothing(id: BlobId) -> BlobRow {
     BlobRow { id, size: 0, stored_size: 0, encoding: 0, in_row: true, hash: [0; 32], name: None }
 }
 
+/// What is sealed for, or handed out with, the number that the account had, and opens nothing under another: NTLM's keys are
+/// made when the password is next seen, programs and browsers are let in anew.
+const OF_THE_NUMBER: [&str; 5] = ["ntlm_key", "oauth_access", "oauth_code", "oauth_grant", "web_session"];
 /// Rows, and bytes, in one transaction: others wait no longer than that.
 const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 2 << 20;
