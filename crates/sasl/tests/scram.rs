@@ -4,8 +4,8 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Account, row, run, tls};
-use postroad_sasl::{Bindings, Client, ClientIdentity, Error, Secret, choose};
+use common::{Account, begin, row, run, tls};
+use postroad_sasl::{Bindings, Client, ClientIdentity, Error, Secret, Turn, choose};
 
 fn coded(text: &str) -> String {
     BASE64_STANDARD.encode(text)
@@ -206,11 +206,46 @@ fn the_strongest_that_fits_is_chosen() {
         (&all[..], &bound, true, Some("SCRAM-SHA-256-PLUS")),
         (&all[..], &none, true, Some("SCRAM-SHA-256")),
         (&all[..3], &none, false, Some("SCRAM-SHA-1")),
+        (&["SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"], &bound, true, Some("SCRAM-SHA-1-PLUS")),
+        (&["SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"], &none, true, Some("SCRAM-SHA-256")),
         (&all[..2], &none, true, Some("PLAIN")),
         (&all[..2], &none, false, None),
-        (&all[5..], &none, true, None),
+        (&all[5..6], &none, true, None),
+        (&all[5..], &none, true, Some("NTLM")),
     ] {
         let chosen = choose(offered.iter().copied(), &password, bindings, private);
         assert_eq!(chosen.map(|row| row.name), expected, "{offered:?}");
+    }
+}
+
+#[test]
+fn a_client_that_could_bind_says_so_and_hears_of_a_list_that_was_cut() {
+    let (in_tls, in_clear) = (tls(), postroad_protocol::TlsFacts { bindings: Bindings::default(), ..tls() });
+    for (bindings, mechanism, connection, ends) in [
+        (&in_tls.bindings, "SCRAM-SHA-256-PLUS", &in_tls, Ok("user")),
+        // The server offered -PLUS, and somebody took it out of the list.
+        (&in_tls.bindings, "SCRAM-SHA-256", &in_tls, Err(Error::BadBinding)),
+        // The server has none, for something in between ends TLS.
+        (&in_tls.bindings, "SCRAM-SHA-256", &in_clear, Ok("user")),
+        (&Bindings::default(), "SCRAM-SHA-256", &in_tls, Ok("user")),
+    ] {
+        let mut account = Account::new("user", "pencil");
+        let identity = ClientIdentity::password("user", Secret::new("pencil".into())).expect("a nonce");
+        let mut client = Client::new(row(mechanism), identity, bindings).expect("a client");
+        let first = client.initial().expect("it speaks first");
+        let (mut exchange, mut turn) = begin(mechanism, Some(first.expose().as_bytes()), Some(connection));
+        let ended = loop {
+            turn = match turn {
+                Turn::Challenge(text) => {
+                    let answer = client.answer(text.as_bytes()).expect("an answer");
+                    exchange.answer(answer.expose().as_bytes())
+                }
+                Turn::Ask(ask) => exchange.answered(account.answer(ask)),
+                Turn::Done(_) => break client.finished(None).map(|()| "user"),
+                Turn::Failed(error) => break Err(error),
+                Turn::Refused(_) | Turn::Unavailable => panic!("{turn:?}"),
+            };
+        };
+        assert_eq!(ended, ends, "{mechanism} {bindings:?}");
     }
 }

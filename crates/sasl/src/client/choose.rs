@@ -24,7 +24,9 @@ pub fn choose<'a>(
     // What NTLM sends is too quick to guess against for a line that others read.
     let hidden = |row: &&Mechanism| private || !(row.sends_secret || row.name == "NTLM");
     let allowed = |row: &&Mechanism| hidden(row) && (row.needs != Needs::Binding || bindings.any());
-    MECHANISMS.iter().filter(listed).filter(shows).find(allowed)
+    let fit = || MECHANISMS.iter().filter(listed).filter(shows).filter(allowed);
+    // Who can bind itself does, by whatever hash: else it would have to say that it could not (RFC 5802 §6).
+    fit().find(|row| row.needs == Needs::Binding).or_else(|| fit().next())
 }
 
 /// Most names of a server that are looked at.

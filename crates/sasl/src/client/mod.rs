@@ -106,7 +106,9 @@ enum Kind {
 
 impl Client {
     /// [`Error::BadMessage`] when the mechanism cannot show what there is to show, or a value cannot be
-    /// sent: empty or with NUL. [`Error::BadBinding`] without a binding that the mechanism needs.
+    /// sent: empty or with NUL. [`Error::BadBinding`] without a binding that the mechanism needs. SCRAM without -PLUS on a connection
+    /// that has a binding says that the server offered none ([`choose`] sees to it that this is so): one that did offer it
+    /// ends the exchange, because somebody took it out of the list (RFC 5802 §6).
     pub fn new(mechanism: &'static Mechanism, identity: ClientIdentity, bindings: &Bindings) -> Result<Client, Error> {
         let hidden = |text: &str| text.contains(['\0', '\u{1}']);
         let secret = identity.secret().map(Secret::expose);
@@ -122,7 +124,7 @@ impl Client {
                 true => Some(scram::strongest(bindings).ok_or(Error::BadBinding)?),
                 false => None,
             };
-            Ok(Kind::Scram(Box::new(Scram::new(hash, binding))))
+            Ok(Kind::Scram(Box::new(Scram::new(hash, binding, bindings.any()))))
         };
         let kind = match (mechanism.name, &identity.credential) {
             ("PLAIN", Credential::Password(_)) if named => Kind::Plain,

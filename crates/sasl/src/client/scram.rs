@@ -12,6 +12,8 @@ use crate::{Error, Secret};
 pub(super) struct Scram {
     hash: Hash,
     binding: Option<(&'static str, Vec<u8>)>,
+    /// It could bind itself, if the server could.
+    would_bind: bool,
     header: String,
     bare: String,
     nonce: String,
@@ -33,14 +35,19 @@ pub(super) fn strongest(bindings: &Bindings) -> Option<(&'static str, Vec<u8>)> 
 }
 
 impl Scram {
-    pub(super) fn new(hash: Hash, binding: Option<(&'static str, Vec<u8>)>) -> Scram {
+    pub(super) fn new(hash: Hash, binding: Option<(&'static str, Vec<u8>)>, would_bind: bool) -> Scram {
         let (header, bare, nonce) = Default::default();
-        Scram { hash, binding, header, bare, nonce, expected: None, signed: false }
+        Scram { hash, binding, would_bind, header, bare, nonce, expected: None, signed: false }
     }
 
     /// `client-first-message`.
     pub(super) fn first(&mut self, authzid: &str, user: &str, nonce: &str) -> String {
-        let flag = self.binding.as_ref().map_or("n".to_owned(), |(name, _)| format!("p={name}"));
+        // RFC 5802 §7: gs2-cbind-flag
+        let flag = match &self.binding {
+            Some((name, _)) => format!("p={name}"),
+            None if self.would_bind => "y".to_owned(),
+            None => "n".to_owned(),
+        };
         let authzid = if authzid.is_empty() { String::new() } else { format!("a={}", escaped(authzid)) };
         self.header = format!("{flag},{authzid},");
         self.bare = format!("n={},r={nonce}", escaped(&prepared(user)));
