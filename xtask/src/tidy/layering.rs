@@ -50,8 +50,7 @@ const LAYERS: &[Layer] = &[
         "server",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "login", "mta", "web", "archive", "mailauth", "trust", "identity",
-            "remote", "oauth",
+            "login", "mta", "web", "archive", "mailauth", "trust", "identity", "remote", "oauth",
         ],
     ),
     shell("load", &[]),
