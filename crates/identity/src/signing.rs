@@ -140,7 +140,7 @@ pub fn jwks(keys: &[Stored]) -> Value {
 }
 
 /// The key that signs now: the newest that has been shown for long enough, or the oldest there is.
-pub fn signer<'a>(keys: &'a [Stored], now: Timestamp) -> Option<&'a Stored> {
+pub fn signer(keys: &[Stored], now: Timestamp) -> Option<&Stored> {
     keys.iter().rev().find(|key| key.created.plus(SHOWN_BEFORE) <= now).or(keys.first())
 }
 
