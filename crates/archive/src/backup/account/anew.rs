@@ -249,8 +249,10 @@ fn nothing(id: BlobId) -> BlobRow {
 }
 
 /// What is sealed for, or handed out with, the number that the account had, and opens nothing under another: NTLM's keys are
-/// made when the password is next seen, programs and browsers are let in anew.
-const OF_THE_NUMBER: [&str; 5] = ["ntlm_key", "oauth_access", "oauth_code", "oauth_grant", "web_session"];
+/// made when the password is next seen, programs and browsers are let in anew. And the delegates of an account are numbers, too,
+/// which elsewhere may be somebody else's.
+const OF_THE_NUMBER: [&str; 6] =
+    ["login_delegate", "ntlm_key", "oauth_access", "oauth_code", "oauth_grant", "web_session"];
 /// Rows, and bytes, in one transaction: others wait no longer than that.
 const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 2 << 20;
