@@ -90,7 +90,9 @@ fn both_sides_understand_each_other() {
             let mut identity = ClientIdentity::password("m=e,", Secret::new("pä ss".into())).expect("a nonce");
             authzid.clone_into(&mut identity.authzid);
             let tls = tls();
-            let mut client = Client::new(row(name), identity, &tls.bindings).expect("sendable");
+            // Who has a binding and does not use it says that the server offered none; here it does.
+            let bindings = if name.ends_with("-PLUS") { tls.bindings.clone() } else { Bindings::default() };
+            let mut client = Client::new(row(name), identity, &bindings).expect("sendable");
             let initial = early.then(|| client.initial()).flatten();
             let bytes = initial.as_ref().map(|text| text.expose().as_bytes());
             let (mut exchange, mut turn) = begin(name, bytes, Some(&tls));
