@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
 
 use postroad_protocol::TlsFacts;
-use postroad_sasl::Secret;
+use postroad_sasl::{Credential, Secret};
 use postroad_smtp::client::{Client, Fate, Login, Report, Settings, Step, TlsWish, Transaction, Unsuited};
 use postroad_smtp::{BodyType, DeliverBy, ForwardPath, Notify, Orcpt, Priority, RcptTo, Ret, Solicitation, ValidSince};
 
@@ -147,6 +147,7 @@ pub fn settings(words: &[&str]) -> Settings {
             "tls-required" => settings.tls = TlsWish::Required,
             "tls-implicit" => settings.tls = TlsWish::Implicit,
             "login" => settings.login = Some(login("alice", "secret")),
+            "token" => settings.login = Some(token()),
             "long-login" => settings.login = Some(login("alice", &"x".repeat(400))),
             "unfit-login" => settings.login = Some(login("alice\0", "secret")),
             "clear-login" => settings.clear_login = true,
@@ -162,6 +163,13 @@ pub fn settings(words: &[&str]) -> Settings {
 
 fn login(user: &str, password: &str) -> Login {
     Login::password(user, Secret::new(password.to_owned()))
+}
+
+/// A token that a provider gave.
+fn token() -> Login {
+    let token = Secret::new("tokentoken".to_owned());
+    let credential = Credential::Token { token, host: "mx.example".to_owned(), port: 587 };
+    Login { user: "alice@b.example".to_owned(), credential }
 }
 
 /// `sender recipient[;notify=..][;orcpt=..] .. [parameter ..]`
