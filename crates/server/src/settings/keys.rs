@@ -407,6 +407,7 @@ mod tests {
         full.outbound.helo_name = Some(String::new());
         full.outbound.authorities = Some("d".into());
         full.pop3.expire_days = Some(30);
+        full.retention.deleted_bytes = Some(1);
         full.listener[0].proxy_from = vec![IpAddr::from([127, 0, 0, 1])];
         full.listener[0].public_port = Some(25);
         full.listener[0].mechanisms = vec!["PLAIN".into()];
