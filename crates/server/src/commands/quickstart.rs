@@ -91,8 +91,6 @@ fn first_settings(options: &Quickstart, data: &Path) -> Result<Settings> {
             };
             settings.hostname = "localhost".into();
             settings.cleartext_auth = CleartextAuth::Loopback;
-            // Still, no account has it unless it is switched on.
-            settings.login.mechanisms.push("NTLM".into());
             // Whoever tries it may put it under load.
             settings.limits.account_messages_per_hour = 0;
             settings.limits.account_messages_per_day = 0;

@@ -1,15 +1,24 @@
 //! NTLM by curl over SMTP, IMAP and POP3, and by swaks, for an account that it was switched on for.
 
+use postroad_testkit::postgres;
+
 use super::program::{PASSWORD, Server, message, postroad, run, run_in, servers};
+
+/// Servers of their own.
+fn offering() -> [Server; 2] {
+    [Server::offering_ntlm(&[]), Server::offering_ntlm(&["--database", &postgres::fresh_database()])]
+}
 
 /// An account that signs in by NTLM.
 fn account(server: &Server) -> String {
     let who = server.account();
     let waiting = postroad(server, &["account", "ntlm", "on", &who]).good();
     assert!(waiting.contains("once a password of it was used") && !waiting.contains("no listener"), "{waiting}");
-    assert!(!curl(server, &imap(server), &who, PASSWORD, &[], "").0, "it has no key yet");
+    let inbox = format!("imap://127.0.0.1:{}/INBOX", server.port(143));
+    assert!(!curl(server, &inbox, &who, PASSWORD, &["-X", "NOOP"], "").0, "it has no key yet");
     let login = format!("{who}:{PASSWORD}");
-    run("curl", &["-sS", &imap(server), "-u", &login, "--login-options", "AUTH=PLAIN"], b"").good();
+    run("curl", &["-sS", &inbox, "-u", &login, "--login-options", "AUTH=PLAIN", "-X", "NOOP"], b"").good();
+    assert!(curl(server, &inbox, &who, PASSWORD, &["-X", "NOOP"], "").0, "it has a key now");
     let on = postroad(server, &["account", "ntlm", "show", &who]).good();
     assert!(on.contains("signs in by NTLM, with 1 of its passwords"), "{on}");
     who
@@ -30,7 +39,7 @@ fn curl(server: &Server, url: &str, who: &str, password: &str, more: &[&str], in
 
 #[test]
 fn curl_signs_in_over_smtp_imap_and_pop3() {
-    for server in servers() {
+    for server in &offering() {
         let (who, other) = (account(server), server.account());
         let text = message(&who, &who, "by-ntlm");
         let labelled = format!("EXAMPLE\\{}", who.split('@').next().expect("a name"));
@@ -65,7 +74,7 @@ fn curl_signs_in_over_smtp_imap_and_pop3() {
 
 #[test]
 fn swaks_signs_in_by_version_2_and_is_refused_by_version_1() {
-    for server in servers() {
+    for server in &offering() {
         let who = account(server);
         let folder = tempfile::tempdir().expect("a folder");
         let module = "package Version2; use Authen::NTLM; Authen::NTLM::ntlmv2(1); 1;\n";
@@ -94,7 +103,7 @@ fn delegates_read_the_mail_of_others_with_their_own_password() {
         let both = format!("{delegate}/{principal}");
         let look = |url: &str, password: &str| {
             let login = format!("{both}:{password}");
-            run("curl", &["-sS", url, "-u", &login], b"").success
+            run("curl", &["-sS", url, "-u", &login, "-X", "NOOP"], b"").success
         };
         let urls =
             [format!("imap://127.0.0.1:{}/INBOX", server.port(143)), format!("pop3://127.0.0.1:{}/", server.port(110))];
