@@ -224,7 +224,7 @@ fn fuzz_damaged_stored_form() {
 fn check_readers(stored: &[u8]) {
     let Ok(view) = SummaryView::new(stored) else { return };
     let read = view.read_envelope(|read| {
-        let mut list = |read: &mut EnvelopeReader<'_, '_>| {
+        let list = |read: &mut EnvelopeReader<'_, '_>| {
             let mut all = Vec::new();
             let count = read.addresses(|address| all.push(Address::from(address)))?;
             assert_eq!(count, all.len());

@@ -271,7 +271,12 @@ impl Default for ImapSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        RetentionSettings { deleted_days: 30, deleted_bytes: None, trace_days: 90, report_days: postroad_trust::reports::KEEP_DAYS }
+        RetentionSettings {
+            deleted_days: 30,
+            deleted_bytes: None,
+            trace_days: 90,
+            report_days: postroad_trust::reports::KEEP_DAYS,
+        }
     }
 }
 

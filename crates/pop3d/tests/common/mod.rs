@@ -138,7 +138,9 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let Evidence::Password(password) = &login.ask.evidence else { panic!("passwords alone are tried here") };
+                let Evidence::Password(password) = &login.ask.evidence else {
+                    panic!("passwords alone are tried here")
+                };
                 let outcome = self.verify(&login.ask.authcid, password.expose());
                 session.logged_in(outcome);
                 session
@@ -273,7 +275,13 @@ pub fn open_settings() -> Settings {
 
 /// What a handshake established.
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".into(), group: None, server_name: None, ..TlsFacts::default() }
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_256_GCM_SHA384".into(),
+        group: None,
+        server_name: None,
+        ..TlsFacts::default()
+    }
 }
 
 /// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), `no-stls`, a policy (`exclusive`, `interval`,

@@ -212,7 +212,7 @@ impl Client {
         let whole = encoded(&message);
         wipe(&mut message);
         // The end of PLAIN's message is the password; the name before it is no secret.
-        let name = (authzid.len() + user.len() + 2) / 3 * 4;
+        let name = (authzid.len() + 1 + user.len() + 1) / 3 * 4;
         let alone = encoded(secret.bytes());
         let plain = whole.expose().get(name..).unwrap_or_default();
         [plain, alone.expose(), secret.expose()].into_iter().any(|secret| shows(&text, secret))

@@ -84,15 +84,15 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
             Some("evil.example") => refuse(550, (5, 7, 1), "Not you"),
             _ => Verdict::Accept,
         },
-        Stage::Auth(Ask { authcid, mechanism, evidence: Evidence::Password(password), .. }) => match (authcid.as_str(), password.expose()) {
-            ("alice", "secret") => Verdict::Authenticated(Identity {
-                account: 7,
-                login: "alice@example.com".into(),
-                mechanism,
-            }),
-            ("broken", _) => refuse(454, (4, 7, 0), "The accounts cannot be read"),
-            _ => refuse(535, (5, 7, 8), "Wrong name or password"),
-        },
+        Stage::Auth(Ask { authcid, mechanism, evidence: Evidence::Password(password), .. }) => {
+            match (authcid.as_str(), password.expose()) {
+                ("alice", "secret") => {
+                    Verdict::Authenticated(Identity { account: 7, login: "alice@example.com".into(), mechanism })
+                }
+                ("broken", _) => refuse(454, (4, 7, 0), "The accounts cannot be read"),
+                _ => refuse(535, (5, 7, 8), "Wrong name or password"),
+            }
+        }
         Stage::Auth(_) => refuse(535, (5, 7, 8), "Passwords alone are looked at"),
         Stage::Claim(claim) => claimed(session, &claim),
         Stage::Etrn(etrn) => match etrn.domain() {
