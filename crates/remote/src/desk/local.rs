@@ -315,7 +315,8 @@ impl Local {
         }
         let taken = Arc::new(taken);
         let mut filed = 0;
-        let mut todo = vec![0..taken.len()];
+        let all = 0..taken.len();
+        let mut todo = Vec::from([all]);
         while let Some(range) = todo.pop() {
             if range.is_empty() {
                 continue;

@@ -71,11 +71,8 @@ impl Connection {
     }
 
     async fn sign_in(&mut self, place: &Place, password: &str) -> Result<()> {
-        let capabilities = match self.lines("CAPA").await? {
-            Ok(lines) => lines,
-            // RFC 2449 came after RFC 1939: some have none.
-            Err(_) => Vec::new(),
-        };
+        // RFC 2449 came after RFC 1939: some have none.
+        let capabilities = self.lines("CAPA").await?.unwrap_or_default();
         let user = place.user.as_str();
         let unfit = |error: postroad_sasl::Error| Error::User(format!("{user} cannot sign in: {error}"));
         let identity = ClientIdentity::password(user, Secret::new(password.to_owned())).map_err(unfit)?;

@@ -1,5 +1,5 @@
 //! Accounts are taken over from real and from odd servers, and mirrored to them.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod broken;
 mod dovecot;

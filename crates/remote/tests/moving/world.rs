@@ -76,10 +76,7 @@ impl World {
     pub(crate) fn migrate_for(&self, access: &Access, wish: &Wish, time: Duration) -> Option<Report> {
         let place = access.place.user.clone();
         let (desk, opened) = self.desk(Opening { outwards: false, place, ignore_quota: false, dry: false });
-        let report = block_on(async {
-            tokio::time::timeout(time, migrate(access, &desk, &opened, wish, &mut Quiet)).await.ok()
-        });
-        report
+        block_on(async { tokio::time::timeout(time, migrate(access, &desk, &opened, wish, &mut Quiet)).await.ok() })
     }
 
     pub(crate) fn mirror(&self, access: &Access, wish: &mirror::Wish) -> Report {

@@ -1,5 +1,5 @@
 //! A world of one account, for exchanges.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use postroad_sasl::scram::{Hash, Keys, Offer};
 use postroad_sasl::{

@@ -103,7 +103,9 @@ fn delegates_read_the_mail_of_others_with_their_own_password() {
         let both = format!("{delegate}/{principal}");
         let look = |url: &str, password: &str| {
             let login = format!("{both}:{password}");
-            run("curl", &["-sS", url, "-u", &login, "-X", "NOOP"], b"").success
+            // An order of its own over POP3 would wait for an answer of several lines.
+            let order: &[&str] = if url.starts_with("imap") { &["-X", "NOOP"] } else { &[] };
+            run("curl", &[&["-sS", url, "-u", &login], order].concat(), b"").success
         };
         let urls =
             [format!("imap://127.0.0.1:{}/INBOX", server.port(143)), format!("pop3://127.0.0.1:{}/", server.port(110))];
