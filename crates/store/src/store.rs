@@ -444,7 +444,8 @@ fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &
     Ok(threads)
 }
 
-/// Waits for a future on this thread, without a runtime.
+/// Waits for a future on this thread, without a runtime; also on a thread of a runtime, whose budget for a task would
+/// otherwise be used up after so many waits, and never given back to who does not return.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -454,7 +455,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let mut future = pin!(tokio::task::unconstrained(future));
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,

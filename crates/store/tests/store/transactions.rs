@@ -303,3 +303,17 @@ fn a_reader_cannot_write() {
         test.store.write_blocking(Locks::none(), |tx| insert(tx, 1)).expect("writers still write");
     });
 }
+
+/// A task of tokio may wait 128 times before it has to return; a thread that waits for the store never returns.
+#[test]
+fn a_thread_of_a_runtime_may_wait_for_the_store_any_number_of_times() {
+    each(|test| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            for n in 0..300_i64 {
+                let seen = test.store.read_blocking(move |tx| tx.one("SELECT $1 + 0", params![n], |row| row.int(0)));
+                assert_eq!(seen.expect("a number"), n);
+            }
+        });
+    });
+}
