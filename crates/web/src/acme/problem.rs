@@ -65,8 +65,7 @@ impl Failure {
 
     /// RFC 8555 §6.7.
     fn said(what: &str, problem: &Problem) -> Failure {
-        let kind = problem.r#type.as_deref().unwrap_or_default();
-        let kind = kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind);
+        let kind = kind(problem);
         let words = words(problem);
         let mut failure = Failure::own(format!("{what}: {words}"), next_step(kind));
         failure.is_order_over = !matches!(kind, "badNonce" | "serverInternal" | "orderNotReady");
@@ -102,10 +101,20 @@ impl Failure {
 /// What a problem document says, for people.
 pub(crate) fn words(problem: &Problem) -> String {
     let mut words = problem.detail.clone().unwrap_or_else(|| "no reason is given".into());
-    if let Some(kind) = &problem.r#type {
-        words += &format!(" ({})", kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind));
+    if problem.r#type.is_some() {
+        words += &format!(" ({})", kind(problem));
     }
     words
+}
+
+fn kind(problem: &Problem) -> &str {
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind)
+}
+
+/// Whether it says what an authority saw when it looked at a challenge, not why it would not look. RFC 8555 §6.7.
+pub(super) fn is_verdict(problem: &Problem) -> bool {
+    matches!(kind(problem), "unauthorized" | "connection" | "incorrectResponse" | "tls" | "dns" | "caa")
 }
 
 fn next_step(kind: &str) -> &'static str {
@@ -185,6 +194,7 @@ mod tests {
             assert_eq!(failure.is_order_over, over, "{kind}");
             assert!(failure.next_step.contains(step), "{kind}: {}", failure.next_step);
             assert_eq!(failure.problem, format!("ordering: so it is ({kind})"));
+            assert_eq!(is_verdict(&problem(kind)), matches!(kind, "caa" | "unauthorized"), "{kind}");
         }
     }
 }
