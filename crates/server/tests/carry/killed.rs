@@ -5,7 +5,7 @@ use std::process::Child;
 
 use crate::program::{ALICE, contents, count, on_each_database, run, start, tree};
 
-const MESSAGES: usize = 3_000;
+const MESSAGES: usize = 8_000;
 
 /// Kills the import as soon as more than `before` messages are there.
 fn killed_midway(data: &Path, mut import: Child, before: u64, kill: impl FnOnce(&mut Child)) {
