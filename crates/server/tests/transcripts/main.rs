@@ -16,7 +16,7 @@ use postroad_testkit::{Process, postgres};
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Directives that need the inside of the server.
-const INSIDE: [&str; 20] = [
+const INSIDE: [&str; 21] = [
     "advance",
     "interrupt",
     "away",
@@ -37,6 +37,7 @@ const INSIDE: [&str; 20] = [
     "annotation",
     "delete",
     "alias",
+    "labels",
 ];
 /// Words of files that are replayed in process only: RFC 5032 asks the clock, what NOTIFY pushes comes whenever it comes, and behind
 /// COMPRESS the lines are none (`clients/compress.py` and the tests of the connection loop speak it).
