@@ -141,16 +141,7 @@ impl Store {
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let name = Location::caller();
-        let inner = Arc::clone(&self.inner);
-        async move {
-            let (work, answer) = Work::new(state, |tx: &mut ReadTx, state: &mut S| f(tx, state));
-            inner.submit_read(Box::new(work), name).await;
-            drop(inner);
-            let (state, result): Answer<S, R, (), E> =
-                answer.await.unwrap_or_else(|_| (None, Err(Error::Closed.into())));
-            (state, result.map(|(value, ())| value))
-        }
+        self.look(state, f, Location::caller(), false)
     }
 
     /// Like [`Store::read_with`], for a look at a few rows: on SQLite it runs on the caller's thread where one of the
@@ -168,11 +159,27 @@ impl Store {
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let name = Location::caller();
+        self.look(state, f, Location::caller(), true)
+    }
+
+    fn look<S, R, E, F>(
+        &self,
+        state: S,
+        f: F,
+        name: &'static Location<'static>,
+        quick: bool,
+    ) -> impl Future<Output = (Option<S>, Result<R, E>)> + Send + use<S, R, E, F>
+    where
+        F: FnOnce(&ReadTx, &mut S) -> Result<R, E> + Send + 'static,
+        S: Send + 'static,
+        R: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         async move {
             let (work, answer) = Work::new(state, |tx: &mut ReadTx, state: &mut S| f(tx, state));
-            if let Some(work) = inner.read_here(Box::new(work), name) {
+            let left = if quick { inner.read_here(Box::new(work), name) } else { Some(Box::new(work) as _) };
+            if let Some(work) = left {
                 inner.submit_read(work, name).await;
             }
             drop(inner);

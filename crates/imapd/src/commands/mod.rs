@@ -27,7 +27,7 @@ mod rename;
 mod select;
 mod starttls;
 mod status;
-mod store;
+pub(crate) mod store;
 mod subscribe;
 mod table;
 mod unauthenticate;

@@ -130,22 +130,34 @@ pub(crate) fn tell(session: &mut Session, tx: &ReadTx, store: &Store, cursor: &m
     Ok(Flow::Done(telling.reply.clone()))
 }
 
+/// The reply where `UNCHANGEDSINCE` kept some from being changed (RFC 7162 §3.1.3).
+pub(crate) fn not_unchanged(
+    session: &Session,
+    numbering: Numbering,
+    modified: &UidSet,
+) -> Result<Option<Reply>, Error> {
+    if modified.is_empty() {
+        return Ok(None);
+    }
+    let numbers = match numbering {
+        Numbering::Uid => number_set(modified),
+        Numbering::Sequence => {
+            let map = session.view()?.map();
+            NumberSet::from_sorted(modified.iter().filter_map(|uid| map.seq(uid)))
+        }
+    };
+    let code = ResponseCode::Modified(numbers);
+    Ok(Some(Reply::new(Status::Ok, Some(code), "some messages had changed and were left alone")))
+}
+
 fn reply(
     session: &Session,
     store: &Store,
     (gone, present): (&UidSet, &UidSet),
     modified: &UidSet,
 ) -> Result<Reply, Error> {
-    if !modified.is_empty() {
-        let numbers = match store.numbering {
-            Numbering::Uid => number_set(modified),
-            Numbering::Sequence => {
-                let map = session.view()?.map();
-                NumberSet::from_sorted(modified.iter().filter_map(|uid| map.seq(uid)))
-            }
-        };
-        let code = ResponseCode::Modified(numbers);
-        return Ok(Reply::new(Status::Ok, Some(code), "some messages had changed and were left alone"));
+    if let Some(reply) = not_unchanged(session, store.numbering, modified)? {
+        return Ok(reply);
     }
     // RFC 5530: EXPUNGEISSUED. By UID it is no error (RFC 9051 §6.4.9): what is not there is passed over.
     if !gone.is_empty() && store.numbering == Numbering::Sequence {

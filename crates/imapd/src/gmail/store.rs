@@ -1,18 +1,18 @@
 //! STORE X-GM-LABELS, +X-GM-LABELS, -X-GM-LABELS.
 
 use postroad_imap::command::{StoreAction, StoreLabels};
-use postroad_imap::{NumberSet, Numbering, ResponseCode, Status};
+use postroad_imap::{Numbering, ResponseCode, Status};
 use postroad_mail::labels::{self, Change, Named};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{Entry, UidSet};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use super::{is_on, is_own, labels_of, of_wire, unknown, written};
+use crate::commands::store::not_unchanged;
 use crate::error::{Error, Reply};
 use crate::session::{Cursor, Flow, Session};
 use crate::settings::MESSAGES_PER_JOB;
 use crate::target;
-use crate::view::number_set;
 
 /// What is still to be told of a change.
 #[derive(Debug)]
@@ -100,16 +100,8 @@ pub(crate) fn tell(
 }
 
 fn reply(session: &Session, store: &StoreLabels, gone: &UidSet, modified: &UidSet) -> Result<Reply, Error> {
-    if !modified.is_empty() {
-        let numbers = match store.numbering {
-            Numbering::Uid => number_set(modified),
-            Numbering::Sequence => {
-                let map = session.view()?.map();
-                NumberSet::from_sorted(modified.iter().filter_map(|uid| map.seq(uid)))
-            }
-        };
-        let code = ResponseCode::Modified(numbers);
-        return Ok(Reply::new(Status::Ok, Some(code), "some messages had changed and were left alone"));
+    if let Some(reply) = not_unchanged(session, store.numbering, modified)? {
+        return Ok(reply);
     }
     if !gone.is_empty() && store.numbering == Numbering::Sequence {
         let text = "some of these messages have been deleted elsewhere";

@@ -118,24 +118,32 @@ pub(super) fn put(
     let target = Target::find(tx, account, to, entries.len())?;
     let modseq = journal::begin(tx, account)?;
     let source = selected::uids(entries);
-    let place = Place::of(&source);
+    copy_rows(tx, by, account, "entry", (from, &source), &target, modseq)?;
+    settled_in(tx, by, account, from, &source, entries, &target, modseq)
+}
+
+/// Writes an entry of `target` for each row that `table` (`entry` or `expunged`) has of the uids, in their order, without `\Deleted`.
+fn copy_rows(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    table: &str,
+    (from, uids): (MailboxId, &UidSet),
+    target: &Target,
+    modseq: ModSeq,
+) -> Result<()> {
+    let place = Place::of(uids);
     let text = format!(
         "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
          SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, (flags & {SHARED}),
                 keywords, CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
-         FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
+         FROM {table} WHERE account = $1 AND mailbox = $2 AND {}",
         place.clause("uid", 7)
     );
-    let params = vec![
-        account.into(),
-        from.into(),
-        to.into(),
-        Param::from(i64::from(target.uidnext)),
-        modseq.into(),
-        by.now.into(),
-    ];
+    let first = Param::from(i64::from(target.uidnext));
+    let params = vec![account.into(), from.into(), target.id.into(), first, modseq.into(), by.now.into()];
     tx.execute(&text, &place.params(params))?;
-    settled_in(tx, by, account, from, &source, entries, &target, modseq)
+    Ok(())
 }
 
 /// Counts entries that were put into the target, teaches it their keywords, writes the journal's row.
@@ -180,17 +188,8 @@ pub(super) fn rescue(
     let target = Target::find(tx, account, to, gone.len())?;
     let modseq = journal::begin(tx, account)?;
     let source = selected::uids(gone);
+    copy_rows(tx, by, account, "expunged", (from, &source), &target, modseq)?;
     let place = Place::of(&source);
-    let text = format!(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, (flags & {SHARED}),
-                keywords, CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
-         FROM expunged WHERE account = $1 AND mailbox = $2 AND {}",
-        place.clause("uid", 7)
-    );
-    let first = Param::from(i64::from(target.uidnext));
-    let params = vec![account.into(), from.into(), to.into(), first, modseq.into(), by.now.into()];
-    tx.execute(&text, &place.params(params))?;
     let text = format!(
         "UPDATE expunged SET restorable = 0 WHERE account = $1 AND mailbox = $2 AND {}",
         place.clause("uid", 3)
