@@ -16,6 +16,8 @@ pub(crate) const NEEDED: &[&str] = &[
     "fetchmail",           // fetches by POP3
     "mpop",                // fetches by POP3
     "getmail6",            // fetches by POP3
+    "dovecot-imapd",       // a real server that accounts are moved from and to, and its Maildir
+    "dovecot-pop3d",       // the same by POP3
     "isync",               // mbsync: keeps a Maildir in step
     "offlineimap3",        // offlineimap: keeps a Maildir in step, by UIDs and flags
     "msmtp",               // submits as a sendmail replacement
