@@ -7,6 +7,7 @@ use std::time::Duration;
 use postroad_store::{AccountId, Row, Timestamp, WriteTx, new_id, params};
 
 use crate::clients::Client;
+use crate::grants::Allowed;
 use crate::secret::same;
 use crate::tokens::{self, Issued, Lifetimes};
 use crate::{Bearing, Challenge, Kind, Result, Scopes, grants};
@@ -129,7 +130,8 @@ pub fn redeem(
     if !alive {
         return Ok(Err(NotRedeemed::Unknown));
     }
-    let issued = tokens::issue_first(tx, account, client, &kept.scopes, &kept.network, lifetimes, now)?;
+    let allowed = Allowed { account, client, scopes: &kept.scopes, network: &kept.network };
+    let issued = tokens::issue_first(tx, &allowed, lifetimes, now)?;
     tx.execute("UPDATE oauth_code SET given = $3 WHERE account = $1 AND id = $2", params![account, id, issued.grant])?;
     let subject = Subject { account, nonce: kept.nonce, authenticated: kept.authenticated, steps: kept.steps };
     Ok(Ok((issued, subject)))

@@ -16,6 +16,7 @@ use postroad_store::{AccountId, ReadTx, Row, Timestamp, WriteTx, params};
 
 use crate::clients::Client;
 use crate::codes::Subject;
+use crate::grants::Allowed;
 use crate::secret::{hashed, random, random_text};
 use crate::tokens::{self, Issued, Lifetimes};
 use crate::{Error, Result, Scopes};
@@ -191,7 +192,8 @@ pub fn poll(
     if !alive {
         return Ok(Err(NotYet::Denied));
     }
-    let issued = tokens::issue_first(tx, account, client, &kept.scopes, &kept.network, lifetimes, now)?;
+    let allowed = Allowed { account, client, scopes: &kept.scopes, network: &kept.network };
+    let issued = tokens::issue_first(tx, &allowed, lifetimes, now)?;
     let subject = Subject { account, nonce: None, authenticated: kept.authenticated, steps: kept.steps };
     Ok(Ok((issued, subject)))
 }

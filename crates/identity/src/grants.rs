@@ -30,16 +30,22 @@ pub struct Grant {
     pub network: Option<String>,
 }
 
+/// What somebody allows.
+#[derive(Clone, Copy)]
+pub(crate) struct Allowed<'a> {
+    /// Whose mail.
+    pub(crate) account: AccountId,
+    /// To whom.
+    pub(crate) client: &'a Client,
+    /// What.
+    pub(crate) scopes: &'a Scopes,
+    /// From which network it was asked for.
+    pub(crate) network: &'a str,
+}
+
 /// A grant without tokens.
-pub(crate) fn create(
-    tx: &mut WriteTx,
-    account: AccountId,
-    client: &Client,
-    scopes: &Scopes,
-    network: &str,
-    lifetimes: &Lifetimes,
-    now: Timestamp,
-) -> Result<i64> {
+pub(crate) fn create(tx: &mut WriteTx, allowed: &Allowed<'_>, lifetimes: &Lifetimes, now: Timestamp) -> Result<i64> {
+    let Allowed { account, client, scopes, network } = *allowed;
     let keep = i64::try_from(GRANTS_MAX - 1).unwrap_or(i64::MAX);
     let old = tx.rows(
         "SELECT id FROM oauth_grant WHERE account = $1

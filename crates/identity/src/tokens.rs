@@ -10,6 +10,7 @@ use postroad_mail::{Address, Service};
 use postroad_store::{AccountId, ReadTx, Row, Timestamp, WriteTx, params};
 
 use crate::clients::Client;
+use crate::grants::Allowed;
 use crate::secret::same;
 use crate::{Bearing, Kind, Result, Scope, Scopes, cuts, grants};
 
@@ -167,14 +168,12 @@ pub struct Issued {
 /// Tokens out of a new grant. Locks: the account's.
 pub(crate) fn issue_first(
     tx: &mut WriteTx,
-    account: AccountId,
-    client: &Client,
-    scopes: &Scopes,
-    network: &str,
+    allowed: &Allowed<'_>,
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<Issued> {
-    let grant = grants::create(tx, account, client, scopes, network, lifetimes, now)?;
+    let (account, scopes) = (allowed.account, allowed.scopes);
+    let grant = grants::create(tx, allowed, lifetimes, now)?;
     // A mail program without a refresh token would ask its person each hour; of others the person says so.
     let refresh = match scopes.has(Scope::OfflineAccess) || scopes.open_mail() {
         true => Some(Bearing::new(Kind::Refresh, account, grant)?),

@@ -1,5 +1,7 @@
 //! What is given, to whom, how often, and what takes it away: on all stores.
 
+mod common;
+
 use std::time::Duration;
 
 use postroad_identity::clients::{self, Client, NewClient};
@@ -8,10 +10,12 @@ use postroad_identity::devices::{self, Decision, NotYet};
 use postroad_identity::sessions::{self, Begun};
 use postroad_identity::tokens::{self, Issued, Lifetimes, NotRenewed, Refused};
 use postroad_identity::{Bearing, Challenge, Error, Kind, Scopes, cuts, grants, held, sweep};
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount, State};
+use postroad_mail::accounts::{self, NewAccount, State};
 use postroad_mail::{Actor, Address, By, Domain, Service, domains};
-use postroad_store::{AccountId, Locks, Timestamp, WriteTx};
+use postroad_store::{AccountId, Locks, Timestamp};
 use postroad_testkit::{TestStore, each_store};
+
+use common::write;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -19,14 +23,6 @@ const REDIRECT: &str = "http://127.0.0.1:4000/cb";
 
 fn at(second: i64) -> Timestamp {
     Timestamp(1_000_000_000_000 + second * 1_000_000)
-}
-
-/// A transaction that must succeed.
-fn write<R: Send + 'static>(
-    test: &TestStore,
-    change: impl FnOnce(&mut WriteTx) -> Result<R, Error> + Send + 'static,
-) -> R {
-    test.store.write_blocking(Locks::named(DIRECTORY_LOCK), change).expect("written").value
 }
 
 fn account(test: &TestStore) -> AccountId {

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)]
 
+mod common;
+
 use std::time::Duration;
 
 use postroad_identity::second::{self, RECOVERY_CODES, Verdict};
@@ -9,13 +11,15 @@ use postroad_identity::sessions::{self, Begun};
 use postroad_identity::tokens::Lifetimes;
 use postroad_identity::totp::{self, Shared};
 use postroad_identity::{Error, cuts, sweep};
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+use postroad_mail::accounts::{self, NewAccount};
 use postroad_mail::journal::{self, Operation};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{Actor, Address, By, Domain, domains};
 use postroad_store::seal::Sealer;
-use postroad_store::{AccountId, Locks, ModSeq, Timestamp, WriteTx};
+use postroad_store::{AccountId, Locks, ModSeq, Timestamp};
 use postroad_testkit::{TestStore, each_store};
+
+use common::write;
 
 fn at(second: i64) -> Timestamp {
     Timestamp(1_800_000_000_000_000 + second * 1_000_000)
@@ -23,13 +27,6 @@ fn at(second: i64) -> Timestamp {
 
 fn by(second: i64) -> By {
     By::new(at(second), Actor::Admin)
-}
-
-fn write<R: Send + 'static>(
-    test: &TestStore,
-    change: impl FnOnce(&mut WriteTx) -> Result<R, Error> + Send + 'static,
-) -> R {
-    test.store.write_blocking(Locks::named(DIRECTORY_LOCK), change).expect("written").value
 }
 
 fn account(test: &TestStore) -> AccountId {
