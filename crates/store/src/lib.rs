@@ -32,6 +32,7 @@ mod sqlite;
 mod store;
 pub mod trace;
 mod tx;
+mod wire;
 
 pub use blob::{BLOB_INLINE_MAX, Prepared, Swept, Upload};
 pub use error::{Code, Error, Result};

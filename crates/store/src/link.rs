@@ -38,9 +38,18 @@ impl Link {
         Link { open, returns: Arc::clone(returns), current: None, patience, trouble: None }
     }
 
+    /// Opens a look, as [`Link::begin`] does.
+    pub(crate) fn begin_read(&mut self) -> Result<&mut WriteTx> {
+        self.begin_by(&|tx| tx.begin_read())
+    }
+
     /// Opens a transaction with `begin`. While the database is away the first job waits up to the patience, the
     /// following ones fail at once until it is time for another try.
     pub(crate) fn begin(&mut self, begin: &str) -> Result<&mut WriteTx> {
+        self.begin_by(&|tx| tx.command(begin))
+    }
+
+    fn begin_by(&mut self, begin: &dyn Fn(&WriteTx) -> Result<()>) -> Result<&mut WriteTx> {
         if let Some(trouble) = &self.trouble
             && trouble.last_try.elapsed() < trouble.pause
             && trouble.returns == self.returns.load(Ordering::Relaxed)
@@ -82,10 +91,10 @@ impl Link {
         self.current.as_ref()
     }
 
-    fn try_begin(&mut self, begin: &str) -> Result<()> {
+    fn try_begin(&mut self, begin: &dyn Fn(&WriteTx) -> Result<()>) -> Result<()> {
         if let Some(tx) = &mut self.current {
             tx.reset();
-            match tx.command(begin) {
+            match begin(tx) {
                 Ok(()) => return Ok(()),
                 // Another process writes, or a lock was not granted: the connection is good. What of the transaction
                 // was begun is ended.
@@ -105,7 +114,7 @@ impl Link {
         }
         let mut tx = (self.open)()?;
         tx.reset();
-        tx.command(begin)?;
+        begin(&tx)?;
         self.current = Some(tx);
         Ok(())
     }

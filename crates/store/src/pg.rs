@@ -1,29 +1,50 @@
 //! One PostgreSQL connection: how statements run on it, what its values and errors mean.
 //!
-//! The client runs a runtime of its own inside: it is opened, used and dropped on one and the same thread.
+//! It is opened, used and dropped on one and the same thread.
 
 use crate::dialect::{Dialect, rewrite};
 use crate::row::Value;
 use crate::sqlite::{Failed, STATEMENTS_MAX, shortened};
+use crate::wire::{Failure, Wire};
 use crate::{Error, Param, Result, Row};
 use postgres::error::{DbError, SqlState};
-use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, RowIter, Statement};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use tokio_postgres::{RowStream, Statement};
 
 /// An open connection with its prepared statements.
 pub(crate) struct Pg {
-    client: RefCell<Client>,
+    wire: Wire,
     prepared: RefCell<HashMap<String, Statement>>,
 }
 
+/// Opens a look.
+pub(crate) const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 impl Pg {
-    pub(crate) fn new(client: Client) -> Pg {
-        Pg { client: RefCell::new(client), prepared: RefCell::default() }
+    pub(crate) fn new(wire: Wire) -> Pg {
+        Pg { wire, prepared: RefCell::default() }
+    }
+
+    /// How often an answer was waited for.
+    pub(crate) fn journeys(&self) -> u64 {
+        self.wire.journeys()
+    }
+
+    /// Opens a look; its `BEGIN` goes with the first statement.
+    pub(crate) fn begin_read(&self) -> Result<()> {
+        self.wire
+            .begin_later(BEGIN_READ)
+            .map_err(|_| Error::Unavailable("PostgreSQL: the connection was closed".into()))
+    }
+
+    /// Ends a look, and waits for nothing.
+    pub(crate) fn end_read(&self) {
+        self.wire.forget();
     }
 
     /// Runs a query and shows each row to `each` until it breaks.
@@ -34,9 +55,8 @@ impl Pg {
         each: &mut dyn FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<(), Failed> {
         let statement = self.statement(sql, params)?;
-        let mut client = self.client.borrow_mut();
-        let mut rows = client.query_raw(&statement, params.iter()).map_err(|error| self.failed(&error, sql))?;
-        while let Some(row) = rows.next().map_err(|error| self.failed(&error, sql))? {
+        let mut rows = pin!(self.wire.query(&statement, params).map_err(|failure| self.failed(failure, sql))?);
+        while let Some(row) = self.wire.next(rows.as_mut()).map_err(|failure| self.failed(failure, sql))? {
             match each(&Row::postgres(&row)) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => return self.rest(rows, sql),
@@ -51,21 +71,20 @@ impl Pg {
 
     /// Hears the rest of a statement that nobody looks at: when it fails there, the server has given up the transaction,
     /// and answers COMMIT as if all were well.
-    fn rest(&self, mut rows: RowIter<'_>, sql: &str) -> Result<(), Failed> {
-        while rows.next().map_err(|error| self.failed(&error, sql))?.is_some() {}
+    fn rest(&self, mut rows: Pin<&mut RowStream>, sql: &str) -> Result<(), Failed> {
+        while self.wire.next(rows.as_mut()).map_err(|failure| self.failed(failure, sql))?.is_some() {}
         Ok(())
     }
 
     /// Runs a statement; says how many rows it touched.
     pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
         let statement = self.statement(sql, params)?;
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-        self.client.borrow_mut().execute(&statement, &params).map_err(|error| self.failed(&error, sql))
+        self.wire.execute(&statement, params).map_err(|failure| self.failed(failure, sql))
     }
 
     /// Statements without parameters, as they are, in one round trip.
     pub(crate) fn batch(&self, sql: &str) -> Result<()> {
-        self.client.borrow_mut().batch_execute(sql).map_err(|error| fault(&error, sql))
+        self.wire.batch(sql).map_err(|failure| fault_of(failure, sql))
     }
 
     fn statement(&self, sql: &str, params: &[Param<'_>]) -> Result<Statement, Failed> {
@@ -74,8 +93,8 @@ impl Pg {
             Some(statement) => statement.clone(),
             None => {
                 let text = rewrite(sql, Dialect::Postgres).map_err(Failed::Statement)?;
-                let statement = self.client.borrow_mut().prepare(&text);
-                let statement = statement.map_err(|error| Failed::Statement(fault(&error, sql)))?;
+                let statement = self.wire.prepare(&text);
+                let statement = statement.map_err(|failure| Failed::Statement(fault_of(failure, sql)))?;
                 // A set-based INSERT can be long text; all of them together stay bounded.
                 if prepared.len() >= STATEMENTS_MAX {
                     prepared.clear();
@@ -91,7 +110,8 @@ impl Pg {
         Ok(statement)
     }
 
-    fn failed(&self, error: &postgres::Error, sql: &str) -> Failed {
+    fn failed(&self, failure: Failure, sql: &str) -> Failed {
+        let Some(error) = failure else { return Failed::Statement(fault_of(None, sql)) };
         // A migration by another node changed a table: plans made before are of no use.
         let stale = |said: &DbError| {
             *said.code() == SqlState::FEATURE_NOT_SUPPORTED && said.routine() == Some("RevalidateCachedQuery")
@@ -100,7 +120,14 @@ impl Pg {
             self.prepared.borrow_mut().clear();
             return Failed::Statement(Error::Temporary(format!("PostgreSQL: {error} [{}]", shortened(sql))));
         }
-        Failed::Statement(fault(error, sql))
+        Failed::Statement(fault(&error, sql))
+    }
+}
+
+fn fault_of(failure: Failure, place: &str) -> Error {
+    match failure {
+        Some(error) => fault(&error, place),
+        None => Error::Unavailable(format!("PostgreSQL: the connection was closed [{}]", shortened(place))),
     }
 }
 

@@ -3,15 +3,17 @@
 
 use crate::pg::{Pg, fault};
 use crate::receipt::{CHANNEL, parse_news};
+use crate::wire::{Opening, Wire};
 use crate::{Error, Hub, Result};
-use postgres::config::{Host, SslMode};
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, NoTls};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Where PostgreSQL is and how to speak to it.
@@ -55,7 +57,13 @@ impl Target {
 
     /// A connection, set up as every connection of ours.
     pub(crate) fn connect(&self) -> Result<Pg> {
-        Ok(Pg::new(self.client()?))
+        let opened = Wire::open(&self.config, self.tls.as_ref());
+        let pg = Pg::new(opened.map_err(|error| match error {
+            Opening::Refused(error) => fault(&error, &self.place),
+            Opening::Runtime(error) => Error::Unavailable(format!("no runtime for a connection: {error}")),
+        })?);
+        pg.batch(SESSION)?;
+        Ok(pg)
     }
 
     /// A connection on which a COMMIT does not wait for the disk: for what nobody needs after a crash.
@@ -71,9 +79,10 @@ impl Target {
     }
 
     fn client(&self) -> Result<Client> {
+        let config = postgres::Config::from(self.config.clone());
         let connected = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone()),
-            None => self.config.connect(NoTls),
+            Some(tls) => config.connect(tls.clone()),
+            None => config.connect(NoTls),
         };
         let mut client = connected.map_err(|error| fault(&error, &self.place))?;
         client.batch_execute(SESSION).map_err(|error| fault(&error, &self.place))?;

@@ -44,7 +44,7 @@ impl Quick {
         });
         match free.as_mut().and_then(|link| link.as_mut()) {
             Some(link) => {
-                serve::read_one(link, "BEGIN", job, name, self.budget);
+                serve::read_one(link, job, name, self.budget);
                 None
             }
             None => Some(job),

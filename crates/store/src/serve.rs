@@ -18,27 +18,21 @@ pub(crate) type ReadJob = dyn Job<ReadTx, ()>;
 pub(crate) type WriteJob = dyn Job<WriteTx, Receipt>;
 
 /// A reader thread, of either database.
-pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, begin: &'static str, budget: Duration) {
+pub(crate) fn reads(mut link: Link, queue: &Queue<ReadJob>, budget: Duration) {
     while let Some(Waiting { job, name, .. }) = queue.pop() {
-        read_one(&mut link, begin, job, name, budget);
+        read_one(&mut link, job, name, budget);
     }
 }
 
 /// One job that looks: its transaction, its answer.
-pub(crate) fn read_one(
-    link: &mut Link,
-    begin: &'static str,
-    mut job: Box<ReadJob>,
-    name: &'static Location<'static>,
-    budget: Duration,
-) {
-    let tx = match link.begin(begin) {
+pub(crate) fn read_one(link: &mut Link, mut job: Box<ReadJob>, name: &'static Location<'static>, budget: Duration) {
+    let tx = match link.begin_read() {
         Ok(tx) => tx,
         Err(error) => return job.finish(Err(error)),
     };
     measure("read", name, budget, || job.run(tx.read_mut()));
     let broken = matches!(tx.spoiled(), Some(Error::Unavailable(_)));
-    if tx.command("ROLLBACK").is_err() || broken {
+    if tx.end_read().is_err() || broken {
         link.drop_connection();
     }
     job.finish(Ok(()));

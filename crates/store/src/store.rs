@@ -420,7 +420,7 @@ fn open_sqlite(settings: &Settings, path: &std::path::Path, blobs: &Arc<Blobs>, 
     for _ in 0..settings.readers.max(1) {
         let (queue, link) =
             (Arc::clone(&threads.reads), Link::new(opener(Sqlite::open_reader), &returns, Duration::ZERO));
-        threads.spawn_reader(move || serve::reads(link, &queue, "BEGIN", budget))?;
+        threads.spawn_reader(move || serve::reads(link, &queue, budget))?;
     }
     Ok(threads)
 }
@@ -441,8 +441,7 @@ fn open_postgres(settings: &Settings, target: Target, blobs: &Arc<Blobs>, hub: &
     }
     for _ in 0..settings.readers.max(1) {
         let (queue, link) = (Arc::clone(&threads.reads), Link::new(opener(), &returns, settings.patience));
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        threads.spawn_reader(move || serve::reads(link, &queue, begin, budget))?;
+        threads.spawn_reader(move || serve::reads(link, &queue, budget))?;
     }
     let (speaking, herald) = (Arc::clone(&target), Arc::clone(&threads.herald));
     spawn(&threads.speakers, "store-herald", move || herald.run(&speaking))?;

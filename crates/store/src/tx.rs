@@ -113,6 +113,14 @@ impl ReadTx {
         self.statements.get()
     }
 
+    /// How often this connection has waited for PostgreSQL; 0 on SQLite. For tests of cost.
+    pub fn journeys(&self) -> u64 {
+        match &self.connection {
+            Connection::Sqlite(_) => 0,
+            Connection::Postgres(pg) => pg.journeys(),
+        }
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -316,6 +324,25 @@ impl ReadTx {
         match &self.connection {
             Connection::Sqlite(sqlite) => sqlite.control(sql),
             Connection::Postgres(pg) => pg.batch(sql),
+        }
+    }
+
+    /// Opens a look on a connection whose last transaction has ended.
+    pub(crate) fn begin_read(&self) -> Result<()> {
+        match &self.connection {
+            Connection::Sqlite(sqlite) => sqlite.control("BEGIN"),
+            Connection::Postgres(pg) => pg.begin_read(),
+        }
+    }
+
+    /// Ends a look. On PostgreSQL what went wrong is seen when the next one begins.
+    pub(crate) fn end_read(&self) -> Result<()> {
+        match &self.connection {
+            Connection::Sqlite(sqlite) => sqlite.control("ROLLBACK"),
+            Connection::Postgres(pg) => {
+                pg.end_read();
+                Ok(())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What only PostgreSQL can show: several nodes, locks, a server that goes away and comes back.
 
 use crate::TABLES;
-use postroad_store::{AccountId, Error, Locks, ModSeq, Settings, Store, WriteTx, params};
+use postroad_store::{AccountId, Error, Locks, ModSeq, ReadTx, Settings, Store, WriteTx, params};
 use postroad_testkit::postgres::{Durability, Server, run};
 use postroad_testkit::{TestStore, wait};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,6 +115,35 @@ fn news_reach_other_nodes() {
             ear.changed().await.expect("the hub is there");
         }
     });
+}
+
+/// `BEGIN` goes with the first statement, and nobody waits for the end of a look.
+#[test]
+fn a_look_costs_a_journey_for_each_statement_and_no_more() {
+    let test = TestStore::postgres(&[TABLES]);
+    let store = Store::open(Settings { readers: 1, ..test.settings() }).expect("it opens");
+    let mut last = None;
+    for round in 1..=40 {
+        let insert = move |tx: &mut WriteTx| tx.execute("INSERT INTO number (n) VALUES ($1)", params![round]);
+        store.write_blocking(Locks::none(), insert).expect("it commits");
+        let look = move |tx: &ReadTx| {
+            let before = tx.journeys();
+            let count = tx.one("SELECT count(*) FROM number", &[], |row| row.int(0))?;
+            let rows = tx.rows("SELECT n FROM number ORDER BY n", &[], |row| row.int(0))?;
+            assert_eq!((count, rows.len() as i64), (round, round));
+            Ok::<_, Error>((before, tx.journeys()))
+        };
+        let (before, after) = store.read_blocking(look).expect("it is read");
+        if let Some(end) = last {
+            assert_eq!((before, after), (end, end + 2), "in round {round}");
+        }
+        // One that asks nothing makes no journey, and one that fails leaves nothing behind.
+        store.read_blocking(|_| Ok::<_, Error>(())).expect("nothing is read");
+        let wrong = |tx: &ReadTx| tx.one("SELECT 1 / (n - n) FROM number", &[], |row| row.int(0));
+        assert!(store.read_blocking(wrong).is_err());
+        let (_, after) = store.read_blocking(look).expect("it is read");
+        last = Some(after);
+    }
 }
 
 #[test]
