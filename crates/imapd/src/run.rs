@@ -47,6 +47,7 @@ impl Session {
     fn run(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
         self.now = now;
         self.writing = matches!(tx, Tx::Write(_));
+        self.looked = false;
         self.staged.clear();
         self.before = Some(Before {
             view: self.view.clone(),

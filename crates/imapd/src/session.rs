@@ -68,6 +68,8 @@ pub struct Session {
     pub(crate) claims_tried: u32,
     /// The job under way is a write.
     pub(crate) writing: bool,
+    /// The view is as the mailbox is in the look under way, which shows no more, however often it is asked.
+    pub(crate) looked: bool,
     /// The time of the job under way.
     pub(crate) now: Timestamp,
     /// What the client said of itself, until the log has it.
@@ -164,6 +166,7 @@ impl Session {
             claims_next: false,
             claims_tried: 0,
             writing: false,
+            looked: false,
             now: Timestamp(0),
             client_news: None,
             warned: 0,

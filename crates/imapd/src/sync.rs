@@ -35,7 +35,7 @@ pub(crate) enum Gathered {
 }
 
 /// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing
-/// happened. [`Error::Deselected`] when the mailbox is gone.
+/// happened, none where this look has shown that already. [`Error::Deselected`] when the mailbox is gone.
 pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
     refresh_rights(session, tx)?;
     if session.is_frozen() {
@@ -43,6 +43,9 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     }
     tell_kept_flags(session, tx)?;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
+    if session.looked {
+        return context::update(session, tx);
+    }
     let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
     let mut arrived = Vec::new();
     loop {
@@ -72,6 +75,7 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
             break;
         }
     }
+    session.looked = !session.writing;
     let came = arrived;
     let arrived: UidSet = came.iter().map(|(uid, _)| *uid).collect();
     tell_arrived(session, &arrived)?;

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
+
 use postroad_testkit::TestStore;
 
 use common::World;
@@ -81,6 +83,41 @@ fn opening_a_mailbox_costs_the_same_however_large() {
     let (_, said) = world.say(session, b"s SELECT INBOX\r\nn NOOP\r\nu UNSELECT\r\ns STATUS INBOX (MESSAGES)\r\n");
     assert!(said.contains(&format!("* STATUS INBOX (MESSAGES {MANY})")), "{said}");
     assert_eq!(world.jobs.values().sum::<u32>(), 4, "{:?}", world.jobs);
+}
+
+/// On PostgreSQL each statement of a look is a journey, and there are no others.
+#[test]
+fn looks_cost_few_statements() {
+    postroad_testkit::each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let mut world = World::new(test);
+        for number in 0..5 {
+            world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\nwords\r\n"));
+        }
+        let mut session = world.logged_in("alice");
+        // The first one claims what is recent, and one that is gone leaves a gap in the numbers.
+        (session, _) = world.say(session, b"s SELECT INBOX\r\nt STORE 2 +FLAGS (\\Deleted)\r\nx EXPUNGE\r\n");
+        for (command, most) in [
+            // The mailbox, its keywords, the first unseen message; before that one no message is missing.
+            ("SELECT INBOX", 4),
+            ("NOOP", 1),
+            ("STATUS INBOX (MESSAGES UNSEEN UIDNEXT HIGHESTMODSEQ)", 2),
+            // The map of numbers is read once.
+            ("FETCH 1:* (FLAGS)", 3),
+            ("FETCH 1:* (FLAGS UID)", 2),
+            ("UID FETCH 1:* (FLAGS)", 2),
+            ("FETCH 2 (ENVELOPE)", 2),
+            ("SEARCH UNSEEN", 2),
+            ("NOOP", 1),
+            ("EXAMINE INBOX", 4),
+        ] {
+            let before = world.statements.load(Ordering::Relaxed);
+            let said;
+            (session, said) = world.say(session, format!("c {command}\r\n").as_bytes());
+            assert!(said.contains("c OK"), "{said}");
+            let cost = world.statements.load(Ordering::Relaxed) - before;
+            assert!(cost <= most, "{command} costs {cost} statements, not {most}");
+        }
+    });
 }
 
 /// A result that is followed and asks for texts: of many messages that change, a few are read by one job.

@@ -118,6 +118,8 @@ fn open(
         contexts: Arc::default(),
         touched: Arc::default(),
     });
+    // As the mailbox is in this look.
+    session.looked = !session.writing;
     session.fresh = Fresh::default();
     session.pushing = None;
     if session.notify_freezes() {
