@@ -70,7 +70,7 @@ pub fn gather(tx: &ReadTx, account: AccountId, behind: Option<&Gathered>) -> Res
     let known = known(tx, account, from)?;
     let rows = tx.rows(
         "SELECT m.id, m.blob, m.size, m.summary FROM message AS m WHERE m.account = $1 AND m.id > $2
-         AND NOT EXISTS (SELECT 1 FROM search_recent AS r WHERE r.account = $1 AND r.message = m.id)
+         AND m.id NOT IN (SELECT r.message FROM search_recent AS r WHERE r.account = $1 AND r.message > $2)
          ORDER BY m.id LIMIT $3",
         params![account, from, sql::limit(MESSAGES_PER_JOB)],
         |row| Ok((row.int(0)?, row.id(1)?, sql::unsigned(row, 2)?, row.bytes(3)?)),
