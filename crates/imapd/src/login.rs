@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use postroad_imap::command::Secret as Bytes;
 use postroad_imap::{Limits, ResponseCode, Tag};
 use postroad_mail::{Authenticated, Refused};
-use postroad_sasl::{Ask, Channel, Secret, Turn, Unusable};
+use postroad_sasl::{Ask, Channel, Evidence, Secret, Turn, Unusable};
 
 use crate::capability;
 use crate::error::Reply;
@@ -39,10 +39,13 @@ pub(crate) fn login(session: &mut Session, tag: &Tag, user: &str, password: &Byt
     if !session.may_send_password() {
         return Some(privacy());
     }
-    let Ok(password) = String::from_utf8(password.0.clone()) else {
-        return Some(Reply::no(ResponseCode::AuthenticationFailed, "the password is not UTF-8"));
+    let (exchange, turn) = match String::from_utf8(password.0.clone()) {
+        Ok(password) => Exchange::password("LOGIN", user.to_owned(), Secret::new(password)),
+        Err(_) => {
+            let evidence = Evidence::Malformed(postroad_sasl::Error::NotUtf8);
+            Exchange::command("LOGIN", user.to_owned(), evidence)
+        }
     };
-    let (exchange, turn) = Exchange::password("LOGIN", user.to_owned(), Secret::new(password));
     session.turn(Authenticating { tag: tag.clone(), exchange }, turn)
 }
 
@@ -56,8 +59,12 @@ pub(crate) fn authenticate(
     let clear = session.may_send_password();
     let mechanism = match postroad_sasl::usable(&session.settings.mechanisms, mechanism, session.tls.as_ref(), clear) {
         Ok(mechanism) => mechanism,
-        Err(Unusable::Unknown) => return Some(Reply::no(ResponseCode::Cannot, "this mechanism is not offered")),
         Err(Unusable::Privacy) => return Some(privacy()),
+        // RFC 5530 §3: what is missing is privacy.
+        Err(why @ Unusable::Clear) => return Some(Reply::no(ResponseCode::PrivacyRequired, why.words())),
+        Err(why @ (Unusable::Unknown | Unusable::Certificate | Unusable::Binding)) => {
+            return Some(Reply::no(ResponseCode::Cannot, why.words()));
+        }
     };
     let initial = initial.map(|bytes| match bytes.0.as_slice() {
         [] => "=".to_owned(),
@@ -76,7 +83,8 @@ fn failed(error: postroad_sasl::Error) -> Reply {
             Reply::no(ResponseCode::AuthenticationFailed, "that is not what the mechanism asks for")
         }
         Error::BadBinding | Error::NotTheServer => Reply::no(ResponseCode::AuthenticationFailed, error.to_string()),
-        Error::Cancelled | Error::BadBase64 | Error::TooLong => Reply::bad(error.to_string()),
+        // RFC 4959 §3: who speaks first where the server does.
+        Error::TooEarly | Error::Cancelled | Error::BadBase64 | Error::TooLong => Reply::bad(error.to_string()),
     }
 }
 
@@ -132,6 +140,10 @@ impl Session {
                 let text = "logins cannot be checked now; try again later";
                 Some(Reply::no(ResponseCode::Unavailable, text))
             }
+            Turn::Malformed(error, _) => {
+                self.held_back(authenticating.tag, failed(error));
+                None
+            }
             Turn::Failed(error) => Some(failed(error)),
         }
     }
@@ -163,6 +175,11 @@ impl Session {
                 "this account has a second step: make an app password for this program on the account's page",
             ),
         };
+        self.held_back(tag, reply);
+    }
+
+    /// Counts a failed login and tells of it, after a while.
+    fn held_back(&mut self, tag: Tag, reply: Reply) {
         self.failed_logins += 1;
         match self.login_delay() {
             Duration::ZERO => self.login_refused(&tag, &reply),

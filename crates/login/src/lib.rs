@@ -5,8 +5,10 @@
 //! What it never does: decide the words that a client hears, hold a session, keep a password.
 //!
 //! Standards: RFC 4616 §2 and RFC 4422 §3.4.1 (authorization identities), RFC 5802 §9 and RFC 7677 §4 (what is kept), RFC 7628
-//! §3.2 (what is said of a token), [MS-NLMP] §3.2.5 (NTLM).
+//! §3.2 (what is said of a token), [MS-NLMP] §3.2.5 (NTLM), RFC 2195 (CRAM-MD5), RFC 1939 §7 (APOP), RFC 4752 (GSSAPI).
 
+mod digest;
+mod kerberos;
 mod ntlm;
 mod scram;
 mod tokens;
@@ -22,6 +24,7 @@ use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+pub use digest::DigestSealer;
 pub use ntlm::NtlmSealer;
 /// The tables that are looked into, beside those of mail.
 pub use postroad_identity::MIGRATIONS;
@@ -41,6 +44,8 @@ pub struct Logins {
     keeps_keys: bool,
     configuration: Option<Arc<str>>,
     ntlm: Option<Arc<ntlm::Ntlm>>,
+    digests: Option<Arc<digest::Digests>>,
+    kerberos: Option<Arc<kerberos::Kerberos>>,
 }
 
 /// Who somebody says to be.
@@ -120,6 +125,8 @@ impl Logins {
             keeps_keys: true,
             configuration: None,
             ntlm: None,
+            digests: None,
+            kerberos: None,
         })
     }
 
@@ -199,8 +206,9 @@ impl Logins {
         second_follows: bool,
     ) -> Result<Answer<Authenticated, Refused>, (Denied, Option<Vec<u8>>)> {
         let mechanism = ask.mechanism;
-        // A certificate is a thing that somebody has; a token came out of the pages, where all steps were asked for.
-        let by_password = !matches!(ask.evidence, Evidence::Certificate(_) | Evidence::Token(_));
+        // A certificate is a thing that somebody has; a token came out of the pages, where all steps were asked for; what is
+        // asked before a ticket is given is for the realm to say.
+        let by_password = !matches!(ask.evidence, Evidence::Certificate(_) | Evidence::Token(_) | Evidence::Gss(_));
         let who = Who { authcid: ask.authcid, authzid: ask.authzid };
         let answered = match ask.evidence {
             Evidence::Password(password) => self.password(who, password, service).await,
@@ -208,6 +216,13 @@ impl Logins {
             Evidence::ScramProof(proof) => self.scram_proof(who, proof, service).await,
             Evidence::NtlmFlags(flags) => self.ntlm_challenge(flags),
             Evidence::NtlmProof(proof) => self.ntlm_proof(who, *proof, service).await,
+            Evidence::DigestChallenge => self.digest_challenge(),
+            Evidence::DigestProof(proof) => self.digest_proof(who, proof, service).await,
+            Evidence::Gss(question) => self.gss(*question, service).await,
+            Evidence::Malformed(error) => {
+                tracing::info!(mechanism, %service, %error, "a client does not follow its mechanism");
+                Err(Denied::Refused(Refused::Wrong))
+            }
             Evidence::Certificate(certificate) => self.certificate(who, certificate, service).await,
             Evidence::Token(token) => return self.token(who, mechanism, token, service).await,
         };
@@ -242,6 +257,7 @@ impl Logins {
         let (authenticated, password) = self.hashed(candidates, password, service).await?;
         self.keep_keys(&authenticated, password.expose()).await;
         self.keep_ntlm(&authenticated, password.expose()).await;
+        self.keep_digests(&authenticated, password.expose()).await;
         acts.of(authenticated).map(Answer::granted)
     }
 

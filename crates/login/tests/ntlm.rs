@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postroad_login::{Logins, NtlmSealer};
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
-use postroad_mail::credentials::{self, NtlmState};
+use postroad_mail::credentials::{self, KeyState};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
 use postroad_protocol::Bindings;
@@ -64,7 +64,7 @@ fn sign_in(logins: &Logins, user: &str, password: &str) -> Result<Authenticated,
             }
             Turn::Done(who) => return Ok(who),
             Turn::Refused(why) => return Err(why),
-            turn @ (Turn::Unavailable | Turn::Failed(_)) => panic!("{turn:?}"),
+            turn @ (Turn::Unavailable | Turn::Malformed(..) | Turn::Failed(_)) => panic!("{turn:?}"),
         };
     }
 }
@@ -75,7 +75,7 @@ fn by_password(logins: &Logins, password: &str) -> bool {
     matches!(wait(logins.verify(ask, FROM, Service::Imap)), Answer::Granted { .. })
 }
 
-fn state(store: &Store, account: AccountId) -> NtlmState {
+fn state(store: &Store, account: AccountId) -> KeyState {
     store.read_blocking(move |tx| credentials::ntlm_state(tx, account)).expect("a state")
 }
 
@@ -91,14 +91,11 @@ fn it_is_off_until_switched_on_and_goes_with_the_password() {
         let alice = "alice@corp.example.test";
         // Seen while it is off, a password leaves no key.
         assert!(by_password(&logins, "right"));
-        assert_eq!((state(store, account), sign_in(&logins, alice, "right")), (NtlmState::Off, Err(Refused::Wrong)));
+        assert_eq!((state(store, account), sign_in(&logins, alice, "right")), (KeyState::Off, Err(Refused::Wrong)));
         change(credentials::ntlm_on);
-        assert_eq!(
-            (state(store, account), sign_in(&logins, alice, "right")),
-            (NtlmState::Waiting, Err(Refused::Wrong))
-        );
+        assert_eq!((state(store, account), sign_in(&logins, alice, "right")), (KeyState::Waiting, Err(Refused::Wrong)));
         assert!(by_password(&logins, "right") && !by_password(&logins, "wrong"));
-        assert_eq!(state(store, account), NtlmState::On { passwords: 1 });
+        assert_eq!(state(store, account), KeyState::On { passwords: 1 });
         let who = sign_in(&logins, alice, "right").expect("alice");
         assert_eq!((who.account(), who.address().to_string()), (account, alice.to_owned()));
         assert_eq!(sign_in(&logins, alice, "wrong"), Err(Refused::Wrong));
@@ -109,13 +106,10 @@ fn it_is_off_until_switched_on_and_goes_with_the_password() {
         let hash = PasswordHash::of_password("new").expect("a hash");
         let set = move |tx: &mut _| credentials::set_password(tx, &by(), account, &hash);
         store.write_blocking(Locks::account(account), set).expect("a password");
-        assert_eq!(
-            (state(store, account), sign_in(&logins, alice, "right")),
-            (NtlmState::Waiting, Err(Refused::Wrong))
-        );
+        assert_eq!((state(store, account), sign_in(&logins, alice, "right")), (KeyState::Waiting, Err(Refused::Wrong)));
         assert!(by_password(&logins, "new") && sign_in(&logins, alice, "new").is_ok());
         change(credentials::ntlm_off);
-        assert_eq!((state(store, account), sign_in(&logins, alice, "new")), (NtlmState::Off, Err(Refused::Wrong)));
+        assert_eq!((state(store, account), sign_in(&logins, alice, "new")), (KeyState::Off, Err(Refused::Wrong)));
     });
 }
 

@@ -209,7 +209,9 @@ pub fn delete(tx: &mut WriteTx, by: &By, id: AccountId) -> Result<()> {
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     credentials::prune_keys(tx, id)?;
     credentials::forget_certificates(tx, id)?;
+    credentials::forget_principals(tx, id)?;
     credentials::forget_ntlm(tx, id)?;
+    credentials::forget_digests(tx, id)?;
     credentials::forget_delegates(tx, id)?;
     tx.execute("UPDATE domain SET postmaster = NULL WHERE postmaster = $1", params![id])?;
     let forward = forwards::of(tx, id)?.map(|forward| forwards::text(Some(&forward))).unwrap_or_default();

@@ -7,8 +7,10 @@
 //! ```
 
 mod delegates;
+mod digest;
 mod ntlm;
 mod pins;
+mod principals;
 mod scram;
 
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
@@ -21,13 +23,22 @@ use crate::{Actor, Address, Bound, By, Error, Result, Service, What, acl};
 pub use delegates::{
     MAX_DELEGATES, Principal, add_delegate, delegate_and_principal, delegates, principal, remove_delegate,
 };
-pub use ntlm::{NtlmCandidates, NtlmSealer, NtlmState, keep_ntlm, ntlm_candidates, ntlm_off, ntlm_on, ntlm_state};
+pub use digest::{
+    DigestCandidates, DigestSealer, digest_candidates, digest_off, digest_on, digest_state, keep_digests,
+};
+pub use ntlm::{KeyState, NtlmCandidates, NtlmSealer, keep_ntlm, ntlm_candidates, ntlm_off, ntlm_on, ntlm_state};
 pub use pins::{MAX_CERTIFICATES, Pin, by_certificate, pin, pins, unpin};
+pub use principals::{
+    KerberosPrincipal, MAX_PRINCIPALS, PrincipalCandidates, add_principal, principal_candidates, principals,
+    remove_principal,
+};
 pub use scram::{Salts, ScramCandidates, ServerSecret, keep_for, salts, scram_candidates, server_secret};
 
 pub(crate) use delegates::{TABLES as DELEGATE_TABLES, forget as forget_delegates};
+pub(crate) use digest::{TABLES as DIGEST_TABLES, forget as forget_digests};
 pub(crate) use ntlm::{TABLES as NTLM_TABLES, forget as forget_ntlm};
 pub(crate) use pins::{TABLES as CERTIFICATE_TABLES, forget_account as forget_certificates, is_pinned};
+pub(crate) use principals::{TABLES as PRINCIPAL_TABLES, forget_account as forget_principals, is_named};
 pub(crate) use scram::{TABLES as SCRAM_TABLES, prune as prune_keys};
 
 /// Most app passwords of an account.
@@ -48,6 +59,8 @@ struct Owner {
     state: State,
     has_labels: bool,
     has_ntlm: bool,
+    /// Of how many mechanisms with digests it has keys, or will have.
+    digests: i64,
     stored: Vec<Stored>,
 }
 
@@ -62,6 +75,7 @@ struct Stored {
     last_used: Option<Timestamp>,
     has_keys: bool,
     has_ntlm_key: bool,
+    digest_keys: i64,
 }
 
 /// That somebody proved to be who they say. Only a proof that this module looked at makes one ([`Candidates::verify`],
@@ -79,6 +93,7 @@ pub struct Authenticated {
     last_used: Option<Timestamp>,
     has_keys: bool,
     lacks_ntlm: bool,
+    lacks_digests: bool,
 }
 
 /// Why a login was refused. The client learns no difference between wrong and unknown.
@@ -107,7 +122,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
     let owner = tx.row(
         "SELECT x.id, x.address, x.state,
                 EXISTS (SELECT 1 FROM label_account AS l WHERE l.account = x.id AND l.whole = 1),
-                EXISTS (SELECT 1 FROM ntlm_account AS n WHERE n.account = x.id)
+                EXISTS (SELECT 1 FROM ntlm_account AS n WHERE n.account = x.id),
+                (SELECT COUNT(*) FROM digest_account AS g WHERE g.account = x.id)
          FROM address AS a JOIN account AS x ON x.id = a.account
          WHERE a.domain = COALESCE((SELECT d.domain FROM domain_alias AS d WHERE d.alias = $1), $1)
            AND a.local = $2 AND a.kind = 'account' AND x.state <> 'deleted'",
@@ -115,8 +131,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
         |row| {
             let (account, state) = (row.id(0)?, State::from_name(&row.text(2)?));
             let address = Address::stored(&row.text(1)?);
-            let (has_labels, has_ntlm) = (row.bool(3)?, row.bool(4)?);
-            Ok(Owner { account, address, state, has_labels, has_ntlm, stored: Vec::new() })
+            let (has_labels, has_ntlm, digests) = (row.bool(3)?, row.bool(4)?, row.int(5)?);
+            Ok(Owner { account, address, state, has_labels, has_ntlm, digests, stored: Vec::new() })
         },
     )?;
     // What a name that nobody has is asked is as much: the time it takes tells nothing.
@@ -124,7 +140,8 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
     let stored = tx.rows(
         "SELECT c.id, c.name, c.hash, c.scopes, c.expires, c.last_used, EXISTS (
              SELECT 1 FROM scram_key AS k WHERE k.account = c.account AND k.credential = c.id), EXISTS (
-             SELECT 1 FROM ntlm_key AS k WHERE k.account = c.account AND k.credential = c.id)
+             SELECT 1 FROM ntlm_key AS k WHERE k.account = c.account AND k.credential = c.id), (
+             SELECT COUNT(*) FROM digest_key AS k WHERE k.account = c.account AND k.credential = c.id)
          FROM credential AS c WHERE c.account = $1",
         params![account],
         |row| {
@@ -137,6 +154,7 @@ pub fn candidates(tx: &ReadTx, login: &str) -> Result<Candidates> {
                 last_used: row.int_or_null(5)?.map(Timestamp),
                 has_keys: row.bool(6)?,
                 has_ntlm_key: row.bool(7)?,
+                digest_keys: row.int(8)?,
             })
         },
     )?;
@@ -264,6 +282,7 @@ impl Candidates {
             last_used: stored.last_used,
             has_keys: stored.has_keys,
             lacks_ntlm: owner.has_ntlm && !stored.has_ntlm_key,
+            lacks_digests: owner.digests > stored.digest_keys,
         })
     }
 
@@ -290,6 +309,7 @@ impl Candidates {
             last_used: None,
             has_keys: true,
             lacks_ntlm: false,
+            lacks_digests: false,
         })
     }
 
@@ -385,6 +405,12 @@ impl Authenticated {
     /// Whether NTLM was switched on for the account and has no key of the password yet: [`keep_ntlm`] then mends that.
     pub fn lacks_ntlm(&self) -> bool {
         self.lacks_ntlm
+    }
+
+    /// Whether CRAM-MD5 or APOP was switched on for the account and has no key of the password yet: [`keep_digests`] then mends
+    /// that.
+    pub fn lacks_digests(&self) -> bool {
+        self.lacks_digests
     }
 
     /// The journal's author for what this login does.

@@ -94,23 +94,26 @@ pub fn begin(tx: &mut WriteTx, address: &Address, table: &Table, row: &[Value]) 
     id.into_iter().next().ok_or(Error::NotFound(What::Account))
 }
 
-/// Takes the certificates out of rows to be loaded that open somebody else's account meanwhile; answers with their names. Rows
-/// of other tables stay.
-pub fn without_pinned(tx: &ReadTx, table: &Table, rows: &mut Vec<Vec<Value>>) -> Result<Vec<String>> {
+/// Takes what opens somebody else's account meanwhile out of rows to be loaded: certificates, principals of Kerberos. Answers with
+/// what they are called. Rows of other tables stay.
+pub fn without_taken(tx: &ReadTx, table: &Table, rows: &mut Vec<Vec<Value>>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    let (Some(fingerprint), Some(name)) = (table.column("fingerprint"), table.column("name")) else {
+    let (word, key) = match table.name.as_str() {
+        "login_certificate" => ("certificate", "fingerprint"),
+        "login_principal" => ("principal", "name"),
+        _ => return Ok(names),
+    };
+    let (Some(key), Some(name)) = (table.column(key), table.column("name")) else {
         return Ok(names);
     };
-    if table.name != "login_certificate" {
-        return Ok(names);
-    }
     for row in std::mem::take(rows) {
-        let taken = match row.get(fingerprint) {
+        let taken = match row.get(key) {
             Some(Value::Bytes(fingerprint)) => credentials::is_pinned(tx, fingerprint)?,
-            Some(_) | None => return Err(Error::Corrupt("a row of login_certificate has no fingerprint".into())),
+            Some(Value::Text(name)) => credentials::is_named(tx, name)?,
+            Some(_) | None => return Err(Error::Corrupt(format!("a row of {} names nothing", table.name))),
         };
         match taken {
-            true => names.extend(row.get(name).and_then(Value::text).map(str::to_owned)),
+            true => names.extend(row.get(name).and_then(Value::text).map(|name| format!("{word} {name}"))),
             false => rows.push(row),
         }
     }
@@ -146,7 +149,9 @@ pub fn discard(tx: &mut WriteTx, id: AccountId) -> Result<()> {
     tx.execute("DELETE FROM credential WHERE account = $1", params![id])?;
     crate::credentials::prune_keys(tx, id)?;
     crate::credentials::forget_certificates(tx, id)?;
+    crate::credentials::forget_principals(tx, id)?;
     crate::credentials::forget_ntlm(tx, id)?;
+    crate::credentials::forget_digests(tx, id)?;
     crate::credentials::forget_delegates(tx, id)?;
     Ok(())
 }

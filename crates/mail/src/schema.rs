@@ -22,6 +22,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail.scram", version: 1, sql: crate::credentials::SCRAM_TABLES },
     Migration { owner: "mail.certificates", version: 1, sql: crate::credentials::CERTIFICATE_TABLES },
     Migration { owner: "mail.ntlm", version: 1, sql: crate::credentials::NTLM_TABLES },
+    Migration { owner: "mail.digest", version: 1, sql: crate::credentials::DIGEST_TABLES },
+    Migration { owner: "mail.principals", version: 1, sql: crate::credentials::PRINCIPAL_TABLES },
     Migration { owner: "mail.delegates", version: 1, sql: crate::credentials::DELEGATE_TABLES },
     Migration { owner: "mail.remote", version: 1, sql: crate::remote::TABLES },
     Migration { owner: "mail.remote", version: 2, sql: crate::remote::collect::TABLES },

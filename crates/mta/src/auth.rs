@@ -1,8 +1,10 @@
 //! Logins on submission: what a client hears of them, and the story of those that fail.
 
+use std::fmt::Display;
+
 use postroad_mail::{Refused, Service};
 use postroad_protocol::SignedIn;
-use postroad_sasl::{Answer, Ask};
+use postroad_sasl::{Answer, Ask, Evidence};
 use postroad_smtp::{Identity, Rejection, Reply, Verdict};
 use tokio::time::sleep;
 
@@ -16,6 +18,7 @@ impl Inbound {
         let mechanism = ask.mechanism;
         let remote = session.peer().remote.ip();
         let login = ask.authcid.clone();
+        let malformed = if let Evidence::Malformed(error) = &ask.evidence { Some(*error) } else { None };
         let answer = match self.logins.verify(ask, remote, Service::Smtp).await {
             Answer::Granted { who, last } => {
                 session.world.logged_in = Some(Login::from(&who));
@@ -26,7 +29,10 @@ impl Inbound {
             }
             Answer::Refused { why, last } => {
                 let reply = refusal(why, mechanism);
-                self.tell(session, mechanism, &login, &reply);
+                match malformed {
+                    Some(error) => self.tell(session, mechanism, &login, &error),
+                    None => self.tell(session, mechanism, &login, &reply),
+                }
                 let punished = self.punish(session).await;
                 Answer::Refused { why: punished.unwrap_or(Rejection { reply, close: false }), last }
             }
@@ -40,17 +46,18 @@ impl Inbound {
             }
             Answer::Scram(offer) => Answer::Scram(offer),
             Answer::Challenge(bytes) => Answer::Challenge(bytes),
+            Answer::Gss(step) => Answer::Gss(step),
         };
         Verdict::Sasl(Box::new(answer))
     }
 
     /// A failed login is a story of its own: "why can I not send?" is answered by the login's name.
-    fn tell(&self, session: &Session, mechanism: &str, login: &str, reply: &Reply) {
+    fn tell(&self, session: &Session, mechanism: &str, login: &str, why: &dyn Display) {
         let now = (self.clock)();
         let mut story = Story::begin();
         story.key(login);
         story.note(now, "connected", connection(session));
-        story.note(now, "refused", format_args!("AUTH {mechanism} as {login}: {reply}"));
+        story.note(now, "refused", format_args!("AUTH {mechanism} as {login}: {why}"));
         self.stories.tell(story);
     }
 

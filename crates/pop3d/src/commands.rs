@@ -36,7 +36,7 @@ static COMMANDS: [Row; 20] = [
     Row { name: "USER", state: State::Authorization, run: login::user },
     Row { name: "PASS", state: State::Authorization, run: login::pass },
     Row { name: "AUTH", state: State::Authorization, run: login::auth },
-    Row { name: "APOP", state: State::Authorization, run: apop },
+    Row { name: "APOP", state: State::Authorization, run: login::apop },
     Row { name: "STAT", state: State::Transaction, run: stat },
     Row { name: "LIST", state: State::Transaction, run: |session, text| list(session, text, Column::Size) },
     Row { name: "UIDL", state: State::Transaction, run: |session, text| list(session, text, Column::UniqueId) },
@@ -166,10 +166,6 @@ fn utf8(session: &mut Session, arguments: &str) {
         }
         false => session.err("UTF8 takes no argument"),
     }
-}
-
-fn apop(session: &mut Session, _: &str) {
-    session.err("APOP is not offered: it needs passwords kept in clear; use AUTH or USER");
 }
 
 fn stat(session: &mut Session, _: &str) {

@@ -1,7 +1,8 @@
 //! The POP3 service: a [`Session`] without sockets over an account's INBOX.
 //!
 //! What it is: RFC 1939 with CAPA (RFC 2449), STLS (RFC 2595), AUTH (RFC 5034), RESP-CODES and AUTH-RESP-CODE
-//! (RFC 2449, RFC 3206), UTF8 and LANG (RFC 6856). APOP is not offered: it needs passwords kept in clear.
+//! (RFC 2449, RFC 3206), UTF8 and LANG (RFC 6856). APOP is
+//! offered where a timestamp is given for the greeting.
 //!
 //! The maildrop is what lay in INBOX at login: its numbers, sizes and texts stay for the whole session,
 //! whatever other sessions do. `DELE` is carried out at `QUIT` and only then; a session that ends in another

@@ -1,11 +1,12 @@
-//! USER, PASS and AUTH (RFC 1939 §7, RFC 5034).
+//! USER, PASS, APOP (RFC 1939 §7) and AUTH (RFC 5034).
 //!
 //! The session never verifies: it hands a [`Login`] to the world and takes the outcome.
 
 use std::time::Duration;
 
 use postroad_mail::{Authenticated, Refused};
-use postroad_sasl::{Ask, Channel, Mechanism, Secret, Turn, Unusable, wipe};
+use postroad_sasl::digest::{Digest, Proof};
+use postroad_sasl::{Ask, Channel, Evidence, Mechanism, Secret, Turn, Unusable, wipe};
 
 use crate::job::{Login, Outcome};
 use crate::session::{Opening, Phase, Session};
@@ -39,6 +40,20 @@ pub(crate) fn pass(session: &mut Session, password: &str) {
     session.turn(exchange, turn);
 }
 
+/// `APOP name digest` (RFC 1939 §7).
+pub(crate) fn apop(session: &mut Session, arguments: &str) {
+    let Some(timestamp) = &session.timestamp else {
+        return session.err("APOP is not offered: the greeting has no timestamp; use AUTH or USER");
+    };
+    let (name, digits) = arguments.trim_end().rsplit_once(' ').unwrap_or((arguments, ""));
+    let evidence = match Proof::read(Digest::Apop, timestamp.as_bytes(), digits) {
+        Some(proof) if !name.is_empty() => Evidence::DigestProof(proof),
+        Some(_) | None => Evidence::Malformed(postroad_sasl::Error::BadMessage),
+    };
+    let (exchange, turn) = Exchange::command(Digest::Apop.name(), name.to_owned(), evidence);
+    session.turn(exchange, turn);
+}
+
 /// `AUTH`, `AUTH mechanism`, `AUTH mechanism initial-response`.
 pub(crate) fn auth(session: &mut Session, arguments: &str) {
     let mut words = arguments.split_ascii_whitespace();
@@ -55,6 +70,7 @@ pub(crate) fn auth(session: &mut Session, arguments: &str) {
         Ok(row) => row,
         Err(Unusable::Unknown) => return session.err(unknown),
         Err(Unusable::Privacy) => return session.err(PRIVACY),
+        Err(why @ (Unusable::Clear | Unusable::Certificate | Unusable::Binding)) => return session.err(why.words()),
     };
     let channel = Channel { tls: session.tls.as_ref(), offered: &session.mechanisms() };
     let (exchange, turn) = Exchange::begin(row, initial.map(str::as_bytes), channel);
@@ -97,7 +113,8 @@ impl Session {
             }
             Turn::Refused(refused) => self.denied(refused),
             Turn::Unavailable => self.err("[SYS/TEMP] logins cannot be checked now; try again later"),
-            Turn::Failed(error) => self.err(&error.to_string()),
+            Turn::Malformed(error, _) => self.held_back(error.words()),
+            Turn::Failed(error) => self.err(error.words()),
         }
     }
 
@@ -123,6 +140,11 @@ impl Session {
             Refused::Suspended => "[SYS/PERM] the account is suspended; ask the administrator",
             Refused::SecondStep => "[AUTH] this account has a second step: make an app password on the account's page",
         };
+        self.held_back(text);
+    }
+
+    /// Counts a failed login and tells of it, after a while.
+    fn held_back(&mut self, text: &'static str) {
         self.failed_logins += 1;
         match self.login_delay() {
             Duration::ZERO => self.login_refused(text),

@@ -38,6 +38,8 @@ pub struct Session {
     pub(crate) maildrop: Option<Maildrop>,
     /// The name of the last USER, waiting for its PASS.
     pub(crate) user: Option<String>,
+    /// What the greeting has for APOP.
+    pub(crate) timestamp: Option<String>,
     pub(crate) input: Input,
     /// What may go to the client.
     pub(crate) out: Vec<u8>,
@@ -114,6 +116,7 @@ impl Session {
             login: None,
             maildrop: None,
             user: None,
+            timestamp: None,
             input: Input::default(),
             out: Vec::new(),
             staged: Vec::new(),
@@ -123,6 +126,14 @@ impl Session {
             bad_commands: 0,
             failed_logins: 0,
         }
+    }
+
+    /// The same with APOP (RFC 1939 §7), which the greeting offers by this timestamp ([`postroad_sasl::digest::challenge`]):
+    /// one for each connection, and no other has the same. It is said where a name and a password may be sent at once.
+    #[must_use]
+    pub fn with_apop(self, timestamp: Option<String>) -> Session {
+        let timestamp = timestamp.filter(|_| self.may_send_password());
+        Session { timestamp, ..self }
     }
 
     /// Who logged in, for limits by account and for the log.
@@ -231,7 +242,8 @@ impl Protocol for Session {
         loop {
             match &mut self.phase {
                 Phase::Greeting => {
-                    self.ok("Postroad is ready");
+                    let timestamp = self.timestamp.as_ref().map(|timestamp| format!(" {timestamp}"));
+                    self.ok(&format!("Postroad is ready{}", timestamp.unwrap_or_default()));
                     self.phase = Phase::Ready;
                 }
                 Phase::LoggingIn(_, login) => match login.take() {

@@ -2,9 +2,11 @@
 
 use postroad_protocol::ClientCertificate;
 
-use crate::Secret;
+use crate::digest;
+use crate::gss;
 use crate::ntlm;
 use crate::scram::{Hash, Offer, Proof};
+use crate::{Error, Secret};
 
 /// A question about an account: who somebody says to be, and what there is to show for it.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +40,15 @@ pub enum Evidence {
     NtlmFlags(u32),
     /// A proof made with that challenge ([`ntlm::Proof::verify`]).
     NtlmProof(Box<ntlm::Proof>),
+    /// A token of Kerberos, or what follows when its context stands ([`gss::Acceptor`]).
+    Gss(Box<gss::Question>),
+    /// Nothing yet: a challenge ([`digest::challenge`]) by [`Answer::Challenge`].
+    DigestChallenge,
+    /// A proof made with that challenge, or with the timestamp of a greeting ([`digest::Proof::verify`]).
+    DigestProof(digest::Proof),
+    /// Nothing that could be looked at: the client did not follow the mechanism. It is refused whatever it is, and counts as
+    /// a wrong password does: who tries what a server takes guesses, too.
+    Malformed(Error),
 }
 
 /// What became of an [`Ask`]. `W` is what the caller knows of who came in, `R` why somebody did not.
@@ -47,6 +58,8 @@ pub enum Answer<W, R> {
     Scram(Offer),
     /// There is more to be asked: the next challenge, for mechanisms of several rounds.
     Challenge(Vec<u8>),
+    /// To [`gss::Question::Token`].
+    Gss(gss::Step),
     /// The evidence is good.
     Granted {
         /// Who came in.
@@ -81,6 +94,7 @@ impl<W, R> Answer<W, R> {
         match self {
             Answer::Scram(offer) => Answer::Scram(offer),
             Answer::Challenge(bytes) => Answer::Challenge(bytes),
+            Answer::Gss(step) => Answer::Gss(step),
             Answer::Granted { who: one, last } => Answer::Granted { who: who(one), last },
             Answer::Refused { why: one, last } => Answer::Refused { why: why(one), last },
             Answer::Unavailable => Answer::Unavailable,

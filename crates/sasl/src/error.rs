@@ -5,6 +5,9 @@ use std::fmt;
 /// Why an exchange ended without an answer about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
+    /// The client speaks first in a mechanism where that is the server's part. SMTP: 501 5.7.0 (RFC 4954 §4); IMAP: `BAD`; POP3:
+    /// `-ERR`.
+    TooEarly,
     /// The client sent `*`. SMTP: 501; IMAP: `BAD`; POP3: `-ERR`.
     Cancelled,
     /// The client's line is no base64. SMTP: 501 5.5.2; IMAP: `BAD`; POP3: `-ERR`.
@@ -22,9 +25,11 @@ pub enum Error {
     NotTheServer,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Error {
+    /// What is wrong.
+    pub fn words(self) -> &'static str {
+        match self {
+            Error::TooEarly => "the server speaks first in this mechanism",
             Error::Cancelled => "authentication cancelled",
             Error::BadBase64 => "the response is not valid base64",
             Error::TooLong => "the response is too long",
@@ -32,7 +37,13 @@ impl fmt::Display for Error {
             Error::NotUtf8 => "the response is not UTF-8",
             Error::BadBinding => "the response is not bound to this connection",
             Error::NotTheServer => "the server did not show that it knows the account",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 

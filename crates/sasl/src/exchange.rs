@@ -37,7 +37,10 @@ pub enum Turn<W, R> {
     Refused(R),
     /// Nobody could look. The exchange is over.
     Unavailable,
-    /// The client did not follow the mechanism. The exchange is over.
+    /// The client did not follow the mechanism, which counts as a wrong password does: the world was asked
+    /// ([`Evidence::Malformed`]), and said this. The exchange is over.
+    Malformed(Error, R),
+    /// The client cancelled, or did not follow the mechanism and nobody could count that. The exchange is over.
     Failed(Error),
 }
 
@@ -47,6 +50,8 @@ pub struct Exchange<W, R> {
     invitation: Option<&'static str>,
     machine: Box<dyn Machine>,
     verdict: Option<Result<W, R>>,
+    /// What the client did wrong, while the world counts it.
+    complaint: Option<Error>,
 }
 
 impl<W, R> Exchange<W, R> {
@@ -59,14 +64,14 @@ impl<W, R> Exchange<W, R> {
     ) -> (Exchange<W, R>, Turn<W, R>) {
         let machine = (mechanism.start)(channel);
         let invitation = initial.map_or(mechanism.invitation, |_| None);
-        let mut exchange = Exchange { mechanism: mechanism.name, invitation, machine, verdict: None };
+        let mut exchange = Exchange { mechanism: mechanism.name, invitation, machine, verdict: None, complaint: None };
         let decoded = match initial {
             None => Ok(None),
             Some(b"=") => Ok(Some(Vec::new())),
             Some(line) => decode(line).map(Some),
         };
         let turn = match decoded {
-            Err(error) => Turn::Failed(error),
+            Err(error) => exchange.malformed(error),
             Ok(mut message) => {
                 let moved = exchange.machine.begin(message.as_deref());
                 if let Some(bytes) = &mut message {
@@ -80,10 +85,15 @@ impl<W, R> Exchange<W, R> {
 
     /// A name and a password that came without SASL: IMAP's `LOGIN`, POP3's `USER` and `PASS`.
     pub fn password(command: &'static str, authcid: String, password: Secret) -> (Exchange<W, R>, Turn<W, R>) {
+        Exchange::command(command, authcid, Evidence::Password(password))
+    }
+
+    /// A name and what there is to show that came without SASL, in one command: POP3's `APOP`.
+    pub fn command(name: &'static str, authcid: String, evidence: Evidence) -> (Exchange<W, R>, Turn<W, R>) {
         let machine: Box<dyn Machine> = Box::new(crate::server::plain::Plain);
-        let exchange = Exchange { mechanism: command, invitation: None, machine, verdict: None };
-        let evidence = Evidence::Password(password);
-        (exchange, Turn::Ask(Ask { mechanism: command, authzid: None, authcid, evidence }))
+        let complaint = if let Evidence::Malformed(error) = &evidence { Some(*error) } else { None };
+        let exchange = Exchange { mechanism: name, invitation: None, machine, verdict: None, complaint };
+        (exchange, Turn::Ask(Ask { mechanism: name, authzid: None, authcid, evidence }))
     }
 
     /// Takes the client's next line, without its CRLF. `*` cancels, with or without blanks after it.
@@ -96,7 +106,7 @@ impl<W, R> Exchange<W, R> {
             return Turn::Failed(Error::Cancelled);
         }
         match decode(line) {
-            Err(error) => Turn::Failed(error),
+            Err(error) => self.malformed(error),
             Ok(mut message) => {
                 let moved = self.machine.respond(&message);
                 wipe(&mut message);
@@ -107,9 +117,20 @@ impl<W, R> Exchange<W, R> {
 
     /// Takes what became of the [`Ask`].
     pub fn answered(&mut self, answer: Answer<W, R>) -> Turn<W, R> {
+        if let Some(error) = self.complaint.take() {
+            return match answer {
+                Answer::Refused { why, .. } => Turn::Malformed(error, why),
+                Answer::Scram(_)
+                | Answer::Challenge(_)
+                | Answer::Gss(_)
+                | Answer::Granted { .. }
+                | Answer::Unavailable => Turn::Failed(error),
+            };
+        }
         let moved = match answer {
             Answer::Scram(offer) => self.machine.offered(&offer),
             Answer::Challenge(bytes) => self.machine.challenged(bytes),
+            Answer::Gss(step) => self.machine.stepped(step),
             Answer::Granted { who, last } => {
                 self.verdict = Some(Ok(who));
                 self.machine.granted(last)
@@ -121,6 +142,15 @@ impl<W, R> Exchange<W, R> {
             Answer::Unavailable => return Turn::Unavailable,
         };
         self.turn(moved)
+    }
+
+    /// The client did not follow the mechanism, as the exchange or its caller (a line that is too long) found: whatever was
+    /// begun is over, and the world is asked to count it.
+    pub fn malformed(&mut self, error: Error) -> Turn<W, R> {
+        self.verdict = None;
+        self.complaint = Some(error);
+        let evidence = Evidence::Malformed(error);
+        Turn::Ask(Ask { mechanism: self.mechanism, authzid: None, authcid: String::new(), evidence })
     }
 
     /// The name of the mechanism at work.
@@ -136,7 +166,7 @@ impl<W, R> Exchange<W, R> {
 
     fn turn(&mut self, moved: Moved) -> Turn<W, R> {
         match moved {
-            Err(error) => Turn::Failed(error),
+            Err(error) => self.malformed(error),
             Ok(Move::Challenge(bytes)) => Turn::Challenge(BASE64_STANDARD.encode(bytes)),
             Ok(Move::Ask { authzid, authcid, evidence }) => {
                 Turn::Ask(Ask { mechanism: self.mechanism, authzid, authcid, evidence })
@@ -145,7 +175,7 @@ impl<W, R> Exchange<W, R> {
                 Some(Ok(who)) => Turn::Done(who),
                 Some(Err(why)) => Turn::Refused(why),
                 // A machine that ends without having asked lets nobody in.
-                None => Turn::Failed(Error::BadMessage),
+                None => self.malformed(Error::BadMessage),
             },
         }
     }

@@ -4,13 +4,17 @@
 //! A server machine never verifies anything: it asks ([`Turn::Ask`]), and its caller, who has had the accounts looked at,
 //! answers ([`Exchange::answered`]). Mechanisms are rows of [`MECHANISMS`]; a new one is a row and a file.
 //! Standards: RFC 4422, RFC 4616 (PLAIN), [MS-XLOGIN] (LOGIN), RFC 5802 and RFC 7677 (SCRAM), RFC 5929 and RFC 9266
-//! (channel binding), RFC 7628 (OAUTHBEARER), XOAUTH2 as Google and Microsoft document it, RFC 4422 appendix A (EXTERNAL), [MS-NLMP] (NTLM).
+//! (channel binding), RFC 7628 (OAUTHBEARER), XOAUTH2 as Google and Microsoft document it, RFC 4422 appendix A (EXTERNAL), [MS-NLMP] (NTLM),
+//! RFC 4752 and RFC 4178 (GSSAPI, GSS-SPNEGO),
+//! RFC 2195 (CRAM-MD5), RFC 1939 §7 (APOP).
 
 mod ask;
 mod base64_line;
 mod client;
+pub mod digest;
 mod error;
 mod exchange;
+pub mod gss;
 mod mechanism;
 pub mod ntlm;
 pub mod scram;

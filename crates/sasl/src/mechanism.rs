@@ -3,9 +3,12 @@
 use postroad_protocol::TlsFacts;
 
 use crate::exchange::Channel;
+use crate::gss;
 use crate::scram::Hash;
 use crate::server::bearer::{Bearer, Form};
+use crate::server::cram::Cram;
 use crate::server::external::External;
+use crate::server::gss::Gss;
 use crate::server::ntlm::Ntlm;
 use crate::server::scram::Scram;
 use crate::server::{Machine, login::Login, plain::Plain};
@@ -59,7 +62,7 @@ const USUAL: Mechanism = Mechanism {
 };
 
 /// All mechanisms, in the order in which they are advertised.
-pub static MECHANISMS: [Mechanism; 10] = [
+pub static MECHANISMS: [Mechanism; 13] = [
     Mechanism {
         name: "SCRAM-SHA-256-PLUS",
         needs: Needs::Binding,
@@ -74,6 +77,8 @@ pub static MECHANISMS: [Mechanism; 10] = [
         ..USUAL
     },
     Mechanism { name: "SCRAM-SHA-1", start: |channel| Box::new(Scram::new(Hash::Sha1, false, channel)), ..USUAL },
+    Mechanism { name: "GSSAPI", start: |channel| Box::new(Gss::new(gss::Form::Gssapi, channel)), ..USUAL },
+    Mechanism { name: "GSS-SPNEGO", start: |channel| Box::new(Gss::new(gss::Form::Spnego, channel)), ..USUAL },
     Mechanism { name: "PLAIN", sends_secret: true, ..USUAL },
     Mechanism { name: "LOGIN", sends_secret: true, client_first: false, start: |_| Box::<Login>::default(), ..USUAL },
     Mechanism { name: "OAUTHBEARER", sends_secret: true, start: |_| Box::new(Bearer::new(Form::Rfc7628)), ..USUAL },
@@ -92,6 +97,7 @@ pub static MECHANISMS: [Mechanism; 10] = [
         start: |channel| Box::new(Ntlm::new(channel)),
         ..USUAL
     },
+    Mechanism { name: "CRAM-MD5", client_first: false, standard: false, start: |_| Box::<Cram>::default(), ..USUAL },
 ];
 
 /// The row of a name, compared without regard to case.
@@ -115,8 +121,27 @@ pub fn offered(policy: &[&'static Mechanism], tls: Option<&TlsFacts>, clear: boo
 pub enum Unusable {
     /// There is none of this name, or it is not for this connection.
     Unknown,
-    /// It would be there with TLS.
+    /// It would be there with TLS: it shows what others must not read.
     Privacy,
+    /// It would be there with TLS: it shows what TLS has shown, or binds itself to TLS.
+    Clear,
+    /// The client showed no certificate when TLS began.
+    Certificate,
+    /// This TLS connection has nothing to bind to.
+    Binding,
+}
+
+impl Unusable {
+    /// What somebody is told who asks for such a mechanism.
+    pub fn words(self) -> &'static str {
+        match self {
+            Unusable::Unknown => "this mechanism is not offered",
+            Unusable::Privacy => "this mechanism is offered only under TLS",
+            Unusable::Clear => "this mechanism works only under TLS, which this connection does not have",
+            Unusable::Certificate => "this mechanism needs a certificate of the client, which TLS was not shown",
+            Unusable::Binding => "this mechanism binds itself to TLS, which has nothing for that on this connection",
+        }
+    }
 }
 
 /// The row of a name that a client asks for, if it was offered.
@@ -127,11 +152,15 @@ pub fn usable(
     clear: bool,
 ) -> Result<&'static Mechanism, Unusable> {
     let row = policy.iter().copied().find(|row| row.name.eq_ignore_ascii_case(name)).ok_or(Unusable::Unknown)?;
-    match row.fits(tls, clear) {
-        true => Ok(row),
-        false if tls.is_none() => Err(Unusable::Privacy),
-        false => Err(Unusable::Unknown),
+    if row.fits(tls, clear) {
+        return Ok(row);
     }
+    Err(match (row.needs, tls) {
+        (Needs::Privacy, _) => Unusable::Privacy,
+        (Needs::Binding | Needs::Certificate, None) => Unusable::Clear,
+        (Needs::Binding, Some(_)) => Unusable::Binding,
+        (Needs::Certificate, Some(_)) => Unusable::Certificate,
+    })
 }
 
 impl Mechanism {

@@ -8,6 +8,8 @@ mod common;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::{Account, begin, tls};
+use postroad_sasl::digest::Key;
+use postroad_sasl::gss::{Context, Question, Step};
 use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_sasl::scram::Offer;
 use postroad_sasl::{Answer, Client, ClientIdentity, Credential, Evidence, MECHANISMS, Mechanism, Secret, Turn};
@@ -44,10 +46,24 @@ fn nobody_comes_in(row: &Mechanism, initial: Option<&[u8]>, lines: &[Vec<u8>]) {
                     assert!(!ask.authcid.is_empty() && !proof.verify(&NtHash::of_password("never this one")));
                     Answer::refused("wrong")
                 }
-                Evidence::ScramProof(_) | Evidence::Certificate(_) => Answer::refused("wrong"),
+                Evidence::Gss(question) => match *question {
+                    Question::Token { context, token, .. } => {
+                        // What a library makes of it is the library's; that it stands is not.
+                        let context = context.unwrap_or_else(|| Context::new(()));
+                        Answer::Gss(Step { context, token, peer: None, offer: Vec::new() })
+                    }
+                    Question::Choice { .. } | Question::Peer { .. } => panic!("no context stands"),
+                },
+                Evidence::DigestChallenge => Answer::Challenge(common::CHALLENGE.as_bytes().to_vec()),
+                Evidence::DigestProof(proof) => {
+                    let key = Key::of_password(proof.digest(), "never this one").expect("not long");
+                    assert!(!ask.authcid.is_empty() && !proof.verify(&key));
+                    Answer::refused("wrong")
+                }
+                Evidence::ScramProof(_) | Evidence::Certificate(_) | Evidence::Malformed(_) => Answer::refused("wrong"),
             }),
             Turn::Done(who) => panic!("{who} came in"),
-            Turn::Refused(_) | Turn::Unavailable | Turn::Failed(_) => return,
+            Turn::Refused(_) | Turn::Unavailable | Turn::Malformed(..) | Turn::Failed(_) => return,
         };
     }
     panic!("{} does not end", row.name);
@@ -74,7 +90,8 @@ fn fuzz_messages() {
 }
 
 /// Messages that are right but for who sends them; each is changed in one place.
-const NEAR: [&str; 7] = [
+const NEAR: [&str; 8] = [
+    "me b913a602c7eda7a495b4e6e7334d3890",
     "n,,n=user,r=abc",
     "p=tls-exporter,,n=user,r=abc",
     "n,a=b,n=us=2Cer,r=abc",

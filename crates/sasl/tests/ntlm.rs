@@ -24,6 +24,7 @@ fn answer(ask: Ask, number: u8) -> Answer<String, &'static str> {
             true => Answer::granted(ask.authcid),
             false => Answer::refused("wrong"),
         },
+        Evidence::Malformed(_) => Answer::refused("malformed"),
         other => panic!("NTLM asks for no {other:?}"),
     }
 }
@@ -147,7 +148,7 @@ fn a_stripped_or_wrong_integrity_code_is_refused() {
             message[field + 4..field + 8].copy_from_slice(&at);
         }
     });
-    assert_eq!(stripped, Turn::Failed(Error::BadMessage));
+    assert_eq!(stripped, Turn::Malformed(Error::BadMessage, "malformed"));
     // The promise itself is proven: without it the proof is another's.
     let unpromised = with_changed(|message| {
         let promise = [6, 0, 4, 0, 2, 0, 0, 0];
@@ -169,8 +170,9 @@ fn an_answer_to_another_challenge_is_refused() {
     assert_eq!(finish(second, &message), Turn::Refused("wrong"));
     // A challenge is gone with its answer, whatever that was.
     let mut first = first;
-    assert!(matches!(first.answer(b"TlRMTVNTUAA="), Turn::Failed(Error::BadMessage)));
-    assert_eq!(finish(first, &message), Turn::Failed(Error::BadMessage));
+    let Turn::Ask(ask) = first.answer(b"TlRMTVNTUAA=") else { panic!("it is counted") };
+    assert_eq!(first.answered(answer(ask, 0)), Turn::Malformed(Error::BadMessage, "malformed"));
+    assert_eq!(finish(first, &message), Turn::Malformed(Error::BadMessage, "malformed"));
 }
 
 #[test]
@@ -188,25 +190,28 @@ fn who_is_bound_to_another_connection_is_refused() {
         let turn = finish(exchange, &authenticate(&mut client, &challenge));
         match comes_in {
             true => assert!(matches!(turn, Turn::Done(_)), "{bound:?} {connection:?}"),
-            false => assert_eq!(turn, Turn::Failed(Error::BadBinding), "{bound:?} {connection:?}"),
+            false => assert_eq!(turn, Turn::Malformed(Error::BadBinding, "malformed"), "{bound:?} {connection:?}"),
         }
     }
     // Behind TLS that somebody else ended, the client is bound and we are in clear.
     let (mut client, negotiate) = client("alice", "right", Some(9));
     let (exchange, challenge) = challenged(None, &negotiate, 1);
-    assert_eq!(finish(exchange, &authenticate(&mut client, &challenge)), Turn::Failed(Error::BadBinding));
+    assert_eq!(
+        finish(exchange, &authenticate(&mut client, &challenge)),
+        Turn::Malformed(Error::BadBinding, "malformed")
+    );
 }
 
 #[test]
 fn nobody_version_1_and_lm_are_refused() {
     let empty = |field: usize| move |message: &mut Vec<u8>| message[field..field + 4].fill(0);
-    assert_eq!(with_changed(empty(USER)), Turn::Failed(Error::BadMessage));
-    assert_eq!(with_changed(empty(NT)), Turn::Failed(Error::BadMessage));
-    assert_eq!(with_changed(|message| message[FLAGS + 1] |= 0x08), Turn::Failed(Error::BadMessage));
+    assert_eq!(with_changed(empty(USER)), Turn::Malformed(Error::BadMessage, "malformed"));
+    assert_eq!(with_changed(empty(NT)), Turn::Malformed(Error::BadMessage, "malformed"));
+    assert_eq!(with_changed(|message| message[FLAGS + 1] |= 0x08), Turn::Malformed(Error::BadMessage, "malformed"));
     // 24 octets are version 1, or LM with session security.
     assert_eq!(
         with_changed(|message| message[NT..NT + 4].copy_from_slice(&[24, 0, 24, 0])),
-        Turn::Failed(Error::BadMessage)
+        Turn::Malformed(Error::BadMessage, "malformed")
     );
     // Another version of what is behind the proof.
     assert_eq!(
@@ -214,7 +219,7 @@ fn nobody_version_1_and_lm_are_refused() {
             let at = offset(message, NT);
             message[at + 16] = 2;
         }),
-        Turn::Failed(Error::BadMessage)
+        Turn::Malformed(Error::BadMessage, "malformed")
     );
 }
 
@@ -236,7 +241,8 @@ fn messages_that_are_none_are_refused() {
         let line = BASE64_STANDARD.encode(message);
         let line = if line.is_empty() { "=".to_owned() } else { line };
         let (_, turn) = Talk::begin(row, Some(line.as_bytes()), Channel { tls: None, offered: &[row] });
-        assert_eq!(turn, Turn::Failed(error), "{line:.40}");
+        let Turn::Ask(ask) = turn else { panic!("{turn:?}") };
+        assert_eq!(ask.evidence, Evidence::Malformed(error), "{line:.40}");
     }
     for field in (12..60).step_by(8) {
         for (length, at) in [(4u16, u32::MAX), (u16::MAX, 88), (4, 100_000), (4, 8)] {
@@ -244,17 +250,17 @@ fn messages_that_are_none_are_refused() {
                 message[field..field + 2].copy_from_slice(&length.to_le_bytes());
                 message[field + 4..field + 8].copy_from_slice(&at.to_le_bytes());
             });
-            assert_eq!(outside, Turn::Failed(Error::BadMessage), "{field} {length} {at}");
+            assert_eq!(outside, Turn::Malformed(Error::BadMessage, "malformed"), "{field} {length} {at}");
         }
     }
     // Half a sign, and half of a pair of surrogates.
-    assert_eq!(with_changed(|message| message[USER] -= 1), Turn::Failed(Error::BadMessage));
+    assert_eq!(with_changed(|message| message[USER] -= 1), Turn::Malformed(Error::BadMessage, "malformed"));
     for unit in [[0x00, 0xd8], [0, 0]] {
         let turn = with_changed(|message| {
             let at = offset(message, USER);
             message[at..at + 2].copy_from_slice(&unit);
         });
-        assert_eq!(turn, Turn::Failed(Error::BadMessage));
+        assert_eq!(turn, Turn::Malformed(Error::BadMessage, "malformed"));
     }
 }
 

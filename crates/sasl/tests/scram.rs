@@ -242,8 +242,8 @@ fn a_client_that_could_bind_says_so_and_hears_of_a_list_that_was_cut() {
                 }
                 Turn::Ask(ask) => exchange.answered(account.answer(ask)),
                 Turn::Done(_) => break client.finished(None).map(|()| "user"),
-                Turn::Failed(error) => break Err(error),
-                Turn::Refused(_) | Turn::Unavailable => panic!("{turn:?}"),
+                Turn::Malformed(error, _) => break Err(error),
+                Turn::Refused(_) | Turn::Unavailable | Turn::Failed(_) => panic!("{turn:?}"),
             };
         };
         assert_eq!(ended, ends, "{mechanism} {bindings:?}");

@@ -5,7 +5,7 @@ mod common;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::{Account, begin, row, run, tls};
-use postroad_sasl::{Bindings, Client, ClientIdentity, Credential, Error, Secret, TokenRefusal, Turn};
+use postroad_sasl::{Bindings, Client, ClientIdentity, Credential, Error, Evidence, Secret, TokenRefusal, Turn};
 
 fn coded(text: &str) -> String {
     BASE64_STANDARD.encode(text)
@@ -121,5 +121,6 @@ fn external_needs_a_certificate() {
     assert_eq!(run(&mut account, "EXTERNAL", Some("bWU="), &[]).1, Ok("- me".into()));
     assert_eq!(run(&mut account, "EXTERNAL", Some("bQBl"), &[]).1, Err(Error::BadMessage));
     let (_, turn) = begin("EXTERNAL", Some(b"bWU="), None);
-    assert_eq!(turn, Turn::Failed(Error::BadMessage));
+    let Turn::Ask(ask) = turn else { panic!("{turn:?}") };
+    assert_eq!(ask.evidence, Evidence::Malformed(Error::BadMessage));
 }

@@ -1,6 +1,7 @@
 //! How an account is signed in to comes back with it: passwords, SCRAM's keys, certificates; and what a migration has taken already.
 
 use postroad_mail::{Error, accounts, credentials, remote, retention};
+use postroad_sasl::digest::Digest;
 use postroad_sasl::scram::{Hash, Keys};
 use postroad_store::dump::Value;
 use postroad_store::{AccountId, Locks, Store, Timestamp};
@@ -24,9 +25,15 @@ fn equip(store: &Store, alice: AccountId) {
         credentials::pin(tx, &by(), alice, "laptop", &[1; 32])?;
         credentials::pin(tx, &by(), alice, "phone", &[2; 32])?;
         credentials::ntlm_on(tx, &by(), alice)?;
+        credentials::digest_on(tx, &by(), alice, Digest::CramMd5)?;
         credentials::server_secret(tx)?;
         tx.execute(
             "INSERT INTO ntlm_key (account, credential, sealed) SELECT account, id, $2 FROM credential WHERE account = $1",
+            postroad_store::params![alice, &b"sealed"[..]],
+        )?;
+        tx.execute(
+            "INSERT INTO digest_key (account, credential, mechanism, sealed)
+             SELECT account, id, 'CRAM-MD5', $2 FROM credential WHERE account = $1",
             postroad_store::params![alice, &b"sealed"[..]],
         )?;
         remote::link(tx, alice, remote::Direction::In, "imap.elsewhere.test", NOW)?;
@@ -58,7 +65,15 @@ fn scram_works_after_the_whole_came_back() {
         for there in [Blank::sqlite(), Blank::postgres()] {
             backups.restore(&there.store, true).unwrap();
             assert!(knows(&there.store, alice, "correct horse") && !knows(&there.store, alice, "wrong"));
-            for table in ["login_certificate", "login_secret", "ntlm_account", "ntlm_key", "remote_link"] {
+            for table in [
+                "login_certificate",
+                "login_secret",
+                "ntlm_account",
+                "ntlm_key",
+                "digest_account",
+                "digest_key",
+                "remote_link",
+            ] {
                 assert_eq!(rows(&there.store, table), rows(&test.store, table), "{table}");
             }
         }
@@ -73,6 +88,7 @@ fn scram_works_after_an_account_came_back() {
         equip(store, alice);
         let before = |table| of(store, table, alice);
         let (keys, links, on) = (before("scram_key"), before("remote_link"), before("ntlm_account"));
+        let digests = before("digest_account");
         assert!(!keys.is_empty() && !links.is_empty() && !on.is_empty());
         let backups = Backups::new();
         backups.make(store);
@@ -94,6 +110,8 @@ fn scram_works_after_an_account_came_back() {
         assert_eq!((of(store, "scram_key", anew), of(store, "remote_link", anew)), (keys, links));
         let pins = store.read_blocking(move |tx| credentials::pins(tx, anew)).unwrap();
         assert_eq!(pins.iter().map(|pin| pin.name.as_str()).collect::<Vec<_>>(), ["phone"]);
+        assert!(!digests.is_empty() && of(store, "digest_key", anew).is_empty());
+        assert_eq!(of(store, "digest_account", anew), digests);
         // NTLM's keys are sealed for the number that the account had: it waits for the password.
         assert_eq!((of(store, "ntlm_account", anew), of(store, "ntlm_key", anew)), (on, Vec::new()));
     });

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use postroad_imapd::{Job, MessageLimit, Outcome, Session, Settings};
@@ -13,11 +14,13 @@ use postroad_mail::deliver::{self, Filing};
 use postroad_mail::index::{self, build};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{
-    Actor, Address, Authenticated, By, Domain, Flags, Intake, Keyword, MailboxName, Rights, Service, acl, addresses,
-    credentials, domains, labels, mailboxes,
+    Actor, Address, Authenticated, By, Domain, Flags, Intake, Keyword, MailboxName, Refused, Rights, Service, acl,
+    addresses, credentials, domains, labels, mailboxes,
 };
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Evidence;
+use postroad_sasl::digest::Key;
+use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
@@ -26,6 +29,10 @@ use postroad_testkit::{TestStore, wait};
 pub(crate) const PASSWORD: &str = "wonderland";
 /// The people of a [`Stage`].
 pub(crate) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+/// The server's name.
+const HOST: &str = "imap.example.test";
+/// What CRAM-MD5 is asked with.
+const TIMESTAMP: &str = "<0707.1795316400000000@imap.example.test>";
 /// When all of it happens: 2026-11-22T03:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 
@@ -35,12 +42,16 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) accounts: HashMap<String, AccountId>,
     known: HashMap<String, Authenticated>,
+    /// What did not follow its mechanism.
+    pub(crate) malformed: Vec<(&'static str, postroad_sasl::Error)>,
     /// Moves by a second with each job, so that times differ.
     pub(crate) now: Timestamp,
     /// Jobs from now on fail as if the database were away.
     pub(crate) away: bool,
     /// Jobs done, by label.
     pub(crate) jobs: HashMap<&'static str, u32>,
+    /// Statements that looks have run.
+    pub(crate) statements: Arc<AtomicU64>,
 }
 
 impl World {
@@ -68,7 +79,17 @@ impl World {
         let accounts = made.expect("accounts can be made").value;
         let settings = Settings { cleartext_on_loopback: true, ..Settings::default() };
         let (known, jobs) = (HashMap::new(), HashMap::new());
-        World { store, settings, accounts, known, now: NOW, away: false, jobs }
+        World {
+            store,
+            settings,
+            accounts,
+            known,
+            malformed: Vec::new(),
+            now: NOW,
+            away: false,
+            jobs,
+            statements: Arc::default(),
+        }
     }
 
     /// The same world for another thread.
@@ -78,9 +99,11 @@ impl World {
             settings: self.settings.clone(),
             accounts: self.accounts.clone(),
             known: self.known.clone(),
+            malformed: Vec::new(),
             now: self.now,
             away: false,
             jobs: HashMap::new(),
+            statements: Arc::default(),
         }
     }
 
@@ -148,7 +171,13 @@ impl World {
         }
         match job {
             Job::Read(_) | Job::Idle { .. } => {
-                let look = move |tx: &ReadTx, session: &mut Session| session.run_read(tx, now);
+                let statements = Arc::clone(&self.statements);
+                let look = move |tx: &ReadTx, session: &mut Session| {
+                    let before = tx.statements();
+                    let ran = session.run_read(tx, now);
+                    statements.fetch_add(tx.statements() - before, Ordering::Relaxed);
+                    ran
+                };
                 let (session, result) = match session.is_quick() {
                     true => wait(self.store.read_quick_with(session, look)),
                     false => wait(self.store.read_with(session, look)),
@@ -172,10 +201,26 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let Evidence::Password(password) = &login.ask.evidence else {
-                    panic!("passwords alone are tried here")
+                let outcome = match &login.ask.evidence {
+                    Evidence::Password(password) => self.verify(&login.ask.authcid, password.expose()),
+                    Evidence::Malformed(error) => {
+                        self.malformed.push((login.ask.mechanism, *error));
+                        Outcome::refused(Refused::Wrong)
+                    }
+                    Evidence::NtlmFlags(flags) => {
+                        Outcome::Challenge(challenge(*flags, &Names::new(HOST), [7; 8], NOW.0))
+                    }
+                    Evidence::NtlmProof(proof) => {
+                        let right = proof.verify(&NtHash::of_password(PASSWORD));
+                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
+                    }
+                    Evidence::DigestChallenge => Outcome::Challenge(TIMESTAMP.as_bytes().to_vec()),
+                    Evidence::DigestProof(proof) => {
+                        let right = Key::of_password(proof.digest(), PASSWORD).is_some_and(|key| proof.verify(&key));
+                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
+                    }
+                    other => panic!("{other:?} is not tried here"),
                 };
-                let outcome = self.verify(&login.ask.authcid, password.expose());
                 session.logged_in(outcome);
                 session
             }
@@ -325,6 +370,7 @@ pub(crate) fn tls() -> TlsFacts {
 /// `@shared NAME` makes a shared account, `@group NAME MEMBERS..` a group, `@acl NAME MAILBOX IDENTIFIER RIGHTS` an entry.
 /// `@annotation PATH VALUE` is one of the server, `@administrators NAMES` may set quotas, `@limit all N` and `@limit save N`
 /// are those of RFC 9738.
+/// `@malformed MECHANISM ..` says what was counted as malformed since it was last asked.
 /// `@deliver NAME MAILBOX FLAGS.. <<END`, `@many NAME MAILBOX COUNT`, `@quota NAME BYTES`, `@labels NAME`, `@suspend NAME`,
 /// `@away`, `@back`.
 impl Stage<Session> for World {
@@ -336,6 +382,9 @@ impl Stage<Session> for World {
                 "tls" => facts = Some(tls()),
                 "remote" => settings.cleartext_on_loopback = false,
                 "rev2" => settings.rev2 = true,
+                "ntlm" | "cram-md5" | "external" | "scram-sha-256-plus" => {
+                    settings.mechanisms.extend(postroad_sasl::find(word));
+                }
                 person if PEOPLE.contains(&person) => name = Some(person.to_owned()),
                 other => mailbox = Some(other.to_owned()),
             }
@@ -358,6 +407,11 @@ impl Stage<Session> for World {
     fn directive(&mut self, directive: &Directive) -> Result<(), String> {
         let words: Vec<&str> = directive.words.iter().map(String::as_str).collect();
         match (directive.name.as_str(), words.as_slice()) {
+            ("malformed", expected) => {
+                let counted = std::mem::take(&mut self.malformed);
+                let counted: Vec<&str> = counted.iter().map(|(mechanism, _)| *mechanism).collect();
+                if counted == expected { Ok(()) } else { Err(format!("counted: {counted:?}")) }
+            }
             ("deliver", [name, mailbox, flags @ ..]) => {
                 let message = directive.block.as_deref().ok_or("a message is needed")?;
                 self.deliver(name, mailbox, flags, message);

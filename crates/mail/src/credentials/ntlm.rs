@@ -30,9 +30,9 @@ CREATE TABLE ntlm_key (
 ) {clustered};
 ";
 
-/// Whether an account may sign in by NTLM.
+/// Whether an account may sign in by a mechanism whose keys are kept sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NtlmState {
+pub enum KeyState {
     /// No.
     Off,
     /// It may, once one of its passwords has been seen.
@@ -44,19 +44,26 @@ pub enum NtlmState {
     },
 }
 
+impl KeyState {
+    /// By the rows that there are.
+    pub(super) fn of(on: i64, keys: i64) -> KeyState {
+        match (on, usize::try_from(keys).unwrap_or(0)) {
+            (0, _) => KeyState::Off,
+            (_, 0) => KeyState::Waiting,
+            (_, passwords) => KeyState::On { passwords },
+        }
+    }
+}
+
 /// How it stands.
-pub fn ntlm_state(tx: &ReadTx, account: AccountId) -> Result<NtlmState> {
+pub fn ntlm_state(tx: &ReadTx, account: AccountId) -> Result<KeyState> {
     let (on, keys) = tx.one(
         "SELECT (SELECT COUNT(*) FROM ntlm_account WHERE account = $1),
                 (SELECT COUNT(*) FROM ntlm_key WHERE account = $1)",
         params![account],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
-    Ok(match (on, usize::try_from(keys).unwrap_or(0)) {
-        (0, _) => NtlmState::Off,
-        (_, 0) => NtlmState::Waiting,
-        (_, passwords) => NtlmState::On { passwords },
-    })
+    Ok(KeyState::of(on, keys))
 }
 
 /// Switches it on; keys are made of passwords that are seen from now on. Errors: `Refused` for a shared account. Locks: the
@@ -74,7 +81,7 @@ pub fn ntlm_on(tx: &mut WriteTx, by: &By, account: AccountId) -> Result<()> {
 
 /// Switches it off; its keys are gone at once. Locks: the account's.
 pub fn ntlm_off(tx: &mut WriteTx, by: &By, account: AccountId) -> Result<()> {
-    if ntlm_state(tx, account)? == NtlmState::Off {
+    if ntlm_state(tx, account)? == KeyState::Off {
         return Ok(());
     }
     let modseq = journal::begin(tx, account)?;
@@ -109,7 +116,7 @@ pub fn keep_ntlm(tx: &mut WriteTx, login: &Authenticated, sealed: &[u8]) -> Resu
          WHERE EXISTS (SELECT 1 FROM credential WHERE account = $1 AND id = $2)
            AND EXISTS (SELECT 1 FROM ntlm_account WHERE account = $1)
          ON CONFLICT (account, credential) DO NOTHING",
-        params![login.account, login.credential, sealed],
+        params![login.holder, login.credential, sealed],
     )?;
     Ok(())
 }
@@ -131,7 +138,7 @@ impl NtlmSealer {
     /// Seals the key of a password that `login` was made with.
     pub fn seal(&self, login: &Authenticated, password: &str) -> Vec<u8> {
         let hash = NtHash::of_password(password);
-        self.sealer.seal(&purpose(login.account, login.credential), hash.expose())
+        self.sealer.seal(&purpose(login.holder, login.credential), hash.expose())
     }
 
     fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Option<NtHash>> {

@@ -138,14 +138,15 @@ pub fn keep_for(tx: &mut WriteTx, login: &Authenticated, keys: &[Keys]) -> Resul
     if there { keep(tx, login.account, login.credential, keys) } else { Ok(()) }
 }
 
-/// Lets go of the keys of credentials that are gone, NTLM's too. Two statements.
+/// Lets go of the keys of credentials that are gone, those of other mechanisms too. Three statements.
 pub(crate) fn prune(tx: &mut WriteTx, account: AccountId) -> Result<()> {
     tx.execute(
         "DELETE FROM scram_key WHERE account = $1
          AND credential NOT IN (SELECT id FROM credential WHERE account = $1)",
         params![account],
     )?;
-    super::ntlm::prune(tx, account)
+    super::ntlm::prune(tx, account)?;
+    super::digest::prune(tx, account)
 }
 
 /// A login's keys, taken out of the database; also made for a login that does not exist.

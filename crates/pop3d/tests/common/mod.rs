@@ -12,18 +12,24 @@ use postroad_mail::deliver::{self, Filing};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{
-    Actor, Address, Authenticated, By, Domain, Intake, MailboxName, Service, UidSet, batch, credentials, domains,
-    expunge, mailboxes, maildrop,
+    Actor, Address, Authenticated, By, Domain, Intake, MailboxName, Refused, Service, UidSet, batch, credentials,
+    domains, expunge, mailboxes, maildrop,
 };
 use postroad_pop3d::{Job, Outcome, Session, Settings};
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
 use postroad_sasl::Evidence;
+use postroad_sasl::digest::Key;
+use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_store::{AccountId, Locks, Receipt, Store, Timestamp};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
 
 /// Everyone's password.
 pub const PASSWORD: &str = "wonder land";
+/// The server's name.
+const HOST: &str = "pop.example.test";
+/// What CRAM-MD5 and APOP are asked with.
+const TIMESTAMP: &str = "<0707.1795316400000000@pop.example.test>";
 /// When all of it happens: 2026-11-22T03:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 /// The people.
@@ -34,6 +40,8 @@ pub struct World {
     pub store: Store,
     pub accounts: HashMap<String, AccountId>,
     known: HashMap<String, Authenticated>,
+    /// What did not follow its mechanism.
+    pub malformed: Vec<(&'static str, postroad_sasl::Error)>,
     /// Jobs that still succeed; after them the database is away.
     pub away_after: Option<u32>,
     /// Pauses asked for.
@@ -66,7 +74,16 @@ impl World {
             Ok::<_, postroad_mail::Error>(made)
         });
         let accounts = made.expect("accounts can be made").value;
-        World { store, accounts, known: HashMap::new(), away_after: None, pauses: Vec::new(), jobs: 0, now: NOW }
+        World {
+            store,
+            accounts,
+            known: HashMap::new(),
+            malformed: Vec::new(),
+            away_after: None,
+            pauses: Vec::new(),
+            jobs: 0,
+            now: NOW,
+        }
     }
 
     /// A new connection from this machine (or from elsewhere).
@@ -138,10 +155,26 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let Evidence::Password(password) = &login.ask.evidence else {
-                    panic!("passwords alone are tried here")
+                let outcome = match &login.ask.evidence {
+                    Evidence::Password(password) => self.verify(&login.ask.authcid, password.expose()),
+                    Evidence::Malformed(error) => {
+                        self.malformed.push((login.ask.mechanism, *error));
+                        Outcome::refused(Refused::Wrong)
+                    }
+                    Evidence::NtlmFlags(flags) => {
+                        Outcome::Challenge(challenge(*flags, &Names::new(HOST), [7; 8], NOW.0))
+                    }
+                    Evidence::NtlmProof(proof) => {
+                        let right = proof.verify(&NtHash::of_password(PASSWORD));
+                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
+                    }
+                    Evidence::DigestChallenge => Outcome::Challenge(TIMESTAMP.as_bytes().to_vec()),
+                    Evidence::DigestProof(proof) => {
+                        let right = Key::of_password(proof.digest(), PASSWORD).is_some_and(|key| proof.verify(&key));
+                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
+                    }
+                    other => panic!("{other:?} is not tried here"),
                 };
-                let outcome = self.verify(&login.ask.authcid, password.expose());
                 session.logged_in(outcome);
                 session
             }
@@ -285,7 +318,9 @@ pub fn tls() -> TlsFacts {
 }
 
 /// `@open 2` is a bare connection; words: `tls`, `remote` (not this machine), `no-stls`, a policy (`exclusive`, `interval`,
-/// `expire`, `expire-at-once`), or a name, which logs in.
+/// `expire`, `expire-at-once`), `apop`, a mechanism beyond the usual, or a name, which logs in.
+///
+/// `@malformed MECHANISM ..` says what was counted as malformed since it was last asked.
 ///
 /// `@later SECONDS`, `@sweep NAME DAYS`,
 /// `@deliver NAME <<END`, `@raw NAME text` (with `\r \n \0`), `@remove NAME UID`, `@inbox NAME uid/flags ..`,
@@ -293,6 +328,7 @@ pub fn tls() -> TlsFacts {
 impl Stage<Session> for World {
     fn open(&mut self, open: &Open) -> Result<Session, String> {
         let (mut settings, mut remote, mut facts) = (open_settings(), [127, 0, 0, 1], None);
+        let mut timestamp = None;
         for word in &open.words {
             match word.as_str() {
                 "tls" => facts = Some(tls()),
@@ -301,11 +337,15 @@ impl Stage<Session> for World {
                 "exclusive" => settings.exclusive = true,
                 "interval" => settings.login_interval = Duration::from_secs(60),
                 "expire" => settings.expire_days = Some(30),
+                "apop" => timestamp = Some(TIMESTAMP.to_owned()),
+                "ntlm" | "cram-md5" | "external" | "scram-sha-256-plus" => {
+                    settings.mechanisms.extend(postroad_sasl::find(word));
+                }
                 "expire-at-once" => settings.expire_days = Some(0),
                 name => return self.logged_in(name),
             }
         }
-        Ok(self.connect(settings, remote, facts))
+        Ok(self.connect(settings, remote, facts).with_apop(timestamp))
     }
 
     fn perform(&mut self, session: Session, job: Job) -> Session {
@@ -315,6 +355,13 @@ impl Stage<Session> for World {
     fn directive(&mut self, directive: &Directive) -> Result<(), String> {
         let words: Vec<&str> = directive.words.iter().map(String::as_str).collect();
         match (directive.name.as_str(), words.as_slice()) {
+            ("malformed", expected) => {
+                let counted = std::mem::take(&mut self.malformed);
+                let counted: Vec<&str> = counted.iter().map(|(mechanism, _)| *mechanism).collect();
+                if counted != expected {
+                    return Err(format!("counted: {counted:?}"));
+                }
+            }
             ("deliver", [name]) => {
                 let message = directive.block.as_deref().ok_or("a message is needed")?;
                 self.deliver(name, message.as_bytes());

@@ -21,6 +21,7 @@ pub use choose::choose;
 use self::ntlm::Ntlm;
 use self::scram::Scram;
 use crate::base64_line::decode;
+use crate::digest::Digest;
 use crate::scram::{Hash, Offer, escaped};
 use crate::secret::wipe;
 use crate::{Error, Mechanism, Secret};
@@ -102,6 +103,7 @@ enum Kind {
     External,
     Scram(Box<Scram>),
     Ntlm(Ntlm),
+    Cram,
 }
 
 impl Client {
@@ -135,6 +137,7 @@ impl Client {
             ("XOAUTH2", Credential::Token { .. }) if named => Kind::Bearer { rfc: false },
             ("EXTERNAL", Credential::Certificate) => Kind::External,
             ("NTLM", Credential::Password(_)) if named => Kind::Ntlm(Ntlm::new(bindings)),
+            ("CRAM-MD5", Credential::Password(_)) if named => Kind::Cram,
             (_, Credential::Password(_) | Credential::Token { .. } | Credential::Certificate) => {
                 return Err(Error::BadMessage);
             }
@@ -173,6 +176,12 @@ impl Client {
             (Kind::Login, 1) => Ok(encoded(self.identity.user.as_bytes())),
             (Kind::Login, 2) => Ok(encoded(self.identity.secret().map(Secret::bytes).unwrap_or_default())),
             (Kind::Login, _) => Err(Error::BadMessage),
+            // RFC 2195 §2
+            (Kind::Cram, 1) => {
+                let secret = self.identity.secret().map(Secret::bytes).unwrap_or_default();
+                let digits = crate::digest::shown(Digest::CramMd5, &decode(challenge)?, secret);
+                Ok(encoded(format!("{} {digits}", self.identity.user).as_bytes()))
+            }
             (_, 1) => self.first(),
             // What is wrong with the token is in the challenge; the server says so itself after this (RFC 7628 §3.2.3).
             (Kind::Bearer { rfc: true }, 2) => Ok(encoded(b"\x01")),
@@ -187,7 +196,9 @@ impl Client {
                 let Credential::Password(password) = credential else { return Err(Error::BadMessage) };
                 ntlm.answer(&decode(challenge)?, user, password, nonce).map(|message| encoded(&message))
             }
-            (Kind::Plain | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_), _) => Err(Error::BadMessage),
+            (Kind::Plain | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_) | Kind::Cram, _) => {
+                Err(Error::BadMessage)
+            }
         }
     }
 
@@ -198,7 +209,9 @@ impl Client {
             (Kind::Scram(scram), Some(last)) if !last.is_empty() => scram.signed(&decode(last)?),
             (Kind::Scram(scram), _) if scram.is_signed() => Ok(()),
             (Kind::Scram(_), _) => Err(Error::NotTheServer),
-            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_), _) => Ok(()),
+            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Ntlm(_) | Kind::Cram, _) => {
+                Ok(())
+            }
         }
     }
 
@@ -237,9 +250,16 @@ impl Client {
             (Kind::External, Credential::Certificate) => authzid.clone().into_bytes(),
             (Kind::Scram(scram), Credential::Password(_)) => scram.first(authzid, user, nonce).into_bytes(),
             (Kind::Ntlm(_), Credential::Password(_)) => Ntlm::first(),
-            (Kind::Plain | Kind::Login | Kind::Bearer { .. } | Kind::External | Kind::Scram(_) | Kind::Ntlm(_), _) => {
-                return Err(Error::BadMessage);
-            }
+            (
+                Kind::Plain
+                | Kind::Login
+                | Kind::Bearer { .. }
+                | Kind::External
+                | Kind::Scram(_)
+                | Kind::Ntlm(_)
+                | Kind::Cram,
+                _,
+            ) => return Err(Error::BadMessage),
         };
         let said = encoded(&message);
         wipe(&mut message);

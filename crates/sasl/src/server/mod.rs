@@ -1,12 +1,15 @@
 //! The server sides, one file each: decoded messages in, moves out.
 
 pub(crate) mod bearer;
+pub(crate) mod cram;
 pub(crate) mod external;
+pub(crate) mod gss;
 pub(crate) mod login;
 pub(crate) mod ntlm;
 pub(crate) mod plain;
 pub(crate) mod scram;
 
+use crate::gss::Step;
 use crate::scram::Offer;
 use crate::{Error, Evidence};
 
@@ -39,6 +42,11 @@ pub(crate) trait Machine: Send {
 
     /// [`crate::Answer::Challenge`].
     fn challenged(&mut self, _challenge: Vec<u8>) -> Moved {
+        Err(Error::BadMessage)
+    }
+
+    /// [`crate::Answer::Gss`].
+    fn stepped(&mut self, _step: Step) -> Moved {
         Err(Error::BadMessage)
     }
 

@@ -1,10 +1,14 @@
 //! A world of one account, for exchanges.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+use postroad_sasl::digest::Key;
 use postroad_sasl::scram::{Hash, Keys, Offer};
 use postroad_sasl::{
     Answer, Ask, Bindings, Channel, ClientCertificate, Error, Evidence, Exchange, MECHANISMS, Mechanism, Turn, find,
 };
+
+/// The challenge of CRAM-MD5, of RFC 2195 §2.
+pub const CHALLENGE: &str = "<1896.697170952@postoffice.reston.mci.net>";
 
 pub type Talk = Exchange<String, &'static str>;
 pub type Next = Turn<String, &'static str>;
@@ -48,7 +52,7 @@ impl Account {
     }
 
     pub fn answer(&mut self, ask: Ask) -> Answer<String, &'static str> {
-        self.asked += 1;
+        self.asked += usize::from(!matches!(ask.evidence, Evidence::Malformed(_)));
         let who = format!("{} {}", ask.authzid.as_deref().unwrap_or("-"), ask.authcid);
         match ask.evidence {
             Evidence::Password(secret) if ask.authcid == self.name && secret.expose() == self.password => {
@@ -67,6 +71,14 @@ impl Account {
             Evidence::Certificate(certificate) if certificate.fingerprint == [1; 32] => Answer::granted(who),
             Evidence::Password(_) | Evidence::Certificate(_) => Answer::refused("wrong"),
             Evidence::NtlmFlags(_) | Evidence::NtlmProof(_) => Answer::refused("NTLM has tests of its own"),
+            Evidence::Gss(_) => Answer::refused("Kerberos has tests of its own"),
+            Evidence::DigestChallenge => Answer::Challenge(CHALLENGE.as_bytes().to_vec()),
+            Evidence::DigestProof(proof) => {
+                let key = Key::of_password(proof.digest(), self.password).expect("not long");
+                let right = ask.authcid == self.name && proof.verify(&key);
+                if right { Answer::granted(who) } else { Answer::refused("wrong") }
+            }
+            Evidence::Malformed(_) => Answer::refused("malformed"),
         }
     }
 }
@@ -95,7 +107,7 @@ pub fn run(
             Turn::Done(who) => return (challenges, Ok(who)),
             Turn::Refused(why) => return (challenges, Ok(format!("refused: {why}"))),
             Turn::Unavailable => panic!("somebody looks"),
-            Turn::Failed(error) => return (challenges, Err(error)),
+            Turn::Failed(error) | Turn::Malformed(error, _) => return (challenges, Err(error)),
         }
     }
 }

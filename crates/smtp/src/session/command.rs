@@ -165,6 +165,10 @@ impl<W> Session<W> {
             Err(Unusable::Unknown) => {
                 return self.refuse(504, (5, 5, 4), "The mechanism is not available; EHLO lists those that are");
             }
+            // RFC 4954 §4: 504 for what is not there on this connection.
+            Err(why @ (Unusable::Clear | Unusable::Certificate | Unusable::Binding)) => {
+                return self.refuse(504, (5, 5, 4), why.words());
+            }
             Err(Unusable::Privacy) => {
                 return self.refuse(538, (5, 7, 11), "STARTTLS first: the password must not travel in clear");
             }
@@ -189,16 +193,15 @@ impl<W> Session<W> {
                 wipe(&mut line);
                 turn
             }
-            Line::TooLong => Turn::Failed(postroad_sasl::Error::TooLong),
+            Line::TooLong => exchange.malformed(postroad_sasl::Error::TooLong),
             Line::LoneCr | Line::LoneLf | Line::Flood | Line::Incomplete => {
-                Turn::Failed(postroad_sasl::Error::BadBase64)
+                exchange.malformed(postroad_sasl::Error::BadBase64)
             }
         };
         self.turn(exchange, turn)
     }
 
     pub(super) fn turn(&mut self, mut exchange: Exchange, turn: Turn<Identity, Rejection>) -> Option<Step<Stage>> {
-        use postroad_sasl::Error;
         self.phase = Phase::Command;
         match turn {
             Turn::Challenge(text) => {
@@ -224,12 +227,28 @@ impl<W> Session<W> {
                 self.forgotten_auth();
                 None
             }
-            Turn::Failed(Error::Cancelled) => self.refuse(501, (5, 7, 0), "Cancelled"),
-            Turn::Failed(Error::BadBase64) => self.refuse(501, (5, 5, 2), "That is not base64"),
-            Turn::Failed(Error::TooLong) => self.refuse(500, (5, 5, 6), "The response is too long"),
-            Turn::Failed(error @ (Error::BadMessage | Error::NotUtf8 | Error::BadBinding | Error::NotTheServer)) => {
+            Turn::Malformed(_, Rejection { reply, close: true }) => {
+                self.rejected(&reply, true);
+                None
+            }
+            Turn::Malformed(error, Rejection { close: false, .. }) | Turn::Failed(error) => {
+                self.unfinished(error, exchange.mechanism())
+            }
+        }
+    }
+
+    /// Tells what is wrong with what a client said in an exchange.
+    fn unfinished(&mut self, error: postroad_sasl::Error, mechanism: &str) -> Option<Step<Stage>> {
+        use postroad_sasl::Error;
+        match error {
+            // RFC 4954 §4
+            Error::TooEarly => self.refuse(501, (5, 7, 0), "The server speaks first in this mechanism"),
+            Error::Cancelled => self.refuse(501, (5, 7, 0), "Cancelled"),
+            Error::BadBase64 => self.refuse(501, (5, 5, 2), "That is not base64"),
+            Error::TooLong => self.refuse(500, (5, 5, 6), "The response is too long"),
+            Error::BadMessage | Error::NotUtf8 | Error::BadBinding | Error::NotTheServer => {
                 // [MS-SMTPNTLM] §4.1
-                let detail = if exchange.mechanism() == "NTLM" { 3 } else { 8 };
+                let detail = if mechanism == "NTLM" { 3 } else { 8 };
                 self.refuse(535, (5, 7, detail), &error.to_string())
             }
         }

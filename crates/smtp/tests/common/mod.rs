@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
-use postroad_sasl::{Ask, Evidence};
+use postroad_sasl::digest::Key;
+use postroad_sasl::ntlm::{Names, NtHash, challenge};
+use postroad_sasl::{Answer, Ask, Evidence};
 use postroad_smtp::{
     Abandoned, BareNewlines, ClearAuth, FutureRelease, Identity, Offer, Reply, Role, Session, Settings, Solicitation,
     Soliciting, Stage, Verdict,
@@ -77,6 +79,34 @@ impl Drive {
     }
 }
 
+/// What is no password: `alice` with `secret` by all other ways, with challenges that are always the same.
+fn signs_in(session: &mut Session<Fake>, ask: Ask) -> Verdict {
+    let right = match ask.evidence {
+        Evidence::NtlmFlags(flags) => {
+            let challenge = challenge(flags, &Names::new("mx.example.com"), [7; 8], 1_795_316_400_000_000);
+            return Verdict::Sasl(Box::new(Answer::Challenge(challenge)));
+        }
+        Evidence::DigestChallenge => {
+            return Verdict::Sasl(Box::new(Answer::Challenge(b"<0707.1795316400000000@mx.example.com>".to_vec())));
+        }
+        Evidence::NtlmProof(proof) => proof.verify(&NtHash::of_password("secret")),
+        Evidence::DigestProof(proof) => {
+            Key::of_password(proof.digest(), "secret").is_some_and(|key| proof.verify(&key))
+        }
+        Evidence::Malformed(error) => {
+            session.world.log.push(format!("counted {}: {error}", ask.mechanism));
+            false
+        }
+        _ => false,
+    };
+    let (login, mechanism) = ("alice@example.com".into(), ask.mechanism);
+    match (right && ask.authcid.eq_ignore_ascii_case("alice"), mechanism) {
+        (true, _) => Verdict::Authenticated(Identity { account: 7, login, mechanism }),
+        (false, "NTLM") => refuse(535, (5, 7, 3), "Authentication unsuccessful"),
+        (false, _) => refuse(535, (5, 7, 8), "Wrong name or password"),
+    }
+}
+
 fn perform(session: &mut Session<Fake>, stage: Stage) {
     let verdict = match stage {
         Stage::Connect => Verdict::Accept,
@@ -93,7 +123,7 @@ fn perform(session: &mut Session<Fake>, stage: Stage) {
                 _ => refuse(535, (5, 7, 8), "Wrong name or password"),
             }
         }
-        Stage::Auth(_) => refuse(535, (5, 7, 8), "Passwords alone are looked at"),
+        Stage::Auth(ask) => signs_in(session, ask),
         Stage::Claim(claim) => claimed(session, &claim),
         Stage::Etrn(etrn) => match etrn.domain() {
             Some("full.example") => refuse(458, (4, 0, 0), "Not now"),
@@ -235,8 +265,10 @@ pub fn settings(words: &[&str]) -> Settings {
             "keep-newlines" => settings.bare_newlines = BareNewlines::Keep,
             "few-errors" => settings.errors_limit = 6,
             "offers" => {}
-            "two-messages" => settings.transactions_limit = 2,
-            other => panic!("no such setting: {other}"),
+            name => match postroad_sasl::find(name) {
+                Some(row) => settings.mechanisms.push(row),
+                None => panic!("no such setting: {name}"),
+            },
         }
     }
     settings

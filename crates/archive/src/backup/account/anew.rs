@@ -60,7 +60,7 @@ pub(super) fn anew(plan: &AccountPlan<'_>, source: &Source<'_>, target: &Address
         }
     };
     let refused = taken.iter().map(|other| format!("the address {other} belongs to somebody else now"));
-    let pins = work.pinned.iter().map(|name| format!("the certificate {name} opens somebody else's account now"));
+    let pins = work.pinned.iter().map(|name| format!("the {name} opens somebody else's account now"));
     Ok(AccountRestored {
         backup: source.manifest.id.clone(),
         taken: source.manifest.taken(),
@@ -233,7 +233,7 @@ impl Anew<'_> {
         let table = table.clone();
         let written = self.plan.store.write_blocking(Locks::account(self.id), move |tx| {
             tx.blob_retain_all(&references)?;
-            let pinned = restored::without_pinned(tx, &table, &mut rows)?;
+            let pinned = restored::without_taken(tx, &table, &mut rows)?;
             dump::load(tx, &table, &rows)?;
             Ok::<_, Error>(pinned)
         })?;
@@ -248,11 +248,11 @@ fn nothing(id: BlobId) -> BlobRow {
     BlobRow { id, size: 0, stored_size: 0, encoding: 0, in_row: true, hash: [0; 32], name: None }
 }
 
-/// What is sealed for, or handed out with, the number that the account had, and opens nothing under another: NTLM's keys are
-/// made when the password is next seen, programs and browsers are let in anew. And the delegates of an account are numbers, too,
+/// What is sealed for, or handed out with, the number that the account had, and opens nothing under another: the keys of NTLM and of
+/// digests are made when the password is next seen, programs and browsers are let in anew. And the delegates of an account are numbers, too,
 /// which elsewhere may be somebody else's.
-const OF_THE_NUMBER: [&str; 6] =
-    ["login_delegate", "ntlm_key", "oauth_access", "oauth_code", "oauth_grant", "web_session"];
+const OF_THE_NUMBER: [&str; 7] =
+    ["digest_key", "login_delegate", "ntlm_key", "oauth_access", "oauth_code", "oauth_grant", "web_session"];
 /// Rows, and bytes, in one transaction: others wait no longer than that.
 const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 2 << 20;

@@ -1,6 +1,6 @@
 //! NTLM of accounts: on, off, and how it stands.
 
-use postroad_mail::credentials::{self, NtlmState};
+use postroad_mail::credentials::{self, KeyState};
 use serde_json::json;
 
 use super::{Desk, Outcome, about};
@@ -21,14 +21,14 @@ pub(super) fn perform(desk: &Desk<'_>, text: &str, order: NtlmOrder, offered: bo
         NtlmOrder::Show => {}
     }
     let (mut words, state) = match desk.read(move |tx| credentials::ntlm_state(tx, id))? {
-        NtlmState::Off => (format!("{text} does not sign in by NTLM\n"), "off"),
-        NtlmState::Waiting => (
+        KeyState::Off => (format!("{text} does not sign in by NTLM\n"), "off"),
+        KeyState::Waiting => (
             format!(
                 "{text} signs in by NTLM once a password of it was used in another way (PLAIN, LOGIN, or a page)\n"
             ),
             "waiting",
         ),
-        NtlmState::On { passwords } => (format!("{text} signs in by NTLM, with {passwords} of its passwords\n"), "on"),
+        KeyState::On { passwords } => (format!("{text} signs in by NTLM, with {passwords} of its passwords\n"), "on"),
     };
     if state != "off" && !offered {
         words.push_str("no listener offers it: name NTLM among login.mechanisms, or those of a listener, and start the server again\n");
