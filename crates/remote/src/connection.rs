@@ -75,9 +75,8 @@ impl Connection {
     /// The next event.
     pub async fn event(&mut self) -> Result<Event> {
         loop {
-            self.flush().await?;
             if let Some(event) = self.session.step()? {
-                // What the step wrote goes out with the next read.
+                // What waits to be written goes out before the next read, together.
                 return Ok(event);
             }
             self.flush().await?;

@@ -13,6 +13,7 @@
 pub mod connection;
 pub mod desk;
 mod error;
+mod frame;
 pub mod login;
 pub mod migrate;
 pub mod mirror;

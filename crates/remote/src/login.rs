@@ -60,22 +60,10 @@ impl Access {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let Place { host, port, security, .. } = &self.place;
-        let unreachable = |why: String| Error::Network(format!("{host} port {port}: {why}"));
-        let socket = timeout(CONNECT, TcpStream::connect((host.as_str(), *port)))
-            .await
-            .map_err(|_| unreachable("no answer".into()))?
-            .map_err(|error| unreachable(error.to_string()))?;
-        let _ = socket.set_nodelay(true);
-        let mut connection = match security {
-            Security::Implicit => {
-                let (stream, bindings) = shake_hands(host, &self.trust, Box::new(socket)).await?;
-                let mut connection = Connection::new(stream, self.manners.clone());
-                (connection.bindings, connection.private) = (bindings, true);
-                connection
-            }
-            Security::StartTls | Security::None => Connection::new(Box::new(socket), self.manners.clone()),
-        };
+        let Place { host, security, .. } = &self.place;
+        let (wire, bindings) = reach(&self.place, &self.trust).await?;
+        let mut connection = Connection::new(wire, self.manners.clone());
+        (connection.bindings, connection.private) = (bindings, *security == Security::Implicit);
         match connection.event().await? {
             Event::Greeting(word) if word.status == Status::Ok => {}
             // RFC 9051 §11.1: who may be anybody in between says that we are signed in already, to keep TLS away.
@@ -151,6 +139,21 @@ impl Access {
             Error::Refused(text) => Error::User(format!("{host} does not let {user} in: {text}")),
             other => other,
         })
+    }
+}
+
+/// A socket to a place, in TLS where it is to be so from the first octet, and what ties signing in to it.
+pub(crate) async fn reach(place: &Place, trust: &Trust) -> Result<(Box<dyn Wire>, Bindings)> {
+    let Place { host, port, security, .. } = place;
+    let unreachable = |why: String| Error::Network(format!("{host} port {port}: {why}"));
+    let socket = timeout(CONNECT, TcpStream::connect((host.as_str(), *port)))
+        .await
+        .map_err(|_| unreachable("no answer".into()))?
+        .map_err(|error| unreachable(error.to_string()))?;
+    let _ = socket.set_nodelay(true);
+    match security {
+        Security::Implicit => shake_hands(host, trust, Box::new(socket)).await,
+        Security::StartTls | Security::None => Ok((Box::new(socket), Bindings::default())),
     }
 }
 

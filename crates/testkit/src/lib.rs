@@ -11,6 +11,7 @@
 //! - [`dns_server`]: a real name server that knows what the test says and nothing else; [`unbound`]: a resolver that validates.
 //! - [`dns_wire`]: a name server of ours, for what no real one would load or do.
 //! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
+//! - [`dovecot`]: a real server of IMAP and POP3 as the other side.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
 
@@ -18,6 +19,7 @@ pub mod certificates;
 pub mod clock;
 pub mod dns_server;
 pub mod dns_wire;
+pub mod dovecot;
 mod janitor;
 pub mod pebble;
 pub mod policy_host;
@@ -35,6 +37,7 @@ pub mod unbound;
 pub use clock::Clock;
 pub use dns_server::{DnsServer, Zone};
 pub use dns_wire::{DnsWire, WireZone};
+pub use dovecot::Dovecot;
 pub use pebble::Pebble;
 pub use policy_host::{PolicyHost, Put};
 pub use ports::{PortOffset, SharedPort};

@@ -112,6 +112,11 @@ impl Session {
         std::mem::take(&mut self.output)
     }
 
+    /// How many octets wait to be written.
+    pub fn waiting_output(&self) -> usize {
+        self.output.len()
+    }
+
     /// The next event; `None` when the server has to say more.
     pub fn step(&mut self) -> Result<Option<Event>, Error> {
         if self.paused {

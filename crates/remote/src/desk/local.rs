@@ -113,6 +113,7 @@ impl Local {
             Request::Mailboxes => self.mailboxes()?,
             Request::Entries { folder, from } => self.entries(folder, from)?,
             Request::Read { folder, uid, from } => return self.read(folder, uid, from),
+            Request::ReadAll { folder, uids } => return self.read_all(folder, uids),
             Request::Sent { folder, messages } => self.sent(folder, messages)?,
             Request::Mark { folder, marker } => self.mark(folder, marker)?,
             Request::Forget { folder, uids } => self.forget(folder, uids)?,

@@ -101,6 +101,8 @@ pub enum Request {
     Entries { folder: i64, from: u32 },
     /// Outwards: octets of a message, from one on.
     Read { folder: i64, uid: u32, from: u64 },
+    /// Outwards: octets of whole messages, one after the other; together at most [`READ_OCTETS`].
+    ReadAll { folder: i64, uids: Vec<u32> },
     /// Outwards: a message is there.
     Sent { folder: i64, messages: Vec<Sent> },
     /// Outwards: the marker.
@@ -245,5 +247,7 @@ pub const BATCH_OCTETS: usize = 2 * 1024 * 1024;
 pub const BATCH_MESSAGES: usize = 200;
 /// Octets of a piece of a large message.
 pub const PIECE: usize = 512 * 1024;
+/// Octets of messages that are read together.
+pub const READ_OCTETS: u64 = 2 * 1024 * 1024;
 /// Rows in one page.
 pub const PAGE: usize = 5_000;

@@ -1,15 +1,16 @@
 //! Everything is fetched once more and compared with what is written down: the other server still says the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use postroad_imap::NumberSet;
-use postroad_imap::client::{Event, Line, Response, Status};
+use postroad_imap::client::{Event, Line, Response, Status, Tag};
 
 use super::FolderReport;
 use super::folders::Folder;
-use super::scan::{examine, unexpected};
+use super::scan::examine;
 use crate::connection::{Connection, goodbye, succeeded};
 use crate::desk::{Answer, Desk, Difference, Request};
+use crate::frame::unexpected;
 use crate::{Access, Result};
 
 /// Compares a folder.
@@ -31,19 +32,17 @@ pub(super) async fn fetch_again(
             rows.into_iter().filter_map(|row| u32::try_from(row.uid).ok().map(|uid| (uid, row.hash))).collect();
         let mut uids: Vec<u32> = expected.keys().copied().collect();
         uids.sort_unstable();
-        for page in uids.chunks(WINDOW) {
-            let hashes = hashes(&mut line, NumberSet::from_unsorted(page.iter().copied())).await?;
-            for uid in page {
-                let why = match hashes.get(uid) {
-                    Some(hash) if Some(hash) == expected.get(uid) => {
-                        equal += 1;
-                        continue;
-                    }
-                    Some(_) => "the other server gives other octets than before",
-                    None => "the other server does not give it a second time",
-                };
-                report.differences.push(Difference { uid: *uid, message_id: None, why: why.into() });
-            }
+        let hashes = hashes(&mut line, &uids).await?;
+        for uid in uids {
+            let why = match hashes.get(&uid) {
+                Some(hash) if Some(hash) == expected.get(&uid) => {
+                    equal += 1;
+                    continue;
+                }
+                Some(_) => "the other server gives other octets than before",
+                None => "the other server does not give it a second time",
+            };
+            report.differences.push(Difference { uid, message_id: None, why: why.into() });
         }
         match next {
             Some(next) => from = next,
@@ -56,12 +55,22 @@ pub(super) async fn fetch_again(
     Ok(())
 }
 
-/// BLAKE3 of messages, by uid, in hexadecimal.
-pub(crate) async fn hashes(line: &mut Connection, uids: NumberSet) -> Result<HashMap<u32, String>> {
+/// BLAKE3 of messages, by uid, in hexadecimal. The next windows are asked for before one has come.
+pub(crate) async fn hashes(line: &mut Connection, uids: &[u32]) -> Result<HashMap<u32, String>> {
     let mut hashes = HashMap::new();
     let mut hasher: Option<blake3::Hasher> = None;
-    let tag = line.session.send(Line::new("UID FETCH").set(&uids).word("(UID BODY.PEEK[])"))?;
+    let mut windows = uids.chunks(WINDOW);
+    let mut sent: VecDeque<Tag> = VecDeque::new();
     loop {
+        while sent.len() < WINDOWS_MAX
+            && let Some(window) = windows.next()
+        {
+            let set = NumberSet::from_unsorted(window.iter().copied());
+            sent.push_back(line.session.send(Line::new("UID FETCH").set(&set).word("(UID BODY.PEEK[])"))?);
+        }
+        if sent.is_empty() {
+            return Ok(hashes);
+        }
         match line.event().await? {
             Event::Begin(_) => hasher = Some(blake3::Hasher::new()),
             Event::Piece(octets) => {
@@ -77,15 +86,17 @@ pub(crate) async fn hashes(line: &mut Connection, uids: NumberSet) -> Result<Has
                 }
             }
             Event::Response(Response::Word(word)) if word.status == Status::Bye => return Err(goodbye(&word)),
-            Event::Done(done) if done.tag == tag => {
+            Event::Done(done) => {
                 succeeded(done.word)?;
-                return Ok(hashes);
+                sent.retain(|tag| *tag != done.tag);
             }
-            _ => {}
+            Event::Response(_) | Event::Greeting(_) | Event::End | Event::Send | Event::Handshake => {}
         }
     }
 }
 
 const WINDOW: usize = 100;
+/// Commands on their way at once.
+const WINDOWS_MAX: usize = 3;
 /// Differences of one folder that are named.
 const DIFFERENCES_MAX: usize = 10_000;

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use postroad_imap::NumberSet;
 use postroad_imap::client::{Event, Line, Response, Status, Tag};
 
-use super::scan::unexpected;
 use super::{FolderReport, Progress, Watch};
 use crate::connection::{Connection, goodbye, succeeded};
 use crate::desk::{Answer, BATCH_MESSAGES, BATCH_OCTETS, Desk, Difference, Meta, PIECE, Request, Waiting};
+use crate::frame::unexpected;
 use crate::{Error, Result};
 
 /// What is done with messages that come.

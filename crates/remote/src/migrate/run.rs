@@ -1,14 +1,13 @@
 //! One run, from the list of folders to the report.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::fetch::Fetching;
 use super::folders::{self, Folder};
-use super::scan::{self, Scan, examine, unexpected};
-use super::{FolderReport, Progress, Report, Watch, Wish};
-use crate::connection::Connection;
+use super::scan::{self, Scan, examine};
+use super::{FolderReport, Report, Watch, Wish};
 use crate::desk::{Answer, BATCH_MESSAGES, Desk, FolderState, Meta, Request};
+use crate::frame::{Frame, unexpected};
 use crate::{Access, Error, Result};
 
 /// Takes an account over, or goes on with it. `opened` is the desk's first answer.
@@ -16,29 +15,16 @@ use crate::{Access, Error, Result};
 /// The report says what had happened also when the run ended early.
 pub async fn migrate(access: &Access, desk: &Desk, opened: &Answer, wish: &Wish, watch: &mut impl Watch) -> Report {
     let cut = matches!(opened, Answer::Opened { cut: true, .. });
-    let report = Report { dry: wish.dry, ..Report::default() };
-    let mut run = Run { access, desk, wish, watch, report, progress: Progress::default(), line: None, failed: 0, cut };
+    let mut frame = Frame::new(access, desk, watch, (wish.tries, wish.pause));
+    frame.report.dry = wish.dry;
+    let mut run = Run { frame, wish, cut };
     let outcome = run.all().await;
-    if let Some(line) = run.line.take() {
-        run.report.octets += line.octets;
-        line.logout().await;
-    }
-    run.watch.progress(run.progress);
-    run.report.complete = outcome.is_ok();
-    run.report.error = outcome.err().map(|error| error.to_string());
-    run.report
+    run.frame.finish(outcome).await
 }
 
 struct Run<'a, W> {
-    access: &'a Access,
-    desk: &'a Desk,
+    frame: Frame<'a, W>,
     wish: &'a Wish,
-    watch: &'a mut W,
-    report: Report,
-    progress: Progress,
-    line: Option<Connection>,
-    /// Connections in a row that got nowhere.
-    failed: u32,
     /// The account is used here: flags and deletions there are no longer followed.
     cut: bool,
 }
@@ -55,7 +41,7 @@ impl<W: Watch> Run<'_, W> {
     async fn all(&mut self) -> Result<()> {
         let mut work = Vec::new();
         let outcome = self.phases(&mut work).await;
-        self.report.folders = work.into_iter().map(|work| work.report).collect();
+        self.frame.report.folders = work.into_iter().map(|work| work.report).collect();
         outcome
     }
 
@@ -79,7 +65,7 @@ impl<W: Watch> Run<'_, W> {
         if self.wish.dry {
             return Ok(());
         }
-        self.progress.of = work.iter().map(|work| work.scan.new.len() as u64).sum();
+        self.frame.progress.of = work.iter().map(|work| work.scan.new.len() as u64).sum();
         for work in work.iter_mut() {
             self.take(work).await?;
         }
@@ -91,7 +77,7 @@ impl<W: Watch> Run<'_, W> {
             self.follow(work).await?;
         }
         if self.wish.cut_over {
-            self.desk.ask(Request::CutOver).await?;
+            self.frame.desk.ask(Request::CutOver).await?;
         }
         for work in work.iter_mut() {
             self.prove(work).await?;
@@ -99,46 +85,18 @@ impl<W: Watch> Run<'_, W> {
         Ok(())
     }
 
-    /// The connection, made when there is none.
-    async fn line(&mut self) -> Result<&mut Connection> {
-        if self.line.is_none() {
-            self.line = Some(self.access.open().await?);
-        }
-        self.line.as_mut().ok_or_else(unexpected)
-    }
-
-    /// Waits after an error that may pass; gives back one that does not, or too many.
-    async fn again(&mut self, error: Error) -> Result<()> {
-        if let Some(line) = self.line.take() {
-            self.report.octets += line.octets;
-        }
-        if !error.is_passing() || self.failed >= self.wish.tries {
-            return Err(error);
-        }
-        let doubled = self.wish.pause.saturating_mul(1 << self.failed.min(10)).min(PAUSE_MAX);
-        let pause = match &error {
-            Error::Busy(_) => doubled.saturating_mul(BUSY_FACTOR).min(BUSY_MAX),
-            Error::Network(_) | Error::User(_) | Error::Refused(_) | Error::Peer(_) | Error::Here(_) => doubled,
-        };
-        self.failed += 1;
-        self.report.reconnected += 1;
-        self.watch.say(&format!("{error}; going on in {} s", pause.as_secs_f32().ceil()));
-        tokio::time::sleep(pause).await;
-        Ok(())
-    }
-
     async fn list(&mut self) -> Result<Vec<Folder>> {
         let (mut all, left_out) = loop {
-            let listed = match self.line().await {
+            let listed = match self.frame.open().await {
                 Ok(line) => folders::list(line).await,
                 Err(error) => Err(error),
             };
             match listed {
                 Ok(listed) => break listed,
-                Err(error) => self.again(error).await?,
+                Err(error) => self.frame.again(error).await?,
             }
         };
-        self.report.left_out = left_out;
+        self.frame.report.left_out = left_out;
         for name in self.wish.only.iter().chain(self.wish.map.iter().map(|(old, _)| old)) {
             if !all.iter().any(|folder| folder.is_within(name)) {
                 let names: Vec<String> = all.iter().take(NAMES_SHOWN).map(Folder::name).collect();
@@ -149,7 +107,7 @@ impl<W: Watch> Run<'_, W> {
             let within = |names: &[String]| names.iter().any(|name| folder.is_within(name));
             let wanted = (self.wish.only.is_empty() || within(&self.wish.only)) && !within(&self.wish.except);
             if !wanted {
-                self.report.left_out.push((folder.name(), "not asked for".into()));
+                self.frame.report.left_out.push((folder.name(), "not asked for".into()));
             }
             wanted
         });
@@ -179,15 +137,15 @@ impl<W: Watch> Run<'_, W> {
             subscribe: folder.subscribed,
             dry: self.wish.dry,
         };
-        let Answer::Placed(state) = self.desk.ask(request).await? else { return Err(unexpected()) };
+        let Answer::Placed(state) = self.frame.desk.ask(request).await? else { return Err(unexpected()) };
         placed.insert(name, state.mailbox.clone());
         Ok(state)
     }
 
     async fn scan(&mut self, work: &mut Work) -> Result<()> {
-        let desk = self.desk;
+        let desk = self.frame.desk;
         work.scan = loop {
-            let scanned = match self.line().await {
+            let scanned = match self.frame.open().await {
                 Ok(line) => scan::scan(line, desk, &work.folder, &work.state).await,
                 Err(error) => Err(error),
             };
@@ -199,10 +157,10 @@ impl<W: Watch> Run<'_, W> {
                     work.report.differences.push(crate::desk::Difference { uid: 0, message_id: None, why });
                     break Scan { same: true, ..Scan::default() };
                 }
-                Err(error) => self.again(error).await?,
+                Err(error) => self.frame.again(error).await?,
             }
         };
-        self.failed = 0;
+        self.frame.went_on();
         work.report.there = u64::from(work.scan.opened.messages);
         if self.wish.dry {
             work.report.taken = work.scan.new.len() as u64;
@@ -215,7 +173,9 @@ impl<W: Watch> Run<'_, W> {
 
     /// What comes is compared with the quota before anything comes.
     async fn room(&self, work: &[Work]) -> Result<()> {
-        let Answer::Room { bytes, messages } = self.desk.ask(Request::Room).await? else { return Err(unexpected()) };
+        let Answer::Room { bytes, messages } = self.frame.desk.ask(Request::Room).await? else {
+            return Err(unexpected());
+        };
         let mut counted = std::collections::HashSet::new();
         let (mut octets, mut count) = (0u64, 0u64);
         for meta in work.iter().flat_map(|work| &work.scan.new) {
@@ -243,7 +203,7 @@ impl<W: Watch> Run<'_, W> {
         }
         let folder = work.state.id;
         let uidvalidity = work.scan.opened.uidvalidity;
-        self.desk.ask(Request::Validity { folder, uidvalidity }).await?;
+        self.frame.desk.ask(Request::Validity { folder, uidvalidity }).await?;
         let mut wanted = std::mem::take(&mut work.scan.new);
         let (labelled, own): (Vec<Meta>, Vec<Meta>) =
             wanted.drain(..).partition(|meta| work.scan.labelled.contains(&meta.uid));
@@ -252,7 +212,7 @@ impl<W: Watch> Run<'_, W> {
         for page in labelled.chunks(BATCH_MESSAGES) {
             let messages = page.to_vec();
             let missing = self.missing(Request::Note { folder, messages }).await?;
-            self.progress.messages += (page.len() - missing.len()) as u64;
+            self.frame.progress.messages += (page.len() - missing.len()) as u64;
             wanted.extend(page.iter().filter(|meta| missing.contains(&meta.uid)).cloned());
         }
         let wanted = self.recognise(work, wanted).await?;
@@ -264,27 +224,25 @@ impl<W: Watch> Run<'_, W> {
             }
             let outcome = self.fetch(work, &mut left).await;
             if left.len() < before {
-                self.failed = 0;
+                self.frame.went_on();
             }
             match outcome {
                 Ok(()) => return Ok(()),
-                Err(error) => self.again(error).await?,
+                Err(error) => self.frame.again(error).await?,
             }
         }
     }
 
     async fn fetch(&mut self, work: &mut Work, left: &mut Vec<Meta>) -> Result<()> {
-        if self.line.is_none() {
-            self.line = Some(self.access.open().await?);
-        }
-        let line = self.line.as_mut().ok_or_else(unexpected)?;
+        self.frame.open().await?;
+        let Frame { desk, watch, progress, line, .. } = &mut self.frame;
+        let line = line.as_mut().ok_or_else(unexpected)?;
         let opened = examine(line, &work.folder).await?;
         if opened.uidvalidity != work.scan.opened.uidvalidity {
             return Err(Error::Refused(format!("{} was made anew meanwhile; run it again", work.folder.name())));
         }
         let wanted = std::mem::take(left);
-        let mut fetching =
-            Fetching::new(self.desk, work.state.id, &mut work.report, &mut self.progress, self.watch, wanted);
+        let mut fetching = Fetching::new(desk, work.state.id, &mut work.report, progress, *watch, wanted);
         let outcome = fetching.run(line).await;
         left.extend(fetching.wanted.into_values());
         outcome
@@ -295,7 +253,7 @@ impl<W: Watch> Run<'_, W> {
         let (named, mut rest): (Vec<Meta>, Vec<Meta>) = wanted.into_iter().partition(|meta| !meta.identity.is_empty());
         for page in named.chunks(BATCH_MESSAGES) {
             let identities = page.iter().map(|meta| meta.identity.clone()).collect();
-            let Answer::Like(known) = self.desk.ask(Request::Like { identities }).await? else {
+            let Answer::Like(known) = self.frame.desk.ask(Request::Like { identities }).await? else {
                 return Err(unexpected());
             };
             let known: std::collections::HashSet<String> = known.into_iter().collect();
@@ -308,15 +266,15 @@ impl<W: Watch> Run<'_, W> {
             let missing = self.missing(Request::Again { folder: work.state.id, messages: known.clone() }).await?;
             let entries = (known.len() - missing.len()) as u64;
             work.report.entries += entries;
-            self.progress.messages += entries;
-            self.watch.progress(self.progress);
+            self.frame.progress.messages += entries;
+            self.frame.watch.progress(self.frame.progress);
             rest.extend(known.into_iter().filter(|meta| missing.contains(&meta.uid)));
         }
         Ok(rest)
     }
 
     async fn missing(&self, request: Request) -> Result<Vec<u32>> {
-        match self.desk.ask(request).await? {
+        match self.frame.desk.ask(request).await? {
             Answer::Missing(missing) => Ok(missing),
             _ => Err(unexpected()),
         }
@@ -333,7 +291,7 @@ impl<W: Watch> Run<'_, W> {
             work.report.entries += page.len() as u64;
         }
         for page in work.scan.housed.chunks(BATCH_MESSAGES) {
-            self.desk.ask(Request::Housed { folder, messages: page.to_vec() }).await?;
+            self.frame.desk.ask(Request::Housed { folder, messages: page.to_vec() }).await?;
         }
         Ok(())
     }
@@ -346,7 +304,7 @@ impl<W: Watch> Run<'_, W> {
         let folder = work.state.id;
         if !self.cut {
             for page in work.scan.changed.chunks(BATCH_MESSAGES) {
-                self.desk.ask(Request::Marks { folder, messages: page.to_vec() }).await?;
+                self.frame.desk.ask(Request::Marks { folder, messages: page.to_vec() }).await?;
                 work.report.flags += page.len() as u64;
             }
         }
@@ -354,14 +312,14 @@ impl<W: Watch> Run<'_, W> {
             let uids = page.to_vec();
             let keep = self.cut || self.wish.keep_deleted;
             let request = if keep { Request::Forget { folder, uids } } else { Request::Gone { folder, uids } };
-            self.desk.ask(request).await?;
+            self.frame.desk.ask(request).await?;
             work.report.gone += page.len() as u64;
         }
         let complete = work.report.differences.is_empty();
         let Scan { opened, .. } = work.scan;
         // What could not be had is asked for again the next time.
         let modseq = if complete { opened.modseq } else { 0 };
-        self.desk.ask(Request::Finish { folder, uidvalidity: opened.uidvalidity, modseq }).await?;
+        self.frame.desk.ask(Request::Finish { folder, uidvalidity: opened.uidvalidity, modseq }).await?;
         Ok(())
     }
 
@@ -369,7 +327,7 @@ impl<W: Watch> Run<'_, W> {
     async fn prove(&mut self, work: &mut Work) -> Result<()> {
         let mut from = 1;
         loop {
-            let answer = self.desk.ask(Request::Prove { folder: work.state.id, from }).await?;
+            let answer = self.frame.desk.ask(Request::Prove { folder: work.state.id, from }).await?;
             let Answer::Proved { found, next } = answer else { return Err(unexpected()) };
             work.report.equal += found.equal;
             work.report.moved += found.moved;
@@ -382,15 +340,17 @@ impl<W: Watch> Run<'_, W> {
             }
         }
         if self.wish.prove && work.scan.opened.messages > 0 {
-            super::again::fetch_again(self.access, self.desk, work.state.id, &work.folder, &mut work.report).await?;
+            super::again::fetch_again(
+                self.frame.access,
+                self.frame.desk,
+                work.state.id,
+                &work.folder,
+                &mut work.report,
+            )
+            .await?;
         }
         Ok(())
     }
 }
 
-/// The longest wait for a new connection.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
-/// A server that asks to wait is given so many times more.
-const BUSY_FACTOR: u32 = 30;
-const BUSY_MAX: Duration = Duration::from_secs(1_800);
 const NAMES_SHOWN: usize = 50;

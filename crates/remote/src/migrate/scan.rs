@@ -7,6 +7,7 @@ use postroad_imap::client::{Code, Fetched, Line, Response};
 use super::folders::Folder;
 use crate::connection::Connection;
 use crate::desk::{Answer, Desk, FolderState, Meta, Request};
+use crate::frame::unexpected;
 use crate::{Error, Result};
 
 /// What a mailbox says when it is opened.
@@ -169,10 +170,6 @@ fn labelled(found: &Fetched) -> bool {
     const NO_FOLDER: [&[u8]; 3] = [b"\\Important", b"\\Starred", b"\\Muted"];
     let folder = |label: &Vec<u8>| !NO_FOLDER.iter().any(|own| own.eq_ignore_ascii_case(label));
     found.labels.iter().flatten().any(folder)
-}
-
-pub(super) fn unexpected() -> Error {
-    Error::Here("an answer that does not fit; is the server the same version?".into())
 }
 
 /// Messages of one folder.

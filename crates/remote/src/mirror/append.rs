@@ -1,117 +1,187 @@
-//! Messages are appended there, several on their way at once where the server takes literals without asking.
+//! Messages are appended there: many with one command where the server has MULTIAPPEND (RFC 3502), so that it makes them
+//! durable once and not one by one, and several commands on their way at once where it takes literals without asking.
 
 use std::collections::VecDeque;
 
 use postroad_imap::DateTime;
 use postroad_imap::client::{Code, Event, Line, Response, Status, Tag, Word};
 
-use super::unexpected;
 use crate::connection::{Connection, goodbye, succeeded};
-use crate::desk::{Answer, Desk, Difference, Entry, PIECE, Request, Sent};
+use crate::desk::{Answer, Desk, Difference, Entry, PIECE, Request, Sent, Waiting};
+use crate::frame::unexpected;
 use crate::migrate::{Progress, Watch};
 use crate::{Error, Result};
 
+/// Where messages are appended to.
+pub(super) struct Target<'a> {
+    pub(super) desk: &'a Desk,
+    /// The folder's number in the link.
+    pub(super) id: i64,
+    pub(super) wire: &'a [u8],
+    /// Keywords that it keeps; none for any.
+    pub(super) keywords: Option<&'a [String]>,
+}
+
 /// APPENDs of one folder.
 pub(super) struct Appending<'a, W> {
-    desk: &'a Desk,
-    id: i64,
-    wire: Vec<u8>,
-    keywords: Option<&'a [String]>,
+    target: Target<'a>,
     progress: &'a mut Progress,
     watch: &'a mut W,
-    /// On their way.
-    pending: VecDeque<(Tag, Sent)>,
+    /// Commands on their way, each with its messages.
+    pending: VecDeque<(Tag, Vec<(Entry, Sent)>)>,
+    /// Messages of a command that was refused whole: they are tried one by one.
+    single: Vec<Entry>,
+    came: Came,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Came {
     /// There, and not yet written down.
     fresh: Vec<Sent>,
     /// There, and written down.
-    sent: Vec<Sent>,
+    pub(super) sent: Vec<Sent>,
     /// There, but nobody said where.
-    silent: Vec<Sent>,
-    refused: Vec<Difference>,
+    pub(super) silent: Vec<Sent>,
+    /// Not taken.
+    pub(super) refused: Vec<Difference>,
 }
 
+/// Messages that go with one command, or one by one.
+type Batch = Vec<Entry>;
+
 impl<'a, W: Watch> Appending<'a, W> {
-    pub(super) fn new(
-        desk: &'a Desk,
-        id: i64,
-        wire: Vec<u8>,
-        keywords: Option<&'a [String]>,
-        progress: &'a mut Progress,
-        watch: &'a mut W,
-    ) -> Appending<'a, W> {
-        let pending = VecDeque::new();
-        let (fresh, sent, silent, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Appending { desk, id, wire, keywords, progress, watch, pending, fresh, sent, silent, refused }
+    pub(super) fn new(target: Target<'a>, progress: &'a mut Progress, watch: &'a mut W) -> Appending<'a, W> {
+        let (pending, single) = (VecDeque::new(), Vec::new());
+        Appending { target, progress, watch, pending, single, came: Came::default() }
     }
 
     /// Appends all; messages that are refused are named.
-    pub(super) async fn run(&mut self, line: &mut Connection, entries: Vec<Entry>) -> Result<Vec<Difference>> {
-        for entry in entries {
-            if entry.size == 0 {
-                // RFC 9051 §6.3.12: an APPEND without octets is none.
-                let why = "a message without octets cannot be carried".to_owned();
-                self.refused.push(Difference { uid: entry.uid, message_id: None, why });
-                continue;
-            }
-            self.one(line, &entry).await?;
-            while self.pending.len() >= PENDING_MAX {
-                self.event(line).await?;
+    pub(super) async fn run(&mut self, line: &mut Connection, entries: Vec<Entry>) -> Result<()> {
+        let (empty, entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.size == 0);
+        for entry in empty {
+            // RFC 9051 §6.3.12: an APPEND without octets is none.
+            self.refuse(entry.uid, "a message without octets cannot be carried".to_owned());
+        }
+        let many = line.session.has("MULTIAPPEND") && line.session.has("LITERAL+");
+        self.batches(line, batches(entries), many).await?;
+        let single = std::mem::take(&mut self.single);
+        self.batches(line, batches(single), false).await
+    }
+
+    /// What is there by now, written down.
+    pub(super) async fn finish(mut self) -> Result<Came> {
+        self.write_down().await?;
+        Ok(self.came)
+    }
+
+    async fn batches(&mut self, line: &mut Connection, mut todo: VecDeque<Batch>, many: bool) -> Result<()> {
+        let mut next = self.ahead(todo.front())?;
+        while let Some(batch) = todo.pop_front() {
+            let octets = match next.take() {
+                Some(waiting) => split(waiting.octets().await?, &batch)?,
+                None => Vec::new(),
+            };
+            // The store reads while the network writes.
+            next = self.ahead(todo.front())?;
+            if many {
+                self.append(line, &batch, octets).await?;
+            } else {
+                let mut octets = octets.into_iter();
+                for entry in &batch {
+                    self.append(line, std::slice::from_ref(entry), octets.next().into_iter().collect()).await?;
+                }
             }
         }
         while !self.pending.is_empty() {
             self.event(line).await?;
         }
-        Ok(std::mem::take(&mut self.refused))
+        Ok(())
     }
 
-    /// Writes down what is there: messages with their places, and those of which none was told.
-    pub(super) async fn finish(mut self) -> Result<(Vec<Sent>, Vec<Sent>)> {
-        self.write_down().await?;
-        Ok((self.sent, self.silent))
+    /// Asks for the octets of a batch. A message alone that is larger than that is read in pieces when its turn comes.
+    fn ahead(&self, batch: Option<&Batch>) -> Result<Option<Waiting>> {
+        let Some(batch) = batch.filter(|batch| octets_of(batch) <= BATCH_OCTETS) else { return Ok(None) };
+        let uids = batch.iter().map(|entry| entry.uid).collect();
+        self.target.desk.begin(Request::ReadAll { folder: self.target.id, uids }, Vec::new()).map(Some)
     }
 
-    async fn one(&mut self, line: &mut Connection, entry: &Entry) -> Result<()> {
-        // RFC 9051 §6.3.12: in UTC, which is a moment like any other.
-        let date = DateTime { seconds: entry.date.div_euclid(1_000_000), offset: 0 };
-        let command = Line::new("APPEND")
-            .string(&self.wire)
-            .flags(flags(&entry.marks, self.keywords))
-            .word(&format!("\"{}\"", date.format()))
-            .message(entry.size);
+    /// One command. `octets` has none for a message that is read in pieces.
+    async fn append(&mut self, line: &mut Connection, batch: &[Entry], octets: Vec<Vec<u8>>) -> Result<()> {
+        let mut command = Line::new("APPEND").string(self.target.wire);
+        let mut sent = Vec::new();
+        for entry in batch {
+            // RFC 9051 §6.3.12: in UTC, which is a moment like any other.
+            let date = DateTime { seconds: entry.date.div_euclid(1_000_000), offset: 0 };
+            command = command
+                .flags(flags(&entry.marks, self.target.keywords))
+                .word(&format!("\"{}\"", date.format()))
+                .message(entry.size);
+            let (uid, size, marks) = (entry.uid, entry.size, entry.marks.clone());
+            sent.push((entry.clone(), Sent { uid, other: 0, hash: String::new(), size, marks }));
+        }
         let tag = line.session.send(command)?;
-        let (uid, size, marks) = (entry.uid, entry.size, entry.marks.clone());
-        self.pending.push_back((tag, Sent { uid, other: 0, hash: String::new(), size, marks }));
-        // Until the server takes it, or has refused it.
-        while self.pending.iter().any(|(own, _)| *own == tag) {
-            if self.event(line).await? {
-                let hash = self.octets(line, entry).await?;
-                if let Some((_, sent)) = self.pending.iter_mut().find(|(own, _)| *own == tag) {
-                    sent.hash = hash;
+        self.pending.push_back((tag, sent));
+        let mut octets = octets.into_iter();
+        for (at, entry) in batch.iter().enumerate() {
+            // Until the server takes it, or has refused it.
+            loop {
+                if !self.pending.iter().any(|(own, _)| *own == tag) {
+                    return Ok(());
                 }
-                return Ok(());
+                if self.event(line).await? {
+                    break;
+                }
             }
+            let hash = match octets.next() {
+                Some(octets) => {
+                    self.write(line, &octets).await?;
+                    blake3::hash(&octets).to_hex().to_string()
+                }
+                None => self.pieces(line, entry).await?,
+            };
+            line.session.octets(&[]);
+            if let Some((_, sent)) = self.pending.iter_mut().find(|(own, _)| *own == tag)
+                && let Some((_, sent)) = sent.get_mut(at)
+            {
+                sent.hash = hash;
+            }
+        }
+        while self.pending.len() > PENDING_MAX || self.waiting() > PENDING_MESSAGES {
+            self.event(line).await?;
         }
         Ok(())
     }
 
-    /// The octets of the message that is asked for; their checksum.
-    async fn octets(&mut self, line: &mut Connection, entry: &Entry) -> Result<String> {
+    /// Messages without an answer.
+    fn waiting(&self) -> usize {
+        self.pending.iter().map(|(_, sent)| sent.len()).sum()
+    }
+
+    async fn write(&mut self, line: &mut Connection, octets: &[u8]) -> Result<()> {
+        line.session.octets(octets);
+        if line.session.waiting_output() >= WRITE_AT_ONCE {
+            line.flush().await?;
+        }
+        self.progress.octets += octets.len() as u64;
+        self.watch.progress(*self.progress);
+        Ok(())
+    }
+
+    /// The octets of a large message; their checksum.
+    async fn pieces(&mut self, line: &mut Connection, entry: &Entry) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
         let mut at = 0;
         while at < entry.size {
-            let octets = piece(self.desk, self.id, entry.uid, at).await?;
+            let octets = piece(self.target.desk, self.target.id, entry.uid, at).await?;
             let octets = &octets[..octets.len().min(usize::try_from(entry.size - at).unwrap_or(usize::MAX))];
             if octets.is_empty() {
-                return Err(Error::Here(format!("uid {} is cut short in the store", entry.uid)));
+                return Err(cut_short(entry));
             }
             hasher.update(octets);
             at += octets.len() as u64;
-            line.session.octets(octets);
-            line.flush().await?;
-            self.progress.octets += octets.len() as u64;
-            self.watch.progress(*self.progress);
+            self.write(line, octets).await?;
         }
-        line.session.octets(&[]);
         Ok(hasher.finalize().to_hex().to_string())
     }
 
@@ -132,34 +202,86 @@ impl<'a, W: Watch> Appending<'a, W> {
         Ok(false)
     }
 
-    async fn ended(&mut self, sent: Sent, word: Word) -> Result<()> {
-        let uid = sent.uid;
+    async fn ended(&mut self, sent: Vec<(Entry, Sent)>, word: Word) -> Result<()> {
+        let count = sent.len();
         match succeeded(word) {
-            Ok(Word { code: Some(Code::AppendUid(_, uids)), .. }) => {
-                self.fresh.push(Sent { other: uids.first().unwrap_or(0), ..sent });
+            // RFC 4315 §3: as many uids as messages, ascending, in the order of the messages.
+            Ok(Word { code: Some(Code::AppendUid(_, uids)), .. }) if uids.count() == count as u64 => {
+                let placed = sent.into_iter().zip(uids.iter()).map(|((_, sent), other)| Sent { other, ..sent });
+                self.came.fresh.extend(placed);
             }
-            Ok(_) => self.silent.push(sent),
+            Ok(_) => self.came.silent.extend(sent.into_iter().map(|(_, sent)| sent)),
             Err(Error::Refused(why)) if why.to_ascii_lowercase().contains("quota") => {
                 return Err(Error::User(format!("the other server has no more room: {why}")));
             }
+            // RFC 3502 §6.3.11: one that is refused refuses them all. Which one it was is found out.
+            Err(Error::Refused(_)) if count > 1 => {
+                self.single.extend(sent.into_iter().map(|(entry, _)| entry));
+                return Ok(());
+            }
             Err(Error::Refused(why)) => {
                 let why = format!("the other server does not take it: {why}");
-                self.refused.push(Difference { uid, message_id: None, why });
+                sent.iter().for_each(|(entry, _)| self.refuse(entry.uid, why.clone()));
             }
             Err(error) => return Err(error),
         }
-        self.progress.messages += 1;
+        self.progress.messages += count as u64;
         self.watch.progress(*self.progress);
-        if self.fresh.len() >= WRITTEN_AT_ONCE { self.write_down().await } else { Ok(()) }
+        if self.came.fresh.len() >= WRITTEN_AT_ONCE { self.write_down().await } else { Ok(()) }
+    }
+
+    fn refuse(&mut self, uid: u32, why: String) {
+        self.came.refused.push(Difference { uid, message_id: None, why });
     }
 
     async fn write_down(&mut self) -> Result<()> {
-        if !self.fresh.is_empty() {
-            self.desk.ask(Request::Sent { folder: self.id, messages: self.fresh.clone() }).await?;
-            self.sent.append(&mut self.fresh);
+        if !self.came.fresh.is_empty() {
+            let request = Request::Sent { folder: self.target.id, messages: self.came.fresh.clone() };
+            self.target.desk.ask(request).await?;
+            self.came.sent.append(&mut self.came.fresh);
         }
         Ok(())
     }
+}
+
+/// Messages in their order, so many together as fit; a large one alone.
+fn batches(entries: Vec<Entry>) -> VecDeque<Batch> {
+    let mut batches: VecDeque<Batch> = VecDeque::new();
+    let mut octets = u64::MAX;
+    for entry in entries {
+        octets = octets.saturating_add(entry.size);
+        match batches.back_mut().filter(|batch| batch.len() < BATCH_MESSAGES && octets <= BATCH_OCTETS) {
+            Some(batch) => batch.push(entry),
+            None => {
+                octets = entry.size;
+                batches.push_back(vec![entry]);
+            }
+        }
+    }
+    batches
+}
+
+fn octets_of(batch: &[Entry]) -> u64 {
+    batch.iter().map(|entry| entry.size).sum()
+}
+
+/// The octets of each message of a batch.
+fn split((answer, octets): (Answer, Vec<u8>), batch: &[Entry]) -> Result<Vec<Vec<u8>>> {
+    if answer != Answer::Octets {
+        return Err(unexpected());
+    }
+    let mut rest = octets.as_slice();
+    let own = batch.iter().map(|entry| {
+        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        let (own, after) = rest.split_at_checked(size).ok_or_else(|| cut_short(entry))?;
+        rest = after;
+        Ok(own.to_vec())
+    });
+    own.collect()
+}
+
+fn cut_short(entry: &Entry) -> Error {
+    Error::Here(format!("uid {} is cut short in the store", entry.uid))
 }
 
 /// Flags and keywords that the folder keeps.
@@ -192,6 +314,37 @@ async fn piece(desk: &Desk, folder: i64, uid: u32, from: u64) -> Result<Vec<u8>>
     }
 }
 
+/// Messages of one command.
+const BATCH_MESSAGES: usize = 100;
+/// Octets of one command, unless one message alone has more.
+const BATCH_OCTETS: u64 = 1024 * 1024;
 /// APPENDs without an answer.
 const PENDING_MAX: usize = 32;
-const WRITTEN_AT_ONCE: usize = 50;
+/// Messages of them: what is found again by checksums when the connection breaks.
+const PENDING_MESSAGES: usize = 200;
+const WRITTEN_AT_ONCE: usize = 100;
+/// Octets that are written together.
+const WRITE_AT_ONCE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_and_keep_their_order() {
+        let entry = |uid: u32, size: u64| Entry { uid, marks: String::new(), date: 0, size, message: 0 };
+        let table: [(Vec<u64>, &[usize]); 5] = [
+            (vec![], &[]),
+            (vec![1; 250], &[100, 100, 50]),
+            (vec![BATCH_OCTETS, 1, 1], &[1, 2]),
+            (vec![1, BATCH_OCTETS * 3, 1], &[1, 1, 1]),
+            (vec![BATCH_OCTETS / 2, BATCH_OCTETS / 2, 1], &[2, 1]),
+        ];
+        for (sizes, expected) in table {
+            let entries: Vec<Entry> = (1..).zip(&sizes).map(|(uid, size)| entry(uid, *size)).collect();
+            let made = batches(entries.clone());
+            assert_eq!(made.iter().map(Vec::len).collect::<Vec<_>>(), expected, "{sizes:?}");
+            assert_eq!(made.into_iter().flatten().collect::<Vec<_>>(), entries);
+        }
+    }
+}

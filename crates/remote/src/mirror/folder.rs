@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use postroad_imap::NumberSet;
 use postroad_imap::client::{Code, Line, Response};
 
-use super::append::Appending;
-use super::{Layout, Wish, unexpected};
+use super::append::{Appending, Came, Target};
+use super::{Layout, Wish};
 use crate::connection::Connection;
 use crate::desk::{Answer, BATCH_MESSAGES, Desk, Difference, Entry, MailboxState, Request, Row, Sent};
+use crate::frame::unexpected;
 use crate::migrate::{FolderReport, Progress, Watch, hashes};
 use crate::{Error, Result};
 
@@ -172,16 +173,16 @@ impl<'a> Mirrored<'a> {
         if !adoptable.is_empty() {
             new = self.adopt(new, &mut adoptable).await?;
         }
-        let mut appending =
-            Appending::new(self.desk, self.id, self.wire.clone(), self.keywords.as_deref(), progress, watch);
+        let (desk, id, wire) = (self.desk, self.id, self.wire.as_slice());
+        let target = Target { desk, id, wire, keywords: self.keywords.as_deref() };
+        let mut appending = Appending::new(target, progress, watch);
         let outcome = appending.run(line, new).await;
-        let (sent, silent) = appending.finish().await?;
+        let Came { sent, silent, refused, .. } = appending.finish().await?;
         self.report.taken += sent.len() as u64 + silent.len() as u64;
         self.report.bytes += sent.iter().chain(&silent).map(|sent| sent.size).sum::<u64>();
-        for sent in sent {
-            self.rows.insert(sent.uid, row(sent));
-        }
-        self.report.differences.extend(outcome?);
+        self.rows.extend(sent.into_iter().map(|sent| (sent.uid, row(sent))));
+        outcome?;
+        self.report.differences.extend(refused);
         if !silent.is_empty() {
             // Without UIDPLUS nobody says where they are: they are found by their checksums.
             let found = self.unknown(line).await?;
@@ -202,11 +203,11 @@ impl<'a> Mirrored<'a> {
         let known: std::collections::HashSet<u32> = self.rows.values().map(|row| row.other).collect();
         there.retain(|uid| !known.contains(uid));
         let mut found: HashMap<String, Vec<u32>> = HashMap::new();
-        for page in there.chunks(WINDOW) {
-            for (uid, hash) in hashes(line, NumberSet::from_unsorted(page.iter().copied())).await? {
-                found.entry(hash).or_default().push(uid);
-            }
+        for (uid, hash) in hashes(line, &there).await? {
+            found.entry(hash).or_default().push(uid);
         }
+        // The last of a list is taken first: equal ones keep their order.
+        found.values_mut().for_each(|uids| uids.sort_unstable_by(|a, b| b.cmp(a)));
         Ok(found)
     }
 
@@ -227,8 +228,15 @@ impl<'a> Mirrored<'a> {
     async fn adopt(&mut self, new: Vec<Entry>, found: &mut HashMap<String, Vec<u32>>) -> Result<Vec<Entry>> {
         let (mut left, mut known) = (Vec::new(), Vec::new());
         for entry in new {
+            if found.is_empty() {
+                // They were the first ones, so that the others need not be read for it.
+                left.push(entry);
+                continue;
+            }
             let hash = super::append::hash(self.desk, self.id, &entry).await?;
-            match found.get_mut(&hash).and_then(Vec::pop) {
+            let other = found.get_mut(&hash).and_then(Vec::pop);
+            found.retain(|_, uids| !uids.is_empty());
+            match other {
                 Some(other) => {
                     let (uid, size) = (entry.uid, entry.size);
                     known.push(Sent { uid, other, hash, size, marks: String::new() });
@@ -312,9 +320,9 @@ impl<'a> Mirrored<'a> {
     async fn prove(&mut self, line: &mut Connection) -> Result<()> {
         let mut rows: Vec<(u32, Row)> = self.rows.iter().map(|(uid, row)| (*uid, row.clone())).collect();
         rows.sort_unstable_by_key(|(_, row)| row.other);
-        for page in rows.chunks(WINDOW) {
-            let uids = NumberSet::from_unsorted(page.iter().map(|(_, row)| row.other));
-            let found = hashes(line, uids).await?;
+        for page in rows.chunks(PAGE) {
+            let uids: Vec<u32> = page.iter().map(|(_, row)| row.other).collect();
+            let found = hashes(line, &uids).await?;
             for (uid, row) in page {
                 let why = match found.get(&row.other) {
                     Some(hash) if *hash == row.hash => {
@@ -356,4 +364,5 @@ fn row(sent: Sent) -> Row {
     Row { uid: i64::from(sent.uid), other: sent.other, marks: sent.marks, hash: sent.hash, size: sent.size }
 }
 
-const WINDOW: usize = 100;
+/// Messages that are compared together.
+const PAGE: usize = 5_000;

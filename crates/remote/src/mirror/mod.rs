@@ -16,6 +16,7 @@ use postroad_imap::client::wire_of;
 
 use crate::connection::Connection;
 use crate::desk::{Answer, Desk, MailboxState, Request};
+use crate::frame::{Frame, unexpected};
 use crate::migrate::{Folder, FolderReport, Progress, Report, Watch, list};
 use crate::{Access, Error, Result};
 
@@ -38,36 +39,14 @@ pub struct Wish {
 
 /// Brings the other server's copy up to date. In the report `there` is what is here: the source.
 pub async fn mirror(access: &Access, desk: &Desk, wish: &Wish, watch: &mut impl Watch) -> Report {
-    let mut run = Run {
-        access,
-        desk,
-        wish,
-        watch,
-        report: Report::default(),
-        progress: Progress::default(),
-        line: None,
-        failed: 0,
-    };
+    let mut run = Run { frame: Frame::new(access, desk, watch, (wish.tries, wish.pause)), wish };
     let outcome = run.all().await;
-    if let Some(line) = run.line.take() {
-        run.report.octets += line.octets;
-        line.logout().await;
-    }
-    run.watch.progress(run.progress);
-    run.report.complete = outcome.is_ok();
-    run.report.error = outcome.err().map(|error| error.to_string());
-    run.report
+    run.frame.finish(outcome).await
 }
 
 struct Run<'a, W> {
-    access: &'a Access,
-    desk: &'a Desk,
+    frame: Frame<'a, W>,
     wish: &'a Wish,
-    watch: &'a mut W,
-    report: Report,
-    progress: Progress,
-    line: Option<Connection>,
-    failed: u32,
 }
 
 /// What is there: folders, and how names are written.
@@ -79,27 +58,40 @@ struct Layout {
 
 impl<W: Watch> Run<'_, W> {
     async fn all(&mut self) -> Result<()> {
-        let Answer::Mailboxes(mut boxes) = self.desk.ask(Request::Mailboxes).await? else { return Err(unexpected()) };
+        let Answer::Mailboxes(mut boxes) = self.frame.desk.ask(Request::Mailboxes).await? else {
+            return Err(unexpected());
+        };
         self.choose(&mut boxes)?;
-        self.progress.of = boxes.iter().map(|own| u64::from(own.messages)).sum();
+        self.frame.progress.of = boxes.iter().map(|own| u64::from(own.messages)).sum();
         for mut own in boxes {
+            // What attempts did that a broken connection ended.
+            let mut before = FolderReport::default();
             let report = loop {
-                let progress = self.progress;
-                match self.one(&own).await {
-                    Ok(report) => break report,
-                    Err(error) => {
-                        self.progress = Progress { octets: self.progress.octets, ..progress };
-                        self.again(error).await?;
-                        // What was written down meanwhile, the marker above all, counts now.
-                        let Answer::Mailboxes(now) = self.desk.ask(Request::Mailboxes).await? else {
-                            return Err(unexpected());
-                        };
-                        own = now.into_iter().find(|now| now.folder.id == own.folder.id).unwrap_or(own);
-                    }
+                let progress = self.frame.progress;
+                let mut report = FolderReport::default();
+                let outcome = self.one(&own, &mut report).await;
+                report.taken += before.taken;
+                report.bytes += before.bytes;
+                report.flags += before.flags;
+                report.gone += before.gone;
+                let Err(error) = outcome else { break report };
+                self.frame.progress = Progress { octets: self.frame.progress.octets, ..progress };
+                if report.taken > before.taken {
+                    self.frame.went_on();
                 }
+                before = report;
+                if let Err(error) = self.frame.again(error).await {
+                    self.frame.report.folders.push(before);
+                    return Err(error);
+                }
+                // What was written down meanwhile, the marker above all, counts now.
+                let Answer::Mailboxes(now) = self.frame.desk.ask(Request::Mailboxes).await? else {
+                    return Err(unexpected());
+                };
+                own = now.into_iter().find(|now| now.folder.id == own.folder.id).unwrap_or(own);
             };
-            self.failed = 0;
-            self.report.folders.push(report);
+            self.frame.went_on();
+            self.frame.report.folders.push(report);
         }
         Ok(())
     }
@@ -117,40 +109,24 @@ impl<W: Watch> Run<'_, W> {
             let wanted = (only.is_empty() || only.iter().any(|name| within(&own.name, name)))
                 && !except.iter().any(|name| within(&own.name, name));
             if !wanted {
-                self.report.left_out.push((own.name.clone(), "not asked for".into()));
+                self.frame.report.left_out.push((own.name.clone(), "not asked for".into()));
             }
             wanted
         });
         Ok(())
     }
 
-    async fn one(&mut self, own: &MailboxState) -> Result<FolderReport> {
-        if self.line.is_none() {
-            self.line = Some(self.access.open().await?);
-        }
-        let line = self.line.as_mut().ok_or_else(unexpected)?;
+    async fn one(&mut self, own: &MailboxState, report: &mut FolderReport) -> Result<()> {
+        self.frame.open().await?;
+        let Frame { desk, watch, progress, line, .. } = &mut self.frame;
+        let line = line.as_mut().ok_or_else(unexpected)?;
         let (folders, _) = list(line).await?;
         let layout = Layout::of(line, folders).await?;
         let wire = layout.wire(own, self.wish.into.as_deref());
-        let mut folder = folder::Mirrored::open(line, self.desk, own, &layout, wire, self.wish).await?;
-        folder.run(line, &mut self.progress, self.watch).await?;
-        Ok(folder.report)
-    }
-
-    async fn again(&mut self, error: Error) -> Result<()> {
-        if let Some(line) = self.line.take() {
-            self.report.octets += line.octets;
-        }
-        if !error.is_passing() || self.failed >= self.wish.tries {
-            return Err(error);
-        }
-        let doubled = self.wish.pause.saturating_mul(1 << self.failed.min(10)).min(PAUSE_MAX);
-        let pause = if matches!(error, Error::Busy(_)) { doubled.saturating_mul(10).min(BUSY_MAX) } else { doubled };
-        self.failed += 1;
-        self.report.reconnected += 1;
-        self.watch.say(&format!("{error}; going on in {} s", pause.as_secs_f32().ceil()));
-        tokio::time::sleep(pause).await;
-        Ok(())
+        let mut folder = folder::Mirrored::open(line, desk, own, &layout, wire, self.wish).await?;
+        let outcome = folder.run(line, progress, *watch).await;
+        *report = folder.report;
+        outcome
     }
 }
 
@@ -196,10 +172,3 @@ impl Layout {
         if name.starts_with(&self.prefix) { name } else { [self.prefix.as_slice(), &name].concat() }
     }
 }
-
-fn unexpected() -> Error {
-    Error::Here("an answer that does not fit; is the server the same version?".into())
-}
-
-const PAUSE_MAX: Duration = Duration::from_secs(300);
-const BUSY_MAX: Duration = Duration::from_secs(1_800);

@@ -5,12 +5,11 @@ use std::time::Duration;
 use postroad_protocol::Bindings;
 use postroad_sasl::{Client, ClientIdentity, Secret, choose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::session::{Event, Reply, Session};
 use crate::connection::Wire;
-use crate::login::shake_hands;
+use crate::login::{reach, shake_hands};
 use crate::place::{Place, Security};
 use crate::tls::Trust;
 use crate::{Error, Result};
@@ -38,17 +37,8 @@ pub struct Listed {
 impl Connection {
     /// Connects and signs in.
     pub async fn open(place: &Place, password: &str, trust: &Trust, patience: Duration) -> Result<Connection> {
-        let Place { host, port, security, .. } = place;
-        let unreachable = |why: String| Error::Network(format!("{host} port {port}: {why}"));
-        let socket = timeout(CONNECT, TcpStream::connect((host.as_str(), *port)))
-            .await
-            .map_err(|_| unreachable("no answer".into()))?
-            .map_err(|error| unreachable(error.to_string()))?;
-        let _ = socket.set_nodelay(true);
-        let (wire, bindings): (Box<dyn Wire>, Bindings) = match security {
-            Security::Implicit => shake_hands(host, trust, Box::new(socket)).await?,
-            Security::StartTls | Security::None => (Box::new(socket), Bindings::default()),
-        };
+        let Place { host, security, .. } = place;
+        let (wire, bindings) = reach(place, trust).await?;
         let buffer = vec![0; READ];
         let mut connection = Connection { wire, session: Session::default(), buffer, bindings, patience };
         let greeting = connection.reply().await?;
@@ -235,8 +225,6 @@ fn refused(reply: &Reply) -> Error {
 }
 
 const READ: usize = 64 * 1024;
-/// A connection has to come about in this time.
-const CONNECT: Duration = Duration::from_secs(60);
 const GOODBYE: Duration = Duration::from_secs(5);
 /// RFC 1939 §7 allows 70 octets; some have more.
 const UIDL_MAX: usize = 255;

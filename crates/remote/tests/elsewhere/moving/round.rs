@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use postroad_remote::migrate::Wish;
 
-use crate::dovecot::Dovecot;
-use crate::world::{Mail, World, access, outwards, proved, taken, wish};
+use super::world::{World, access, outwards, proved, taken, wish};
+use crate::account::Mail;
+use postroad_testkit::Dovecot;
 
 fn message(subject: &str, body: &str) -> Vec<u8> {
     format!(
@@ -58,13 +59,13 @@ fn by_octets(mails: Vec<Mail>) -> BTreeMap<Vec<u8>, Vec<(String, i64)>> {
 #[test]
 fn an_account_of_dovecot_comes_over_and_goes_back() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &odd());
-    dovecot.put("Sent", &bulk(150));
-    dovecot.put("Work.Entw&APw-rfe", &bulk(30));
-    dovecot.put("Work.R&-D 50%", &bulk(3));
-    dovecot.put("Empty", &[]);
+    dovecot.put("alice", "INBOX", &odd());
+    dovecot.put("alice", "Sent", &bulk(150));
+    dovecot.put("alice", "Work.Entw&APw-rfe", &bulk(30));
+    dovecot.put("alice", "Work.R&-D 50%", &bulk(3));
+    dovecot.put("alice", "Empty", &[]);
     let world = World::new();
-    let alice = access("alice", dovecot.port);
+    let alice = access("alice", dovecot.port(143));
 
     let looked = world.migrate(&alice, &Wish { dry: true, ..wish() });
     assert_eq!((looked.error.clone(), taken(&looked)), (None, 197), "{looked:?}");
@@ -92,9 +93,9 @@ fn an_account_of_dovecot_comes_over_and_goes_back() {
     assert_eq!(taken(&again), 0, "nothing comes twice");
 
     // Incremental until the cut: new, other flags, gone.
-    dovecot.put("INBOX", &[("S", 1_600_000_000, message("later", "x"))]);
-    dovecot.flag("INBOX", "<seen@there.test>", "FS");
-    dovecot.remove("INBOX", "<new@there.test>");
+    dovecot.put("alice", "INBOX", &[("S", 1_600_000_000, message("later", "x"))]);
+    dovecot.flag("alice", "INBOX", "<seen@there.test>", "FS");
+    dovecot.remove("alice", "INBOX", "<new@there.test>");
     let third = world.migrate(&alice, &wish());
     proved(&third);
     assert_eq!(taken(&third), 1);
@@ -107,14 +108,14 @@ fn an_account_of_dovecot_comes_over_and_goes_back() {
     // After it only what is new.
     let cut = world.migrate(&alice, &Wish { cut_over: true, ..wish() });
     proved(&cut);
-    dovecot.remove("INBOX", "<later@there.test>");
-    dovecot.put("INBOX", &[("", 1_600_000_001, message("last", "x"))]);
+    dovecot.remove("alice", "INBOX", "<later@there.test>");
+    dovecot.put("alice", "INBOX", &[("", 1_600_000_001, message("last", "x"))]);
     let after = world.migrate(&alice, &wish());
     assert_eq!((after.error.clone(), taken(&after)), (None, 1));
     assert!(world.subjects("INBOX").contains(&"later".to_owned()));
 
     // Back: into another account there.
-    let bob = access("bob", dovecot.port);
+    let bob = access("bob", dovecot.port(143));
     let report = world.mirror(&bob, &outwards());
     proved(&report);
     let here: usize =
@@ -135,10 +136,10 @@ fn an_account_of_dovecot_comes_over_and_goes_back() {
 #[test]
 fn folders_are_chosen_and_mapped() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &bulk(2));
-    dovecot.put("Work", &bulk(3));
-    dovecot.put("Work.Old", &bulk(4));
-    dovecot.put("Spam", &bulk(5));
+    dovecot.put("alice", "INBOX", &bulk(2));
+    dovecot.put("alice", "Work", &bulk(3));
+    dovecot.put("alice", "Work.Old", &bulk(4));
+    dovecot.put("alice", "Spam", &bulk(5));
     let world = World::new();
     let wish = Wish {
         only: vec!["Work".into(), "INBOX".into()],
@@ -146,21 +147,22 @@ fn folders_are_chosen_and_mapped() {
         map: vec![("Work".into(), "Firm/2024".into())],
         ..wish()
     };
-    let report = world.migrate(&access("alice", dovecot.port), &wish);
+    let report = world.migrate(&access("alice", dovecot.port(143)), &wish);
     proved(&report);
     assert_eq!(world.mails("Firm/2024").len(), 3);
     assert_eq!(world.mails("Firm/2024/Old").len(), 4);
     assert!(report.left_out.iter().any(|(name, _)| name == "Spam"));
-    let wrong = world.migrate(&access("alice", dovecot.port), &Wish { only: vec!["Wrok".into()], ..Wish::default() });
+    let wrong =
+        world.migrate(&access("alice", dovecot.port(143)), &Wish { only: vec!["Wrok".into()], ..Wish::default() });
     assert!(wrong.error.unwrap().contains("there is no folder Wrok"));
 }
 
 #[test]
 fn the_quota_is_told_before_anything_comes() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &bulk(5));
+    dovecot.put("alice", "INBOX", &bulk(5));
     let world = World::with_quota(4);
-    let report = world.migrate(&access("alice", dovecot.port), &wish());
+    let report = world.migrate(&access("alice", dovecot.port(143)), &wish());
     assert!(report.error.as_ref().unwrap().contains("quota"), "{report:?}");
     assert!(world.mails("INBOX").is_empty());
 }
@@ -168,7 +170,7 @@ fn the_quota_is_told_before_anything_comes() {
 #[test]
 fn a_wrong_password_is_said_in_the_server_s_words() {
     let dovecot = Dovecot::start();
-    let mut access = access("alice", dovecot.port);
+    let mut access = access("alice", dovecot.port(143));
     access.credential = postroad_remote::Credential::Password("wrong".into());
     let report = World::new().migrate(&access, &wish());
     assert!(report.error.unwrap().contains("does not let alice in"));
@@ -179,16 +181,16 @@ fn a_wrong_password_is_said_in_the_server_s_words() {
 #[ignore = "minutes: a mailbox of 20,000 messages, there and back"]
 fn twenty_thousand_messages_come_over_and_go_back() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &bulk(20_000));
+    dovecot.put("alice", "INBOX", &bulk(20_000));
     let world = World::new();
     for (what, report) in [
         ("here", {
             let begun = Instant::now();
-            (world.migrate(&access("alice", dovecot.port), &Wish { prove: true, ..wish() }), begun.elapsed())
+            (world.migrate(&access("alice", dovecot.port(143)), &Wish { prove: true, ..wish() }), begun.elapsed())
         }),
         ("back", {
             let begun = Instant::now();
-            (world.mirror(&access("bob", dovecot.port), &outwards()), begun.elapsed())
+            (world.mirror(&access("bob", dovecot.port(143)), &outwards()), begun.elapsed())
         }),
     ] {
         let (report, took) = report;

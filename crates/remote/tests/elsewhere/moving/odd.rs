@@ -1,7 +1,7 @@
 //! Exchange Online's dialect, by a server that speaks it as captured sessions have it, and servers that are merely odd.
 
-use crate::fake::{Dialect, Fake, Folder, Kept};
-use crate::world::{World, access, proved, taken, wish};
+use super::fake::{Dialect, Fake, Folder, Kept};
+use super::world::{World, access, proved, taken, wish};
 
 fn exchange() -> Dialect {
     Dialect {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::dovecot::Dovecot;
-use crate::world::{World, access, outwards, proved, taken, wish};
+use super::world::{World, access, outwards, proved, taken, wish};
+use postroad_testkit::Dovecot;
 
 /// Passes bytes on, and cuts each of the first connections after so many octets from the server.
 struct Cutter {
@@ -65,8 +65,8 @@ fn messages(count: usize) -> Vec<(&'static str, u64, Vec<u8>)> {
 #[test]
 fn a_connection_that_breaks_is_made_again() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &messages(300));
-    let cutter = Cutter::start(dovecot.port, 4, 30_000);
+    dovecot.put("alice", "INBOX", &messages(300));
+    let cutter = Cutter::start(dovecot.port(143), 4, 30_000);
     let world = World::new();
     let report = world.migrate(&access("alice", cutter.port), &wish());
     proved(&report);
@@ -79,9 +79,9 @@ fn a_connection_that_breaks_is_made_again() {
 #[test]
 fn a_run_that_is_killed_goes_on_where_it_stopped() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &messages(400));
+    dovecot.put("alice", "INBOX", &messages(400));
     let world = World::new();
-    let mut slow = access("alice", dovecot.port);
+    let mut slow = access("alice", dovecot.port(143));
     // So that each run ends in the middle.
     slow.manners.bandwidth = Some(300_000);
     let mut broken = 0;
@@ -92,7 +92,7 @@ fn a_run_that_is_killed_goes_on_where_it_stopped() {
         broken += 1;
     }
     assert!(broken > 0, "no run was broken off");
-    let report = world.migrate(&access("alice", dovecot.port), &wish());
+    let report = world.migrate(&access("alice", dovecot.port(143)), &wish());
     proved(&report);
     assert_eq!(world.mails("INBOX").len(), 400, "nothing twice, nothing missing");
 }
@@ -100,15 +100,15 @@ fn a_run_that_is_killed_goes_on_where_it_stopped() {
 #[test]
 fn a_mirror_whose_answers_are_lost_sends_nothing_twice() {
     let dovecot = Dovecot::start();
-    dovecot.put("INBOX", &messages(120));
+    dovecot.put("alice", "INBOX", &messages(120));
     let world = World::new();
-    proved(&world.migrate(&access("alice", dovecot.port), &wish()));
+    proved(&world.migrate(&access("alice", dovecot.port(143)), &wish()));
     // Octets of both ways are counted: it is cut within APPENDs.
-    let cutter = Cutter::start(dovecot.port, 3, 25_000);
+    let cutter = Cutter::start(dovecot.port(143), 3, 25_000);
     let report = world.mirror(&access("bob", cutter.port), &outwards());
     proved(&report);
     assert!(report.reconnected >= 1, "{report:?}");
     let second = World::new();
-    proved(&second.migrate(&access("bob", dovecot.port), &wish()));
+    proved(&second.migrate(&access("bob", dovecot.port(143)), &wish()));
     assert_eq!(second.mails("INBOX").len(), 120);
 }

@@ -1,7 +1,7 @@
 //! Gmail's dialect, by a server that speaks it as Google's description of its extensions and captured sessions have it.
 
-use crate::fake::{Dialect, Fake, Folder, Kept};
-use crate::world::{World, access, proved, taken, wish};
+use super::fake::{Dialect, Fake, Folder, Kept};
+use super::world::{World, access, proved, taken, wish};
 
 fn gmail() -> Dialect {
     Dialect {

@@ -1,18 +1,16 @@
 //! Mail is collected by POP3 from a real Dovecot and from servers that break off, lie and lack things.
-#![allow(clippy::unwrap_used)]
 
-mod dovecot;
 mod fake;
 mod world;
 
 use std::time::Duration;
 
+use postroad_testkit::Dovecot;
 use postroad_testkit::certificates::Authority;
 
 use postroad_remote::Error;
 use postroad_remote::pop3::{Done, Limits};
 
-use dovecot::Dovecot;
 use fake::{Fake, Manner};
 use world::World;
 
@@ -23,19 +21,24 @@ fn mail(number: u32) -> Vec<u8> {
     .into_bytes()
 }
 
+/// For a Maildir.
+fn dated(number: u32) -> (&'static str, u64, Vec<u8>) {
+    ("", 1_700_000_000 + u64::from(number), mail(number))
+}
+
 #[test]
 fn a_real_dovecot_is_collected_from_once() {
     let dovecot = Dovecot::start();
     for number in 0..3 {
-        dovecot.put(number, &mail(number));
+        dovecot.put("alice", "INBOX", &[dated(number)]);
     }
-    let world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port), None);
+    let world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port(110)), None);
     assert_eq!(world.look().unwrap(), Done { taken: 3, ..Done::default() });
     assert_eq!(world.subjects(), ["n0", "n1", "n2"]);
     assert_eq!(world.look().unwrap(), Done::default());
-    dovecot.put(3, &mail(3));
+    dovecot.put("alice", "INBOX", &[dated(3)]);
     assert_eq!(world.look().unwrap(), Done { taken: 1, ..Done::default() });
-    assert_eq!(dovecot.count(), 4);
+    assert_eq!(dovecot.count("alice", "INBOX"), 4);
     let octets = world.octets("n3");
     let (received, own) = octets.split_at(octets.len() - mail(3).len());
     assert_eq!(own, mail(3), "as it was there");
@@ -50,20 +53,20 @@ fn a_real_dovecot_is_collected_from_once() {
 #[test]
 fn a_real_dovecot_loses_what_is_here_after_its_time() {
     let dovecot = Dovecot::start();
-    dovecot.put(0, &mail(0));
-    let mut world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port), Some(600));
+    dovecot.put("alice", "INBOX", &[dated(0)]);
+    let mut world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port(110)), Some(600));
     assert_eq!(world.look().unwrap(), Done { taken: 1, ..Done::default() });
     world.later(Duration::from_secs(599));
     assert_eq!(world.look().unwrap(), Done::default());
     world.later(Duration::from_secs(1));
     assert_eq!(world.look().unwrap(), Done { removed: 1, ..Done::default() });
-    assert_eq!((dovecot.count(), world.subjects()), (0, vec!["n0".to_owned()]));
+    assert_eq!((dovecot.count("alice", "INBOX"), world.subjects()), (0, vec!["n0".to_owned()]));
 }
 
 #[test]
 fn a_wrong_password_is_said_and_nothing_lost() {
     let dovecot = Dovecot::start();
-    let mut world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port), None);
+    let mut world = World::new(&format!("pop3+insecure://alice@127.0.0.1:{}", dovecot.port(110)), None);
     world.password("wrong");
     let refused = world.look().unwrap_err();
     assert!(
@@ -147,11 +150,13 @@ fn what_comes_in_clear_behind_stls_is_an_attack() {
 fn a_real_dovecot_is_collected_from_in_tls() {
     let authority = Authority::new();
     let dovecot = Dovecot::secured(&authority.issue(&["localhost"]));
-    dovecot.put(0, &mail(0));
-    for (number, url) in
-        [format!("pop3://alice@localhost:{}", dovecot.port), format!("pop3s://alice@localhost:{}", dovecot.secure_port)]
-            .into_iter()
-            .enumerate()
+    dovecot.put("alice", "INBOX", &[dated(0)]);
+    for (number, url) in [
+        format!("pop3://alice@localhost:{}", dovecot.port(110)),
+        format!("pop3s://alice@localhost:{}", dovecot.port(995)),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let mut world = World::new(&url, None);
         let stranger = world.look().unwrap_err();
