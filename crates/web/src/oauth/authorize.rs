@@ -3,12 +3,8 @@
 //! Standards: RFC 6749 §4.1.1 and §4.1.2, RFC 9207 §2, RFC 9700 §4.11 (303, never 307) and §4.16 (frames), OpenID Connect
 //! Core 1.0 §3.1.2.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::clients::{self, Client};
 use postroad_identity::codes::{self, Consent};
@@ -20,19 +16,11 @@ use super::form::{Form, with_parameters};
 use super::request::{self, Next, Refusal, Request};
 use super::ticket::Goal;
 use super::{Provider, guard};
-use crate::pages::{self, Viewer, failed, is_theirs, log_in, not_ours, problem, to, viewer};
-use crate::site::Visitor;
+use crate::pages::{self, Asked, Viewer, failed, log_in, not_ours, problem, to};
 
 /// A program sent somebody here.
-pub(super) async fn asked(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let query = uri.query().unwrap_or_default().to_owned();
-    let asked = provider.now();
-    go_on(&provider, &visitor, &headers, query, asked).await
+pub(super) async fn came(asked: Asked) -> Response {
+    go_on(&asked, asked.query.clone(), asked.provider.now()).await
 }
 
 /// OpenID Connect Core 1.0 §3.1.2.1: the same as a form. It may come from another site, without our cookie, so it is made
@@ -47,15 +35,9 @@ pub(super) async fn posted(body: Bytes) -> Response {
 }
 
 /// Somebody comes back from the log-in page.
-pub(super) async fn resumed(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-    match ticket(&provider, &form) {
-        Some((query, asked)) => go_on(&provider, &visitor, &headers, query, asked).await,
+pub(super) async fn resumed(asked: Asked) -> Response {
+    match ticket(&asked.provider, &asked.parameters()) {
+        Some((query, since)) => go_on(&asked, query, since).await,
         None => problem(StatusCode::BAD_REQUEST, "This page is too old. Please begin again in your program."),
     }
 }
@@ -67,18 +49,13 @@ fn ticket(provider: &Provider, form: &Form) -> Option<(String, Timestamp)> {
     }
 }
 
-async fn go_on(
-    provider: &Provider,
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    query: String,
-    asked: Timestamp,
-) -> Response {
+async fn go_on(asked: &Asked, query: String, since: Timestamp) -> Response {
+    let provider = &asked.provider;
     let (request, client) = match understood(provider, &query).await {
         Ok(understood) => understood,
         Err(response) => return response,
     };
-    let viewer = viewer(provider, headers, visitor).await;
+    let viewer = asked.viewer().await;
     let now = provider.now();
     let allowed = match &viewer {
         Some(viewer) => match allowed(provider, viewer, &client, &request).await {
@@ -87,17 +64,17 @@ async fn go_on(
         },
         None => false,
     };
-    let next = request::next(&request, &client, viewer.as_ref().map(|viewer| &viewer.session), allowed, asked, now);
+    let next = request::next(&request, &client, viewer.as_ref().map(|viewer| &viewer.session), allowed, since, now);
     match (next, viewer) {
         (Next::Refuse(error), _) => refused(provider, &request.redirect, request.state.as_deref(), error, ""),
         (Next::LogIn, _) | (Next::Consent | Next::Answer, None) => {
-            log_in::first(provider, &Goal::Authorize { query, asked })
+            log_in::first(provider, &Goal::Authorize { query, asked: since })
         }
         (Next::Consent, Some(viewer)) => {
-            let ticket = Goal::Authorize { query, asked }.ticket(&provider.sealer, now);
+            let ticket = Goal::Authorize { query, asked: since }.ticket(&provider.sealer, now);
             pages::consent(&viewer, &client, &request, &ticket)
         }
-        (Next::Answer, Some(viewer)) => answered(provider, visitor, &viewer, &client, &request).await,
+        (Next::Answer, Some(viewer)) => answered(asked, &viewer, &client, &request).await,
     }
 }
 
@@ -132,45 +109,34 @@ async fn allowed(provider: &Provider, viewer: &Viewer, client: &Client, request:
 }
 
 /// What somebody decided on the consent page.
-pub(super) async fn decided(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn decided(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
     let Ok(form) = Form::parse(&body) else { return not_ours() };
-    let Some((query, asked)) = ticket(&provider, &form) else { return not_ours() };
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::Authorize { query, asked });
+    let Some((query, since)) = ticket(provider, &form) else { return not_ours() };
+    let Some(viewer) = asked.viewer().await else {
+        return log_in::first(provider, &Goal::Authorize { query, asked: since });
     };
-    if !is_theirs(&headers, &visitor, form.get("token")) {
+    if !asked.is_theirs(form.get("token")) {
         return not_ours();
     }
-    let (request, client) = match understood(&provider, &query).await {
+    let (request, client) = match understood(provider, &query).await {
         Ok(understood) => understood,
         Err(response) => return response,
     };
     // The consent page was shown to whoever had logged in as the request wants it; the same must hold now.
-    let next = request::next(&request, &client, Some(&viewer.session), false, asked, provider.now());
+    let next = request::next(&request, &client, Some(&viewer.session), false, since, provider.now());
     match (next, form.get("decision")) {
-        (Next::Consent | Next::Answer, Some("allow")) => {
-            answered(&provider, &visitor, &viewer, &client, &request).await
-        }
-        (Next::LogIn, _) => log_in::first(&provider, &Goal::Authorize { query, asked }),
+        (Next::Consent | Next::Answer, Some("allow")) => answered(&asked, &viewer, &client, &request).await,
+        (Next::LogIn, _) => log_in::first(provider, &Goal::Authorize { query, asked: since }),
         (Next::Consent | Next::Answer | Next::Refuse(_), _) => {
-            refused(&provider, &request.redirect, request.state.as_deref(), "access_denied", "the person said no")
+            refused(provider, &request.redirect, request.state.as_deref(), "access_denied", "the person said no")
         }
     }
 }
 
 /// A code for the program.
-async fn answered(
-    provider: &Provider,
-    visitor: &Visitor,
-    viewer: &Viewer,
-    client: &Client,
-    request: &Request,
-) -> Response {
+async fn answered(asked: &Asked, viewer: &Viewer, client: &Client, request: &Request) -> Response {
+    let provider = &asked.provider;
     let consent = Consent {
         account: viewer.account.id,
         scopes: request.scopes.clone(),
@@ -179,13 +145,13 @@ async fn answered(
         nonce: request.nonce.clone(),
         authenticated: viewer.session.authenticated,
         steps: viewer.session.steps.clone(),
-        network: guard::network(visitor.address),
+        network: guard::network(asked.visitor.address),
     };
     let (lifetimes, now, caller) = (provider.settings.lifetimes, provider.now(), client.clone());
     let locks = Locks::account(consent.account);
     match provider.store.write(locks, move |tx| codes::create(tx, &caller, &consent, &lifetimes, now)).await {
         Ok(code) => {
-            tracing::info!(remote = %visitor.address, account = %viewer.account.id, client = client.id,
+            tracing::info!(remote = %asked.visitor.address, account = %viewer.account.id, client = client.id,
                 scopes = %request.scopes, "a program was allowed");
             let mut parameters = vec![("code", code.value.as_str())];
             parameters.extend(request.state.as_deref().map(|state| ("state", state)));

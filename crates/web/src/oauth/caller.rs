@@ -2,6 +2,10 @@
 //!
 //! Standards: RFC 6749 §2.3 and §3.2.1.
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -12,8 +16,26 @@ use serde_json::json;
 use super::form::Form;
 use super::{Provider, answer, failed, refusal};
 
+/// A program's form, and the client that it shows itself to be.
+pub(crate) struct Called {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) form: Form,
+    pub(crate) client: Client,
+}
+
+impl FromRequest<Arc<Provider>> for Called {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, provider: &Arc<Provider>) -> Result<Called, Response> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, provider).await.map_err(IntoResponse::into_response)?;
+        let (form, client) = called(provider, &headers, &body).await?;
+        Ok(Called { provider: Arc::clone(provider), form, client })
+    }
+}
+
 /// The form of a request, and the client that sent it.
-pub(crate) async fn called(provider: &Provider, headers: &HeaderMap, body: &[u8]) -> Result<(Form, Client), Response> {
+async fn called(provider: &Provider, headers: &HeaderMap, body: &[u8]) -> Result<(Form, Client), Response> {
     // RFC 6749 §3.2: a form, and nothing that a page of another site could send unasked as something else.
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {

@@ -2,30 +2,19 @@
 //!
 //! Standards: RFC 8628 §3.1 and §3.2.
 
-use std::sync::Arc;
-
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::{Error, Scopes, devices};
 use postroad_store::Locks;
 use serde_json::json;
 
-use super::{Provider, answer, caller, failed, guard, refusal};
+use super::caller::Called;
+use super::{answer, failed, guard, refusal};
 use crate::site::Visitor;
 
-pub(super) async fn asked(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let (form, client) = match caller::called(&provider, &headers, &body).await {
-        Ok(called) => called,
-        Err(response) => return response,
-    };
+pub(super) async fn asked(Extension(visitor): Extension<Visitor>, called: Called) -> Response {
+    let Called { provider, form, client } = called;
     let now = provider.now();
     if !provider.comers.take(visitor.address, now) {
         let body = json!({ "error": "slow_down", "error_description": "too often; come back in an hour" });

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -13,8 +12,9 @@ use postroad_mail::accounts;
 use postroad_store::Locks;
 use serde_json::json;
 
+use super::caller::Called;
 use super::identity_token::{about, seconds};
-use super::{Provider, answer, caller, failed, refusal};
+use super::{Provider, answer, failed, refusal};
 
 pub(super) async fn jwks(State(provider): State<Arc<Provider>>) -> Response {
     match provider.keys.shown(&provider).await {
@@ -24,11 +24,8 @@ pub(super) async fn jwks(State(provider): State<Arc<Provider>>) -> Response {
 }
 
 /// RFC 7009 §2.2: whatever the token was, the answer is the same.
-pub(super) async fn revoke(State(provider): State<Arc<Provider>>, headers: HeaderMap, body: Bytes) -> Response {
-    let (form, client) = match caller::called(&provider, &headers, &body).await {
-        Ok(called) => called,
-        Err(response) => return response,
-    };
+pub(super) async fn revoke(called: Called) -> Response {
+    let Called { provider, form, client } = called;
     let Some(token) = form.get("token") else { return refusal("invalid_request", "token is missing") };
     let kinds = [Kind::Refresh, Kind::Access];
     let Some(token) = kinds.into_iter().find_map(|kind| Bearing::parse(kind, token)) else {
@@ -44,11 +41,8 @@ pub(super) async fn revoke(State(provider): State<Arc<Provider>>, headers: Heade
 }
 
 /// RFC 7662 §2.1: for programs that can prove who they are, so that nobody tries tokens here.
-pub(super) async fn introspect(State(provider): State<Arc<Provider>>, headers: HeaderMap, body: Bytes) -> Response {
-    let (form, client) = match caller::called(&provider, &headers, &body).await {
-        Ok(called) => called,
-        Err(response) => return response,
-    };
+pub(super) async fn introspect(called: Called) -> Response {
+    let Called { provider, form, client } = called;
     if !client.is_confidential() {
         let body = json!({ "error": "invalid_client", "error_description": "only for clients that have a secret" });
         return answer(StatusCode::UNAUTHORIZED, &body);

@@ -109,7 +109,7 @@ pub(crate) fn routes(provider: Arc<Provider>) -> Router {
         .route("/.well-known/oauth-authorization-server", known.clone())
         .route("/.well-known/openid-configuration", known)
         .route("/oauth/jwks", get(inquiry::jwks))
-        .route("/oauth/authorize", get(authorize::asked).post(authorize::posted))
+        .route("/oauth/authorize", get(authorize::came).post(authorize::posted))
         .route("/oauth/continue", get(authorize::resumed))
         .route("/oauth/consent", post(authorize::decided))
         .route("/oauth/token", post(token::token))

@@ -2,12 +2,8 @@
 //!
 //! Standards: RFC 6749 §3.2, §4.1.3, §5 and §6; RFC 8628 §3.4; OpenID Connect Core 1.0 §3.1.3.
 
-use std::sync::Arc;
-
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::clients::Client;
 use postroad_identity::codes::{self, NotRedeemed, Subject};
@@ -17,20 +13,13 @@ use postroad_identity::{Bearing, Error, Kind, Scope, Scopes};
 use postroad_store::Locks;
 use serde_json::json;
 
+use super::caller::Called;
 use super::form::Form;
-use super::{Provider, answer, caller, failed, refusal};
+use super::{Provider, answer, failed, refusal};
 use crate::site::Visitor;
 
-pub(super) async fn token(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let (form, client) = match caller::called(&provider, &headers, &body).await {
-        Ok(called) => called,
-        Err(response) => return response,
-    };
+pub(super) async fn token(Extension(visitor): Extension<Visitor>, called: Called) -> Response {
+    let Called { provider, form, client } = called;
     let outcome = match form.get("grant_type") {
         Some("authorization_code") => by_code(&provider, &form, &client).await,
         Some("refresh_token") => by_refresh(&provider, &form, &client).await,

@@ -1,33 +1,23 @@
 //! What somebody is logged in with, and cutting it off: sessions of the pages, programs, app passwords.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use postroad_identity::held::{Held, held, take_away};
 use postroad_identity::sessions;
 use postroad_store::Locks;
 
-use super::{Viewer, by, failed, hidden, is_theirs, log_in, moment, not_ours, page, to, viewer};
-use crate::oauth::Provider;
+use super::{Asked, Viewer, by, failed, hidden, log_in, moment, not_ours, page, to};
 use crate::oauth::form::Form;
 use crate::oauth::guard::Cookie;
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
-use crate::site::Visitor;
 
-pub(super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::Account);
-    };
+pub(super) async fn shown(asked: Asked) -> Response {
+    let provider = &asked.provider;
+    let Some(viewer) = asked.viewer().await else { return log_in::first(provider, &Goal::Account) };
     let (account, now) = (viewer.account.id, provider.now());
     match provider.store.read(move |tx| held(tx, account, now)).await {
         Ok(held) => page(StatusCode::OK, "Sessions and devices", &listed(&viewer, &held), None),
@@ -100,43 +90,31 @@ fn card(out: &mut String, viewer: &Viewer, id: i64, title: &str, facts: &str) {
     );
 }
 
-pub(super) async fn cut_off(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::Account);
+pub(super) async fn cut_off(asked: Asked, body: Bytes) -> Response {
+    let (viewer, form) = match asked.form(&body, &Goal::Account).await {
+        Ok(sent) => sent,
+        Err(response) => return response,
     };
-    let form = Form::parse(&body).unwrap_or_default();
-    if !is_theirs(&headers, &visitor, form.get("token")) {
-        return not_ours();
-    }
     let Some(id) = form.get("id").and_then(|id| id.parse::<i64>().ok()) else { return not_ours() };
     let account = viewer.account.id;
-    let by = by(&viewer, &provider);
+    let by = by(&viewer, &asked.provider);
     // What is gone already is cut off, too.
-    match provider.store.write(Locks::account(account), move |tx| take_away(tx, &by, account, id)).await {
+    match asked.provider.store.write(Locks::account(account), move |tx| take_away(tx, &by, account, id)).await {
         Ok(_) => {
-            tracing::info!(remote = %visitor.address, %account, id, "cut off");
+            tracing::info!(remote = %asked.visitor.address, %account, id, "cut off");
             to("/account")
         }
         Err(error) => failed("something could not be cut off", &error),
     }
 }
 
-pub(super) async fn logged_out(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn logged_out(asked: Asked, body: Bytes) -> Response {
     let form = Form::parse(&body).unwrap_or_default();
-    if !is_theirs(&headers, &visitor, form.get("token")) {
+    if !asked.is_theirs(form.get("token")) {
         return not_ours();
     }
-    if let Some(viewer) = viewer(&provider, &headers, &visitor).await {
+    if let Some(viewer) = asked.viewer().await {
+        let provider = &asked.provider;
         let (account, id, now) = (viewer.account.id, viewer.session.id, provider.now());
         let ended =
             provider.store.write(Locks::account(account), move |tx| sessions::remove(tx, account, id, now)).await;
@@ -145,6 +123,6 @@ pub(super) async fn logged_out(
         }
     }
     let mut response = page(StatusCode::OK, "Logged out", "<p><a href=\"/login\">Log in again</a></p>\n", None);
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set("", &visitor));
+    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set("", &asked.visitor));
     response
 }

@@ -1,24 +1,19 @@
 //! Making a password for one program. It is shown once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_mail::credentials::{self, NewAppPassword};
 use postroad_mail::password::AppPassword;
 use postroad_mail::{Bound, Error, Service};
 use postroad_store::Locks;
 
-use super::{Viewer, by, failed, hidden, is_fresh, is_theirs, log_in, not_ours, page, viewer};
+use super::{Asked, Viewer, by, failed, hidden, log_in, not_ours, page};
 use crate::oauth::Provider;
-use crate::oauth::form::Form;
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
-use crate::site::Visitor;
 
 /// What it may be for: the name in the form, in words, and what that is.
 const USES: [(&str, &str, &[Service]); 4] = [
@@ -36,14 +31,10 @@ const TERMS: [(&str, &str, Option<u64>); 4] = [
     ("365", "A year", Some(365)),
 ];
 
-pub(super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-) -> Response {
-    match viewer(&provider, &headers, &visitor).await {
-        Some(viewer) if is_fresh(&viewer, &provider) => form_page(&viewer, "", None),
-        Some(_) | None => log_in::first(&provider, &Goal::AppPassword),
+pub(super) async fn shown(asked: Asked) -> Response {
+    match asked.fresh_viewer().await {
+        Some(viewer) => form_page(&viewer, "", None),
+        None => log_in::first(&asked.provider, &Goal::AppPassword),
     }
 }
 
@@ -73,31 +64,20 @@ fn form_page(viewer: &Viewer, name: &str, wrong: Option<&str>) -> Response {
     page(code, TITLE, &body, None)
 }
 
-pub(super) async fn made(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::AppPassword);
+pub(super) async fn made(asked: Asked, body: Bytes) -> Response {
+    let (viewer, form) = match asked.fresh_form(&body, &Goal::AppPassword).await {
+        Ok(sent) => sent,
+        Err(response) => return response,
     };
-    let form = Form::parse(&body).unwrap_or_default();
-    if !is_theirs(&headers, &visitor, form.get("token")) {
-        return not_ours();
-    }
-    if !is_fresh(&viewer, &provider) {
-        return log_in::first(&provider, &Goal::AppPassword);
-    }
     let name = form.get("name").unwrap_or_default().trim().to_owned();
     let scopes = USES.iter().find(|(value, ..)| form.get("use") == Some(value));
     let term = TERMS.iter().find(|(value, ..)| form.get("term") == Some(value));
     let (Some((_, words, scopes)), Some((_, _, days))) = (scopes, term) else { return not_ours() };
-    let now = provider.now();
+    let now = asked.provider.now();
     let expires = days.map(|days| now.plus(Duration::from_secs(days * 24 * 60 * 60)));
-    match make(&provider, &viewer, &name, scopes, expires).await {
+    match make(&asked.provider, &viewer, &name, scopes, expires).await {
         Ok(plain) => {
-            tracing::info!(remote = %visitor.address, account = %viewer.account.id, name, "an app password was made");
+            tracing::info!(remote = %asked.visitor.address, account = %viewer.account.id, name, "an app password was made");
             shown_once(&viewer, &name, words, &plain)
         }
         Err(Error::Exists(_)) => form_page(&viewer, &name, Some("There is one of this name already. Choose another.")),

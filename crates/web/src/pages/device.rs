@@ -3,52 +3,35 @@
 //! Standards: RFC 8628 §3.3 and §5: somebody may have been sent here with a stranger's code, so the page says what they
 //! are about to allow, from where it was asked for, and never goes on by itself.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::clients;
 use postroad_identity::codes::Subject;
 use postroad_identity::devices::{self, Decision};
 use postroad_store::Locks;
 
-use super::{Viewer, consent, failed, hidden, is_theirs, log_in, not_ours, page, problem, viewer};
+use super::{Asked, Viewer, consent, failed, hidden, log_in, not_ours, page, problem};
 use crate::oauth::Provider;
 use crate::oauth::form::Form;
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
-use crate::site::Visitor;
 
-pub(super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let code: String = form.get("user_code").unwrap_or_default().chars().take(CODE_SHOWN_MAX).collect();
-    match viewer(&provider, &headers, &visitor).await {
-        None => log_in::first(&provider, &Goal::Device { code }),
+pub(super) async fn shown(asked: Asked) -> Response {
+    let code: String = asked.parameters().get("user_code").unwrap_or_default().chars().take(CODE_SHOWN_MAX).collect();
+    match asked.viewer().await {
+        None => log_in::first(&asked.provider, &Goal::Device { code }),
         Some(viewer) if code.is_empty() => ask(&viewer, "", None),
-        Some(viewer) => look(&provider, &viewer, &code).await,
+        Some(viewer) => look(&asked.provider, &viewer, &code).await,
     }
 }
 
-pub(super) async fn posted(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
     let Ok(form) = Form::parse(&body) else { return not_ours() };
     let code: String = form.get("user_code").unwrap_or_default().chars().take(CODE_SHOWN_MAX).collect();
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::Device { code });
-    };
-    if !is_theirs(&headers, &visitor, form.get("token")) {
+    let Some(viewer) = asked.viewer().await else { return log_in::first(provider, &Goal::Device { code }) };
+    if !asked.is_theirs(form.get("token")) {
         return not_ours();
     }
     let Some(typed) = devices::typed(&code) else { return ask(&viewer, &code, Some(WRONG)) };
@@ -61,7 +44,7 @@ pub(super) async fn posted(
     let (decision, allowed) = match form.get("decision") {
         Some("allow") => (Decision::Allowed(subject), true),
         Some("deny") => (Decision::Denied, false),
-        Some(_) | None => return look(&provider, &viewer, &code).await,
+        Some(_) | None => return look(provider, &viewer, &code).await,
     };
     let now = provider.now();
     match provider.store.write(Locks::none(), move |tx| devices::decide(tx, &typed, &decision, now)).await {

@@ -4,12 +4,8 @@
 //! ([`second_step`]); then the session is complete, and the ticket says where to. A session that is not complete opens
 //! nothing.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use postroad_identity::sessions::{self, Begun};
 use postroad_identity::{clients, redirect, second};
@@ -17,34 +13,28 @@ use postroad_mail::{Authenticated, Service};
 use postroad_sasl::{Answer, Ask, Evidence, Secret};
 use postroad_store::Locks;
 
-use super::{hidden, not_ours, page, problem, second_step, to};
+use super::{Asked, hidden, not_ours, page, problem, second_step, to};
 use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
-use crate::site::Visitor;
 
 /// Sends somebody to the log-in page, and behind it where they wanted to go.
 pub(crate) fn first(provider: &Provider, goal: &Goal) -> Response {
     to(&format!("/login?ticket={}", encode(&goal.ticket(&provider.sealer, provider.now()))))
 }
 
-pub(super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let goal = match form.get("ticket") {
+pub(super) async fn shown(asked: Asked) -> Response {
+    let provider = &asked.provider;
+    let goal = match asked.parameters().get("ticket") {
         None => Goal::Account,
         Some(ticket) => match Goal::of_ticket(ticket, &provider.sealer, provider.now()) {
             Some(goal) => goal,
             None => return too_old(),
         },
     };
-    form_page(&provider, &visitor, &headers, &goal, None).await
+    form_page(&asked, &goal, None).await
 }
 
 pub(super) fn too_old() -> Response {
@@ -52,14 +42,9 @@ pub(super) fn too_old() -> Response {
 }
 
 /// The form, with what was wrong the last time.
-async fn form_page(
-    provider: &Provider,
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    goal: &Goal,
-    wrong: Option<(&str, &str)>,
-) -> Response {
-    let known = Cookie::Form.of(headers, visitor);
+async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &str)>) -> Response {
+    let provider = &asked.provider;
+    let known = asked.cookie(Cookie::Form);
     let Some(seed) = known.clone().or_else(guard::seed) else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "The server has no random numbers. Please try again later.");
     };
@@ -67,7 +52,7 @@ async fn form_page(
     let (name, leads_to, hint) = asker(provider, goal).await;
     let login = wrong.map_or(hint.as_deref().unwrap_or_default(), |(login, _)| login);
     let alert = wrong.map(|(_, why)| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
-    let asked =
+    let program =
         name.map(|name| format!("<p>To go on with <b>{}</b>, show this mail server who you are.</p>\n", escape(&name)));
     let focus = if login.is_empty() { ["autofocus", ""] } else { ["", "autofocus"] };
     let body = format!(
@@ -81,7 +66,7 @@ async fn form_page(
          <p class=\"acts\"><button>Log in</button></p>\n</form>\n\
          <p><small>This is {}. Check that the address bar says so before you type your password.</small></p>\n",
         alert.unwrap_or_default(),
-        asked.unwrap_or_default(),
+        program.unwrap_or_default(),
         hidden(&[("ticket", &ticket), ("token", &guard::form_token(&seed))]),
         escape(login),
         focus[0],
@@ -91,7 +76,7 @@ async fn form_page(
     let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
     let mut response = page(code, "Log in", &body, leads_to.as_deref());
     if known.is_none() {
-        response.headers_mut().append(header::SET_COOKIE, Cookie::Form.set(&seed, visitor));
+        response.headers_mut().append(header::SET_COOKIE, Cookie::Form.set(&seed, &asked.visitor));
     }
     response
 }
@@ -107,14 +92,10 @@ pub(super) async fn asker(provider: &Provider, goal: &Goal) -> (Option<String>, 
     (client.map(|client| client.name), redirects.and_then(redirect::form_action), hint)
 }
 
-pub(super) async fn posted(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
     let Ok(form) = Form::parse(&body) else { return not_ours() };
-    if !guard::is_ours(&headers, Cookie::Form.of(&headers, &visitor).as_deref(), form.get("token")) {
+    if !guard::is_ours(&asked.headers, asked.cookie(Cookie::Form).as_deref(), form.get("token")) {
         return not_ours();
     }
     let now = provider.now();
@@ -127,52 +108,47 @@ pub(super) async fn posted(
         authcid: login.to_owned(),
         evidence: Evidence::Password(Secret::new(password.to_owned())),
     };
-    let who = match provider.logins.first_step(ask, visitor.address, Service::Jmap).await {
+    let who = match provider.logins.first_step(ask, asked.visitor.address, Service::Jmap).await {
         Answer::Granted { who, .. } => who,
         Answer::Unavailable => {
             let why = "Passwords cannot be verified right now. Please try again in a minute.";
-            return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+            return form_page(&asked, &goal, Some((login, why))).await;
         }
         // The same words for all reasons: what an account is, is nobody's business.
-        Answer::Refused { .. } | Answer::Scram(_) | Answer::Challenge(_) => {
+        Answer::Refused { .. } | Answer::Scram(_) | Answer::Challenge(_) | Answer::Gss(_) => {
             let why = "Address and password do not fit together.";
-            return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+            return form_page(&asked, &goal, Some((login, why))).await;
         }
     };
     // An app password is for a program; whoever finds one must not be able to make others.
     if who.app().is_some() {
         let why = "This is the password of a program. Here your own is needed.";
-        return form_page(&provider, &visitor, &headers, &goal, Some((login, why))).await;
+        return form_page(&asked, &goal, Some((login, why))).await;
     }
-    begin(&provider, &visitor, &headers, &who, &goal).await
+    begin(&asked, &who, &goal).await
 }
 
-async fn begin(
-    provider: &Provider,
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    who: &Authenticated,
-    goal: &Goal,
-) -> Response {
+async fn begin(asked: &Asked, who: &Authenticated, goal: &Goal) -> Response {
+    let provider = &asked.provider;
     let account = who.account();
     let more_is_due = match provider.store.read(move |tx| second::is_on(tx, account)).await {
         Ok(is_on) => is_on,
         Err(error) => return super::failed("a second step could not be looked up", &error),
     };
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = asked.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let begun = Begun {
         account: who.account(),
         credential: who.credential(),
         steps: "pwd".to_owned(),
         complete: !more_is_due,
-        network: guard::network(visitor.address),
+        network: guard::network(asked.visitor.address),
         agent: agent.to_owned(),
     };
     let (lifetimes, now) = (provider.settings.lifetimes, provider.now());
     let locks = Locks::account(begun.account);
     // RFC 9700 and everybody: a new session for each log-in, so that nobody prepares one for somebody else. The one that
     // the browser had ends.
-    let old = Cookie::Session.of(headers, visitor);
+    let old = asked.cookie(Cookie::Session);
     let written = provider
         .store
         .write(locks, move |tx| {
@@ -190,7 +166,7 @@ async fn begin(
         Err(error) => return super::failed("a session could not begin", &error),
     };
     let mut response = if more_is_due { second_step::first(provider, goal) } else { onwards(provider, goal) };
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, visitor));
+    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
     response
 }
 

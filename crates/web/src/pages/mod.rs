@@ -8,6 +8,7 @@
 
 mod account;
 mod app_password;
+mod asked;
 mod consent;
 mod device;
 pub(crate) mod log_in;
@@ -19,21 +20,20 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use postroad_identity::sessions::{self, Session};
+use postroad_identity::sessions::Session;
 use postroad_mail::accounts::Account;
 use postroad_mail::{Actor, By, Service};
-use postroad_store::{Locks, Timestamp};
+use postroad_store::Timestamp;
 
 use crate::oauth::Provider;
-use crate::oauth::guard::{self, Cookie};
 use crate::page::escape;
-use crate::site::Visitor;
 
+pub(crate) use asked::Asked;
 pub(crate) use consent::consent;
 
 pub(crate) fn routes() -> Router<Arc<Provider>> {
@@ -56,37 +56,6 @@ pub(crate) struct Viewer {
     pub(crate) account: Account,
     /// The token of their forms.
     pub(crate) token: String,
-}
-
-/// Who looks, if somebody is logged in. Errors are logged, and then nobody is.
-pub(crate) async fn viewer(provider: &Provider, headers: &HeaderMap, visitor: &Visitor) -> Option<Viewer> {
-    let cookie = Cookie::Session.of(headers, visitor)?;
-    let token = guard::form_token(&cookie);
-    let now = provider.now();
-    let found = provider.store.read(move |tx| sessions::look(tx, &cookie, now)).await;
-    let (session, account) = match found {
-        Ok(found) => found.filter(|(session, _)| session.complete)?,
-        Err(error) => {
-            tracing::error!(%error, "a session could not be looked up");
-            return None;
-        }
-    };
-    if sessions::should_touch(&session, now) {
-        let (touched, network, lifetimes) =
-            (session.clone(), guard::network(visitor.address), provider.settings.lifetimes);
-        let write =
-            provider.store.write(Locks::none(), move |tx| sessions::touch(tx, &touched, &network, &lifetimes, now));
-        if let Err(error) = write.await {
-            tracing::warn!(%error, "the use of a session could not be noted");
-        }
-    }
-    Some(Viewer { session, account, token })
-}
-
-/// Whether a form comes from a page that was shown to this viewer.
-pub(crate) fn is_theirs(headers: &HeaderMap, visitor: &Visitor, token: Option<&str>) -> bool {
-    let cookie = Cookie::Session.of(headers, visitor);
-    guard::is_ours(headers, cookie.as_deref(), token)
 }
 
 /// Whether somebody logged in so lately that they may change how to log in: not whoever finds a browser that was left open.

@@ -6,13 +6,10 @@
 
 pub(super) mod page;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use postroad_identity::second::{self, Verdict};
 use postroad_identity::sessions::{self, Session};
@@ -20,13 +17,12 @@ use postroad_mail::accounts::Account;
 use postroad_mail::{Actor, By, Error, Service};
 use postroad_store::{Locks, WriteTx};
 
-use super::{failed, hidden, is_theirs, log_in, not_ours, page as whole, to};
+use super::{Asked, failed, hidden, log_in, not_ours, page as whole, to};
 use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
-use crate::site::Visitor;
 
 /// Sends somebody here whose password was right.
 pub(super) fn first(provider: &Provider, goal: &Goal) -> Response {
@@ -34,42 +30,28 @@ pub(super) fn first(provider: &Provider, goal: &Goal) -> Response {
 }
 
 /// The session that waits for its second step, and whose.
-async fn waiting(
-    provider: &Provider,
-    headers: &HeaderMap,
-    visitor: &Visitor,
-) -> Result<Option<(Session, Account)>, Response> {
-    let Some(cookie) = Cookie::Session.of(headers, visitor) else { return Ok(None) };
-    let now = provider.now();
-    let found = provider.store.read(move |tx| sessions::look(tx, &cookie, now)).await;
+async fn waiting(asked: &Asked) -> Result<Option<(Session, Account)>, Response> {
+    let Some(cookie) = asked.cookie(Cookie::Session) else { return Ok(None) };
+    let now = asked.provider.now();
+    let found = asked.provider.store.read(move |tx| sessions::look(tx, &cookie, now)).await;
     let found = found.map_err(|error| failed("a session could not be looked up", &error))?;
     Ok(found.filter(|(session, _)| !session.complete && now.minus(WAITS) <= session.created))
 }
 
-pub(super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+pub(super) async fn shown(asked: Asked) -> Response {
+    let (provider, form) = (&asked.provider, asked.parameters());
     let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, provider.now()));
     let Some(goal) = goal else { return log_in::too_old() };
-    match waiting(&provider, &headers, &visitor).await {
-        Ok(Some(_)) => form_page(&provider, &visitor, &headers, &goal, None).await,
-        Ok(None) => log_in::first(&provider, &goal),
+    match waiting(&asked).await {
+        Ok(Some(_)) => form_page(&asked, &goal, None).await,
+        Ok(None) => log_in::first(provider, &goal),
         Err(response) => response,
     }
 }
 
-async fn form_page(
-    provider: &Provider,
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    goal: &Goal,
-    wrong: Option<&str>,
-) -> Response {
-    let token = guard::form_token(&Cookie::Session.of(headers, visitor).unwrap_or_default());
+async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<&str>) -> Response {
+    let provider = &asked.provider;
+    let token = guard::form_token(&asked.cookie(Cookie::Session).unwrap_or_default());
     let (_, leads_to, _) = log_in::asker(provider, goal).await;
     let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let body = format!(
@@ -86,21 +68,17 @@ async fn form_page(
     whole(code, "The second step", &body, leads_to.as_deref())
 }
 
-pub(super) async fn posted(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
     let Ok(form) = Form::parse(&body) else { return not_ours() };
-    if !is_theirs(&headers, &visitor, form.get("token")) {
+    if !asked.is_theirs(form.get("token")) {
         return not_ours();
     }
     let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, provider.now()));
     let Some(goal) = goal else { return log_in::too_old() };
-    let (session, account) = match waiting(&provider, &headers, &visitor).await {
+    let (session, account) = match waiting(&asked).await {
         Ok(Some(found)) => found,
-        Ok(None) => return log_in::first(&provider, &goal),
+        Ok(None) => return log_in::first(provider, &goal),
         Err(response) => return response,
     };
     let login = account.address.to_string();
@@ -121,20 +99,20 @@ pub(super) async fn posted(
         .await;
     match done.map(|done| done.value) {
         Ok((_, Some(cookie))) => {
-            tracing::info!(remote = %visitor.address, login, "the second step of a log-in was done");
-            let mut response = log_in::onwards(&provider, &goal);
-            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &visitor));
+            tracing::info!(remote = %asked.visitor.address, login, "the second step of a log-in was done");
+            let mut response = log_in::onwards(provider, &goal);
+            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
             response
         }
         Ok((Verdict::Closed(pause), None)) => {
             let why = too_many(pause);
-            form_page(&provider, &visitor, &headers, &goal, Some(&why)).await
+            form_page(&asked, &goal, Some(&why)).await
         }
         Ok((Verdict::Wrong, None)) => {
-            provider.logins.second_step_failed(&login, visitor.address, Service::Jmap);
-            form_page(&provider, &visitor, &headers, &goal, Some(WRONG)).await
+            provider.logins.second_step_failed(&login, asked.visitor.address, Service::Jmap);
+            form_page(&asked, &goal, Some(WRONG)).await
         }
-        Ok((Verdict::Right | Verdict::Off, None)) => log_in::first(&provider, &goal),
+        Ok((Verdict::Right | Verdict::Off, None)) => log_in::first(provider, &goal),
         Err(error) => failed("a second step could not be looked at", &error),
     }
 }

@@ -5,12 +5,8 @@
 //!
 //! Standards: RFC 6238; the `otpauth` addresses that authenticators read.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,30 +16,24 @@ use postroad_identity::totp::Shared;
 use postroad_mail::{By, Error};
 use postroad_store::{Locks, WriteTx};
 
-use super::super::{Viewer, by, failed, hidden, is_fresh, is_theirs, log_in, moment, not_ours, page, to, viewer};
+use super::super::{Asked, Viewer, by, failed, hidden, is_fresh, log_in, moment, not_ours, page, to};
 use super::{WRONG, too_many};
 use crate::oauth::Provider;
-use crate::oauth::form::{Form, encode};
+use crate::oauth::form::encode;
 use crate::oauth::guard::Cookie;
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
 use crate::qr::svg;
-use crate::site::Visitor;
 
-pub(in super::super) async fn shown(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::SecondStep);
-    };
+pub(in super::super) async fn shown(asked: Asked) -> Response {
+    let provider = &asked.provider;
+    let Some(viewer) = asked.viewer().await else { return log_in::first(provider, &Goal::SecondStep) };
     let account = viewer.account.id;
     match provider.store.read(move |tx| second::find(tx, account)).await {
         Ok(Some(known)) => page(StatusCode::OK, TITLE, &on_page(&viewer, &known, None), None),
-        Ok(None) if !is_fresh(&viewer, &provider) => log_in::first(&provider, &Goal::SecondStep),
+        Ok(None) if !is_fresh(&viewer, provider) => log_in::first(provider, &Goal::SecondStep),
         Ok(None) => match Shared::fresh() {
-            Ok(shared) => set_up(&provider, &viewer, &shared, None),
+            Ok(shared) => set_up(provider, &viewer, &shared, None),
             Err(error) => failed("a second step could not be begun", &error),
         },
         Err(error) => failed("a second step could not be looked up", &error),
@@ -121,26 +111,16 @@ fn purpose(viewer: &Viewer) -> String {
     format!("pages:second-step:{}", viewer.session.id)
 }
 
-pub(in super::super) async fn turned_on(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(viewer) = viewer(&provider, &headers, &visitor).await else {
-        return log_in::first(&provider, &Goal::SecondStep);
+pub(in super::super) async fn turned_on(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
+    let (viewer, form) = match asked.fresh_form(&body, &Goal::SecondStep).await {
+        Ok(sent) => sent,
+        Err(response) => return response,
     };
-    let form = Form::parse(&body).unwrap_or_default();
-    if !is_theirs(&headers, &visitor, form.get("token")) {
-        return not_ours();
-    }
-    if !is_fresh(&viewer, &provider) {
-        return log_in::first(&provider, &Goal::SecondStep);
-    }
     let sealed = form.get("sealed").and_then(|sealed| URL_SAFE_NO_PAD.decode(sealed).ok()).unwrap_or_default();
     let shared = provider.sealer.unseal(&purpose(&viewer), &sealed).ok().and_then(|octets| Shared::of(&octets));
     let Some(shared) = shared else { return not_ours() };
-    let (account, session, by) = (viewer.account.id, viewer.session.clone(), by(&viewer, &provider));
+    let (account, session, by) = (viewer.account.id, viewer.session.clone(), by(&viewer, provider));
     let (sealer, theirs, typed) =
         (provider.sealer.clone(), shared.clone(), form.get("code").unwrap_or_default().to_owned());
     let done = provider
@@ -158,12 +138,12 @@ pub(in super::super) async fn turned_on(
         .await;
     match done.map(|done| done.value) {
         Ok(Some((codes, cookie))) => {
-            tracing::info!(remote = %visitor.address, %account, "a second step was turned on");
+            tracing::info!(remote = %asked.visitor.address, %account, "a second step was turned on");
             let mut response = codes_page("The second step is on", &codes);
-            response.headers_mut().append(axum::http::header::SET_COOKIE, Cookie::Session.set(&cookie, &visitor));
+            response.headers_mut().append(axum::http::header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
             response
         }
-        Ok(None) => set_up(&provider, &viewer, &shared, Some(WRONG)),
+        Ok(None) => set_up(provider, &viewer, &shared, Some(WRONG)),
         // By another page of theirs, a moment ago.
         Err(Error::Exists(_)) => to("/account/second-step"),
         Err(error) => failed("a second step could not be turned on", &error),
@@ -182,29 +162,19 @@ fn codes_page(title: &str, codes: &[String]) -> Response {
     page(StatusCode::OK, title, &body, None)
 }
 
-pub(in super::super) async fn renewed(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(in super::super) async fn renewed(asked: Asked, body: Bytes) -> Response {
     let change = |tx: &mut WriteTx, by: &By, viewer: &Viewer| second::renew_codes(tx, by, viewer.account.id);
-    match with_code(&provider, &visitor, &headers, &body, change).await {
+    match with_code(&asked, &body, change).await {
         Ok(codes) => codes_page("New recovery codes", &codes),
         Err(response) => response,
     }
 }
 
-pub(in super::super) async fn turned_off(
-    State(provider): State<Arc<Provider>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(in super::super) async fn turned_off(asked: Asked, body: Bytes) -> Response {
     let change = |tx: &mut WriteTx, by: &By, viewer: &Viewer| second::turn_off(tx, by, viewer.account.id);
-    match with_code(&provider, &visitor, &headers, &body, change).await {
+    match with_code(&asked, &body, change).await {
         Ok(_) => {
-            tracing::info!(remote = %visitor.address, "a second step was turned off");
+            tracing::info!(remote = %asked.visitor.address, "a second step was turned off");
             to("/account/second-step")
         }
         Err(response) => response,
@@ -213,19 +183,12 @@ pub(in super::super) async fn turned_off(
 
 /// What changes only with another code, in the same transaction.
 async fn with_code<R: Send + 'static>(
-    provider: &Provider,
-    visitor: &Visitor,
-    headers: &HeaderMap,
+    asked: &Asked,
     body: &[u8],
     change: impl FnOnce(&mut WriteTx, &By, &Viewer) -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Response> {
-    let Some(viewer) = viewer(provider, headers, visitor).await else {
-        return Err(log_in::first(provider, &Goal::SecondStep));
-    };
-    let form = Form::parse(body).unwrap_or_default();
-    if !is_theirs(headers, visitor, form.get("token")) {
-        return Err(not_ours());
-    }
+    let provider = &asked.provider;
+    let (viewer, form) = asked.form(body, &Goal::SecondStep).await?;
     let (account, login, by) = (viewer.account.id, viewer.account.address.to_string(), by(&viewer, provider));
     let (sealer, typed) = (provider.sealer.clone(), form.get("code").unwrap_or_default().to_owned());
     let done = provider
@@ -249,7 +212,7 @@ async fn with_code<R: Send + 'static>(
         (_, Some(changed)) => return Ok(changed),
         (Verdict::Closed(pause), None) => too_many(pause),
         (Verdict::Wrong, None) => {
-            provider.logins.second_step_failed(&login, visitor.address, postroad_mail::Service::Jmap);
+            provider.logins.second_step_failed(&login, asked.visitor.address, postroad_mail::Service::Jmap);
             WRONG.to_owned()
         }
         (Verdict::Right | Verdict::Off, None) => return Err(to("/account/second-step")),
