@@ -318,7 +318,7 @@ fn count(role: Role, stage: &'static str, verdict: &Verdict) {
         Verdict::Sasl(answer) => match &**answer {
             Answer::Granted { .. } => "accepted",
             // The client has to say more.
-            Answer::Scram(_) | Answer::Challenge(_) => return,
+            Answer::Scram(_) | Answer::Challenge(_) | Answer::Gss(_) => return,
             Answer::Refused { why, .. } if why.reply.is_permanent() => "refused",
             Answer::Refused { .. } | Answer::Unavailable => "deferred",
         },

@@ -318,6 +318,7 @@ impl Settings {
         keys::refuse_unknown("", &table)?;
         let settings: Settings = toml::from_str(text).map_err(|error| SettingsError(error.to_string()))?;
         login::known("login.mechanisms", &settings.login.mechanisms)?;
+        login::realms(&settings.login.realms)?;
         for listener in &settings.listener {
             login::known("listener.mechanisms", &listener.mechanisms)?;
         }

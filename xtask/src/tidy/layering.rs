@@ -22,6 +22,7 @@ const LAYERS: &[Layer] = &[
     layer("message", &[]),
     layer("search", &["message"]),
     layer("sasl", &["protocol"]),
+    layer("kerberos", &["sasl"]),
     layer("imap", &["sasl"]),
     layer("smtp", &["protocol", "sasl"]),
     layer("store", &[]),
@@ -50,7 +51,7 @@ const LAYERS: &[Layer] = &[
         "server",
         &[
             "protocol", "message", "smtp", "imap", "sasl", "store", "mail", "queue", "imapd", "pop3d", "net", "dns",
-            "login", "mta", "web", "archive", "mailauth", "trust", "identity", "remote", "oauth",
+            "login", "mta", "web", "archive", "mailauth", "trust", "identity", "remote", "oauth", "kerberos",
         ],
     ),
     shell("load", &[]),

@@ -42,6 +42,7 @@ pub(super) fn command(options: &Quickstart) -> Result<ExitCode> {
     let file = data.join(place::SETTINGS_FILE);
     let is_new = !file.is_file();
     let settings = if is_new { first_settings(options, &data)? } else { known_settings(options, &data, &file)? };
+    serve::kerberos::prepare(&settings)?;
     // A name server that is none is told before anything is made.
     let names = Names::of(&settings)?;
     write_settings(&file, &settings)?;

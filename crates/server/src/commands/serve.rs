@@ -12,6 +12,7 @@ pub(super) fn command(at: &Place, resolver: Option<String>) -> Result<ExitCode> 
     if let Some(resolver) = resolver {
         settings.dns.servers = vec![resolver];
     }
+    serve::kerberos::prepare(&settings)?;
     let lock = place::lock(&settings.data)?;
     serve::run(&settings, lock, || print::line("ready"))?;
     Ok(ExitCode::SUCCESS)

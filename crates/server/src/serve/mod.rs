@@ -10,6 +10,7 @@ mod collect;
 mod gate;
 mod identity;
 mod index;
+pub(crate) mod kerberos;
 mod listeners;
 mod logging;
 pub(crate) mod outbound;
@@ -72,6 +73,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     let logins = logins.keeping_keys(settings.offers_scram()).with_configuration(settings.configuration().as_deref());
     let logins = identity::with_ntlm(settings, logins)?;
+    let logins = kerberos::with_kerberos(settings, logins)?;
     let site = site(settings, store, &certificates, logins.clone(), Arc::clone(&clock))?;
     running.spawn(identity::keep(store.clone(), door.cuts.clone(), Arc::clone(&clock), stop.clone()));
     running.spawn(gate::keep(store.clone(), Arc::clone(&bans), told, gate::lengths(settings), stop.clone()));

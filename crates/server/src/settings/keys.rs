@@ -52,6 +52,16 @@ const KEYS: &[Key] = &[
         "PEM file with authorities that are believed about the mail addresses in certificates of clients.",
     ),
     key(
+        "login.keytab",
+        "Keytab with the keys of smtp/HOST, imap/HOST and pop/HOST: tickets of Kerberos are taken (GSSAPI, GSS-SPNEGO). Only in
+         programs that were built with it; see docs/kerberos.md.",
+    ),
+    key(
+        "login.realms",
+        "Realms of Kerberos and their domains, as [[\"EXAMPLE.ORG\", \"example.org\"]]: alice@EXAMPLE.ORG has the account
+         alice@example.org. Whoever runs the realm can be each of them.",
+    ),
+    key(
         "certificate.chain",
         "PEM file with the certificate and its chain; read again when it changes, at once on SIGHUP.",
     ),
@@ -412,6 +422,7 @@ mod tests {
         full.listener[0].public_port = Some(25);
         full.listener[0].mechanisms = vec!["PLAIN".into()];
         full.login.client_authorities = Some("j".into());
+        full.login.keytab = Some("k".into());
         full.blobs = BlobSettings {
             s3_bucket: Some(String::new()),
             s3_endpoint: Some(String::new()),

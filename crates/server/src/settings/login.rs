@@ -12,22 +12,25 @@ use super::{Settings, SettingsError};
 pub(crate) struct LoginSettings {
     pub(crate) mechanisms: Vec<String>,
     pub(crate) client_authorities: Option<PathBuf>,
+    pub(crate) keytab: Option<PathBuf>,
+    pub(crate) realms: Vec<(String, String)>,
 }
 
 impl Default for LoginSettings {
     fn default() -> Self {
         let mechanisms = postroad_sasl::standard().iter().map(|row| row.name.to_owned()).collect();
-        LoginSettings { mechanisms, client_authorities: None }
+        LoginSettings { mechanisms, client_authorities: None, keytab: None, realms: Vec::new() }
     }
 }
 
 impl LoginSettings {
     /// The mechanisms of a listener that names some of its own, or none. `provides` says that this server gives tokens;
-    /// without that nobody could have one.
+    /// without that nobody could have one, and without a keytab nobody's ticket is of use.
     pub(crate) fn policy(&self, own: &[String], provides: bool) -> Vec<&'static Mechanism> {
         let names = if own.is_empty() { &self.mechanisms } else { own };
         let rows = names.iter().filter_map(|name| postroad_sasl::find(name));
-        rows.filter(|row| provides || !matches!(row.name, "OAUTHBEARER" | "XOAUTH2")).collect()
+        let rows = rows.filter(|row| provides || !matches!(row.name, "OAUTHBEARER" | "XOAUTH2"));
+        rows.filter(|row| self.keytab.is_some() || !matches!(row.name, "GSSAPI" | "GSS-SPNEGO")).collect()
     }
 }
 
@@ -48,6 +51,17 @@ impl Settings {
     pub(crate) fn configuration(&self) -> Option<String> {
         self.issuer().map(|issuer| format!("{issuer}/.well-known/openid-configuration"))
     }
+}
+
+/// Whether each realm has a domain that is one.
+pub(super) fn realms(pairs: &[(String, String)]) -> Result<(), SettingsError> {
+    let wrong = pairs.iter().find(|(realm, domain)| {
+        realm.is_empty() || realm.contains(['@', '/', '\\']) || postroad_mail::Domain::parse(domain).is_err()
+    });
+    wrong.map_or(Ok(()), |(realm, domain)| {
+        let example = "[[\"EXAMPLE.ORG\", \"example.org\"]]";
+        Err(SettingsError(format!("login.realms: {realm} and {domain} are no realm and its domain, as in {example}")))
+    })
 }
 
 /// Whether each name is one of a mechanism.
@@ -77,5 +91,18 @@ mod tests {
         };
         assert!(names(&[], true).contains(&"XOAUTH2") && !names(&[], false).contains(&"XOAUTH2"));
         assert_eq!(names(&["plain".into(), "XOAUTH2".into()], false), ["PLAIN"]);
+        assert!(!names(&[], true).contains(&"GSSAPI") && !names(&[], true).contains(&"GSS-SPNEGO"));
+        let settings = LoginSettings { keytab: Some("/etc/mail.keytab".into()), ..settings.clone() };
+        assert!(settings.policy(&[], false).iter().any(|row| row.name == "GSSAPI"));
+    }
+
+    #[test]
+    fn realms_have_domains() {
+        let parse = |realms: &str| Settings::parse(&format!("[login]\nrealms = {realms}\n"));
+        let settings = parse("[['EXAMPLE.TEST', 'example.test']]").expect("a realm");
+        assert_eq!(settings.login.realms, [("EXAMPLE.TEST".to_owned(), "example.test".to_owned())]);
+        for wrong in ["[['', 'example.test']]", "[['A', '']]", "[['a@B', 'example.test']]", "[['A', 'a b']]"] {
+            assert!(parse(wrong).expect_err("no realm").0.contains("login.realms"), "{wrong}");
+        }
     }
 }
