@@ -1,4 +1,7 @@
-//! Connections that work, alone and then with idle ones beside them: what the idle ones cost the others.
+//! Connections that work, alone, with idle ones beside them, and alone again: what the idle ones cost the others.
+//!
+//! The first moments after a start are nobody's measure: all of them are warmed up before. What else the machine does comes and
+//! goes, so what is compared with the time beside idle ones lies before it and after it.
 //!
 //! Each works through its mailbox, some messages at a time, and waits for each answer before it asks again. Between two
 //! questions it rests a little, so that the machine has room for all: what is compared is how long an answer takes.
@@ -21,11 +24,16 @@ const ITEMS: &str = "UID FLAGS ENVELOPE";
 /// Between an answer and the next question.
 const REST: Duration = Duration::from_millis(200);
 const BUFFER: usize = 8 * 1024;
+/// Work before anything is measured.
+const WARM_UP: f64 = 2.0;
+/// After connections came or went, until the server is at rest again.
+const SETTLE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ActiveReport {
     pub(crate) connections: usize,
     pub(crate) idle: usize,
+    /// Before the idle ones came and after they went, together.
     pub(crate) alone: Work,
     pub(crate) beside: Work,
     pub(crate) generator: Own,
@@ -49,23 +57,51 @@ pub(crate) async fn run(options: &crate::Active, pace: Pace) -> Result<ActiveRep
         }
         sessions.push((imap, messages));
     }
+    let (_, sessions) = work(sessions, WARM_UP).await?;
     pace.ready().await?;
     let meter = OwnMeter::start();
-    let (alone, sessions) = work(sessions, options.seconds).await?;
+    let (mut alone, sessions) = measured(pace, sessions, options.seconds).await?;
     let password = &options.accounts.password;
     let others = options.beside_users.iter().flat_map(UserPattern::expand);
     let others: Vec<Login> = others.map(|user| Login { user, password: password.clone() }).collect();
     let idlers = if others.is_empty() { &logins } else { &others };
-    let held = idle::open(&options.imap, idlers, options.beside, None).await?;
-    let (beside, _) = work(sessions, options.seconds).await?;
+    let mut held = idle::open(&options.imap, idlers, options.beside, None).await?;
+    tokio::time::sleep(SETTLE).await;
+    let (beside, sessions) = measured(pace, sessions, options.seconds).await?;
+    let idle = held.len();
+    for imap in &mut held {
+        drop(imap.done().await);
+    }
+    drop(held);
+    tokio::time::sleep(SETTLE).await;
+    let (again, _) = measured(pace, sessions, options.seconds).await?;
+    alone.extend(again);
     let generator = meter.stop();
     pace.done().await?;
-    Ok(ActiveReport { connections: options.connections, idle: held.len(), alone, beside, generator })
+    let rate = |times: &[Duration], halves: f64| times.len() as f64 / (options.seconds * halves);
+    Ok(ActiveReport {
+        connections: options.connections,
+        idle,
+        alone: Work { answers: alone.len(), answers_per_second: rate(&alone, 2.0), latency: Latency::of(alone) },
+        beside: Work { answers: beside.len(), answers_per_second: rate(&beside, 1.0), latency: Latency::of(beside) },
+        generator,
+    })
 }
 
-async fn work(sessions: Vec<(Imap, u64)>, seconds: f64) -> Result<(Work, Vec<(Imap, u64)>)> {
-    let began = Instant::now();
-    let until = began + Duration::from_secs_f64(seconds);
+/// A stretch of work between two moments at which whoever started this may look at the server.
+async fn measured(pace: Pace, sessions: Sessions, seconds: f64) -> Result<(Vec<Duration>, Sessions)> {
+    pace.begin().await?;
+    let done = work(sessions, seconds).await?;
+    pace.end().await?;
+    Ok(done)
+}
+
+/// With how many messages each has.
+type Sessions = Vec<(Imap, u64)>;
+
+/// How long each answer took.
+async fn work(sessions: Sessions, seconds: f64) -> Result<(Vec<Duration>, Sessions)> {
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
     let mut tasks = JoinSet::new();
     let apart = REST / u32::try_from(sessions.len()).unwrap_or(1).max(1);
     for (index, (mut imap, messages)) in (0u32..).zip(sessions) {
@@ -84,13 +120,11 @@ async fn work(sessions: Vec<(Imap, u64)>, seconds: f64) -> Result<(Work, Vec<(Im
             anyhow::Ok((imap, messages, times))
         });
     }
-    let (mut kept, mut all) = (Vec::new(), Vec::new());
+    let (mut kept, mut all) = (Sessions::new(), Vec::new());
     while let Some(ended) = tasks.join_next().await {
         let (imap, messages, times) = ended??;
         kept.push((imap, messages));
         all.extend(times);
     }
-    let seconds = began.elapsed().as_secs_f64();
-    let answers = all.len();
-    Ok((Work { answers, answers_per_second: answers as f64 / seconds, latency: Latency::of(all) }, kept))
+    Ok((all, kept))
 }

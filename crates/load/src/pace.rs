@@ -20,6 +20,16 @@ impl Pace {
         self.wait("ready").await
     }
 
+    /// One of several stretches of load is about to begin.
+    pub(crate) async fn begin(self) -> Result<()> {
+        self.wait("begin").await
+    }
+
+    /// It is over.
+    pub(crate) async fn end(self) -> Result<()> {
+        self.wait("end").await
+    }
+
     /// The load is over, and what it led to is visible.
     pub(crate) async fn done(self) -> Result<()> {
         self.wait("done").await

@@ -35,7 +35,9 @@ pub(super) fn measure(options: &Options, load: &Load, rivals: &mut [Rival], resu
         }
         // Ten thousand processes would not fit beside each other.
         if wants("active") && rival.imaps.is_some() {
-            outcomes.push(("active", active(load, rival, results)));
+            for _ in 0..options.rounds {
+                outcomes.push(("active", active(load, rival, results)));
+            }
         }
         for (what, outcome) in outcomes {
             if let Err(error) = outcome {
@@ -80,9 +82,29 @@ fn active(load: &Load, rival: &mut Rival, results: &mut Results) -> Result<()> {
     // Those that work share the mailbox that the cases before were about.
     let [imap, server, user, _, password, word] = place(rival.imap);
     arguments.extend([imap, server, user, users(1, 1), password, word, "--beside-user".into(), users(1, ACCOUNTS)]);
-    let report = load.report(&arguments)?;
-    crate::say(&format!("{:<44} {:<22} {report}", "active with idle ones beside", rival.name));
-    results.active.push(Active { server: rival.name, report });
+    let mut run = load.start(&arguments)?;
+    run.wait_for("ready")?;
+    run.go()?;
+    // Alone, beside idle ones, alone again.
+    let mut cpu = [0.0; 3];
+    for stretch in &mut cpu {
+        run.wait_for("begin")?;
+        let before = rival.cpu_seconds()?;
+        run.go()?;
+        run.wait_for("end")?;
+        *stretch = rival.cpu_seconds()? - before;
+        run.go()?;
+    }
+    run.wait_for("done")?;
+    run.go()?;
+    let report = run.report()?;
+    let [before, beside, after] = cpu;
+    let each = |seconds: f64, answers: &str| {
+        report.pointer(answers).and_then(serde_json::Value::as_f64).map_or(f64::NAN, |answers| seconds * 1e6 / answers)
+    };
+    let (alone, beside) = (each(before + after, "/alone/answers"), each(beside, "/beside/answers"));
+    crate::say(&format!("{:<44} {:<22} CPU {alone:.0} and {beside:.0} us, {report}", "active beside idle", rival.name));
+    results.active.push(Active { server: rival.name, cpu_us: [alone, beside], report });
     Ok(())
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Idle {
 #[derive(Debug, Serialize)]
 pub(super) struct Active {
     pub(super) server: &'static str,
+    /// CPU of the server's processes for an answer, alone and with the idle ones.
+    pub(super) cpu_us: [f64; 2],
     pub(super) report: Value,
 }
 
