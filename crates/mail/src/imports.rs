@@ -7,7 +7,7 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 
-use postroad_store::{AccountId, Param, ReadTx, WriteTx, params};
+use postroad_store::{AccountId, BlobId, Param, ReadTx, WriteTx, params};
 
 use crate::batch::{self, One};
 use crate::rows::Quota;
@@ -19,6 +19,15 @@ pub const MAX_BATCH: usize = 1_000;
 /// Where a message of an import comes from: a hash of its bytes in the file and of how many equal ones came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(pub [u8; 16]);
+
+/// A message that an import brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located {
+    /// What it is recognised by.
+    pub source: Source,
+    /// Its octets: `tx.blob_read`; `None` when its owner has removed it from all mailboxes.
+    pub blob: Option<BlobId>,
+}
 
 /// A message of an import.
 #[derive(Debug)]
@@ -63,6 +72,32 @@ fn known_sql(postgres: bool, present: bool) -> String {
              CROSS JOIN LATERAL (SELECT i.source, i.rest {here} AND i.source = l.value {there} OFFSET 0) AS f"
         ),
         false => format!("SELECT i.source, i.rest {here} AND i.source {{in:$3}} {there}"),
+    }
+}
+
+/// Where the octets of what an import brought are: those of `sources` that it brought into the mailbox. One statement.
+pub fn located(tx: &ReadTx, account: AccountId, mailbox: MailboxId, sources: &[Source]) -> Result<Vec<Located>> {
+    let first: Vec<i64> = sources.iter().map(|source| source.halves().0).collect();
+    let text = located_sql(tx.is_postgres());
+    Ok(tx.rows(&text, params![account, mailbox, &first], |row| {
+        let blob = row.int_or_null(2)?.map(BlobId);
+        let there = row.bool(3)?;
+        Ok(Located { source: Source::joined(row.int(0)?, row.int(1)?), blob: blob.filter(|_| there) })
+    })?)
+}
+
+/// Parameters as those of [`known_sql`].
+fn located_sql(postgres: bool) -> String {
+    let wanted = "i.source, i.rest, m.blob,
+        EXISTS (SELECT 1 FROM entry AS e {by:entry_message} WHERE e.account = $1 AND e.message = i.message) AS there
+        FROM imported AS i LEFT JOIN message AS m ON m.account = i.account AND m.id = i.message
+        WHERE i.account = $1 AND i.mailbox = $2 AND i.source";
+    match postgres {
+        true => format!(
+            "SELECT f.source, f.rest, f.blob, f.there FROM {{ints:$3}} AS l
+             CROSS JOIN LATERAL (SELECT {wanted} = l.value OFFSET 0) AS f"
+        ),
+        false => format!("SELECT {wanted} {{in:$3}}"),
     }
 }
 
@@ -164,9 +199,9 @@ mod tests {
             let rows: Vec<[Param<'_>; 6]> =
                 (0..5_000i64).map(|number| [1, 1, number, number, number, 1].map(Param::from)).collect();
             tx.insert_rows("INSERT INTO imported (account, mailbox, source, rest, message, crlf)", &rows, "")?;
-            [false, true]
-                .map(|present| {
-                    let text = format!("EXPLAIN {}", known_sql(true, present));
+            [known_sql(true, false), known_sql(true, true), located_sql(true)]
+                .map(|text| {
+                    let text = format!("EXPLAIN {text}");
                     tx.rows(&text, params![1i64, 1i64, &sources], |row| row.text(0))
                 })
                 .into_iter()

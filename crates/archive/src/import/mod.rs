@@ -10,15 +10,19 @@
 //!    wherever it was moved to since and whatever its flags are now.
 //! 3. What was reported as taken is on disk.
 //!
+//! With [`Options::prove`] the source is read once more and every message compared with what is stored of it ([`proof`]).
+//!
 //! What does not follow: flags that changed in the files since, and messages that were removed from the files.
 
 mod batch;
 mod places;
+mod proof;
 mod receive;
 mod send;
 
 use serde::{Deserialize, Serialize};
 
+pub use proof::hash_of;
 pub use receive::receive;
 pub use send::{PROBLEMS_MAX, Report, send};
 
@@ -37,6 +41,16 @@ pub struct Options {
     pub again: bool,
     /// Nothing is written.
     pub dry_run: bool,
+    /// Nothing is taken: what the source has is compared with what is stored of it, octet for octet.
+    #[serde(default)]
+    pub prove: bool,
+}
+
+impl Options {
+    /// Whether mailboxes and messages are made.
+    fn writes(&self) -> bool {
+        !self.dry_run && !self.prove
+    }
 }
 
 /// A folder is announced.
@@ -87,7 +101,9 @@ enum Event {
     Folder { folder: String, mailbox: String, new: bool },
     /// These are on disk; these were there already.
     Taken { messages: u64, known: u64, bytes: u64 },
-    /// A message was not taken.
+    /// These are stored as the source has them; these their owner has removed since.
+    Proved { equal: u64, removed: u64 },
+    /// A message was not taken, or is not as the source has it.
     Refused { label: String, why: String },
     /// The import ends here.
     Failed { why: String },

@@ -33,7 +33,7 @@ pub(super) fn place(
             let there = mailboxes::find(tx, account, &name)?.filter(|mailbox| mailbox.selectable);
             match there {
                 Some(mailbox) => Ok((Some((mailbox.id, false)), name)),
-                None if options.dry_run => Ok((None, name)),
+                None if !options.writes() => Ok((None, name)),
                 None => {
                     let mailbox = make(tx, &by, account, &name)?;
                     Ok::<_, postroad_mail::Error>((Some((mailbox.id, true)), name))

@@ -11,6 +11,7 @@ use postroad_store::{AccountId, Store, Timestamp};
 
 use super::batch::{Desk, Job, Part, Raw, ready};
 use super::places::{Target, place};
+use super::proof::Expected;
 use super::{Announced, Event, Meta, Options};
 use crate::newline::{self, Newlines};
 use crate::source::FOLDERS_MAX;
@@ -51,6 +52,7 @@ pub fn receive(
             placed: HashMap::new(),
             salt: None,
             keywords: HashSet::new(),
+            expected: Vec::new(),
         };
         let read = reader.run(from);
         drop(reader);
@@ -90,6 +92,8 @@ struct Reader<'a, 'd, W> {
     salt: Option<[u8; 32]>,
     /// Keywords of this import.
     keywords: HashSet<String>,
+    /// Messages to be compared with what is stored.
+    expected: Vec<Expected>,
 }
 
 impl<W: Write + Send> Reader<'_, '_, W> {
@@ -139,7 +143,11 @@ impl<W: Write + Send> Reader<'_, '_, W> {
             Newlines::Crlf => (bytes.to_vec(), true),
             Newlines::None | Newlines::Mixed => (bytes.to_vec(), false),
         };
-        let source = self.source(*blake3::hash(&bytes).as_bytes());
+        let hash = *blake3::hash(&bytes).as_bytes();
+        let source = self.source(hash);
+        if self.desk.options.prove {
+            return self.expect(Expected { label: meta.label, source, hash, size: bytes.len() as u64 });
+        }
         let meta = self.bounded(meta)?;
         self.bytes += bytes.len();
         self.part.push(Raw { meta, bytes, crlf, source });
@@ -159,7 +167,7 @@ impl<W: Write + Send> Reader<'_, '_, W> {
                     let piece = if meta.lf { newline::to_crlf(&piece) } else { piece };
                     hasher.update(&piece);
                     size += piece.len() as u64;
-                    if refused.is_none() && !self.desk.options.dry_run {
+                    if refused.is_none() && self.desk.options.writes() {
                         refused = match intake.feed(&piece) {
                             Ok(_) => None,
                             Err(postroad_mail::Error::Message(why)) => Some(why),
@@ -177,7 +185,11 @@ impl<W: Write + Send> Reader<'_, '_, W> {
         if let Some(why) = refused {
             return self.desk.tell(&Event::Refused { label: meta.label, why: why.into() });
         }
-        let source = self.source(*hasher.finalize().as_bytes());
+        let hash = *hasher.finalize().as_bytes();
+        let source = self.source(hash);
+        if self.desk.options.prove {
+            return self.expect(Expected { label: meta.label, source, hash, size });
+        }
         let target = self.target()?;
         let mut part = Part { ready: Vec::new(), known: 0, would: (0, 0), target };
         if self.desk.known(part.target.mailbox, vec![source])?.contains(&source) {
@@ -227,7 +239,16 @@ impl<W: Write + Send> Reader<'_, '_, W> {
         self.target.clone().ok_or_else(|| Error::Peer("a message came before its folder".into()))
     }
 
+    fn expect(&mut self, expected: Expected) -> Result<()> {
+        self.expected.push(expected);
+        if self.expected.len() >= COMPARED_MESSAGES { self.flush() } else { Ok(()) }
+    }
+
     fn flush(&mut self) -> Result<()> {
+        if !self.expected.is_empty() {
+            let expected = std::mem::take(&mut self.expected);
+            return self.desk.compare(self.target()?.mailbox, expected);
+        }
         if self.part.is_empty() {
             return Ok(());
         }
@@ -245,6 +266,8 @@ fn gone() -> Error {
 
 /// Messages parsed together.
 const PART_MESSAGES: usize = 32;
+/// Messages compared together.
+const COMPARED_MESSAGES: usize = 250;
 /// Bytes parsed together.
 const PART_BYTES: usize = 512 * 1024;
 /// Parts that wait to be parsed or filed.

@@ -22,6 +22,12 @@ pub struct Report {
     pub bytes: u64,
     /// Messages that an earlier import had brought.
     pub known: u64,
+    /// Messages that were sent.
+    pub there: u64,
+    /// Of a comparison: messages that are stored as the source has them.
+    pub equal: u64,
+    /// Of a comparison: messages that their owner has removed since.
+    pub removed: u64,
     /// Messages left out because they are marked as deleted and were only not yet removed from their file.
     pub deleted: u64,
     /// What has the form of a message and is a program's own data.
@@ -38,6 +44,12 @@ pub struct Report {
 pub const PROBLEMS_MAX: usize = 10_000;
 
 impl Report {
+    /// Of a comparison that ended without an error: every message of the source is stored as it is there, or was removed by
+    /// its owner.
+    pub fn is_proved(&self) -> bool {
+        self.problem_count == 0 && self.equal + self.removed == self.there
+    }
+
     fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS_MAX {
@@ -99,6 +111,10 @@ fn listen(from: impl Read, report: &Mutex<Report>) -> Result<()> {
                 report.known += known;
                 report.bytes += bytes;
             }
+            Event::Proved { equal, removed } => {
+                report.equal += equal;
+                report.removed += removed;
+            }
             Event::Refused { label, why } => report.problem(Problem { label, why }),
             Event::Failed { why } => return Err(Error::Told(why)),
             Event::Done => return Ok(()),
@@ -122,6 +138,7 @@ impl<W: Write> Visit for Sender<'_, W> {
     }
 
     fn message(&mut self, found: Found) -> Result<()> {
+        lock(self.report).there += 1;
         let meta = Meta {
             label: found.label,
             flags: found.marks.flags.bits(),

@@ -1,8 +1,8 @@
 //! What is stored is compared with what was sent: octets are read again, hashed, and the checksums compared.
 
+use postroad_archive::import::hash_of;
 use postroad_mail::remote::{self, Locate, Proof};
 use postroad_message::Summary;
-use postroad_store::{BlobId, Store};
 
 use super::local::Local;
 use super::{Answer, Difference, Proved};
@@ -50,24 +50,5 @@ impl Local {
     }
 }
 
-/// The checksum of what is stored, piece by piece.
-pub(super) fn hash_of(store: &Store, blob: BlobId, size: u64) -> Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    let mut at = 0;
-    // One octet more than there should be: longer is different too.
-    while at <= size {
-        let end = (at + READ).min(size + 1);
-        let piece = store.read_blocking(move |tx| tx.blob_read(blob, at..end))?;
-        hasher.update(&piece);
-        if (piece.len() as u64) < end - at {
-            break;
-        }
-        at = end;
-    }
-    Ok(*hasher.finalize().as_bytes())
-}
-
 /// Messages compared in one answer.
 const PAGE: usize = 500;
-/// Octets read at once.
-const READ: u64 = 1024 * 1024;

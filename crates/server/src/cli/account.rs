@@ -70,14 +70,18 @@ pub(crate) enum Account {
         usual: bool,
     },
     /// Keep the account's mail as Gmail does, for clients that know Gmail: mailboxes are labels, All Mail has everything.
+    ///
+    /// On: what is there comes into All Mail; after an interruption the same command goes on. Off: all mail stays where it is.
     Gmail {
         #[command(subcommand)]
-        action: Gmail,
+        action: Switch,
     },
     /// Let the account sign in by NTLM (version 2), for old programs that have nothing else.
+    ///
+    /// On: it works with each password that has been used once more in another way. Off: what was kept for it is gone.
     Ntlm {
         #[command(subcommand)]
-        action: Ntlm,
+        action: Switch,
     },
     /// Who signs in to the account with a password of their own, as `THEIRS/ADDRESS` or by an authorization identity.
     Delegate {
@@ -126,19 +130,20 @@ pub(crate) enum Account {
     },
 }
 
+/// Something that an account has or has not.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Gmail {
-    /// Switch labels on; what is there comes into All Mail. After an interruption the same command goes on.
+pub(crate) enum Switch {
+    /// Switch it on.
     On {
         /// The account.
         address: String,
     },
-    /// Switch labels off; all mail stays where it is.
+    /// Switch it off.
     Off {
         /// The account.
         address: String,
     },
-    /// Say whether labels are on.
+    /// Say whether it is on.
     Show {
         /// The account.
         address: String,
@@ -165,25 +170,6 @@ pub(crate) enum SecondStep {
         /// `allow` or `refuse`.
         #[arg(value_parser = ["allow", "refuse"])]
         password: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Ntlm {
-    /// Switch NTLM on: it works with each password that has been used once more in another way.
-    On {
-        /// The account.
-        address: String,
-    },
-    /// Switch NTLM off; what was kept for it is gone.
-    Off {
-        /// The account.
-        address: String,
-    },
-    /// Say whether NTLM is on.
-    Show {
-        /// The account.
-        address: String,
     },
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Migrate {
     /// The account that the mail goes to.
     #[arg(required_unless_present = "many")]
     pub(crate) address: Option<String>,
-    /// From where: imaps://user@host, imap://user@host (STARTTLS), maildir:PATH or mbox:PATH.
+    /// From where: imaps://user@host, imap://user@host (STARTTLS), maildir:PATH, mbox:PATH (mboxrd) or mboxo:PATH.
     #[arg(long, value_name = "URL|FORMAT:PATH", required_unless_present = "many")]
     pub(crate) from: Option<String>,
     /// Many accounts: a file with a line `address,url,password-file` for each.
@@ -21,36 +21,23 @@ pub(crate) struct Migrate {
     /// With --many: so many accounts at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) at_once: u8,
-    /// Only this folder and what is below it; may be given more than once.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) folder: Vec<String>,
-    /// Not this folder, nor what is below it; may be given more than once.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) exclude: Vec<String>,
     /// Put this folder, and what is below it, there; may be given more than once.
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) map: Vec<String>,
     /// Only look: where everything would go and how much it is.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Keep here what is deleted there.
-    #[arg(long)]
-    pub(crate) keep_deleted: bool,
     /// From now on the account is used here: the last run that follows flags and deletions. Later runs take only new mail.
     #[arg(long)]
     pub(crate) cut_over: bool,
-    /// Fetch everything once more for the proof.
+    /// Fetch everything once more for the proof (files are read twice anyhow).
     #[arg(long)]
     pub(crate) prove: bool,
     /// Take more than the account's quota allows.
     #[arg(long)]
     pub(crate) ignore_quota: bool,
     #[command(flatten)]
-    pub(crate) remote: Remote,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) moving: Moving,
 }
 
 /// Options of `postroad mirror`.
@@ -61,18 +48,28 @@ pub(crate) struct Mirror {
     /// To where: imaps://user@host, or imap://user@host (STARTTLS).
     #[arg(long, value_name = "URL")]
     pub(crate) to: String,
-    /// Only this mailbox and what is below it; may be given more than once.
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) folder: Vec<String>,
-    /// Not this mailbox, nor what is below it; may be given more than once.
-    #[arg(long, value_name = "MAILBOX")]
-    pub(crate) exclude: Vec<String>,
     /// Put everything below this folder there.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) into: Option<String>,
-    /// Keep there what is deleted here.
+    #[command(flatten)]
+    pub(crate) moving: Moving,
+}
+
+/// What both take.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Moving {
+    /// Only this folder, and what is below it; may be given more than once.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Vec<String>,
+    /// Not this folder, nor what is below it; may be given more than once.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) exclude: Vec<String>,
+    /// Keep what is deleted at the source.
     #[arg(long)]
     pub(crate) keep_deleted: bool,
+    /// Away from a terminal: say how far it is every so many seconds; 0 at each step.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) progress_every: u64,
     #[command(flatten)]
     pub(crate) remote: Remote,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::admin::{
 };
 use crate::cli::{
     Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, Mailbox, MtaSts,
-    MtaStsMode, Ntlm, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep, Trusted,
+    MtaStsMode, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep, Switch, Trusted,
     TrustedKind,
 };
 use crate::settings::Settings;
@@ -157,9 +157,9 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
         Account::Ntlm { action } => {
             let offered = place::settings(at)?.offers("NTLM");
             let (address, order) = match action {
-                Ntlm::On { address } => (address, NtlmOrder::On),
-                Ntlm::Off { address } => (address, NtlmOrder::Off),
-                Ntlm::Show { address } => (address, NtlmOrder::Show),
+                Switch::On { address } => (address, NtlmOrder::On),
+                Switch::Off { address } => (address, NtlmOrder::Off),
+                Switch::Show { address } => (address, NtlmOrder::Show),
             };
             Operation::AccountNtlm { address, order, offered }
         }

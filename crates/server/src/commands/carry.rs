@@ -24,6 +24,26 @@ use crate::{place, print};
 const PARTLY: u8 = 3;
 
 pub(super) fn import(asked: &Import) -> Result<ExitCode> {
+    let source = source(asked)?;
+    let (report, result, took) = send(asked, &source, false)?;
+    show_import(asked, &source, &report, &result, took, None);
+    Ok(code(result.is_ok(), report.problem_count == 0))
+}
+
+/// The same, and then everything is read again on both sides and compared.
+pub(super) fn import_and_prove(asked: &Import) -> Result<ExitCode> {
+    let source = source(asked)?;
+    let (report, result, took) = send(asked, &source, false)?;
+    if result.is_err() || asked.dry_run {
+        show_import(asked, &source, &report, &result, took, None);
+        return Ok(code(result.is_ok(), report.problem_count == 0));
+    }
+    let (proof, proved, _) = send(asked, &source, true)?;
+    show_import(asked, &source, &report, &proved, took, Some(&proof));
+    Ok(code(proved.is_ok(), proof.is_proved()))
+}
+
+fn source(asked: &Import) -> Result<Source> {
     let format = match asked.format {
         ImportFormat::Auto => None,
         ImportFormat::Maildir => Some(Format::Maildir),
@@ -35,29 +55,76 @@ pub(super) fn import(asked: &Import) -> Result<ExitCode> {
         MboxQuoting::O => Quoting::O,
         MboxQuoting::None => Quoting::None,
     };
-    let source = Source::find(&asked.path, Reading { format, quoting })?;
+    Ok(Source::find(&asked.path, Reading { format, quoting })?)
+}
+
+/// What came of it, and how long it took.
+type Sent = (import::Report, postroad_archive::Result<()>, Duration);
+
+/// Takes what the source has, or compares it with what was taken.
+fn send(asked: &Import, source: &Source, prove: bool) -> Result<Sent> {
     let options = import::Options {
         into: asked.into.clone(),
         keep_names: asked.keep_names,
         ignore_quota: asked.ignore_quota,
         again: asked.again,
         dry_run: asked.dry_run,
+        prove,
+    };
+    let what = match (prove, asked.dry_run) {
+        (true, _) => "messages compared",
+        (false, true) => "messages found",
+        (false, false) => "messages",
     };
     let line = Connection::open(&asked.place, Stream::Import { address: asked.address.clone(), options })?;
     let mut progress = Progress::new(source.work());
-    let (report, result) = import::send(&source, &line.stream, &line.stream, || line.shut(), &mut |report| {
-        let seen = report.taken + report.known;
-        progress.show(seen, report.worked, if asked.dry_run { "messages found" } else { "messages" });
+    let (report, result) = import::send(source, &line.stream, &line.stream, || line.shut(), &mut |report| {
+        let seen = report.taken + report.known + report.equal + report.removed;
+        progress.show(seen, report.worked, what);
     });
     let took = progress.end();
     line.close();
+    Ok((report, result, took))
+}
+
+fn show_import(
+    asked: &Import,
+    source: &Source,
+    report: &import::Report,
+    result: &postroad_archive::Result<()>,
+    took: Duration,
+    proof: Option<&import::Report>,
+) {
     if asked.output.json {
-        print::json(&imported_json(&report, &result, asked));
-    } else {
-        print::text(&imported_text(&report, asked, source.format, took));
-        complain(&report.problems, report.problem_count, &result);
+        let mut json = imported_json(report, result, asked);
+        if let (Some(proof), Some(map)) = (proof, json.as_object_mut()) {
+            map.insert("proved".into(), json!(result.is_ok() && proof.is_proved()));
+            map.insert("there".into(), json!(proof.there));
+            map.insert("equal".into(), json!(proof.equal));
+            map.insert("removed".into(), json!(proof.removed));
+            map.insert("differences".into(), json!(problems_json(&proof.problems)));
+        }
+        return print::json(&json);
     }
-    Ok(code(result.is_ok(), report.problem_count == 0))
+    print::text(&imported_text(report, asked, source.format, took));
+    complain(&report.problems, report.problem_count, result);
+    match proof {
+        Some(proof) if result.is_ok() && proof.is_proved() => {
+            let removed = match proof.removed {
+                0 => String::new(),
+                removed => format!("; {} were removed by their owner since", counted(removed)),
+            };
+            print::line(&format!(
+                "PROVED: {} messages arrived, each equal by BLAKE3 over its octets{removed}",
+                counted(proof.equal)
+            ));
+        }
+        Some(proof) => {
+            complain(&proof.problems, proof.problem_count, &Ok(()));
+            print::complaint("NOT PROVED: what is missing or different is named above");
+        }
+        None => {}
+    }
 }
 
 pub(super) fn export(asked: &Export) -> Result<ExitCode> {

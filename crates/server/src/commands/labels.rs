@@ -7,15 +7,15 @@ use anyhow::Result;
 use super::administer::{ask, show};
 use super::progress::Shown;
 use crate::admin::{Answer, LabelsOrder, Operation};
-use crate::cli::{Gmail, Output, Place};
+use crate::cli::{Output, Place, Switch};
 use crate::place;
 
-pub(super) fn gmail(action: Gmail, at: &Place, output: Output) -> Result<ExitCode> {
+pub(super) fn gmail(action: Switch, at: &Place, output: Output) -> Result<ExitCode> {
     let settings = place::settings(at)?;
     let (address, order) = match action {
-        Gmail::On { address } => (address, LabelsOrder::On),
-        Gmail::Off { address } => (address, LabelsOrder::Off),
-        Gmail::Show { address } => (address, LabelsOrder::Show),
+        Switch::On { address } => (address, LabelsOrder::On),
+        Switch::Off { address } => (address, LabelsOrder::Off),
+        Switch::Show { address } => (address, LabelsOrder::Show),
     };
     let shown = Shown::new();
     loop {

@@ -31,16 +31,16 @@ pub(super) fn migrate(asked: &Migrate) -> Result<ExitCode> {
         return many::migrate(asked, file);
     }
     let (Some(address), Some(from)) = (&asked.address, &asked.from) else { bail!("say whose mail, and --from where") };
-    for (scheme, format) in [("maildir:", ImportFormat::Maildir), ("mbox:", ImportFormat::Mbox)] {
+    for (scheme, format, quoting) in FILES {
         if let Some(path) = from.strip_prefix(scheme) {
-            return carry::import(&of_files(asked, address, path, format)?);
+            return carry::import_and_prove(&of_files(asked, address, path, format, quoting)?);
         }
     }
-    let access = access(from, &asked.remote)?;
-    let mut shown = Shown::new(None);
+    let access = access(from, &asked.moving.remote)?;
+    let mut shown = Shown::new(None, asked.moving.progress_every);
     let report = one(asked, address, &access, &mut shown)?;
     let took = shown.end();
-    if asked.output.json {
+    if asked.moving.output.json {
         print::json(&told::json(address, &access.place, &report));
     } else {
         told::text(address, &access.place, &report, took);
@@ -54,29 +54,29 @@ fn one(asked: &Migrate, address: &str, access: &Access, shown: &mut Shown) -> Re
     let opening =
         Opening { outwards: false, place: access.place.key(), ignore_quota: asked.ignore_quota, dry: asked.dry_run };
     let request = Stream::Remote { address: address.to_owned(), opening };
-    with_desk(&asked.place, request, |runtime, desk, opened| {
+    with_desk(&asked.moving.place, request, |runtime, desk, opened| {
         runtime.block_on(migrate::migrate(access, desk, opened, &wish, shown))
     })
 }
 
 pub(super) fn mirror(asked: &Mirror) -> Result<ExitCode> {
-    let access = access(&asked.to, &asked.remote)?;
+    let access = access(&asked.to, &asked.moving.remote)?;
     let wish = mirror::Wish {
-        only: asked.folder.clone(),
-        except: asked.exclude.clone(),
+        only: asked.moving.folder.clone(),
+        except: asked.moving.exclude.clone(),
         into: asked.into.clone(),
-        keep_deleted: asked.keep_deleted,
-        tries: asked.remote.tries,
+        keep_deleted: asked.moving.keep_deleted,
+        tries: asked.moving.remote.tries,
         pause: PAUSE,
     };
     let opening = Opening { outwards: true, place: access.place.key(), ignore_quota: false, dry: false };
     let request = Stream::Remote { address: asked.address.clone(), opening };
-    let mut shown = Shown::new(None);
-    let report = with_desk(&asked.place, request, |runtime, desk, _| {
+    let mut shown = Shown::new(None, asked.moving.progress_every);
+    let report = with_desk(&asked.moving.place, request, |runtime, desk, _| {
         runtime.block_on(mirror::mirror(&access, desk, &wish, &mut shown))
     })?;
     let took = shown.end();
-    if asked.output.json {
+    if asked.moving.output.json {
         print::json(&told::json(&asked.address, &access.place, &report));
     } else {
         told::text_outwards(&asked.address, &access.place, &report, took);
@@ -105,14 +105,14 @@ fn wish(asked: &Migrate) -> Result<Wish> {
         Ok((old.to_owned(), new.to_owned()))
     });
     Ok(Wish {
-        only: asked.folder.clone(),
-        except: asked.exclude.clone(),
+        only: asked.moving.folder.clone(),
+        except: asked.moving.exclude.clone(),
         map: map.collect::<Result<_>>()?,
         dry: asked.dry_run,
-        keep_deleted: asked.keep_deleted,
+        keep_deleted: asked.moving.keep_deleted,
         cut_over: asked.cut_over,
         prove: asked.prove,
-        tries: asked.remote.tries,
+        tries: asked.moving.remote.tries,
         pause: PAUSE,
     })
 }
@@ -141,12 +141,11 @@ fn access(url: &str, remote: &Remote) -> Result<Access> {
     Ok(Access { place, credential, trust, manners: Manners { bandwidth, ..Manners::default() } })
 }
 
-/// Files are imported as `postroad import` does it.
-fn of_files(asked: &Migrate, address: &str, path: &str, format: ImportFormat) -> Result<Import> {
-    if !asked.folder.is_empty() || !asked.exclude.is_empty() || !asked.map.is_empty() || asked.prove || asked.cut_over {
-        bail!(
-            "--folder, --exclude, --map, --prove and --cut-over are for IMAP; `postroad import` says what files take"
-        );
+/// Files are imported as `postroad import` does it, and compared afterwards.
+fn of_files(asked: &Migrate, address: &str, path: &str, format: ImportFormat, quoting: MboxQuoting) -> Result<Import> {
+    let moving = &asked.moving;
+    if !moving.folder.is_empty() || !moving.exclude.is_empty() || !asked.map.is_empty() || asked.cut_over {
+        bail!("--folder, --exclude, --map and --cut-over are for IMAP; `postroad import` says what files take");
     }
     Ok(Import {
         address: address.to_owned(),
@@ -154,12 +153,12 @@ fn of_files(asked: &Migrate, address: &str, path: &str, format: ImportFormat) ->
         format,
         into: None,
         keep_names: false,
-        quoting: MboxQuoting::default(),
+        quoting,
         dry_run: asked.dry_run,
         again: false,
         ignore_quota: asked.ignore_quota,
-        place: asked.place.clone(),
-        output: asked.output,
+        place: asked.moving.place.clone(),
+        output: asked.moving.output,
     })
 }
 
@@ -170,6 +169,14 @@ fn code(report: &Report) -> ExitCode {
         (false, _) => ExitCode::FAILURE,
     }
 }
+
+/// Sources that are files, and how lines that begin with `From ` are quoted in them.
+const FILES: [(&str, ImportFormat, MboxQuoting); 4] = [
+    ("maildir:", ImportFormat::Maildir, MboxQuoting::Rd),
+    ("mbox:", ImportFormat::Mbox, MboxQuoting::Rd),
+    ("mboxrd:", ImportFormat::Mbox, MboxQuoting::Rd),
+    ("mboxo:", ImportFormat::Mbox, MboxQuoting::O),
+];
 
 /// The wait after the first connection that failed.
 const PAUSE: Duration = Duration::from_secs(2);

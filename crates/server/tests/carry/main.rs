@@ -1,6 +1,7 @@
-//! `postroad import` and `postroad export` as they are run: with a server and without, killed in between, on SQLite
+//! `postroad import`, `postroad export`, `postroad migrate` and `postroad mirror` as they are run: with a server and without, killed in between, on SQLite
 //! and PostgreSQL.
 
+mod elsewhere;
 mod killed;
 mod maildir;
 mod program;

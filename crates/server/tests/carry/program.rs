@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
-use postroad_testkit::{Process, postgres};
+use postroad_testkit::{Dovecot, Process, postgres};
 use serde_json::Value;
 
 pub(crate) const ALICE: &str = "alice@example.test";
-const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
 
 /// A server on each database.
 pub(crate) fn on_each_database(test: impl Fn(Process)) {
@@ -27,9 +27,11 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-fn command(data: &Path, arguments: &[&str]) -> Command {
+/// A command on this data; the password of accounts elsewhere is Dovecot's.
+pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).arg("--data").arg(data).stdin(Stdio::null());
+    command.env("POSTROAD_REMOTE_PASSWORD", Dovecot::PASSWORD);
     command
 }
 
@@ -105,9 +107,12 @@ pub(crate) fn contents(root: &Path) -> BTreeMap<(String, SystemTime, String), Ve
     folders.push(root.to_owned());
     for folder in folders {
         let name = folder.strip_prefix(root).expect("it is below").display().to_string();
-        for entry in fs::read_dir(folder.join("cur")).expect("it can be read") {
+        // What has no flag may be in `new`.
+        let parts = ["cur", "new"].map(|part| fs::read_dir(folder.join(part)).expect("it can be read"));
+        for entry in parts.into_iter().flatten() {
             let path = entry.expect("it can be read").path();
-            let letters = path.to_string_lossy().rsplit(":2,").next().expect("a Maildir name").to_owned();
+            let letters =
+                path.to_string_lossy().split_once(":2,").map_or(String::new(), |(_, letters)| letters.to_owned());
             let date = fs::metadata(&path).expect("it is there").modified().expect("it has a time");
             let bytes = fs::read(&path).expect("it can be read");
             found.entry((name.clone(), date, letters)).or_default().push(bytes);

@@ -40,7 +40,7 @@ pub(super) fn migrate(asked: &Migrate, file: &Path) -> Result<ExitCode> {
     });
     let results = results.into_inner().unwrap_or_default();
     let proved = results.iter().filter(|(_, result)| matches!(result, Ok((report, _)) if report.is_proved())).count();
-    if asked.output.json {
+    if asked.moving.output.json {
         let all: Vec<_> = results
             .iter()
             .map(|(line, result)| match result {
@@ -58,13 +58,14 @@ pub(super) fn migrate(asked: &Migrate, file: &Path) -> Result<ExitCode> {
 
 fn of(asked: &Migrate, line: &Line) -> Result<(postroad_remote::migrate::Report, postroad_remote::Place)> {
     let password = secret::first_line(Path::new(&line.password))?;
-    let remote = crate::cli::Remote { password_file: Some(line.password.clone().into()), ..asked.remote.clone() };
+    let remote =
+        crate::cli::Remote { password_file: Some(line.password.clone().into()), ..asked.moving.remote.clone() };
     let mut access = super::access(&line.url, &remote)?;
     access.credential = postroad_remote::Credential::Password(password);
-    let mut shown = Shown::new(Some(line.address.clone()));
+    let mut shown = Shown::new(Some(line.address.clone()), asked.moving.progress_every);
     let report = one(asked, &line.address, &access, &mut shown)?;
     let took = shown.end();
-    if !asked.output.json {
+    if !asked.moving.output.json {
         told::text(&line.address, &access.place, &report, took);
     }
     Ok((report, access.place))

@@ -17,16 +17,18 @@ pub(super) struct Shown {
     /// When messages began to come.
     coming: Option<Instant>,
     shown: Instant,
+    every: Duration,
     terminal: bool,
     drawn: bool,
 }
 
 impl Shown {
-    pub(super) fn new(whose: Option<String>) -> Shown {
+    pub(super) fn new(whose: Option<String>, seconds: u64) -> Shown {
         let now = Instant::now();
         // Several at once do not share a line.
         let terminal = std::io::stderr().is_terminal() && whose.is_none();
-        Shown { whose, begun: now, coming: None, shown: now, terminal, drawn: false }
+        let every = if terminal { EVERY_ON_TERMINAL } else { Duration::from_secs(seconds) };
+        Shown { whose, begun: now, coming: None, shown: now, every, terminal, drawn: false }
     }
 
     pub(super) fn end(&mut self) -> Duration {
@@ -44,8 +46,7 @@ impl Shown {
 impl Watch for Shown {
     fn progress(&mut self, at: Progress) {
         let coming = *self.coming.get_or_insert_with(Instant::now);
-        let every = if self.terminal { EVERY_ON_TERMINAL } else { EVERY };
-        if self.shown.elapsed() < every {
+        if self.shown.elapsed() < self.every {
             return;
         }
         self.shown = Instant::now();
@@ -174,4 +175,3 @@ fn say(report: &Report, arrived: &str, what: &str, took: Duration) {
 const BAR: usize = 24;
 const DIFFERENCES_SHOWN: usize = 50;
 const EVERY_ON_TERMINAL: Duration = Duration::from_millis(200);
-const EVERY: Duration = Duration::from_secs(10);
