@@ -40,14 +40,15 @@ pub fn tell(tx: &mut WriteTx, account: AccountId, what: i64, now: Timestamp) -> 
     Ok(())
 }
 
-/// The same for all that an account has: its passwords, grants and sessions. Grants, sessions and the second step go with
-/// it.
+/// The same for all that an account has: its passwords, grants and sessions. Grants, sessions, passkeys and the second step
+/// go with it.
 pub fn tell_all(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<()> {
     for credential in postroad_mail::credentials::list(tx, account)? {
         tell(tx, account, credential.id, now)?;
     }
     crate::grants::remove_all(tx, account, now)?;
     crate::second::forget(tx, account)?;
+    crate::passkeys::forget(tx, account)?;
     crate::sessions::remove_all(tx, account, now)
 }
 

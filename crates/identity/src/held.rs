@@ -5,6 +5,7 @@ use postroad_mail::{By, Error};
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx};
 
 use crate::grants::{self, Grant};
+use crate::passkeys::{self, Passkey};
 use crate::sessions::{self, Session};
 use crate::{Result, cuts};
 
@@ -17,13 +18,16 @@ pub struct Held {
     pub grants: Vec<Grant>,
     /// App passwords.
     pub passwords: Vec<Credential>,
+    /// Passkeys.
+    pub passkeys: Vec<Passkey>,
 }
 
 /// All that opens an account.
 pub fn held(tx: &ReadTx, account: AccountId, now: Timestamp) -> Result<Held> {
     let mut passwords = credentials::list(tx, account)?;
     passwords.retain(|password| password.name.is_some());
-    Ok(Held { sessions: sessions::list(tx, account, now)?, grants: grants::list(tx, account, now)?, passwords })
+    let (sessions, grants) = (sessions::list(tx, account, now)?, grants::list(tx, account, now)?);
+    Ok(Held { sessions, grants, passwords, passkeys: passkeys::list(tx, account)? })
 }
 
 /// Takes one away by its number, whatever it is; whether there was one. Open connections hear of it. Locks: the account's.
@@ -41,7 +45,7 @@ pub fn take_away(tx: &mut WriteTx, by: &By, account: AccountId, id: i64) -> Resu
         remove_app_password(tx, by, account, id)?;
         return Ok(true);
     }
-    Ok(false)
+    passkeys::remove(tx, by, account, id)
 }
 
 /// Takes an app password away, and ends the connections that it opened. Errors: `NotFound`.

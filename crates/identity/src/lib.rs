@@ -1,5 +1,6 @@
 //! Who may do what without showing a password each time: OAuth clients, grants and their tokens, devices that ask to be
-//! let in, sessions of the web pages and the second step of logging in to them, the keys that sign who somebody is, and the news that something was cut off.
+//! let in, sessions of the web pages, the second step of logging in to them and passkeys, the keys that sign who somebody is,
+//! and the news that something was cut off.
 //!
 //! Synchronous functions over a transaction. What is never here: HTTP, pages, passwords (those are `mail`'s), a clock.
 //! Nothing that lets somebody in is kept: hashes of it are.
@@ -12,7 +13,8 @@
 //! 3. What is cut off is gone in the same transaction, and told to all nodes by its COMMIT ([`cuts`]).
 //! 4. What a device may do, the person who typed its code has said; nobody else can.
 //!
-//! Standards: RFC 6749, 7009, 7636, 7662, 8252, 8628, 9700; OpenID Connect Core 1.0; RFC 7515, 7517, 7519; RFC 4226, 6238.
+//! Standards: RFC 6749, 7009, 7636, 7662, 8252, 8628, 9700; OpenID Connect Core 1.0; RFC 7515, 7517, 7519; RFC 4226, 6238; WebAuthn
+//! level 2.
 
 pub mod clients;
 pub mod codes;
@@ -20,6 +22,7 @@ pub mod cuts;
 pub mod devices;
 pub mod grants;
 pub mod held;
+pub mod passkeys;
 mod pkce;
 pub mod redirect;
 mod schema;
@@ -31,6 +34,7 @@ pub mod signing;
 pub mod sweep;
 pub mod tokens;
 pub mod totp;
+pub mod webauthn;
 
 pub use pkce::Challenge;
 pub use postroad_mail::Error;

@@ -3,8 +3,11 @@
 use postroad_store::Migration;
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { owner: "identity", version: 1, sql: V1 }, Migration { owner: "identity", version: 2, sql: V2 }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "identity", version: 1, sql: V1 },
+    Migration { owner: "identity", version: 2, sql: V2 },
+    Migration { owner: "identity", version: 3, sql: V3 },
+];
 
 /// `oauth_client.redirects`: one on a line; `secret`: a hash, NULL for a public client. `oauth_grant`: what somebody
 /// allowed a client; `refresh` is the hash of the one refresh token that is good, `previous` of the one it replaced at
@@ -134,4 +137,30 @@ CREATE TABLE recovery_code (
     hash {text} NOT NULL,
     PRIMARY KEY (account, id)
 ) {clustered};
+";
+
+/// `passkey.credential`: its id in base64url; `handle`: what authenticators call the owner; `key`: a COSE_Key; `copied`:
+/// whether it may be on several devices. `passkey_challenge`: those that were answered.
+const V3: &str = "
+CREATE TABLE passkey (
+    account BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    credential {text} NOT NULL,
+    handle {text} NOT NULL,
+    key {bytes} NOT NULL,
+    count BIGINT NOT NULL,
+    copied BIGINT NOT NULL,
+    name {text} NOT NULL,
+    created BIGINT NOT NULL,
+    last_used BIGINT,
+    PRIMARY KEY (account, id)
+) {clustered};
+CREATE UNIQUE INDEX passkey_credential ON passkey (credential, account);
+CREATE TABLE passkey_challenge (
+    account BIGINT NOT NULL,
+    hash {text} NOT NULL,
+    expires BIGINT NOT NULL,
+    PRIMARY KEY (account, hash)
+) {clustered};
+CREATE INDEX passkey_challenge_expires ON passkey_challenge (expires);
 ";

@@ -1,4 +1,4 @@
-//! The second step of logging in: a code of an authenticator, or one of the recovery codes.
+//! The second step of logging in: a code of an authenticator, a passkey, or one of the recovery codes.
 //!
 //! Invariants:
 //! 1. A code is good once: the last step that was used is kept, a recovery code is gone when it was shown.
@@ -18,7 +18,7 @@ use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 
 use crate::secret::{hashed, random, same};
 use crate::totp::{self, Shared};
-use crate::{Result, cuts, sessions};
+use crate::{Result, cuts, passkeys, sessions};
 
 /// Recovery codes that are made at a time.
 pub const RECOVERY_CODES: usize = 10;
@@ -32,6 +32,8 @@ pub struct SecondStep {
     pub recovery_left: usize,
     /// Whether the account's password still opens IMAP, SMTP and the like.
     pub programs: bool,
+    /// Whether an authenticator shows codes; passkeys and recovery codes alone open it otherwise.
+    pub codes: bool,
     /// Wrong codes in a row.
     pub failures: u32,
     /// No code is looked at before.
@@ -57,7 +59,7 @@ pub fn find(tx: &ReadTx, account: AccountId) -> Result<Option<SecondStep>> {
         Ok(usize::try_from(row.int(0)?).unwrap_or_default())
     })?;
     let found = tx.row(
-        "SELECT created, programs, failures, closed_until FROM second_step WHERE account = $1",
+        "SELECT created, programs, failures, closed_until, sealed FROM second_step WHERE account = $1",
         params![account],
         |row| {
             Ok(SecondStep {
@@ -66,6 +68,7 @@ pub fn find(tx: &ReadTx, account: AccountId) -> Result<Option<SecondStep>> {
                 programs: row.bool(1)?,
                 failures: u32::try_from(row.int(2)?).unwrap_or(u32::MAX),
                 closed_until: row.id(3)?,
+                codes: !row.bytes(4)?.is_empty(),
             })
         },
     )?;
@@ -99,10 +102,37 @@ pub fn turn_on(
     }
     let Some(step) = totp::digits(typed).and_then(|code| shared.step_of(code, by.now, 0)) else { return Ok(None) };
     let id = new_id();
+    let sealed = sealer.seal(&purpose(id), shared.octets());
+    Ok(Some(begin(tx, by, (account, keep), (id, &sealed, step))?))
+}
+
+/// The same without an authenticator that shows codes, by the passkeys that the account has; `None` when it has none.
+/// Errors: `Exists(Credential)` when it is on. Locks: the account's.
+pub fn turn_on_by_passkeys(
+    tx: &mut WriteTx,
+    by: &By,
+    (account, keep): (AccountId, i64),
+) -> Result<Option<Vec<String>>> {
+    if is_on(tx, account)? {
+        return Err(Error::Exists(What::Credential));
+    }
+    if passkeys::list(tx, account)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(begin(tx, by, (account, keep), (new_id(), &[], 0))?))
+}
+
+/// It begins; the recovery codes.
+fn begin(
+    tx: &mut WriteTx,
+    by: &By,
+    (account, keep): (AccountId, i64),
+    (id, sealed, step): (i64, &[u8], i64),
+) -> Result<Vec<String>> {
     tx.execute(
         "INSERT INTO second_step (account, id, sealed, last_step, failures, closed_until, programs, created)
          VALUES ($1, $2, $3, $4, 0, 0, 0, $5)",
-        params![account, id, &sealer.seal(&purpose(id), shared.octets()), step, by.now],
+        params![account, id, sealed, step, by.now],
     )?;
     methods::note(tx, by, account, "- second step")?;
     let codes = fresh_codes(tx, account)?;
@@ -112,7 +142,7 @@ pub fn turn_on(
         }
     }
     end_programs(tx, account, by.now)?;
-    Ok(Some(codes))
+    Ok(codes)
 }
 
 /// Looks at a code: six digits of the authenticator, or a recovery code. Locks: the account's. The verdict has to be
@@ -129,6 +159,7 @@ pub fn verify(tx: &mut WriteTx, by: &By, sealer: &Sealer, account: AccountId, ty
         return Ok(Verdict::Closed(Duration::from_micros(micros)));
     }
     let right = match totp::digits(typed) {
+        Some(_) if sealed.is_empty() => false,
         Some(code) => {
             let shared = Shared::of(&sealer.unseal(&purpose(id), &sealed)?)
                 .ok_or_else(|| Error::Corrupt("the secret of a second step has another length".into()))?;
@@ -194,7 +225,7 @@ pub(crate) fn forget(tx: &mut WriteTx, account: AccountId) -> Result<()> {
 /// What accounts left that are gone.
 pub(crate) fn forget_orphans(tx: &mut WriteTx) -> Result<u64> {
     let mut gone = 0;
-    for table in ["second_step", "recovery_code"] {
+    for table in ["second_step", "recovery_code", "passkey", "passkey_challenge"] {
         gone += tx.execute(
             &format!(
                 "DELETE FROM {table} WHERE NOT EXISTS (

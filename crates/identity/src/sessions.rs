@@ -21,9 +21,9 @@ pub const SESSIONS_MAX: usize = 50;
 pub struct Begun {
     /// Who.
     pub account: AccountId,
-    /// The password that was shown: when it goes, so does the session.
+    /// The password or passkey that was shown: when it goes, so does the session.
     pub credential: i64,
-    /// What was shown: `pwd` (RFC 8176).
+    /// What was shown: `pwd`, `hwk` … (RFC 8176).
     pub steps: String,
     /// Whether that is all the account asks for.
     pub complete: bool,
@@ -152,6 +152,15 @@ pub fn list(tx: &ReadTx, account: AccountId, now: Timestamp) -> Result<Vec<Sessi
 pub fn remove(tx: &mut WriteTx, account: AccountId, id: i64, now: Timestamp) -> Result<()> {
     let gone = tx.execute("DELETE FROM web_session WHERE account = $1 AND id = $2", params![account, id])?;
     if gone > 0 {
+        cuts::tell(tx, account, id, now)?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions that a credential opened.
+pub(crate) fn remove_opened_by(tx: &mut WriteTx, account: AccountId, credential: i64, now: Timestamp) -> Result<()> {
+    let sql = "DELETE FROM web_session WHERE account = $1 AND credential = $2 RETURNING id";
+    for id in tx.returning(sql, params![account, credential], |row| row.int(0))? {
         cuts::tell(tx, account, id, now)?;
     }
     Ok(())

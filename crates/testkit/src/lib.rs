@@ -13,9 +13,12 @@
 //! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
 //! - [`dovecot`]: a real server of IMAP and POP3 as the other side.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
+//! - [`chromium`]: a real browser; [`authenticator`]: what holds a passkey, honest or not.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
 
+pub mod authenticator;
 pub mod certificates;
+pub mod chromium;
 pub mod clock;
 pub mod dns_server;
 pub mod dns_wire;
@@ -34,6 +37,8 @@ pub mod stores;
 pub mod transcript;
 pub mod unbound;
 
+pub use authenticator::Authenticator;
+pub use chromium::{Chromium, Scripts};
 pub use clock::Clock;
 pub use dns_server::{DnsServer, Zone};
 pub use dns_wire::{DnsWire, WireZone};

@@ -44,7 +44,16 @@ fn each_table_of_trust_comes_back_whole() {
 #[test]
 fn each_table_of_identity_comes_back_whole() {
     let tables = tables_of(postroad_identity::MIGRATIONS);
-    for name in ["oauth_client", "oauth_grant", "web_session", "signing_identity", "second_step", "recovery_code"] {
+    for name in [
+        "oauth_client",
+        "oauth_grant",
+        "web_session",
+        "signing_identity",
+        "second_step",
+        "recovery_code",
+        "passkey",
+        "passkey_challenge",
+    ] {
         assert!(tables.iter().any(|table| table.name == name), "{name} is a table of identity");
     }
     come_back_whole(&tables);
