@@ -26,6 +26,8 @@ pub enum Problem {
     TooMuch(&'static str),
     /// SEARCH names a charset that is not known: answer `NO [BADCHARSET (..)]`.
     BadCharset(String),
+    /// A FILTER key beside a charset that is not UTF-8 (RFC 5466 §3.1): answer `BAD [BADCHARSET (..)]`.
+    FilterCharset,
     /// CREATE asks for a special use that is not known: answer `NO [USEATTR]`.
     UnknownUse(String),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for ParseError {
             Problem::Expected(what) => write!(f, "expected {what} at octet {}", self.position),
             Problem::TooMuch(what) => write!(f, "too much: {what}"),
             Problem::BadCharset(name) => write!(f, "the charset {name} is not known"),
+            Problem::FilterCharset => f.write_str("filters are UTF-8: no other charset stands beside FILTER"),
             Problem::UnknownUse(name) => write!(f, "the special use {name} is not known"),
         }
     }

@@ -156,6 +156,7 @@ fn of_mail(error: &postroad_mail::Error) -> Reply {
         Mail::Limit(Bound::Annotation) => {
             Reply::no(ResponseCode::MetadataMaxSize(metadata::MAX_VALUE as u64), error.to_string())
         }
+        Mail::Limit(Bound::UrlKeys) => Reply::no(ResponseCode::Limit, error.to_string()),
         Mail::Limit(Bound::Annotations) => Reply::no(ResponseCode::MetadataTooMany, error.to_string()),
         Mail::Limit(_) => Reply::no(ResponseCode::Limit, error.to_string()),
         Mail::Corrupt(_) => Reply::no(ResponseCode::ServerBug, "a defect of this server; it was logged"),

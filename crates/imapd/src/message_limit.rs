@@ -1,9 +1,16 @@
 //! How many messages one command may be about: MESSAGELIMIT and SAVELIMIT (RFC 9738).
 //!
 //! The highest UIDs are dealt with, and the client is told the lowest of them: it goes on below. COPY and APPEND do all or
-//! nothing. EXPUNGE, CLOSE and STATUS know no limit (RFC 9738 §3.1); neither do SORT, THREAD and the search in several
-//! mailboxes, whose keys are kept ready. SEARCH is limited in what it looks at one by one: what sets, flags and the index
-//! leave out costs nothing and counts nothing.
+//! nothing. EXPUNGE, CLOSE and STATUS know no limit (RFC 9738 §3.1). SEARCH is limited in what it looks at one by one: what
+//! sets, flags and the index leave out costs nothing and counts nothing.
+//!
+//! | | over the limit |
+//! |---|---|
+//! | SEARCH with UPDATE (RFC 5267) | as SEARCH, and NOUPDATE: half a result is not followed |
+//! | ESEARCH of the selected mailbox | as SEARCH |
+//! | ESEARCH in several mailboxes | all together look at so many messages; `OK [LIMIT]` (RFC 7377 §2.4): a UID says nothing there |
+//! | THREAD | refused: half a conversation is none (RFC 9738 §3.3) |
+//! | SORT | no limit: what messages are ordered by is kept ready (RFC 9738 §3.3) |
 //!
 //! What it never does: limit unless an administrator wants it. Most clients do not know of it and believe what they get to
 //! be everything (RFC 9738 §4.2).
@@ -70,7 +77,23 @@ pub(crate) fn within(session: &Session, uids: UidSet) -> (UidSet, Option<Cut>) {
     cut(session.settings.message_limit.of_others(), uids)
 }
 
-fn cut(most: Option<u32>, uids: UidSet) -> (UidSet, Option<Cut>) {
+/// How many messages a SEARCH may look at; `None`: any number.
+pub(crate) fn of_search(session: &Session) -> Option<u32> {
+    session.settings.message_limit.of_others()
+}
+
+/// Fails when a THREAD is about more messages than it may be (RFC 9738 §3.3).
+pub(crate) fn check_thread(session: &Session, found: u64, searched: Option<Cut>) -> Result<(), Error> {
+    match of_search(session) {
+        Some(most) if searched.is_some() || found > u64::from(most) => {
+            Err(Error::no(ResponseCode::MessageLimit(most, None), "too many messages to thread at once; name fewer"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The highest of these messages, no more than `most`, and what to tell when they are not all.
+pub(crate) fn cut(most: Option<u32>, uids: UidSet) -> (UidSet, Option<Cut>) {
     match most {
         Some(most) if uids.count() > u64::from(most) => {
             let highest = highest(&uids, most as usize);

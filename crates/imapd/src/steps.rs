@@ -302,10 +302,10 @@ impl Session {
             }
             Ok(command) => command,
             Err(error) => {
+                let charsets = || ResponseCode::BadCharset(vec!["UTF-8".into(), "US-ASCII".into()]);
                 let reply = match &error.problem {
-                    Problem::BadCharset(_) => {
-                        Reply::no(ResponseCode::BadCharset(vec!["UTF-8".into(), "US-ASCII".into()]), error.to_string())
-                    }
+                    Problem::BadCharset(_) => Reply::no(charsets(), error.to_string()),
+                    Problem::FilterCharset => Reply::new(Status::Bad, Some(charsets()), error.to_string()),
                     // RFC 6154 §3.
                     Problem::UnknownUse(_) => Reply::no(ResponseCode::UseAttr, error.to_string()),
                     Problem::UnknownCommand(_) | Problem::Expected(_) | Problem::TooMuch(_) => {

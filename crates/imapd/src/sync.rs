@@ -43,7 +43,7 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     }
     tell_kept_flags(session, tx)?;
     let Some(view) = &session.view else { return Ok(Gathered::All) };
-    if session.looked {
+    if session.looked.is_some() {
         return context::update(session, tx);
     }
     let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
@@ -61,6 +61,10 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         if !changes.vanished.is_empty() || !old.is_empty() {
             load_map_as_of(session, tx, &changes.vanished)?;
         }
+        if changes.new_key && session.account()? == account {
+            // RFC 4467 §7, RESETKEY.
+            session.writer().untagged(Status::Ok, Some(&ResponseCode::UrlMech), "the mailbox has a new key");
+        }
         session.view_mut()?.vanished(&changes.vanished);
         tell_flags(session, tx, &old)?;
         context::touched(session, old.iter().map(|entry| entry.uid));
@@ -72,10 +76,10 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
             return Ok(Gathered::Part);
         }
         if !changes.more {
+            session.looked = (!session.writing).then(|| Box::new(now));
             break;
         }
     }
-    session.looked = !session.writing;
     let came = arrived;
     let arrived: UidSet = came.iter().map(|(uid, _)| *uid).collect();
     tell_arrived(session, &arrived)?;

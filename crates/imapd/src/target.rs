@@ -19,19 +19,15 @@
 //! command needs is there (RFC 4314 §6).
 
 use postroad_imap::{MailboxName as WireName, ResponseCode};
-use postroad_mail::acl::{self, Owner, Who};
+use postroad_mail::acl::{self, Owner, Who, foreign};
+pub(crate) use postroad_mail::acl::{OTHERS, SHARED};
 use postroad_mail::mailboxes::{self, Mailbox};
-use postroad_mail::{Address, Error as MailError, MailboxId, MailboxName, Rights, What};
+use postroad_mail::{Address, Error as MailError, MailboxId, MailboxName, Rights, What, accounts};
 use postroad_store::{AccountId, ReadTx};
 
 use crate::error::Error;
 use crate::names;
 use crate::session::{Place, Session};
-
-/// The namespace of other users' mailboxes.
-pub(crate) const OTHERS: &str = "Other Users/";
-/// The namespace of the mailboxes of shared accounts.
-pub(crate) const SHARED: &str = "Shared/";
 
 /// A mailbox that a command names.
 #[derive(Debug, Clone)]
@@ -89,30 +85,6 @@ pub(crate) fn shown(owner: Option<&Owner>, name: &MailboxName) -> String {
 pub(crate) fn prefix(owner: &Owner) -> String {
     let space = if owner.is_shared { SHARED } else { OTHERS };
     format!("{space}{}/", owner.address)
-}
-
-/// A name of somebody else's mailbox, taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Foreign<'a> {
-    shared: bool,
-    owner: &'a str,
-    /// The name in the owner's account; `None`: the level above all of them.
-    name: Option<&'a str>,
-}
-
-fn foreign(text: &str) -> Option<Foreign<'_>> {
-    let (shared, rest) = match (text.strip_prefix(OTHERS), text.strip_prefix(SHARED)) {
-        (Some(rest), _) => (false, rest),
-        (None, Some(rest)) => (true, rest),
-        (None, None) => return None,
-    };
-    // A separator may be in a local part, not in a domain.
-    let at = rest.find('@')?;
-    let (owner, name) = match rest[at..].find('/') {
-        Some(end) => (&rest[..at + end], Some(&rest[at + end + 1..])),
-        None => (rest, None),
-    };
-    Some(Foreign { shared, owner, name })
 }
 
 /// The mailbox of this name; placeholders (`\Noselect`) of one's own too.
@@ -195,6 +167,22 @@ pub(crate) fn may_create(session: &Session, tx: &ReadTx, name: &WireName) -> Res
     }
 }
 
+/// Whether a name is in one of the namespaces of others.
+pub(crate) fn is_of_others(name: &WireName) -> bool {
+    foreign(name.without_trailing_separator().as_str()).is_some()
+}
+
+/// The name of a mailbox as this login knows it, whatever its rights. Up to three statements.
+pub(crate) fn name_of(session: &Session, tx: &ReadTx, place: Place) -> Result<Option<String>, Error> {
+    let Some(mailbox) = mailboxes::by_id(tx, place.account, place.mailbox)? else { return Ok(None) };
+    if place.account == session.account()? {
+        return Ok(Some(mailbox.name.as_str().to_owned()));
+    }
+    let Some(account) = accounts::by_id(tx, place.account)? else { return Ok(None) };
+    let owner = acl::owner(tx, &account.address)?;
+    Ok(owner.map(|owner| shown(Some(&owner), &mailbox.name)))
+}
+
 /// Who asks for rights.
 pub(crate) fn who(session: &Session) -> Result<Who, Error> {
     session.login.as_ref().map(Who::of).ok_or_else(|| Error::bug("a command before login"))
@@ -219,27 +207,4 @@ pub(crate) fn lacking() -> Error {
 
 fn missing() -> Error {
     Error::Mail(MailError::NotFound(What::Mailbox))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_others_are_taken_apart() {
-        for (name, expected) in [
-            ("Other Users/bob@example.test/INBOX", Some((false, "bob@example.test", Some("INBOX")))),
-            ("Other Users/bob@example.test", Some((false, "bob@example.test", None))),
-            ("Shared/a/b@example.test/x/y", Some((true, "a/b@example.test", Some("x/y")))),
-            ("Shared/info@example.test/", Some((true, "info@example.test", Some("")))),
-            ("Shared/Projects/x@y", Some((true, "Projects/x@y", None))),
-            ("Shared/Projects", None),
-            ("Other Users", None),
-            ("other users/bob@example.test/INBOX", None),
-            ("INBOX", None),
-        ] {
-            let found = foreign(name).map(|found| (found.shared, found.owner, found.name));
-            assert_eq!(found, expected, "{name}");
-        }
-    }
 }

@@ -119,7 +119,7 @@ pub(crate) fn authorised(
     let rump = text.get(..auth.rump).unwrap_or_default();
     let holds = urlauth::holds(tx, session.now, place, &Right { rump, mechanism, token, expires: auth.expires })?;
     match place {
-        Some((account, mailbox)) if holds && who => Ok(part::message(tx, account, mailbox, url.uid)?),
+        Some(place) if holds && who => Ok(part::message(tx, place.owner, place.mailbox, url.uid)?),
         Some(_) | None => Ok(None),
     }
 }

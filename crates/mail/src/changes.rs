@@ -39,6 +39,8 @@ pub struct Changes {
     pub changed: Vec<Entry>,
     /// There is more: ask again from `mark`.
     pub more: bool,
+    /// The owner has another key for URLs now (`urlauth::reset`).
+    pub new_key: bool,
 }
 
 /// What happened in `mailbox` since `mark`, at most `limit` changed entries at a time. One statement when
@@ -49,14 +51,15 @@ pub struct Changes {
 ///
 /// What vanished is told from the journal too, however long ago it was.
 pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limit: usize) -> Result<Changes> {
-    let nothing = Changes { mailbox: None, mark, vanished: UidSet::new(), changed: Vec::new(), more: false };
+    let nothing =
+        Changes { mailbox: None, mark, vanished: UidSet::new(), changed: Vec::new(), more: false, new_key: false };
     let Some(row) = mailboxes::by_id(tx, account, mailbox)?.filter(|row| row.selectable) else {
         return Ok(nothing);
     };
     if Mark::at(row.highest_modseq) <= mark {
         return Ok(Changes { mailbox: Some(row), ..nothing });
     }
-    let Touched { uids, until } = touched(tx, account, mailbox, mark, limit.max(1))?;
+    let Touched { uids, until, new_key } = touched(tx, account, mailbox, mark, limit.max(1))?;
     let place = Place::of(&uids);
     let text = format!(
         "SELECT uid, flags, keywords, modseq, saved, message, size FROM entry
@@ -71,7 +74,7 @@ pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: 
         at > here.start && at <= here.end && uids.contains(entry.uid)
     });
     let vanished = vanished_since(tx, account, mailbox, mark.modseq)?;
-    Ok(Changes { mailbox: Some(row), mark: here.end, vanished, changed, more: until.is_some() })
+    Ok(Changes { mailbox: Some(row), mark: here.end, vanished, changed, more: until.is_some(), new_key })
 }
 
 /// Entries that operations were about: those that may have changed.
@@ -79,15 +82,17 @@ struct Touched {
     uids: UidSet,
     /// How far the operations were looked at; `None`: there are no more.
     until: Option<Mark>,
+    new_key: bool,
 }
 
 /// The entries that operations after `mark` put into the mailbox or changed there, so many operations and uids at most.
 /// One statement.
 fn touched(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limit: usize) -> Result<Touched> {
     let (mut all, mut room, mut until) = (Vec::new(), limit as u64, None);
-    let mut operations = 0;
+    let (mut operations, mut new_key) = (0, false);
     // One more, to know whether it was all, and one that the mark may lie in.
-    each_operation(tx, account, mailbox, mark.modseq, limit.saturating_add(2), |modseq, uids| {
+    each_operation(tx, account, mailbox, mark.modseq, limit.saturating_add(2), |modseq, uids, is_key| {
+        new_key |= is_key && modseq > mark.modseq;
         let uids = if modseq > mark.modseq { uids } else { uids.difference(&UidSet::range(0, mark.uid)) };
         if modseq == mark.modseq && uids.is_empty() {
             return ControlFlow::Continue(());
@@ -108,14 +113,14 @@ fn touched(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: Mark, limi
         all.extend_from_slice(uids.ranges());
         ControlFlow::Continue(())
     })?;
-    Ok(Touched { uids: UidSet::from_ranges(all), until })
+    Ok(Touched { uids: UidSet::from_ranges(all), until, new_key })
 }
 
 /// The uids that operations after `since` put into the mailbox or changed there; some may be gone since. `None`: there were too
 /// many operations, and looking at each entry is cheaper. One statement.
 pub fn touched_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
     let (mut all, mut operations) = (Vec::new(), 0);
-    each_operation(tx, account, mailbox, since, OPERATIONS_MAX + 1, |modseq, uids| {
+    each_operation(tx, account, mailbox, since, OPERATIONS_MAX + 1, |modseq, uids, _| {
         operations += 1;
         if modseq > since {
             all.extend_from_slice(uids.ranges());
@@ -125,25 +130,29 @@ pub fn touched_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, since:
     Ok((operations <= OPERATIONS_MAX).then(|| UidSet::from_ranges(all)))
 }
 
-/// Shows the operations at or after `since` that put entries into the mailbox or changed them there, with their uids.
+/// Shows the operations at or after `since` that put entries into the mailbox or changed them there, with their uids; and
+/// those that made a new key for URLs (true), which have none.
 fn each_operation(
     tx: &ReadTx,
     account: AccountId,
     mailbox: MailboxId,
     since: ModSeq,
     limit: usize,
-    mut each: impl FnMut(ModSeq, UidSet) -> ControlFlow<()>,
+    mut each: impl FnMut(ModSeq, UidSet, bool) -> ControlFlow<()>,
 ) -> Result<()> {
     // Of an operation from this mailbox into itself the new uids count.
     tx.each(
-        "SELECT modseq, uids FROM journal {by:journal_mailbox}
-         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND what IN ('append', 'flags')
+        "SELECT modseq, uids, CASE WHEN what = 'credential' THEN 1 ELSE 0 END FROM journal {by:journal_mailbox}
+         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND what IN ('append', 'flags', 'credential')
          UNION ALL
-         SELECT modseq, other_uids FROM journal {by:journal_other}
+         SELECT modseq, other_uids, 0 FROM journal {by:journal_other}
          WHERE account = $1 AND other = $2 AND modseq >= $3
          ORDER BY 1 LIMIT $4",
         params![account, mailbox, since, sql::limit(limit)],
-        |row| Ok(each(row.id(0)?, row.text(1).map(|text| UidSet::parse(&text).unwrap_or_default())?)),
+        |row| {
+            let uids = UidSet::parse(&row.text(1)?).unwrap_or_default();
+            Ok(each(row.id(0)?, uids, row.int(2)? == 1))
+        },
     )?;
     Ok(())
 }

@@ -78,6 +78,8 @@ pub enum Bound {
     Annotation,
     /// `metadata::MAX_ENTRIES` of a mailbox.
     Annotations,
+    /// `urlauth::MAX_KEYS` of an account.
+    UrlKeys,
     /// `across::MAX_ACROSS` messages go to another account at a time.
     Across,
 }
@@ -154,6 +156,7 @@ impl fmt::Display for Bound {
                 "no more mailboxes can be shared with a whole domain; share with a group, or from a shared account"
             }
             Bound::Annotation => "the value of an annotation has 32 KiB at most",
+            Bound::UrlKeys => "an account has keys for 10,000 mailboxes at most; RESETKEY takes them away",
             Bound::Annotations => "a mailbox has 500 annotations at most",
             Bound::Across => "too many messages for one step into another account; take fewer at a time",
         })

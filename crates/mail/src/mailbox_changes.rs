@@ -14,7 +14,7 @@ use crate::journal::{self, Note, Operation};
 use crate::mailboxes::{self, MAX_MAILBOXES, MAX_SUBSCRIPTIONS, Mailbox};
 use crate::{
     Bound, By, Error, MailboxId, MailboxName, NameError, Result, Role, UidSet, What, acl, labels, metadata, quota,
-    selected, sql,
+    selected, sql, urlauth,
 };
 
 /// Makes a mailbox, and the levels above it that are missing (RFC 9051 §6.3.4). A placeholder becomes
@@ -38,8 +38,9 @@ pub fn create(
     room(tx, account, &all, made.len())?;
     let parent = parent_of(&all, name);
     let allotted = allot(tx, by, account, made.len() + usize::from(all.contains_key(name)))?;
-    if all.contains_key(name) {
+    if let Some(placeholder) = all.get(name) {
         // The placeholder's row goes, so that the new mailbox has nothing of the old one.
+        metadata::forget_mailboxes(tx, account, &[placeholder.id.0])?;
         tx.execute("DELETE FROM mailbox WHERE account = $1 AND name = $2", params![account, name.as_str()])?;
     }
     let mut rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
@@ -72,7 +73,8 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
     }
     let modseq = journal::begin(tx, account)?;
     acl::forget_mailbox(tx, account, row.id)?;
-    metadata::forget_mailbox(tx, account, row.id)?;
+    urlauth::forget_mailboxes(tx, account, &[row.id.0])?;
+    metadata::forget_mailboxes(tx, account, &[row.id.0])?;
     if row.messages > 0 {
         expunge::take_out(tx, by, account, row.id, &UidSet::all(), modseq, After::Restorable)?;
         expunge::give_back(tx, account, row.id, modseq)?;
@@ -93,6 +95,7 @@ pub fn delete(tx: &mut WriteTx, by: &By, account: AccountId, name: &MailboxName)
     } else {
         let mut gone = vec![row.id.0];
         gone.extend(lonely_placeholders(&all, name));
+        metadata::forget_mailboxes(tx, account, &gone)?;
         tx.execute("DELETE FROM mailbox WHERE account = $1 AND id {in:$2}", params![account, &gone])?;
     }
     let before = format!("{}\t{}\t{}\n", row.uidvalidity, row.role.map_or("-", Role::name), row.name);
@@ -137,6 +140,7 @@ pub fn rename(tx: &mut WriteTx, by: &By, account: AccountId, from: &MailboxName,
     }
     let lonely: Vec<i64> = lonely_placeholders_after_rename(&all, from, to);
     if !lonely.is_empty() {
+        metadata::forget_mailboxes(tx, account, &lonely)?;
         tx.execute("DELETE FROM mailbox WHERE account = $1 AND id {in:$2}", params![account, &lonely])?;
     }
     let before = format!("{from}\n");
@@ -157,6 +161,7 @@ fn rename_inbox(
     let allotted = allot(tx, by, account, made.len())?;
     let rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
     let id = insert(tx, account, &allotted, &rows)?;
+    metadata::copy(tx, account, MailboxId::INBOX, id)?;
     let entries = selected::entries(tx, account, MailboxId::INBOX, &UidSet::all())?;
     let (mut source, mut placed) = (UidSet::new(), UidSet::new());
     if !entries.is_empty() {

@@ -210,7 +210,6 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
         "quota_limit",
         "pop3_maildrop",
         "pop3_fetched",
-        "mailbox_key",
         "remote_message",
         "remote_folder",
         "remote_link",
@@ -232,6 +231,7 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
     ] {
         tx.execute(&format!("DELETE FROM {table} WHERE account = $1"), params![account])?;
     }
+    crate::urlauth::forget_account(tx, account)?;
     tx.execute(
         "DELETE FROM journal WHERE account = $1 AND modseq IN (
              SELECT j.modseq FROM journal AS j WHERE j.account = $1 ORDER BY j.modseq LIMIT $2)",

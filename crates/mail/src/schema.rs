@@ -17,6 +17,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
     Migration { owner: "mail.pop3", version: 1, sql: crate::maildrop::TABLES },
     Migration { owner: "mail.urlauth", version: 1, sql: crate::urlauth::TABLES },
+    Migration { owner: "mail.urlauth", version: 2, sql: crate::urlauth::TABLES_V2 },
     Migration { owner: "mail.metadata", version: 1, sql: crate::metadata::TABLES },
     Migration { owner: "mail.quota", version: 1, sql: crate::quota::TABLES },
     Migration { owner: "mail.scram", version: 1, sql: crate::credentials::SCRAM_TABLES },

@@ -1,18 +1,23 @@
-//! Keys for URLs that authorise (RFC 4467): a secret for each mailbox of an account, made when it is first needed.
+//! Keys for URLs that authorise (RFC 4467): a secret for each user and mailbox, made when it is first needed.
 //!
-//! A URL carries a keyed hash of its own text; with the key gone, all URLs that were made with it are void. Whether a URL
-//! gives a right to a message is judged here ([`holds`]), for IMAP and for submission (BURL) alike; each says by itself who
-//! may use which.
+//! A URL carries a keyed hash of its own text; with the key gone, all URLs that were made with it are void. It gives the
+//! right of the user in it, as it is when the URL is used (§7, URLFETCH): also to mailboxes of others that this user may
+//! read, by the names that this user knows them by. Whether a URL gives a right to a message is judged here ([`place`],
+//! [`holds`]), for IMAP and for submission (BURL) alike; each says by itself who may use which.
 //!
 //! What it never does: show a key to anybody, or parse a URL.
 
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 use subtle::ConstantTimeEq;
 
+use crate::accounts::{self, State};
+use crate::acl::{self, Who};
 use crate::journal::{self, Note, Operation};
-use crate::{By, Domain, Error, MailboxId, MailboxName, Result, credentials, domains, mailboxes};
+use crate::{
+    Address, Bound, By, Domain, Error, MailboxId, MailboxName, Result, Rights, credentials, domains, mailboxes, sql,
+};
 
-/// One row for each mailbox that URLs were made for.
+/// One row for each mailbox that URLs were made for: what was before [`TABLES_V2`].
 pub(crate) const TABLES: &str = "
 CREATE TABLE mailbox_key (
     account BIGINT NOT NULL,
@@ -23,7 +28,23 @@ CREATE TABLE mailbox_key (
 ) {clustered};
 ";
 
-/// A mailbox's secret.
+/// A row for each user and mailbox, which may be somebody else's (`owner`).
+pub(crate) const TABLES_V2: &str = "
+CREATE TABLE url_key (
+    account BIGINT NOT NULL,
+    owner BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    secret {bytes} NOT NULL,
+    made BIGINT NOT NULL,
+    PRIMARY KEY (account, owner, mailbox)
+) {clustered};
+CREATE INDEX url_key_owner ON url_key (owner, mailbox);
+INSERT INTO url_key (account, owner, mailbox, secret, made)
+    SELECT account, account, mailbox, secret, made FROM mailbox_key;
+DROP TABLE mailbox_key;
+";
+
+/// A user's secret for a mailbox.
 pub struct Key([u8; 32]);
 
 impl std::fmt::Debug for Key {
@@ -78,11 +99,22 @@ pub struct Right<'a> {
     pub expires: Option<i64>,
 }
 
+/// A mailbox that a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The user of the URL, whose right counts.
+    pub user: AccountId,
+    /// Whose mailbox it is.
+    pub owner: AccountId,
+    /// Which mailbox.
+    pub mailbox: MailboxId,
+}
+
 /// Whether the token is that of this URL and its time has not come. The same work is done without a mailbox (the URL names
 /// none that is there) and for a URL that is no good for another reason, so that the time tells nothing. One statement.
-pub fn holds(tx: &ReadTx, now: Timestamp, place: Option<(AccountId, MailboxId)>, right: &Right<'_>) -> Result<bool> {
+pub fn holds(tx: &ReadTx, now: Timestamp, place: Option<Place>, right: &Right<'_>) -> Result<bool> {
     let key = match place {
-        Some((account, mailbox)) => key(tx, account, mailbox)?,
+        Some(place) => key(tx, place)?,
         None => None,
     };
     let signed = verify(key.as_ref(), right.rump, right.token)?;
@@ -90,18 +122,34 @@ pub fn holds(tx: &ReadTx, now: Timestamp, place: Option<(AccountId, MailboxId)>,
     Ok(signed && current && right.mechanism == INTERNAL)
 }
 
-/// The mailbox of an account's own that a URL names: one with messages, and of this uidvalidity if the URL says one. One
-/// statement.
-pub fn place(
-    tx: &ReadTx,
-    account: AccountId,
-    name: &str,
-    uidvalidity: Option<u32>,
-) -> Result<Option<(AccountId, MailboxId)>> {
+/// The mailbox that a URL of this user names: one with messages that the user may read, and of this uidvalidity if the URL
+/// says one. One statement for one's own, up to six for one of others.
+pub fn place(tx: &ReadTx, user: AccountId, name: &str, uidvalidity: Option<u32>) -> Result<Option<Place>> {
+    let (owner, name) = match acl::foreign(name) {
+        None => (user, name),
+        Some(foreign) => {
+            let Ok(address) = Address::parse(foreign.owner) else { return Ok(None) };
+            let owner = acl::owner(tx, &address)?.filter(|owner| owner.is_shared == foreign.shared);
+            match (owner, foreign.name) {
+                (Some(owner), Some(name)) if owner.account != user => (owner.account, name),
+                (_, _) => return Ok(None),
+            }
+        }
+    };
     let Ok(name) = MailboxName::parse(name) else { return Ok(None) };
-    let found = mailboxes::find(tx, account, &name)?
+    let found = mailboxes::find(tx, owner, &name)?
         .filter(|found| found.selectable && uidvalidity.is_none_or(|validity| validity == found.uidvalidity));
-    Ok(found.map(|found| (account, found.id)))
+    let Some(found) = found else { return Ok(None) };
+    if owner != user {
+        let Some(reader) = accounts::by_id(tx, user)?.filter(|account| account.state == State::Active) else {
+            return Ok(None);
+        };
+        let who = Who::new(user, &reader.address);
+        if !acl::rights(tx, &who, owner, found.id)?.contains(Rights::READ) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Place { user, owner, mailbox: found.id }))
 }
 
 /// Whose login the user of a URL is, whether it may log in or not.
@@ -120,11 +168,11 @@ pub fn is_here(tx: &ReadTx, hostname: &str, host: &str) -> Result<bool> {
     }
 }
 
-/// A mailbox's key, if it has one. One statement.
-pub fn key(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Option<Key>> {
+/// A user's key for a mailbox, if there is one. One statement.
+pub fn key(tx: &ReadTx, place: Place) -> Result<Option<Key>> {
     let secret = tx.row(
-        "SELECT secret FROM mailbox_key WHERE account = $1 AND mailbox = $2",
-        params![account, mailbox],
+        "SELECT secret FROM url_key WHERE account = $1 AND owner = $2 AND mailbox = $3",
+        params![place.user, place.owner, place.mailbox],
         |row| row.bytes(0),
     )?;
     match secret.map(<[u8; 32]>::try_from) {
@@ -134,40 +182,75 @@ pub fn key(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Option
     }
 }
 
-/// A mailbox's key, made when it has none. One or two statements.
-pub fn key_or_new(tx: &mut WriteTx, now: Timestamp, account: AccountId, mailbox: MailboxId) -> Result<Key> {
-    if let Some(key) = key(tx, account, mailbox)? {
+/// A user's key for a mailbox, made when there is none. Up to three statements. Locks: the user's account.
+///
+/// Errors: `Limit(UrlKeys)`.
+pub fn key_or_new(tx: &mut WriteTx, now: Timestamp, place: Place) -> Result<Key> {
+    if let Some(key) = key(tx, place)? {
         return Ok(key);
     }
+    let text = "SELECT CAST(count(*) AS BIGINT) FROM url_key WHERE account = $1";
+    if tx.one(text, params![place.user], |row| row.int(0))? >= sql::limit(MAX_KEYS) {
+        return Err(Error::Limit(Bound::UrlKeys));
+    }
     let key = Key::random()?;
-    insert(tx, now, account, mailbox, &key)?;
+    insert(tx, now, place, &key)?;
     Ok(key)
 }
 
-/// Gives a mailbox a new key: all URLs made with the old are void. Four statements.
-pub fn reset(tx: &mut WriteTx, by: &By, account: AccountId, mailbox: MailboxId) -> Result<()> {
-    let modseq = journal::begin(tx, account)?;
-    tx.execute("DELETE FROM mailbox_key WHERE account = $1 AND mailbox = $2", params![account, mailbox])?;
-    insert(tx, by.now, account, mailbox, &Key::random()?)?;
-    let note = Note { mailbox: Some(mailbox), before: b"url key\n", ..Note::plain(Operation::Credential) };
-    journal::end(tx, by, account, modseq, &note)
-}
-
-/// Removes all keys of an account. Three statements.
-pub fn remove_all(tx: &mut WriteTx, by: &By, account: AccountId) -> Result<()> {
-    let modseq = journal::begin(tx, account)?;
-    tx.execute("DELETE FROM mailbox_key WHERE account = $1", params![account])?;
-    let note = Note { before: b"url keys\n", ..Note::plain(Operation::Credential) };
-    journal::end(tx, by, account, modseq, &note)
-}
-
-fn insert(tx: &mut WriteTx, now: Timestamp, account: AccountId, mailbox: MailboxId, key: &Key) -> Result<()> {
+/// Gives a user a new key for a mailbox: all URLs made with the old are void. Six statements. Locks: the user's account.
+///
+/// Who has a mailbox of their own selected is told ([`crate::changes::Changes::new_key`]); in one of others, and of
+/// [`remove_all`], nobody hears.
+pub fn reset(tx: &mut WriteTx, by: &By, place: Place) -> Result<()> {
+    let Place { user, owner, mailbox } = place;
+    let modseq = journal::begin(tx, user)?;
     tx.execute(
-        "INSERT INTO mailbox_key (account, mailbox, secret, made) VALUES ($1, $2, $3, $4)",
-        params![account, mailbox, &key.0, now],
+        "DELETE FROM url_key WHERE account = $1 AND owner = $2 AND mailbox = $3",
+        params![user, owner, mailbox],
+    )?;
+    key_or_new(tx, by.now, place)?;
+    let own = (user == owner).then_some(mailbox);
+    if own.is_some() {
+        // Sessions that have it selected find the operation as they find any other (`changes`).
+        let text = "UPDATE mailbox SET highest_modseq = $3 WHERE account = $1 AND id = $2";
+        tx.execute(text, params![owner, mailbox, modseq])?;
+    }
+    let before = format!("url key\t{}\t{}\n", owner.0, mailbox.0);
+    let note = Note { mailbox: own, before: before.as_bytes(), ..Note::plain(Operation::Credential) };
+    journal::end(tx, by, user, modseq, &note)
+}
+
+/// Removes all keys of a user. Three statements. Locks: the user's account.
+pub fn remove_all(tx: &mut WriteTx, by: &By, user: AccountId) -> Result<()> {
+    let modseq = journal::begin(tx, user)?;
+    tx.execute("DELETE FROM url_key WHERE account = $1", params![user])?;
+    let note = Note { before: b"url keys\n", ..Note::plain(Operation::Credential) };
+    journal::end(tx, by, user, modseq, &note)
+}
+
+/// The keys of all users go with their mailboxes. One statement.
+pub(crate) fn forget_mailboxes(tx: &mut WriteTx, owner: AccountId, mailboxes: &[i64]) -> Result<()> {
+    tx.execute("DELETE FROM url_key WHERE owner = $1 AND mailbox {in:$2}", params![owner, &mailboxes.to_vec()])?;
+    Ok(())
+}
+
+/// The keys of an account that is swept away, and those of others to its mailboxes. One statement.
+pub(crate) fn forget_account(tx: &mut WriteTx, account: AccountId) -> Result<()> {
+    tx.execute("DELETE FROM url_key WHERE account = $1 OR owner = $1", params![account])?;
+    Ok(())
+}
+
+fn insert(tx: &mut WriteTx, now: Timestamp, place: Place, key: &Key) -> Result<()> {
+    tx.execute(
+        "INSERT INTO url_key (account, owner, mailbox, secret, made) VALUES ($1, $2, $3, $4, $5)",
+        params![place.user, place.owner, place.mailbox, &key.0, now],
     )?;
     Ok(())
 }
+
+/// Most keys of one user: of as many mailboxes, own ones and those of others.
+pub const MAX_KEYS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

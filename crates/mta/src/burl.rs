@@ -5,7 +5,7 @@
 //!
 //! | the URL | who may |
 //! |---|---|
-//! | plain | the owner of the mailbox |
+//! | plain | its user: of own mailboxes, and of those that others let them read |
 //! | `;URLAUTH=submit+user` with its token | this user (§3.3) |
 //! | `;URLAUTH=authuser` or `anonymous` with its token | whoever has logged in |
 //! | `;URLAUTH=user+user` | nobody here: it is for IMAP sessions (RFC 4467 §3) |
@@ -113,8 +113,8 @@ fn resolve(tx: &ReadTx, hostname: &str, account: AccountId, text: &str, now: Tim
     if !allowed {
         return Err(Why::Refused(Reply::new(554, (5, 7, 0), "IMAP URL authorization failed")));
     }
-    let (owner, mailbox) = place.ok_or_else(|| unresolved("there is no such mailbox"))?;
-    let entry = part::message(tx, owner, mailbox, url.uid)?.ok_or_else(|| unresolved("there is no such message"))?;
+    let place = place.ok_or_else(|| unresolved("there is no such mailbox"))?;
+    let entry = part::message(tx, place.owner, place.mailbox, url.uid)?.ok_or_else(|| unresolved("there is no such message"))?;
     part::octets(tx, &entry, &wanted(&url))?.ok_or_else(|| unresolved("the message has no such part"))
 }
 

@@ -412,6 +412,9 @@ impl Keys {
             }
             Form::ModSeq => mod_seq(cursor),
             Form::Uid => cursor.message_set().map(SearchKey::Uid),
+            Form::Filter if self.charset.is_some_and(|charset| charset != encoding_rs::UTF_8) => {
+                cursor.fault_at(cursor.position(), Problem::FilterCharset)
+            }
             Form::Filter => filter_name(cursor).map(SearchKey::Filter),
             Form::Gmail(key) => cursor.number(u64::MAX, "a number of 64 bits").map(key),
             Form::Label => gmail::label(cursor).map(SearchKey::Label),

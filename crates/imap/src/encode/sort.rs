@@ -3,6 +3,7 @@
 use crate::command::Tag;
 use crate::encode::Writer;
 use crate::encode::data::Results;
+use crate::mailbox::MailboxName;
 use crate::set::Numbering;
 
 /// How a result that is being followed changed (RFC 5267 §4.3): applied one after the other.
@@ -68,14 +69,26 @@ impl Writer<'_> {
         self.end_line();
     }
 
-    /// `* ESEARCH (TAG "..") [UID] REMOVEFROM (..) ADDTO (..)`. Nothing when nothing changed.
-    pub fn context(&mut self, tag: &Tag, numbering: Numbering, changes: &[ContextChange]) {
+    /// `* ESEARCH (TAG "..") [UID] REMOVEFROM (..) ADDTO (..)`. Nothing when nothing changed. `mailbox`: with its name and
+    /// UIDVALIDITY, as ESEARCH tells its results (RFC 7377 §2.1).
+    pub fn context(
+        &mut self,
+        tag: &Tag,
+        mailbox: Option<(&MailboxName, u32)>,
+        numbering: Numbering,
+        changes: &[ContextChange],
+    ) {
         let mut changes = changes.iter().peekable();
         if changes.peek().is_none() {
             return;
         }
         self.raw(b"* ESEARCH (TAG ");
         self.string(tag.as_str().as_bytes());
+        if let Some((name, uid_validity)) = mailbox {
+            self.raw(b" MAILBOX ");
+            self.mailbox(name);
+            self.put(format_args!(" UIDVALIDITY {uid_validity}"));
+        }
         self.raw(b")");
         match numbering {
             Numbering::Uid => self.raw(b" UID"),

@@ -214,11 +214,11 @@ fn orders_threads_and_updates_are_written() {
     let tag = Tag::new("C01").expect("a tag");
     let changes = [ContextChange::Add(1, order(&[2733])), ContextChange::Add(1, order(&[2731, 2732]))];
     let said = "* ESEARCH (TAG \"C01\") UID ADDTO (1 2733 1 2731:2732)\r\n";
-    check(false, |w| w.context(&tag, Numbering::Uid, &changes), said);
+    check(false, |w| w.context(&tag, None, Numbering::Uid, &changes), said);
     let changes = [ContextChange::Remove(0, order(&[32768])), ContextChange::Add(0, order(&[5]))];
     let said = "* ESEARCH (TAG \"C01\") REMOVEFROM (0 32768) ADDTO (0 5)\r\n";
-    check(false, |w| w.context(&tag, Numbering::Sequence, &changes), said);
-    check(false, |w| w.context(&tag, Numbering::Uid, &[]), "");
+    check(false, |w| w.context(&tag, None, Numbering::Sequence, &changes), said);
+    check(false, |w| w.context(&tag, None, Numbering::Uid, &[]), "");
     let code = ResponseCode::NoUpdate(tag);
     check(
         false,

@@ -17,11 +17,12 @@ impl Session {
     pub fn run_disk(&mut self, upload: impl Fn() -> Upload) -> Option<String> {
         let Phase::Appending(mut appending) = std::mem::take(&mut self.phase) else { return None };
         let mut log = None;
+        let utf8 = self.enabled.utf8();
         for at in 0..appending.commands.len() {
             let held = appending.held_octets();
             let summaries = appending.commands.iter().map(Command::summaries).sum();
             let Some(command) = appending.commands.get_mut(at) else { break };
-            if let Err(error) = command.take(&upload, held, summaries) {
+            if let Err(error) = command.take(&upload, held, summaries, utf8) {
                 self.append_fails_at(&mut appending, at, &error);
                 log = error.log().or(log);
             }
@@ -41,7 +42,13 @@ impl Appending {
 
 impl Command {
     /// Feeds what there is, up to what the server has itself.
-    fn take(&mut self, upload: &impl Fn() -> Upload, mut held: u64, mut summaries: usize) -> Result<(), Error> {
+    fn take(
+        &mut self,
+        upload: &impl Fn() -> Upload,
+        mut held: u64,
+        mut summaries: usize,
+        utf8: bool,
+    ) -> Result<(), Error> {
         while let Some(feed) = self.feeds.pop_front_if(|feed| !matches!(feed, Feed::Url(_))) {
             let message = fed(&mut self.messages);
             let message = message.ok_or_else(|| Error::bug("octets without a message"))?;
@@ -61,6 +68,11 @@ impl Command {
                 Feed::End | Feed::Url(_) => {
                     if let Some(intake) = message.intake.take() {
                         let arrival = intake.finish(Vec::new())?;
+                        // RFC 6855 §4: who does not know UTF-8 has no such header.
+                        if arrival.summary.facts.eight_bit_header && !utf8 {
+                            let text = "8-bit octets in the header need ENABLE UTF8=ACCEPT first";
+                            return Err(Error::no(ResponseCode::Cannot, text));
+                        }
                         held = held.saturating_add(arrival.size);
                         summaries += arrival.summary_bytes.len();
                         if summaries > SUMMARIES_MAX {

@@ -130,8 +130,12 @@ pub(crate) fn write(session: &mut Session, tx: &mut WriteTx, command: &Metadata)
     if values.iter().any(|(entry, _)| entry.path().is_empty()) {
         return Err(Error::no(ResponseCode::Cannot, "/private and /shared are no entries, only what is below them"));
     }
+    // RFC 5464 §3.2: vendors have whole hierarchies, below a name of their own.
+    if values.iter().any(|(entry, value)| value.is_some() && is_vendor_level(entry.path())) {
+        return Err(Error::no(ResponseCode::Cannot, "an entry of a vendor is like /shared/vendor/name/entry"));
+    }
     let (place, role) = match mailbox {
-        None => (check_server(session, values)?, None),
+        None => (check_server(session, tx, values)?, None),
         Some(name) => check_mailbox(session, tx, name, values)?,
     };
     let (by, who) = (session.by()?, target::who(session)?);
@@ -153,9 +157,18 @@ pub(crate) fn write(session: &mut Session, tx: &mut WriteTx, command: &Metadata)
     Ok(Flow::Done(Reply::ok("SETMETADATA done")))
 }
 
-/// Whether these may be set at the server: only private ones.
-fn check_server(session: &Session, values: &[(EntryName, Option<Vec<u8>>)]) -> Result<Place, Error> {
-    if values.iter().any(|(entry, _)| !entry.is_private()) {
+/// `/vendor` and `/vendor/name`: fewer components than an entry of a vendor has.
+fn is_vendor_level(path: &str) -> bool {
+    let mut levels = path.split('/').skip(1);
+    levels.next() == Some("vendor") && levels.nth(1).is_none()
+}
+
+/// Whether these may be set at the server: only private ones. What is not there may be taken away again: a filter goes with
+/// both of its entries (RFC 5466 §3.2).
+fn check_server(session: &Session, tx: &ReadTx, values: &[(EntryName, Option<Vec<u8>>)]) -> Result<Place, Error> {
+    let there = of_server(session, tx)?;
+    let is_there = |name: &EntryName| there.iter().any(|one| !one.entry.private && one.entry.path == name.path());
+    if values.iter().any(|(entry, value)| !entry.is_private() && (value.is_some() || is_there(entry))) {
         return Err(Error::no(ResponseCode::NoPerm, "what the server shares with all is set by its administrator"));
     }
     for (entry, value) in values {
@@ -177,9 +190,6 @@ fn check_mailbox(
     if values.iter().any(|(entry, _)| !entry.is_private()) && !target.rights.contains(Rights::WRITE) {
         return Err(target::lacking());
     }
-    if !target.mailbox.selectable {
-        return Err(Error::no(ResponseCode::Cannot, "this name is no mailbox, it only has others below it"));
-    }
     let special_use = values.iter().find(|(entry, _)| is_special_use(entry));
     let role = match special_use {
         None => None,
@@ -187,6 +197,10 @@ fn check_mailbox(
         Some(_) if target.owner.is_some() => return Err(target::lacking()),
         Some((_, value)) => Some(role_of(value.as_deref().unwrap_or_default())?),
     };
+    // RFC 5464 §4.1: names without messages have entries too, but nothing is put into them.
+    if special_use.is_some() && !target.mailbox.selectable {
+        return Err(Error::no(ResponseCode::Cannot, "this name is no mailbox, it only has others below it"));
+    }
     if role.is_some_and(|role| role != target.mailbox.role) && target.mailbox.id == MailboxId::INBOX {
         return Err(Error::no(ResponseCode::UseAttr, "INBOX has no other use"));
     }

@@ -119,7 +119,7 @@ fn open(
         touched: Arc::default(),
     });
     // As the mailbox is in this look.
-    session.looked = !session.writing;
+    session.looked = (!session.writing).then(|| Box::new(mailbox.clone()));
     session.fresh = Fresh::default();
     session.pushing = None;
     if session.notify_freezes() {
@@ -164,6 +164,8 @@ fn tell_state(session: &mut Session, tx: &ReadTx, target: &Target, recent: u32) 
         (Some(ResponseCode::UidNext(mailbox.uidnext)), "the next UID"),
         (Some(ResponseCode::HighestModSeq(mailbox.highest_modseq.0.unsigned_abs())), "the last change"),
         (Some(ResponseCode::MailboxId(target.object_id())), "the mailbox's id"),
+        // RFC 4467 §8.
+        (Some(ResponseCode::UrlMech), "what signs URLs"),
     ];
     for (code, text) in codes {
         if code.is_some() {

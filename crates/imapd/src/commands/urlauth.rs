@@ -1,7 +1,7 @@
 //! GENURLAUTH, RESETKEY and URLFETCH (RFC 4467 §7; RFC 5524 for URLFETCH's second form; RFC 5550 §3.1 URL-PARTIAL).
 //!
-//! URLs are made for mailboxes of the account that logged in, and for no others: whoever may read a mailbox of somebody
-//! else does not pass that on. A URL for a submission server (`submit+`) is followed by this server's own (BURL) and by
+//! URLs are made by the account that logged in, of any mailbox that it may read, by the name that it knows it by. Whoever uses
+//! one reads with the rights that this account has then (RFC 4467 §7). Keys are for each user and mailbox. A URL for a submission server (`submit+`) is followed by this server's own (BURL) and by
 //! no IMAP session.
 
 use postroad_imap::ResponseCode;
@@ -18,7 +18,7 @@ use crate::error::{Error, Reply};
 use crate::fetch::binary::{Decoding, Measuring, Telling};
 use crate::fetch::octets::{Budget, Octets as Bytes, exhausted};
 use crate::fetch::structure;
-use crate::session::{Flow, Place, Session};
+use crate::session::{Flow, Session};
 use crate::target;
 use crate::urls;
 
@@ -27,7 +27,7 @@ pub(crate) fn generate(session: &mut Session, tx: &ReadTx, all: &[GenUrlAuth]) -
     let mut signed = Vec::with_capacity(all.len());
     for one in all {
         let place = place(session, tx, one)?;
-        let Some(key) = urlauth::key(tx, place.account, place.mailbox)? else { return Ok(Flow::Write) };
+        let Some(key) = urlauth::key(tx, place)? else { return Ok(Flow::Write) };
         signed.push(full(&one.url, &key));
     }
     Ok(told(session, &signed))
@@ -38,7 +38,7 @@ pub(crate) fn generate_with_keys(session: &mut Session, tx: &mut WriteTx, all: &
     let mut signed = Vec::with_capacity(all.len());
     for one in all {
         let place = place(session, tx, one)?;
-        let key = urlauth::key_or_new(tx, session.now, place.account, place.mailbox)?;
+        let key = urlauth::key_or_new(tx, session.now, place)?;
         signed.push(full(&one.url, &key));
     }
     Ok(told(session, &signed))
@@ -60,7 +60,7 @@ fn told(session: &mut Session, urls: &[String]) -> Flow {
 }
 
 /// The mailbox of a URL that is to be signed. RFC 4467 §7: what is wrong with it is answered with BAD.
-fn place(session: &Session, tx: &ReadTx, one: &GenUrlAuth) -> Result<Place, Error> {
+fn place(session: &Session, tx: &ReadTx, one: &GenUrlAuth) -> Result<urlauth::Place, Error> {
     let bad = |text: &'static str| Error::bad(text);
     let url = Url::parse(&one.url).map_err(|error| Error::bad(error.to_string()))?;
     let auth = url.auth.as_ref().ok_or_else(|| bad("the URL does not say whom it is for (;URLAUTH=)"))?;
@@ -81,8 +81,7 @@ fn place(session: &Session, tx: &ReadTx, one: &GenUrlAuth) -> Result<Place, Erro
     }
     let mailbox = url.mailbox.as_ref().ok_or_else(|| bad("the URL names no mailbox"))?;
     let place = urlauth::place(tx, account, &mailbox.name, mailbox.uidvalidity)?;
-    let (account, mailbox) = place.ok_or_else(|| bad("there is no such mailbox"))?;
-    Ok(Place { account, mailbox })
+    place.ok_or_else(|| bad("there is no such mailbox"))
 }
 
 /// RESETKEY.
@@ -95,11 +94,9 @@ pub(crate) fn reset(session: &mut Session, tx: &mut WriteTx, reset: &ResetKey) -
         urlauth::remove_all(tx, &by, account)?;
         return Ok(Flow::Done(Reply::ok("all keys are gone")));
     };
-    let target = target::find(session, tx, name, Rights::LOOKUP)?;
-    if target.account != account {
-        return Err(Error::no(ResponseCode::Cannot, "keys are for mailboxes of one's own"));
-    }
-    urlauth::reset(tx, &by, account, target.mailbox.id)?;
+    // The key is this login's own, whosever mailbox it is.
+    let target = target::look(session, tx, name, Rights::LOOKUP)?;
+    urlauth::reset(tx, &by, urlauth::Place { user: account, owner: target.account, mailbox: target.mailbox.id })?;
     Ok(Flow::Done(Reply::ok_with(ResponseCode::UrlMech, "the mailbox has a new key")))
 }
 

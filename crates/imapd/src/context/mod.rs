@@ -19,12 +19,13 @@ pub(crate) use frozen::uids as these;
 
 use postroad_imap::command::{FetchItem, Search, SearchKey, Sort, SortCriterion, SortKey};
 use postroad_imap::encode::{ContextChange, Results};
-use postroad_imap::{Numbering, ResponseCode, Status, Tag};
+use postroad_imap::{MailboxName, Numbering, ResponseCode, Status, Tag};
 use postroad_mail::UidSet;
 use postroad_store::ReadTx;
 
 use crate::collation::Collation;
 use crate::error::{Error, Reply};
+use crate::message_limit::Cut;
 use crate::search::{self, answer};
 use crate::session::Session;
 use crate::sort::load::Loading;
@@ -41,6 +42,15 @@ pub(crate) struct Context {
     result: Followed,
     /// What to tell of new messages that match (RFC 5465 §7).
     push: Arc<Vec<FetchItem>>,
+    /// Of an ESEARCH: the mailbox's name and UIDVALIDITY are told each time (RFC 7377 §2.1).
+    mailbox: Option<Arc<Correlated>>,
+}
+
+/// What tells the results of ESEARCH in one mailbox apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Correlated {
+    pub(crate) name: MailboxName,
+    pub(crate) uid_validity: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +68,11 @@ impl Context {
             Followed::Set(uids) => uids.ranges().len() * 2,
             Followed::Order(uids, _, _) => uids.len(),
         }
+    }
+
+    fn tell(&self, session: &mut Session, changes: &[ContextChange]) {
+        let mailbox = self.mailbox.as_deref().map(|mailbox| (&mailbox.name, mailbox.uid_validity));
+        session.writer().context(&self.tag, mailbox, self.numbering, changes);
     }
 }
 
@@ -78,9 +93,18 @@ pub(crate) fn check(session: &Session, search: &Search) -> Result<(), Error> {
     Ok(())
 }
 
-/// Follows the result of a SEARCH, if that is asked for.
-pub(crate) fn follow(session: &mut Session, search: &Search, uids: UidSet) -> Result<(), Error> {
-    begin(session, search, Followed::Set(Arc::new(uids)))
+/// Follows the result of a SEARCH, if that is asked for: a whole one. `mailbox`: the command was ESEARCH.
+pub(crate) fn follow(
+    session: &mut Session,
+    search: &Search,
+    uids: UidSet,
+    cut: Option<Cut>,
+    mailbox: Option<Correlated>,
+) -> Result<(), Error> {
+    if cut.is_some() && is_followed(search) {
+        return refuse(session, "a part of a result is not followed");
+    }
+    begin(session, search, Followed::Set(Arc::new(uids)), mailbox)
 }
 
 /// Follows the result of a SORT, if that is asked for.
@@ -94,17 +118,19 @@ pub(crate) fn follow_order(
     if sort.criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy) && is_followed(&sort.search) {
         return refuse(session, "an order by relevancy is not followed");
     }
-    begin(session, &sort.search, Followed::Order(order, Arc::new(sort.criteria.clone()), loading))
+    begin(session, &sort.search, Followed::Order(order, Arc::new(sort.criteria.clone()), loading), None)
 }
 
-fn begin(session: &mut Session, search: &Search, result: Followed) -> Result<(), Error> {
+fn begin(session: &mut Session, search: &Search, result: Followed, mailbox: Option<Correlated>) -> Result<(), Error> {
     if !is_followed(search) {
         return Ok(());
     }
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
     let push = Arc::new(search.push.clone());
     let key = Arc::new(frozen::key(session.view()?, &search.key));
-    let context = Context { tag, numbering: search.numbering, key, collation: session.collation, result, push };
+    let mailbox = mailbox.map(Arc::new);
+    let collation = session.collation;
+    let context = Context { tag, numbering: search.numbering, key, collation, result, push, mailbox };
     let contexts = &session.view()?.contexts;
     let weight = contexts.iter().map(Context::weight).sum::<usize>() + context.weight();
     if contexts.len() >= CONTEXTS_MAX || weight > NUMBERS_MAX {
@@ -117,7 +143,7 @@ fn begin(session: &mut Session, search: &Search, result: Followed) -> Result<(),
 }
 
 /// RFC 5267 §4.3.1.
-fn refuse(session: &mut Session, why: &str) -> Result<(), Error> {
+pub(crate) fn refuse(session: &mut Session, why: &str) -> Result<(), Error> {
     let tag = session.tag_under_way().cloned().ok_or_else(|| Error::bug("a search without a tag"))?;
     session.writer().untagged(Status::No, Some(&ResponseCode::NoUpdate(tag)), why);
     Ok(())
@@ -229,7 +255,7 @@ pub(crate) fn expunging(session: &mut Session, gone: &UidSet) -> Result<(), Erro
                 changes
             }
         };
-        session.writer().context(&context.tag, context.numbering, &changes);
+        context.tell(session, &changes);
         after.push(context);
     }
     session.view_mut()?.contexts = Arc::new(after);
@@ -285,7 +311,7 @@ fn one(
             changes
         }
     };
-    session.writer().context(&context.tag, context.numbering, &changes);
+    context.tell(session, &changes);
     Ok(context)
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn nth(uids: &UidSet, places: std::ops::Range<usize>) -> UidSet {
 
 /// The messages that the answer is about: what SAVE keeps, and what MODSEQ is the highest of. RFC 9051
 /// §6.4.4.1, RFC 9394 §3.2, RFC 7162 §3.1.10: with COUNT or ALL all of them, else those of PARTIAL, MIN and MAX.
-fn told(returns: SearchReturn, uids: &UidSet, order: Option<&[u32]>) -> UidSet {
+pub(crate) fn told(returns: SearchReturn, uids: &UidSet, order: Option<&[u32]>) -> UidSet {
     if returns.all || returns.count || !(returns.min || returns.max || returns.partial.is_some()) {
         return uids.clone();
     }

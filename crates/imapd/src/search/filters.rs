@@ -101,7 +101,8 @@ impl Unfolding<'_> {
             return Err(undefined("this filter is defined by itself"));
         }
         if self.within.len() >= DEPTH_MAX {
-            return Err(Error::no(ResponseCode::Limit, "too many filters within each other"));
+            // RFC 5466 §3.1: as if it were not there.
+            return Err(undefined("too many filters within each other"));
         }
         let named = |one: &&Annotation| one.entry.path.strip_prefix(VALUES) == Some(folded.as_str());
         let found = self.there.iter().filter(named).max_by_key(|one| one.entry.private);

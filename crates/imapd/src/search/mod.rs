@@ -52,8 +52,8 @@ pub(crate) struct Cursor {
     /// The message that a job stopped in.
     scan: Option<Box<Scan>>,
     found: Found,
-    /// No more messages are looked at than one command may.
-    limited: bool,
+    /// No more messages are looked at one by one (RFC 9738); `None`: any number.
+    pub(crate) most: Option<u32>,
 }
 
 impl Cursor {
@@ -128,7 +128,9 @@ pub(crate) struct Found {
     /// A MODSEQ key was among the keys: the answer tells the highest (RFC 7162 §3.1.5).
     with_mod_seq: bool,
     /// Not all were looked at that the client named (RFC 9738).
-    cut: Option<Cut>,
+    pub(crate) cut: Option<Cut>,
+    /// How many were looked at one by one.
+    pub(crate) looked: u64,
     /// How well those match that FUZZY keys found, from 1 to 100, when it was asked (RFC 6203 §4).
     relevancy: HashMap<u32, u8>,
 }
@@ -164,14 +166,13 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, search: &Search, cursor: 
         context::check(session, search)?;
         cursor.aim = Aim::of(search);
     }
-    // What is followed goes on from a whole result.
-    cursor.limited = !context::is_followed(search);
+    cursor.most = message_limit::of_search(session);
     let Some(found) = find(session, tx, search, false, cursor)? else { return Ok(Flow::More) };
     let (uids, cut) = (found.uids(), found.cut);
     answer::write(session, search, found, None)?;
     if context::is_followed(search) {
         let search = filters::in_search(session, tx, search)?;
-        context::follow(session, &search, uids)?;
+        context::follow(session, &search, uids, cut, None)?;
     }
     Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("SEARCH done"))))
 }
@@ -206,9 +207,7 @@ pub(crate) fn run(
         None => {
             let key = gmail::expanded(session, tx, place, filters::expanded(session, tx, key)?)?;
             let mut plan = Plan::new(session, tx, place, key.as_ref(), scored)?;
-            if cursor.limited {
-                plan.limit(session);
-            }
+            plan.limit(cursor.most);
             plan
         }
     };
@@ -218,6 +217,7 @@ pub(crate) fn run(
     let whole = go_on(tx, &plan, cursor)?;
     cursor.found.with_mod_seq = plan.condstore;
     cursor.found.cut = plan.cut;
+    cursor.found.looked = plan.looked();
     if whole {
         let found = std::mem::take(&mut cursor.found);
         *cursor = Cursor::default();

@@ -90,11 +90,16 @@ impl Plan {
         Ok(Plan { place, candidates, rest: nodes, wanted, condstore, want, batch, scored, cut: None })
     }
 
-    /// Looks at no more messages one by one than a command may (RFC 9738).
-    pub(super) fn limit(&mut self, session: &Session) {
+    /// Looks at no more messages one by one than these (RFC 9738).
+    pub(super) fn limit(&mut self, most: Option<u32>) {
         if !self.rest.is_empty() {
-            (self.candidates, self.cut) = message_limit::within(session, std::mem::take(&mut self.candidates));
+            (self.candidates, self.cut) = message_limit::cut(most, std::mem::take(&mut self.candidates));
         }
+    }
+
+    /// How many messages are looked at one by one.
+    pub(super) fn looked(&self) -> u64 {
+        if self.rest.is_empty() { 0 } else { self.candidates.count() }
     }
 
     /// Whether a message matches; `None`: more must be known of it.

@@ -16,6 +16,7 @@ use postroad_imap::encode::ThreadPiece;
 use postroad_store::ReadTx;
 
 use crate::error::{Error, Reply};
+use crate::message_limit;
 use crate::search;
 use crate::session::{Flow, Session};
 use crate::sort::column::{Kind, Link};
@@ -50,9 +51,11 @@ pub(crate) fn read(session: &mut Session, tx: &ReadTx, thread: &Thread, cursor: 
     let subject = Kind::Text(SortKey::Subject, session.collation);
     let (sent, received) = (Kind::Number(SortKey::Date), Kind::Number(SortKey::Arrival));
     if cursor.found.is_none() {
+        cursor.search.most = message_limit::of_search(session);
         let search = Search { numbering: thread.numbering, returns: None, key: thread.key.clone(), push: Vec::new() };
         let Some(found) = search::find(session, tx, &search, false, &mut cursor.search)? else { return Ok(Flow::More) };
         let uids = found.uids();
+        message_limit::check_thread(session, uids.count(), found.cut)?;
         let kinds: &[Kind] = match thread.algorithm {
             ThreadAlgorithm::OrderedSubject => &[subject, sent],
             ThreadAlgorithm::References => &[subject, sent, Kind::Links],

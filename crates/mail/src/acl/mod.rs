@@ -11,11 +11,13 @@
 //!
 //! What it never does: enforce. A protocol asks [`rights`] and refuses.
 
+mod foreign;
 mod identifier;
 mod shared;
 
 use postroad_store::{AccountId, Param, ReadTx, Row, WriteTx, params};
 
+pub use foreign::{Foreign, OTHERS, SHARED, foreign};
 pub(crate) use identifier::of_address as name_of;
 pub use identifier::{Grantee, Who, grantee, stored_grantee};
 pub use shared::{MAX_SHARED, Owner, Shared, is_shared_account, owner, set_shared_account, shared_with, shares_any};

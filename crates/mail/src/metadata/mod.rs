@@ -2,11 +2,11 @@
 //!
 //! Invariants: 1. A private entry is seen by nobody but whoever set it; also a delegate has private entries at a mailbox of
 //! somebody else. They are stored under the delegate's address, as rights are (a backup comes back where numbers mean
-//! somebody else), the owner's own under no name. 2. Entries of a mailbox stay when it is renamed and go with it. 3. All
+//! somebody else), the owner's own under no name. 2. Entries of a mailbox stay when it is renamed and go with it; a new one that takes INBOX's messages has a copy of INBOX's. 3. All
 //! that an account's mailboxes have, private entries of others too, counts against one limit of the account
 //! ([`crate::quota`]). 4. Each change is an operation of the account, so whoever listens hears of it.
 //!
-//! Transitions: [`set`], [`add`] (what a restore brings back), `forget_mailbox`, `forget_account`, `forget_grantee`.
+//! Transitions: [`set`], [`add`] (what a restore brings back), `copy`, `forget_mailboxes`, `forget_account`, `forget_grantee`.
 //!
 //! What it never does: know what an entry means, or look at rights.
 
@@ -270,9 +270,31 @@ pub(crate) fn used(tx: &ReadTx, account: AccountId) -> Result<i64> {
     Ok(tx.one(text, params![account], |row| row.int(0))?)
 }
 
-/// The entries go with their mailbox. One statement.
-pub(crate) fn forget_mailbox(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId) -> Result<()> {
-    tx.execute("DELETE FROM metadata WHERE account = $1 AND mailbox = $2", params![account, mailbox])?;
+/// The entries go with their mailboxes. One statement.
+pub(crate) fn forget_mailboxes(tx: &mut WriteTx, account: AccountId, mailboxes: &[i64]) -> Result<()> {
+    tx.execute("DELETE FROM metadata WHERE account = $1 AND mailbox {in:$2}", params![account, &mailboxes.to_vec()])?;
+    Ok(())
+}
+
+/// A new mailbox gets the entries of another, private ones of all users too (RFC 5464 §4.1, RENAME of INBOX). Four
+/// statements.
+///
+/// Errors: `OverQuota`.
+pub(crate) fn copy(tx: &mut WriteTx, account: AccountId, from: MailboxId, to: MailboxId) -> Result<()> {
+    let text = "SELECT CAST(COALESCE(sum(octets), 0) AS BIGINT) FROM metadata WHERE account = $1 AND mailbox = $2";
+    let more = tx.one(text, params![account, from], |row| row.int(0))?;
+    if more == 0 {
+        return Ok(());
+    }
+    let room = sql::number(quota::annotations_max(tx, account)?);
+    if used(tx, account)?.saturating_add(more) > room {
+        return Err(Error::OverQuota);
+    }
+    tx.execute(
+        "INSERT INTO metadata (account, mailbox, whose, entry, value, octets)
+         SELECT account, CAST($3 AS BIGINT), whose, entry, value, octets FROM metadata WHERE account = $1 AND mailbox = $2",
+        params![account, from, to],
+    )?;
     Ok(())
 }
 
