@@ -265,6 +265,7 @@ pub fn settings(words: &[&str]) -> Settings {
             "keep-newlines" => settings.bare_newlines = BareNewlines::Keep,
             "few-errors" => settings.errors_limit = 6,
             "offers" => {}
+            "two-messages" => settings.transactions_limit = 2,
             name => match postroad_sasl::find(name) {
                 Some(row) => settings.mechanisms.push(row),
                 None => panic!("no such setting: {name}"),
