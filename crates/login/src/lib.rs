@@ -159,6 +159,20 @@ impl Logins {
         self.offended(login, from, service);
     }
 
+    /// The pages have looked at a passkey and it was right: where it came from is no stranger any more.
+    pub fn passkey_shown(&self, login: &str, from: IpAddr, service: Service) {
+        tracing::info!(remote = %from, login, mechanism = "passkey", %service, "logged in");
+        if let Some(bans) = &self.bans {
+            bans.welcome(from, Instant::now());
+        }
+    }
+
+    /// It was wrong, or nobody's: it counts as a wrong password does. `login` is empty where nobody is named.
+    pub fn passkey_failed(&self, login: &str, from: IpAddr, service: Service) {
+        tracing::info!(remote = %from, login, mechanism = "passkey", %service, "a login failed");
+        self.offended(login, from, service);
+    }
+
     fn offended(&self, login: &str, from: IpAddr, service: Service) {
         metrics::counter!("postroad_logins_failed_total", "service" => service.name()).increment(1);
         if let Some(bans) = &self.bans
