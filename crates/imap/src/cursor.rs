@@ -377,13 +377,6 @@ impl<'a> Cursor<'a> {
         }
         Ok(set.resolve(None))
     }
-
-    /// `base64`, decoded.
-    pub(crate) fn base64(&mut self) -> Rule<Vec<u8>> {
-        let start = self.at;
-        let text = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
-        BASE64.decode(text).or_else(|_| self.fault_at(start, Problem::Expected("base64")))
-    }
 }
 
 fn name_problem(error: NameError) -> Problem {

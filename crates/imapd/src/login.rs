@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use postroad_imap::command::Secret as Bytes;
 use postroad_imap::{Limits, ResponseCode, Tag};
 use postroad_mail::{Authenticated, Refused};
@@ -66,12 +64,8 @@ pub(crate) fn authenticate(
             return Some(Reply::no(ResponseCode::Cannot, why.words()));
         }
     };
-    let initial = initial.map(|bytes| match bytes.0.as_slice() {
-        [] => "=".to_owned(),
-        bytes => BASE64_STANDARD.encode(bytes),
-    });
     let channel = Channel { tls: session.tls.as_ref(), offered: &session.mechanisms() };
-    let (exchange, turn) = Exchange::begin(mechanism, initial.as_deref().map(str::as_bytes), channel);
+    let (exchange, turn) = Exchange::begin(mechanism, initial.map(|text| text.0.as_slice()), channel);
     session.turn(Authenticating { tag: tag.clone(), exchange }, turn)
 }
 

@@ -125,7 +125,7 @@ pub enum Body {
     Authenticate {
         /// The SASL mechanism in upper case.
         mechanism: String,
-        /// The decoded initial response (RFC 4959): `None` when absent, empty for `=`.
+        /// The initial response as it was sent (RFC 4959): base64, or `=` for an empty one.
         initial: Option<Secret>,
     },
     /// LOGIN (§6.2.3).

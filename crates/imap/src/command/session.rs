@@ -28,14 +28,14 @@ pub(super) fn login(cursor: &mut Cursor<'_>) -> Rule<Body> {
     Ok(Body::Login { user, password })
 }
 
-/// `authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]`; `=` is the empty response.
+/// `authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]`. Whether the response is base64 is asked by the mechanism, which
+/// counts what is none.
 pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Rule<Body> {
     cursor.space()?;
     let mechanism = cursor.word("a mechanism")?;
     let mut initial = None;
     if cursor.more() {
-        let empty = cursor.rest().trim_ascii_end() == b"=" && cursor.eat(b'=');
-        initial = Some(Secret(if empty { Vec::new() } else { cursor.base64()? }));
+        initial = Some(Secret(cursor.run(|byte| byte.is_ascii_graphic()).to_vec()));
     }
     Ok(Body::Authenticate { mechanism, initial })
 }
