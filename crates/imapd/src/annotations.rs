@@ -42,6 +42,13 @@ pub(crate) fn follow(session: &mut Session, tx: &ReadTx, server_only: bool) -> R
     Ok(())
 }
 
+/// Whether [`tell`] tells of this mailbox.
+pub(crate) fn tells_of(session: &Session, account: AccountId, mailbox: MailboxId) -> bool {
+    let follows = session.enabled.annotations.is_some_and(|following| !following.server_only);
+    let own = session.account().is_ok_and(|own| own == account);
+    follows && (own || session.place().is_ok_and(|place| place.account == account && place.mailbox == mailbox))
+}
+
 /// The last operation of this account is of this session: it is not to be told.
 pub(crate) fn own_change(session: &mut Session, account: AccountId, modseq: ModSeq) {
     let is_own = session.account().is_ok_and(|own| own == account);

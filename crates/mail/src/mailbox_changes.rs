@@ -161,6 +161,11 @@ fn rename_inbox(
     let allotted = allot(tx, by, account, made.len())?;
     let rows: Vec<(MailboxName, Option<Role>)> = made.into_iter().map(|name| (name, None)).collect();
     let id = insert(tx, account, &allotted, &rows)?;
+    // Whoever may read a message still may, as when another mailbox is renamed (RFC 4314 §4); levels above are new.
+    if allotted.first_id < id.0 {
+        inherit(tx, account, parent_of(all, to), allotted.first_id..=id.0 - 1)?;
+    }
+    acl::inherit(tx, account, MailboxId::INBOX, &[id])?;
     metadata::copy(tx, account, MailboxId::INBOX, id)?;
     let entries = selected::entries(tx, account, MailboxId::INBOX, &UidSet::all())?;
     let (mut source, mut placed) = (UidSet::new(), UidSet::new());

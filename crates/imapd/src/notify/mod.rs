@@ -18,22 +18,25 @@
 mod names;
 mod push;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use postroad_imap::command::{FetchItem, Mailboxes, Notify as Command, NotifyEvent, StatusItem, Watched};
 use postroad_imap::encode::StatusValue;
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::journal::{self, Operation};
+use postroad_mail::metadata::{self, Changed};
 use postroad_mail::{Mailbox, MailboxId, UidSet, accounts, mailboxes};
 use postroad_store::{AccountId, ModSeq, ReadTx};
 
 use crate::annotations;
+use crate::commands::entry_name;
 use crate::context;
 use crate::error::{Error, Reply};
 use crate::names::to_wire;
 use crate::session::{Flow, Session};
 use crate::sync::{self, Gathered};
+use crate::target;
 use names::Names;
 pub(crate) use push::{Fresh, Pushing};
 
@@ -42,7 +45,7 @@ pub(crate) use push::{Fresh, Pushing};
 pub(crate) struct Notify {
     selected: Selected,
     groups: Arc<Vec<(Mailboxes, Events)>>,
-    /// Annotations are among the events.
+    /// Annotations of the server are among the events (RFC 5465 §5.7); those of mailboxes are each with its mailbox.
     metadata: bool,
     names: Arc<Names>,
     /// How far the journals were heard.
@@ -75,6 +78,8 @@ struct Events {
     flags: bool,
     names: bool,
     subscriptions: bool,
+    /// Of annotations of mailboxes (RFC 5465 §5.6).
+    metadata: bool,
 }
 
 impl Events {
@@ -84,6 +89,7 @@ impl Events {
             flags: events.contains(&NotifyEvent::FlagChange),
             names: events.contains(&NotifyEvent::MailboxName),
             subscriptions: events.contains(&NotifyEvent::SubscriptionChange),
+            metadata: events.contains(&NotifyEvent::MailboxMetadataChange),
         }
     }
 
@@ -93,6 +99,7 @@ impl Events {
             flags: self.flags || other.flags,
             names: self.names || other.names,
             subscriptions: self.subscriptions || other.subscriptions,
+            metadata: self.metadata || other.metadata,
         }
     }
 }
@@ -118,9 +125,8 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, command: &Command) -> Resu
         return Err(Error::no(known, "one of these events is not told of here"));
     }
     let mut notify = Notify::default();
-    let (mut others, mut of_mailboxes, mut of_server) = (Vec::new(), false, false);
+    let (mut others, mut of_server) = (Vec::new(), false);
     for group in groups {
-        of_mailboxes |= group.events.contains(&NotifyEvent::MailboxMetadataChange);
         of_server |= group.events.contains(&NotifyEvent::ServerMetadataChange);
         let events = Events::of(&group.events);
         match &group.mailboxes {
@@ -146,7 +152,7 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, command: &Command) -> Resu
         }
     }
     notify.groups = Arc::new(others);
-    notify.metadata = of_mailboxes || of_server;
+    notify.metadata = of_server;
     // The marks before the picture: what happens between the two is told.
     notify.heard = vec![(session.account()?, modseq(tx, session.account()?)?)];
     let names = names::look(session, tx, &notify.groups)?;
@@ -160,7 +166,7 @@ pub(crate) fn run(session: &mut Session, tx: &ReadTx, command: &Command) -> Resu
     }
     notify.names = Arc::new(names);
     if notify.metadata {
-        annotations::follow(session, tx, !of_mailboxes)?;
+        annotations::follow(session, tx, true)?;
     }
     let names = Arc::clone(&notify.names);
     session.notify = Some(Box::new(notify));
@@ -222,7 +228,8 @@ pub(crate) fn look(session: &mut Session, tx: &ReadTx, idle: bool) -> Result<boo
     let mut more = others(session, tx)?;
     let Some(notify) = &session.notify else { return Ok(push::is_left(session)) };
     let (follows, immediate) = (notify.selected.messages, notify.selected.immediate);
-    if notify.metadata {
+    if notify.metadata || !notify.groups.is_empty() {
+        // Nothing where neither NOTIFY nor ENABLE asked for it.
         annotations::tell(session, tx)?;
     }
     if follows && session.view.is_some() {
@@ -239,6 +246,8 @@ fn others(session: &mut Session, tx: &ReadTx) -> Result<bool, Error> {
     let Some(mut notify) = session.notify.clone() else { return Ok(false) };
     notify.listen_to_selected(session, tx)?;
     let mut touched: BTreeMap<(AccountId, MailboxId), Touched> = BTreeMap::new();
+    let mut annotated: BTreeSet<(AccountId, Changed)> = BTreeSet::new();
+    let who = target::who(session)?;
     let (mut renewed, mut told, mut more) = (notify.again, notify.again, false);
     for (account, heard) in &mut notify.heard {
         let now = modseq(tx, *account)?;
@@ -252,6 +261,9 @@ fn others(session: &mut Session, tx: &ReadTx) -> Result<bool, Error> {
                 .own
                 .iter()
                 .any(|(of, after, through)| of == account && record.modseq > *after && record.modseq <= *through);
+            if !own {
+                annotated.extend(metadata::changed_by(record, *account, &who).into_iter().map(|one| (*account, one)));
+            }
             match record.operation {
                 Operation::Create
                 | Operation::Delete
@@ -293,6 +305,7 @@ fn others(session: &mut Session, tx: &ReadTx) -> Result<bool, Error> {
         return Ok(false);
     }
     tell_touched(session, tx, &touched)?;
+    tell_annotated(session, &annotated);
     Ok(more)
 }
 
@@ -366,6 +379,25 @@ fn tell_touched(
         tell_status(session, &name, &mailbox, &items);
     }
     Ok(())
+}
+
+/// RFC 5465 §5.6: the names of the entries that changed, by mailbox. What ENABLE METADATA tells of anyway is not told twice.
+fn tell_annotated(session: &mut Session, annotated: &BTreeSet<(AccountId, Changed)>) {
+    let Some(notify) = &session.notify else { return };
+    let names = Arc::clone(&notify.names);
+    let mut told: BTreeMap<(AccountId, MailboxId), Vec<String>> = BTreeMap::new();
+    for (account, changed) in annotated {
+        if let Some(mailbox) = changed.mailbox()
+            && !annotations::tells_of(session, *account, mailbox)
+        {
+            told.entry((*account, mailbox)).or_default().push(entry_name(&changed.entry));
+        }
+    }
+    for ((account, mailbox), entries) in told {
+        if let Some(name) = names.of_annotations(account, mailbox).and_then(to_wire) {
+            session.writer().metadata_changed(Some(&name), entries.iter().map(String::as_str));
+        }
+    }
 }
 
 fn modseq(tx: &ReadTx, account: AccountId) -> Result<ModSeq, Error> {

@@ -30,6 +30,8 @@ struct Seen {
     subscribed: bool,
     /// It has the rights `l` and `r`.
     readable: bool,
+    /// Its annotations may be seen (RFC 5464 §3.3).
+    annotated: bool,
     events: Events,
     /// As LIST tells it.
     attributes: Vec<MailboxAttribute>,
@@ -47,6 +49,12 @@ impl Names {
         let name = self.by_place.get(&(account, mailbox))?;
         let seen = self.by_name.get(name).filter(|seen| seen.readable)?;
         Some((name.as_str().to_owned(), seen.events))
+    }
+
+    /// The name of a mailbox whose annotations are told of.
+    pub(super) fn of_annotations(&self, account: AccountId, mailbox: MailboxId) -> Option<&str> {
+        let name = self.by_place.get(&(account, mailbox))?;
+        self.by_name.get(name).filter(|seen| seen.annotated && seen.events.metadata).map(|_| name.as_str())
     }
 
     /// The mailboxes with events of messages, by account.
@@ -91,6 +99,7 @@ fn seen(known: &Known, login: AccountId, groups: &[(Mailboxes, Events)]) -> Seen
     Seen {
         place,
         subscribed: known.listed.subscribed,
+        annotated: rights.contains(Rights::LOOKUP) && rights.intersects(Rights::ANNOTATIONS),
         readable: selectable && rights.contains(Rights::LOOKUP | Rights::READ),
         events,
         attributes: event_attributes(known),

@@ -6,7 +6,7 @@ use postroad_store::{AccountId, ModSeq, ReadTx, params};
 
 use super::{Entry, whose};
 use crate::acl::Who;
-use crate::journal::Operation;
+use crate::journal::{Operation, Record};
 use crate::{MailboxId, Result, sql};
 
 /// An entry that has another value than before, or none.
@@ -49,25 +49,43 @@ pub fn changes(tx: &ReadTx, account: AccountId, who: &Who, since: ModSeq, limit:
     let mut heard = Heard { more: rows.len() == limit, ..Heard::default() };
     for (modseq, what, mailbox, before) in rows {
         heard.until = Some(modseq);
-        let before = String::from_utf8_lossy(&before);
-        if what == Operation::Role.name() {
-            // The first line is of the mailbox itself; the others are those that lost the role to it.
-            let others = before.lines().skip(1).filter_map(|line| line.split('\t').next()?.parse().ok());
-            let roles = mailbox.into_iter().chain(others).filter(|_| who.account() == account);
-            let use_of = || Entry { private: true, path: SPECIAL_USE.to_owned() };
-            heard.changed.extend(roles.map(|mailbox| Changed { mailbox: Some(mailbox), entry: use_of() }));
-            continue;
-        }
-        for line in before.lines() {
-            let mut parts = line.split('\t');
-            let (Some(whose), Some(path)) = (parts.next(), parts.next()) else { continue };
-            if whose.is_empty() || whose == own {
-                let entry = Entry { private: !whose.is_empty(), path: path.to_owned() };
-                heard.changed.insert(Changed { mailbox, entry });
-            }
+        match what == Operation::Role.name() {
+            true => heard.changed.extend(roles(mailbox, &before).into_iter().filter(|_| who.account() == account)),
+            false => heard.changed.extend(entries(mailbox, &before, own)),
         }
     }
     Ok(heard)
+}
+
+/// The same of one operation.
+pub fn changed_by(record: &Record, account: AccountId, who: &Who) -> Vec<Changed> {
+    let mailbox = record.mailbox.map(|mailbox| mailbox.0);
+    match record.operation {
+        Operation::Metadata => entries(mailbox, &record.before, whose(who, account)),
+        Operation::Role if who.account() == account => roles(mailbox, &record.before),
+        _ => Vec::new(),
+    }
+}
+
+/// A role is an entry of the mailbox that got it, and of those that lost it.
+fn roles(mailbox: Option<i64>, before: &[u8]) -> Vec<Changed> {
+    let before = String::from_utf8_lossy(before);
+    // The first line is of the mailbox itself; the others are those that lost the role to it.
+    let others = before.lines().skip(1).filter_map(|line| line.split('\t').next()?.parse().ok());
+    let use_of = || Entry { private: true, path: SPECIAL_USE.to_owned() };
+    mailbox.into_iter().chain(others).map(|mailbox| Changed { mailbox: Some(mailbox), entry: use_of() }).collect()
+}
+
+/// The entries that somebody sees, `own` being whose theirs are.
+fn entries(mailbox: Option<i64>, before: &[u8], own: &str) -> Vec<Changed> {
+    let before = String::from_utf8_lossy(before);
+    let changed = before.lines().filter_map(|line| {
+        let mut parts = line.split('\t');
+        let (whose, path) = (parts.next()?, parts.next()?);
+        let entry = Entry { private: !whose.is_empty(), path: path.to_owned() };
+        (whose.is_empty() || whose == own).then_some(Changed { mailbox, entry })
+    });
+    changed.collect()
 }
 
 /// The path of the private entry that is a mailbox's role (RFC 6154 §4).

@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, Row, WriteTx, params};
 
-pub use changes::{Changed, Heard, SPECIAL_USE, changes};
+pub use changes::{Changed, Heard, SPECIAL_USE, changed_by, changes};
 
 use crate::acl::{self, Who};
 use crate::journal::{self, Note, Operation};
