@@ -33,7 +33,7 @@ CREATE TABLE route_grant (
 /// How tokens are got, and the one in use. Octets are sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Its name: that of the route it was made for.
+    /// Its name: that of the route it was made for, or of an account and a place elsewhere.
     pub name: String,
     /// Made anew with each replacement and renewal.
     pub version: i64,
@@ -118,6 +118,13 @@ pub fn list(tx: &ReadTx) -> Result<Vec<Grant>> {
 /// Forgets a grant. Says whether there was one.
 pub fn remove(tx: &mut WriteTx, name: &str) -> Result<bool> {
     Ok(tx.execute("DELETE FROM route_grant WHERE name = $1", params![name])? > 0)
+}
+
+/// Forgets all grants whose names begin so. One statement.
+pub fn remove_all(tx: &mut WriteTx, beginning: &str) -> Result<()> {
+    let length = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
+    tx.execute("DELETE FROM route_grant WHERE substr(name, 1, CAST($2 AS INTEGER)) = $1", params![beginning, length])?;
+    Ok(())
 }
 
 /// Takes it upon oneself to renew a grant of this version until `until`. False when somebody else does, or has.

@@ -9,12 +9,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::connection::{Connection, Manners, Wire, goodbye, succeeded};
+use crate::desk::{Desk, Request};
 use crate::place::{Place, Security};
 use crate::tls::{self, Trust};
 use crate::{Error, Result};
 
 /// What is shown to the other server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Credential {
     /// A password.
     Password(String),
@@ -22,6 +23,8 @@ pub enum Credential {
     Token(String),
     /// A command that prints one: it is run for each connection, since tokens live for an hour.
     Command(String),
+    /// One that the desk has for the place, renewed in time: it is asked for it for each connection.
+    Granted(Desk),
 }
 
 impl std::fmt::Debug for Credential {
@@ -96,17 +99,18 @@ impl Access {
         let token = match &self.credential {
             Credential::Command(command) => Some(printed(command).await?),
             Credential::Token(token) => Some(token.clone()),
+            Credential::Granted(desk) => Some(granted(desk, host).await?),
             Credential::Password(_) => None,
         };
-        let (identity, forced) = match &self.credential {
-            Credential::Token(_) | Credential::Command(_) => {
+        let (identity, forced) = match (&self.credential, token) {
+            (Credential::Password(password), _) => {
+                (ClientIdentity::password(user.as_str(), Secret::new(password.clone())).map_err(unfit)?, None)
+            }
+            (Credential::Token(_) | Credential::Command(_) | Credential::Granted(_), token) => {
                 let token = Secret::new(token.unwrap_or_default());
                 let shown = postroad_sasl::Credential::Token { token, host: host.clone(), port: *port };
                 // Exchange Online and others say what they take only when they are asked with it.
                 (ClientIdentity::new(user.as_str(), shown).map_err(unfit)?, postroad_sasl::find("XOAUTH2"))
-            }
-            Credential::Password(password) => {
-                (ClientIdentity::password(user.as_str(), Secret::new(password.clone())).map_err(unfit)?, None)
             }
         };
         let private = connection.private || *security == Security::None;
@@ -128,9 +132,10 @@ impl Access {
             (None, Credential::Password(password)) if !connection.session.has("LOGINDISABLED") => {
                 connection.session.login(user, &Secret::new(password.clone()))?
             }
-            (None, Credential::Password(_) | Credential::Token(_) | Credential::Command(_)) => {
+            (None, _) => {
                 return Err(Error::User(format!(
-                    "{host} takes no password; use a token with --oauth2-token-file or --oauth2-token-command"
+                    "{host} takes no password; sign in with --oauth, or use a token with --oauth2-token-file or \
+                     --oauth2-token-command"
                 )));
             }
         };
@@ -177,6 +182,15 @@ pub(crate) async fn shake_hands(host: &str, trust: &Trust, wire: Box<dyn Wire>) 
     let exporter = session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
     let bindings = Bindings { exporter: exporter.ok().filter(|_| modern), end_point: None };
     Ok((Box::new(stream), bindings))
+}
+
+/// The token that was granted, good now.
+async fn granted(desk: &Desk, host: &str) -> Result<String> {
+    let (_, octets) = desk.begin(Request::Token, Vec::new())?.octets().await?;
+    match String::from_utf8(octets) {
+        Ok(token) if !token.is_empty() => Ok(token),
+        Ok(_) | Err(_) => Err(Error::User(format!("nobody has signed in at {host} yet; do it with --oauth"))),
+    }
 }
 
 /// The first line that a command prints.

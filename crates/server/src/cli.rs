@@ -42,7 +42,7 @@ pub(crate) use domain::Domain;
 pub(crate) use greylist::Greylist;
 pub(crate) use index::Index;
 pub(crate) use mailbox::Mailbox;
-pub(crate) use moving::{Migrate, Mirror, Remote};
+pub(crate) use moving::{Consent, Migrate, Mirror, Moving, Remote};
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use oauth::{Oauth, OauthClient};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};

@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod commands;
 mod domain_records;
+mod elsewhere;
 mod offers;
 mod place;
 mod print;

@@ -164,6 +164,21 @@ pub fn claim(tx: &mut WriteTx, account: AccountId, id: i64, now: Timestamp, unti
     Ok(claimed > 0)
 }
 
+/// Makes a claim of one's own longer. Nothing when the look is over.
+pub fn hold(tx: &mut WriteTx, account: AccountId, id: i64, until: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE remote_collect SET claimed_until = $3 WHERE account = $1 AND id = $2 AND claimed_until > 0",
+        params![account, id, until],
+    )?;
+    Ok(())
+}
+
+/// Nobody looks anywhere: for the one server of a database, when it starts.
+pub fn free(tx: &mut WriteTx) -> Result<()> {
+    tx.execute("UPDATE remote_collect SET claimed_until = 0 WHERE claimed_until > 0", params![])?;
+    Ok(())
+}
+
 /// A look is over: when the next one is, what is to be told and whether it failed, how many messages came.
 pub fn looked(
     tx: &mut WriteTx,

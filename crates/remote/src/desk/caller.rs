@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use postroad_archive::wire::{self, Kind};
 use tokio::sync::oneshot;
 
-use super::{Answer, Local, Opening, Request};
+use super::{Answer, Grants, Local, Opening, Request};
 use crate::{Error, Result};
 
 /// A request with its octets, and whom to answer.
@@ -72,6 +72,7 @@ impl Waiting {
     pub async fn octets(self) -> Result<(Answer, Vec<u8>)> {
         match self.0.await.map_err(|_| gone())?? {
             (Answer::Refused(why), _) => Err(Error::Here(why)),
+            (Answer::Later(why), _) => Err(Error::Network(why)),
             answer => Ok(answer),
         }
     }
@@ -100,6 +101,7 @@ pub fn serve(
     account: postroad_store::AccountId,
     opening: &Opening,
     clock: impl Fn() -> postroad_store::Timestamp,
+    grants: &dyn Grants,
     from: impl Read,
     to: impl Write,
 ) -> Result<()> {
@@ -116,8 +118,16 @@ pub fn serve(
         // A caller that goes, or is killed, has nothing more to ask.
         let Ok((Kind::Message, frame)) = wire::read(&mut from) else { return Ok(()) };
         let (request, octets) = wire::split_message::<Request>(&frame)?;
-        let (answer, out) = match local.answer(clock(), request, octets) {
+        let answered = match request {
+            Request::Token => {
+                grants.token(&opening.place).map(|token| (Answer::Octets, token.unwrap_or_default().into_bytes()))
+            }
+            Request::Granted => grants.keep(&opening.place, octets).map(|()| (Answer::Done, Vec::new())),
+            request => local.answer(clock(), request, octets),
+        };
+        let (answer, out) = match answered {
             Ok(answered) => answered,
+            Err(Error::Network(why)) => (Answer::Later(why), Vec::new()),
             Err(error) => (Answer::Refused(error.to_string()), Vec::new()),
         };
         write_answer(&mut to, &answer, &out)?;

@@ -109,6 +109,7 @@ impl Local {
                 self.write(move |tx| remote::cut_over(tx, account, link, now))?;
                 Answer::Done
             }
+            Request::Token | Request::Granted => return Err(Error::Here("tokens are not the store's".into())),
             Request::Prove { folder, from } => self.prove(folder, from)?,
             Request::Mailboxes => self.mailboxes()?,
             Request::Entries { folder, from } => self.entries(folder, from)?,

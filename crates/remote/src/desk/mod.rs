@@ -13,6 +13,8 @@ mod proof;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 pub use caller::{Desk, Waiting, serve};
 pub use local::Local;
 pub(crate) use mapping::{choose, find_or_make};
@@ -93,6 +95,10 @@ pub enum Request {
     Room,
     /// The account is used here from now on.
     CutOver,
+    /// A token of OAuth 2.0 that is good now: octets; none when nobody has signed in for this place.
+    Token,
+    /// What a provider has granted for this place: octets that [`Grants`] understands.
+    Granted,
     /// Compare a page of a folder's messages with what was sent.
     Prove { folder: i64, from: i64 },
     /// Outwards: mailboxes.
@@ -209,6 +215,8 @@ pub enum Answer {
     Entries { entries: Vec<Entry>, next: Option<u32> },
     /// Outwards: octets follow in the frame.
     Octets,
+    /// It cannot be done now; why.
+    Later(String),
     /// It cannot be done; a sentence with the next step.
     Refused(String),
 }
@@ -226,6 +234,29 @@ pub struct MailboxState {
     pub messages: u32,
     /// Its folder in the link.
     pub folder: FolderState,
+}
+
+/// Who keeps what providers of OAuth 2.0 have granted, beside the store.
+pub trait Grants {
+    /// A token for a place ([`crate::Place::key`]) that is good now; `None` when nobody has signed in. Errors: `Network` when
+    /// it may work later.
+    fn token(&self, place: &str) -> Result<Option<String>>;
+    /// Keeps what was granted for a place.
+    fn keep(&self, place: &str, granted: &[u8]) -> Result<()>;
+}
+
+/// Nobody does.
+#[derive(Debug, Clone, Copy)]
+pub struct NoGrants;
+
+impl Grants for NoGrants {
+    fn token(&self, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn keep(&self, _: &str, _: &[u8]) -> Result<()> {
+        Err(Error::Here("tokens cannot be kept here".into()))
+    }
 }
 
 /// How a link is opened.

@@ -7,7 +7,7 @@
 //!
 //! The mail was checked where it arrived: no SMTP check is made here; where it came from is its first Received line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use postroad_mail::remote::collect::{self, Collect, Seen};
@@ -17,7 +17,7 @@ use postroad_store::seal::Sealer;
 use postroad_store::trace::TraceEvent;
 use postroad_store::{Locks, Store, Timestamp, TraceId, new_id};
 
-use super::connection::{Connection, Listed};
+use super::connection::{Connection, Listed, Shown};
 use crate::desk::{choose, find_or_make};
 use crate::place::{Place, Security};
 use crate::tls::Trust;
@@ -65,10 +65,20 @@ pub fn purpose(account: i64, id: i64) -> String {
     format!("collect:{account}:{id}")
 }
 
+/// What is sealed in place of a password when tokens are shown, which are kept elsewhere. No password has a NUL.
+pub const BY_GRANT: &str = "\0by grant";
+
+/// The password of a place; `None` when tokens are shown.
+pub fn password(sealer: &Sealer, place: &Collect) -> Result<Option<String>> {
+    let secret = sealer.unseal(&purpose(place.account.0, place.id), &place.secret)?;
+    let password = String::from_utf8(secret).map_err(|_| Error::Here("the stored password is no text".into()))?;
+    Ok(Some(password).filter(|password| password != BY_GRANT))
+}
+
 /// Looks at a place. Blocks on the store between awaits: for a thread of its own. `taken` counts also when it fails in the end.
 pub async fn collect(
     store: &Store,
-    sealer: &Sealer,
+    shown: &Shown,
     place: &Collect,
     hostname: &str,
     limits: &Limits,
@@ -76,21 +86,30 @@ pub async fn collect(
     done: &mut Done,
 ) -> Result<()> {
     let at = Place::parse_pop(&place.place)?;
-    let secret = sealer.unseal(&purpose(place.account.0, place.id), &place.secret)?;
-    let password = String::from_utf8(secret).map_err(|_| Error::Here("the stored password is no text".into()))?;
     let trust = place.ca.clone().map_or(Trust::System, Trust::Pem);
-    let mut connection = Connection::open(&at, &password, &trust, limits.patience).await?;
+    let mut connection = Connection::open(&at, shown, &trust, limits.patience).await?;
     let listed = connection.list().await?;
     let (account, id) = (place.account, place.id);
     let seen = store.read_blocking(move |tx| collect::seen(tx, account, id))?;
     let mailbox = mailbox(store, place, now())?;
-    let mut look = Look { store, place, at: &at, hostname, limits, seen, mailbox, octets: 0, names: Vec::new() };
-    for one in &listed {
-        look.one(&mut connection, one, &now, done).await?;
-    }
+    let mut look = Look {
+        store,
+        place,
+        at: &at,
+        hostname,
+        limits,
+        seen,
+        mailbox,
+        names: Vec::new(),
+        going: Vec::new(),
+        octets: 0,
+    };
+    look.all(&mut connection, &listed, &now, done).await?;
     let (names, at) = (std::mem::take(&mut look.names), now());
     let before = Timestamp(at.0 - i64::try_from(FORGOTTEN.as_micros()).unwrap_or(i64::MAX));
     store.write_blocking(Locks::account(account), move |tx| collect::listed(tx, (account, id), &names, at, before))?;
+    // What is removed there is here: each was filed before it was marked.
+    done.removed += connection.delete(&look.going).await?;
     connection.quit().await
 }
 
@@ -112,36 +131,65 @@ struct Look<'a> {
     limits: &'a Limits,
     seen: HashMap<String, Seen>,
     mailbox: MailboxId,
+    /// Octets of new messages.
     octets: u64,
     /// What the listed ones are told from others by.
     names: Vec<String>,
+    /// Messages that are to be removed there.
+    going: Vec<u32>,
 }
 
 impl Look<'_> {
-    async fn one(
+    /// All that are listed: what is known may go, what is new comes, the next ones asked for before one is here.
+    async fn all(
+        &mut self,
+        connection: &mut Connection,
+        listed: &[Listed],
+        now: &impl Fn() -> Timestamp,
+        done: &mut Done,
+    ) -> Result<()> {
+        let mut todo = VecDeque::new();
+        for one in listed {
+            if let Some(name) = &one.uidl {
+                self.names.push(name.clone());
+                if let Some(seen) = self.seen.get(name).copied() {
+                    self.known(one, seen, now());
+                    continue;
+                }
+            }
+            match one.size > self.limits.message_octets {
+                true => done.left += 1,
+                false => todo.push_back(one),
+            }
+        }
+        let mut asked: VecDeque<&Listed> = VecDeque::new();
+        loop {
+            while let Some(one) = todo.front().filter(|_| asked.len() < ASKED_MAX) {
+                let coming = asked.iter().fold(self.octets, |sum, one| sum.saturating_add(one.size));
+                if done.taken + asked.len() as u64 >= self.limits.messages || coming >= self.limits.octets {
+                    done.more = true;
+                    todo.clear();
+                } else if connection.ask(one.number)? {
+                    asked.extend(todo.pop_front());
+                } else {
+                    break;
+                }
+            }
+            let Some(one) = asked.pop_front() else { return Ok(()) };
+            self.fetch(connection, one, now, done).await?;
+        }
+    }
+
+    async fn fetch(
         &mut self,
         connection: &mut Connection,
         one: &Listed,
         now: &impl Fn() -> Timestamp,
         done: &mut Done,
     ) -> Result<()> {
-        if let Some(name) = &one.uidl {
-            self.names.push(name.clone());
-            if let Some(seen) = self.seen.get(name).copied() {
-                return self.known(connection, one, seen, now(), done).await;
-            }
-        }
-        if done.taken >= self.limits.messages || self.octets >= self.limits.octets {
-            done.more = true;
-            return Ok(());
-        }
-        if one.size > self.limits.message_octets {
-            done.left += 1;
-            return Ok(());
-        }
         let mut intake = Intake::as_it_is(self.store.upload(), postroad_message::Limits::default());
         let (mut hasher, mut size, most) = (blake3::Hasher::new(), 0_u64, self.limits.message_octets);
-        let given = connection.fetch(one.number, |piece| {
+        let given = connection.fetched(|piece| {
             size += piece.len() as u64;
             // What it said of the size was not true; the connection cannot be brought to the end of this.
             if size > most {
@@ -155,7 +203,6 @@ impl Look<'_> {
             done.left += 1;
             return Ok(());
         }
-        self.octets += size;
         let name = match &one.uidl {
             Some(name) => name.clone(),
             None => format!("blake3 {}", hasher.finalize().to_hex()),
@@ -163,33 +210,26 @@ impl Look<'_> {
         if one.uidl.is_none() {
             self.names.push(name.clone());
             if let Some(seen) = self.seen.get(&name).copied() {
-                self.octets -= size;
-                return self.known(connection, one, seen, now(), done).await;
+                self.known(one, seen, now());
+                return Ok(());
             }
         }
         let at = now();
         self.file(intake, &name, at)?;
+        self.octets = self.octets.saturating_add(size);
         done.taken += 1;
         let seen = Seen { taken: true, first: at };
         self.seen.insert(name, seen);
-        self.known(connection, one, seen, now(), done).await
+        self.known(one, seen, now());
+        Ok(())
     }
 
     /// One that is here: it is removed there, when it is time.
-    async fn known(
-        &self,
-        connection: &mut Connection,
-        one: &Listed,
-        seen: Seen,
-        now: Timestamp,
-        done: &mut Done,
-    ) -> Result<()> {
-        let Some(after) = self.place.delete_after else { return Ok(()) };
-        let is_time = now >= seen.first.plus(Duration::from_secs(u64::from(after)));
-        if seen.taken && is_time && connection.delete(one.number).await? {
-            done.removed += 1;
+    fn known(&mut self, one: &Listed, seen: Seen, now: Timestamp) {
+        let Some(after) = self.place.delete_after else { return };
+        if seen.taken && now >= seen.first.plus(Duration::from_secs(u64::from(after))) {
+            self.going.push(one.number);
         }
-        Ok(())
     }
 
     /// Files a message and remembers it: after this it is on disk, or there is an error.
@@ -224,6 +264,8 @@ impl Look<'_> {
     }
 }
 
+/// Messages that are asked for before one is here.
+const ASKED_MAX: usize = 4;
 /// What was not listed for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const WORD_MAX: usize = 255;

@@ -14,6 +14,21 @@ use crate::place::{Place, Security};
 use crate::tls::Trust;
 use crate::{Error, Result};
 
+/// What is shown to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A password.
+    Password(String),
+    /// An access token of OAuth 2.0.
+    Token(String),
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown(***)")
+    }
+}
+
 /// A connection that is signed in.
 pub struct Connection {
     wire: Box<dyn Wire>,
@@ -36,7 +51,7 @@ pub struct Listed {
 
 impl Connection {
     /// Connects and signs in.
-    pub async fn open(place: &Place, password: &str, trust: &Trust, patience: Duration) -> Result<Connection> {
+    pub async fn open(place: &Place, shown: &Shown, trust: &Trust, patience: Duration) -> Result<Connection> {
         let Place { host, security, .. } = place;
         let (wire, bindings) = reach(place, trust).await?;
         let buffer = vec![0; READ];
@@ -56,52 +71,73 @@ impl Connection {
             let (wire, bindings) = shake_hands(host, trust, wire).await?;
             connection = Connection { wire, session, buffer, bindings, patience };
         }
-        connection.sign_in(place, password).await?;
+        connection.sign_in(place, shown).await?;
         Ok(connection)
     }
 
-    async fn sign_in(&mut self, place: &Place, password: &str) -> Result<()> {
+    async fn sign_in(&mut self, place: &Place, shown: &Shown) -> Result<()> {
         // RFC 2449 came after RFC 1939: some have none.
         let capabilities = self.lines("CAPA").await?.unwrap_or_default();
         let user = place.user.as_str();
         let unfit = |error: postroad_sasl::Error| Error::User(format!("{user} cannot sign in: {error}"));
-        let identity = ClientIdentity::password(user, Secret::new(password.to_owned())).map_err(unfit)?;
         let words = |name: &str| {
             let line = capabilities
                 .iter()
                 .find(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(name)));
             line.map(|line| line.split_whitespace().skip(1))
         };
-        // Only what shows no password is preferred to USER and PASS, which every server has.
         let offered: Vec<&str> = words("SASL").into_iter().flatten().collect();
-        let mechanism = choose(offered, &identity, &self.bindings, true);
-        let reply = match mechanism {
-            Some(mechanism) if !mechanism.sends_secret || words("USER").is_none() && !capabilities.is_empty() => {
-                let client = Client::new(mechanism, identity, &self.bindings).map_err(unfit)?;
-                self.session.authenticate(client)?;
-                self.reply().await?
-            }
-            Some(_) | None => {
-                self.session.say(&format!("USER {user}"))?;
-                let reply = self.reply().await?;
-                match reply.good {
-                    true => {
-                        self.session.password(&Secret::new(password.to_owned()))?;
-                        let mut reply = self.reply().await?;
-                        if reply.text.contains(password) {
-                            "(its words repeat the password and are not shown)".clone_into(&mut reply.text);
-                        }
-                        reply
-                    }
-                    false => reply,
-                }
+        let identity = match shown {
+            Shown::Password(password) => ClientIdentity::password(user, Secret::new(password.clone())),
+            Shown::Token(token) => {
+                let (token, host) = (Secret::new(token.clone()), place.host.clone());
+                ClientIdentity::new(user, postroad_sasl::Credential::Token { token, host, port: place.port })
             }
         };
+        let identity = identity.map_err(unfit)?;
+        let mechanism = choose(offered, &identity, &self.bindings, true);
+        let reply = match (shown, mechanism) {
+            // Exchange Online says what it takes only when it is asked with it.
+            (Shown::Token(_), mechanism) => {
+                let mechanism = mechanism.or_else(|| postroad_sasl::find("XOAUTH2"));
+                let mechanism = mechanism.ok_or_else(|| Error::Here("XOAUTH2 is not known".into()))?;
+                self.authenticate(Client::new(mechanism, identity, &self.bindings).map_err(unfit)?).await?
+            }
+            // Only what shows no password is preferred to USER and PASS, which every server has.
+            (Shown::Password(_), Some(mechanism))
+                if !mechanism.sends_secret || words("USER").is_none() && !capabilities.is_empty() =>
+            {
+                self.authenticate(Client::new(mechanism, identity, &self.bindings).map_err(unfit)?).await?
+            }
+            (Shown::Password(password), _) => self.user_and_pass(user, password).await?,
+        };
+        if reply.good && words("PIPELINING").is_some() {
+            self.session.pipeline();
+        }
         match reply.good {
             true => Ok(()),
             false if reply.is_busy() => Err(Error::Busy(reply.text)),
             false => Err(Error::User(format!("{} does not let {user} in: {}", place.host, reply.text))),
         }
+    }
+
+    async fn authenticate(&mut self, client: Client) -> Result<Reply> {
+        self.session.authenticate(client)?;
+        self.reply().await
+    }
+
+    async fn user_and_pass(&mut self, user: &str, password: &str) -> Result<Reply> {
+        self.session.say(&format!("USER {user}"))?;
+        let reply = self.reply().await?;
+        if !reply.good {
+            return Ok(reply);
+        }
+        self.session.password(&Secret::new(password.to_owned()))?;
+        let mut reply = self.reply().await?;
+        if reply.text.contains(password) {
+            "(its words repeat the password and are not shown)".clone_into(&mut reply.text);
+        }
+        Ok(reply)
     }
 
     /// The messages, with what tells them apart.
@@ -136,9 +172,17 @@ impl Connection {
         Ok(all)
     }
 
-    /// Fetches a message: each piece is shown. False when the server does not give it.
-    pub async fn fetch(&mut self, number: u32, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        self.session.ask(&format!("RETR {number}"))?;
+    /// Asks for a message before those asked for are here, where the server takes that; false when it does not, or enough are
+    /// on their way. [`Connection::fetched`] gives them in the order in which they were asked for.
+    pub fn ask(&mut self, number: u32) -> Result<bool> {
+        match self.session.is_free() {
+            true => self.session.ask(&format!("RETR {number}")).map(|()| true),
+            false => Ok(false),
+        }
+    }
+
+    /// The message that was asked for first: each piece is shown. False when the server does not give it.
+    pub async fn fetched(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         if !self.reply().await?.good {
             return Ok(false);
         }
@@ -151,10 +195,22 @@ impl Connection {
         }
     }
 
-    /// Marks a message for removal, which comes about with [`Connection::quit`].
-    pub async fn delete(&mut self, number: u32) -> Result<bool> {
-        self.session.say(&format!("DELE {number}"))?;
-        Ok(self.reply().await?.good)
+    /// Marks messages for removal, which comes about with [`Connection::quit`]. How many the server marked.
+    pub async fn delete(&mut self, numbers: &[u32]) -> Result<u64> {
+        let (mut numbers, mut waiting, mut marked) = (numbers.iter(), 0_usize, 0);
+        loop {
+            while self.session.is_free()
+                && let Some(number) = numbers.next()
+            {
+                self.session.say(&format!("DELE {number}"))?;
+                waiting += 1;
+            }
+            if waiting == 0 {
+                return Ok(marked);
+            }
+            marked += u64::from(self.reply().await?.good);
+            waiting -= 1;
+        }
     }
 
     /// Ends, and has removed what was marked. Errors: it may not have come about.

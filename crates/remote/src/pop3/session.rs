@@ -1,9 +1,12 @@
-//! The client's side of a POP3 connection, without sockets: one command at a time, its reply, and the octets behind it.
+//! The client's side of a POP3 connection, without sockets: commands, their replies in turn, and the octets behind them. Several
+//! commands are on their way at once where the server has PIPELINING (RFC 2449 §6.6).
 //!
 //! Invariants:
 //! 1. What is buffered is bounded: a line by [`LINE_MAX`], and what a message has goes out piece by piece.
 //! 2. Nothing that came in clear is looked at after STLS, and what came behind its reply is an attack (RFC 2595 §4).
 //! 3. A message's octets are what the server has: only the dots that it put before lines are taken away.
+
+use std::collections::VecDeque;
 
 use postroad_sasl::{Client, Secret};
 
@@ -64,13 +67,24 @@ pub struct Session {
     input: Vec<u8>,
     output: Vec<u8>,
     wait: Wait,
+    /// What comes after that: commands that were said before the one before them was answered.
+    next: VecDeque<Wait>,
+    /// The server takes commands before it has answered.
+    pipelining: bool,
     login: Option<Client>,
 }
 
 impl Default for Session {
     fn default() -> Session {
         // The greeting comes first.
-        Session { input: Vec::new(), output: Vec::new(), wait: Wait::Line, login: None }
+        Session {
+            input: Vec::new(),
+            output: Vec::new(),
+            wait: Wait::Line,
+            next: VecDeque::new(),
+            pipelining: false,
+            login: None,
+        }
     }
 }
 
@@ -83,6 +97,16 @@ impl Session {
     /// What is to be written.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+
+    /// From now on commands may be said before the one before them was answered, [`PENDING_MAX`] of them.
+    pub fn pipeline(&mut self) {
+        self.pipelining = true;
+    }
+
+    /// Whether another command may be said now.
+    pub fn is_free(&self) -> bool {
+        self.wait == Wait::Nothing || (self.pipelining && self.next.len() < PENDING_MAX)
     }
 
     /// Says a command with a reply of one line. Errors: it is no line.
@@ -125,12 +149,15 @@ impl Session {
         if line.contains(['\r', '\n', '\0']) {
             return Err(Error::User("the name or password has an end of line in it, which POP3 cannot say".into()));
         }
-        if self.wait != Wait::Nothing || !self.input.is_empty() {
+        if !self.is_free() || (self.wait == Wait::Nothing && !self.input.is_empty()) {
             return Err(Error::Peer("it spoke out of turn".into()));
         }
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
-        self.wait = wait;
+        match self.wait {
+            Wait::Nothing => self.wait = wait,
+            Wait::Line | Wait::Lines | Wait::Auth | Wait::Body(_) => self.next.push_back(wait),
+        }
         Ok(())
     }
 
@@ -185,7 +212,10 @@ impl Session {
                 return Err(Error::Peer("it did not show that it knows the password".into()));
             }
         }
-        self.wait = if good && self.wait == Wait::Lines { Wait::Body(Place::Start) } else { Wait::Nothing };
+        match good && self.wait == Wait::Lines {
+            true => self.wait = Wait::Body(Place::Start),
+            false => self.answered(),
+        }
         Ok(Some(Event::Reply(reply)))
     }
 
@@ -237,10 +267,15 @@ impl Session {
             return Some(Event::Piece(piece));
         }
         if ended {
-            self.wait = Wait::Nothing;
+            self.answered();
             return Some(Event::End);
         }
         None
+    }
+
+    /// A command was answered: the next one is.
+    fn answered(&mut self) {
+        self.wait = self.next.pop_front().unwrap_or(Wait::Nothing);
     }
 }
 
@@ -249,6 +284,8 @@ fn memchr(octets: &[u8]) -> usize {
     octets.iter().position(|octet| *octet == b'\n').map_or(octets.len(), |at| at + 1)
 }
 
+/// Commands that wait for the one before them.
+pub const PENDING_MAX: usize = 32;
 /// RFC 2449 §4 allows 512; SASL's challenges are longer.
 pub const LINE_MAX: usize = 16 * 1024;
 /// RFC 5034 §4 and RFC 2449 §4: 255 octets with CR LF.
@@ -297,6 +334,26 @@ mod tests {
                 assert_eq!(octets.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{cut}");
                 session.say("QUIT").expect("the next command");
             }
+        }
+    }
+
+    #[test]
+    fn commands_are_answered_in_turn_however_that_is_cut() {
+        for cut in 1..40 {
+            let mut session = Session::default();
+            assert_eq!(talk(&mut session, b"+OK\r\n", cut).map(|events| events.len()), Ok(1));
+            session.pipeline();
+            session.ask("RETR 1").expect("said");
+            session.ask("RETR 2").expect("said");
+            session.say("DELE 1").expect("said");
+            assert_eq!(session.take_output(), b"RETR 1\r\nRETR 2\r\nDELE 1\r\n");
+            let events = talk(&mut session, b"+OK\r\n+OK\r\n..\r\n.\r\n-ERR gone\r\n+OK marked\r\n", cut);
+            let reply = |good, text: &str| Event::Reply(Reply { good, text: text.into() });
+            let body = Event::Piece(b"+OK\r\n.\r\n".to_vec());
+            let expected = vec![reply(true, ""), body, Event::End, reply(false, "gone"), reply(true, "marked")];
+            assert_eq!(events, Ok(expected), "{cut}");
+            (0..=PENDING_MAX).for_each(|_| session.say("NOOP").expect("said"));
+            assert!(session.say("NOOP").is_err(), "bounded");
         }
     }
 

@@ -4,6 +4,7 @@ use postroad_trust::keys::Found;
 use serde::{Deserialize, Serialize};
 
 use super::shaping::ShapingOrder;
+use crate::elsewhere::Granting;
 use crate::settings::{Settings, SigningSettings};
 
 /// Something to do with a server's domains, accounts and mail. Passwords come in clear over the local
@@ -256,7 +257,7 @@ pub(crate) enum CollectOrder {
 pub(crate) struct CollectWish {
     pub(crate) address: String,
     pub(crate) from: String,
-    pub(crate) password: String,
+    pub(crate) secret: CollectSecret,
     /// PEM.
     pub(crate) ca: Option<String>,
     pub(crate) mailbox: String,
@@ -268,18 +269,20 @@ pub(crate) struct CollectWish {
     pub(crate) key: std::path::PathBuf,
 }
 
+/// What is shown where mail is collected.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CollectSecret {
+    Password(String),
+    Granted(Granting),
+}
+
 /// What a provider has granted to the server for a route.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct LoginWish {
     pub(crate) domain: String,
     pub(crate) user: Option<String>,
-    pub(crate) token_url: String,
-    pub(crate) client: String,
-    pub(crate) secret: Option<String>,
-    pub(crate) scope: String,
-    pub(crate) access: String,
-    pub(crate) lives_seconds: u64,
-    pub(crate) refresh: Option<String>,
+    pub(crate) granting: Granting,
     /// The file of the key that secrets are sealed with.
     pub(crate) key: std::path::PathBuf,
 }

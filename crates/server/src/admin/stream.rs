@@ -9,6 +9,8 @@ use postroad_mail::{Address, accounts};
 use postroad_store::{AccountId, Store, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::elsewhere::{Kept, Secrets};
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stream", rename_all = "kebab-case")]
@@ -18,7 +20,7 @@ pub(crate) enum Stream {
     /// Mail from an account into files.
     Export { address: String, options: export::Options },
     /// An account elsewhere: taken over from there, or mirrored there.
-    Remote { address: String, opening: postroad_remote::desk::Opening },
+    Remote { address: String, opening: postroad_remote::desk::Opening, secrets: Secrets },
     /// An account from a backup; answers with lines of JSON, not with frames.
     Restore(super::restore::Request),
 }
@@ -64,9 +66,11 @@ pub(crate) fn perform(store: &Store, begun: &Begun, now: Timestamp, connection: 
             connection,
         ),
         Stream::Export { options, .. } => export::serve(store, begun.account, options, connection, connection),
-        Stream::Remote { opening, .. } => {
-            let (from, to) = (connection, connection);
-            if let Err(error) = postroad_remote::desk::serve(store, begun.account, opening, Timestamp::now, from, to) {
+        Stream::Remote { opening, secrets, .. } => {
+            let (from, to, account) = (connection, connection, begun.account);
+            let grants = Kept { store, account, secrets };
+            let served = postroad_remote::desk::serve(store, account, opening, Timestamp::now, &grants, from, to);
+            if let Err(error) = served {
                 tracing::info!("taking over or mirroring an account ended early: {error}");
             }
             Ok(())

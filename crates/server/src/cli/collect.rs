@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::moving::Consent;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Collect {
     /// Collect from an account elsewhere from now on.
@@ -50,6 +52,8 @@ pub(crate) struct CollectAdd {
     /// A file whose first line is the password there. Without it POSTROAD_REMOTE_PASSWORD, else it is asked for.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
     /// Trust these authorities (PEM) and no others.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,

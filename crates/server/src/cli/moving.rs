@@ -90,6 +90,8 @@ pub(crate) struct Remote {
     /// A command that prints an OAuth 2.0 access token; it is run for each new connection.
     #[arg(long, value_name = "COMMAND", conflicts_with = "password_file")]
     pub(crate) oauth2_token_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
     /// Trust these authorities (PEM) and no others.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -102,4 +104,28 @@ pub(crate) struct Remote {
     /// Give up after so many new connections in a row that got nowhere.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) tries: u32,
+}
+
+/// How tokens of OAuth 2.0 are got from a provider, and kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Consent {
+    /// Sign in at a provider: google, microsoft, or an issuer's address (https://…). What it grants is kept sealed and renewed
+    /// in time; later runs use it without these options.
+    #[arg(long, value_name = "NAME|URL", requires = "client_id", conflicts_with = "password_file")]
+    pub(crate) oauth: Option<String>,
+    /// With --oauth microsoft: the tenant, a domain or an id.
+    #[arg(long, requires = "oauth")]
+    pub(crate) tenant: Option<String>,
+    /// With --oauth: what this server is called at the provider, where it has to be registered.
+    #[arg(long, value_name = "ID", requires = "oauth")]
+    pub(crate) client_id: Option<String>,
+    /// With --oauth: a file whose first line is its secret there, where it has one.
+    #[arg(long, value_name = "FILE", requires = "oauth")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// With --oauth: what to ask for, in place of what is usual there for reading mail.
+    #[arg(long, requires = "oauth")]
+    pub(crate) scope: Option<String>,
+    /// With --oauth: a file whose first line is a refresh token that was got in another way.
+    #[arg(long, value_name = "FILE", requires = "oauth")]
+    pub(crate) refresh_token_file: Option<PathBuf>,
 }

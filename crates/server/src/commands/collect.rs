@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use postroad_remote::{Place as Elsewhere, Security};
 
 use super::administer::act;
+use super::consent::{self, Scopes};
 use super::moving::secret;
-use crate::admin::{CollectOrder, CollectWish, Operation};
+use crate::admin::{CollectOrder, CollectSecret, CollectWish, Operation};
 use crate::cli::{Collect, CollectAdd, Output, Place};
 use crate::{place, print};
 
@@ -22,6 +23,7 @@ pub(super) fn command(action: Collect, at: &Place, output: Output) -> Result<Exi
 }
 
 fn wish(add: &CollectAdd, at: &Place) -> Result<CollectWish> {
+    let settings = place::settings(at)?;
     let from = Elsewhere::parse_pop(&add.from)?;
     if from.security == Security::None {
         print::complaint(&format!(
@@ -38,11 +40,20 @@ fn wish(add: &CollectAdd, at: &Place) -> Result<CollectWish> {
     Ok(CollectWish {
         address: add.address.clone(),
         from: add.from.clone(),
-        password: secret::password(add.password_file.as_deref(), &from)?,
+        secret: match consent::of(&add.consent, &SCOPES, &settings)? {
+            Some(granting) => CollectSecret::Granted(granting),
+            None => CollectSecret::Password(secret::password(add.password_file.as_deref(), &from)?),
+        },
         ca,
         mailbox: add.into.clone(),
         every: add.every,
         delete_after: add.delete_after.filter(|_| !add.leave),
-        key: place::secret_key(&place::settings(at)?),
+        key: place::secret_key(&settings),
     })
 }
+
+/// What reading mail by POP3 is called.
+const SCOPES: Scopes = Scopes {
+    own: "mail:pop offline_access",
+    microsoft: "https://outlook.office365.com/POP.AccessAsUser.All offline_access",
+};

@@ -8,6 +8,7 @@ mod certificate;
 mod check;
 mod check_domain;
 mod collect;
+mod consent;
 mod dkim;
 mod dns;
 mod labels;

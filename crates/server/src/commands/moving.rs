@@ -11,15 +11,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use postroad_remote::connection::Manners;
-use postroad_remote::desk::{Desk, Opening};
+use postroad_remote::desk::{Answer, Desk, Opening, Request};
 use postroad_remote::migrate::{self, Report, Wish};
 use postroad_remote::tls::Trust;
-use postroad_remote::{Access, Place as Elsewhere, Security, mirror};
+use postroad_remote::{Access, Credential, Place as Elsewhere, Security, mirror};
+use tokio::runtime::Runtime;
 
 use super::carry::{self, Connection};
+use super::consent::{self, Scopes};
 use crate::admin::stream::Stream;
-use crate::cli::{Import, ImportFormat, MboxQuoting, Migrate, Mirror, Place, Remote};
-use crate::print;
+use crate::cli::{Import, ImportFormat, MboxQuoting, Migrate, Mirror, Moving};
+use crate::elsewhere::Secrets;
+use crate::settings::Settings;
+use crate::{place, print};
 
 use told::Shown;
 
@@ -36,7 +40,7 @@ pub(super) fn migrate(asked: &Migrate) -> Result<ExitCode> {
             return carry::import_and_prove(&of_files(asked, address, path, format, quoting)?);
         }
     }
-    let access = access(from, &asked.moving.remote)?;
+    let access = access(from, &asked.moving)?;
     let mut shown = Shown::new(None, asked.moving.progress_every);
     let report = one(asked, address, &access, &mut shown)?;
     let took = shown.end();
@@ -53,14 +57,13 @@ fn one(asked: &Migrate, address: &str, access: &Access, shown: &mut Shown) -> Re
     let wish = wish(asked)?;
     let opening =
         Opening { outwards: false, place: access.place.key(), ignore_quota: asked.ignore_quota, dry: asked.dry_run };
-    let request = Stream::Remote { address: address.to_owned(), opening };
-    with_desk(&asked.moving.place, request, |runtime, desk, opened| {
+    with_desk(&asked.moving, address, opening, access, |runtime, access, desk, opened| {
         runtime.block_on(migrate::migrate(access, desk, opened, &wish, shown))
     })
 }
 
 pub(super) fn mirror(asked: &Mirror) -> Result<ExitCode> {
-    let access = access(&asked.to, &asked.moving.remote)?;
+    let access = access(&asked.to, &asked.moving)?;
     let wish = mirror::Wish {
         only: asked.moving.folder.clone(),
         except: asked.moving.exclude.clone(),
@@ -70,10 +73,9 @@ pub(super) fn mirror(asked: &Mirror) -> Result<ExitCode> {
         pause: PAUSE,
     };
     let opening = Opening { outwards: true, place: access.place.key(), ignore_quota: false, dry: false };
-    let request = Stream::Remote { address: asked.address.clone(), opening };
     let mut shown = Shown::new(None, asked.moving.progress_every);
-    let report = with_desk(&asked.moving.place, request, |runtime, desk, _| {
-        runtime.block_on(mirror::mirror(&access, desk, &wish, &mut shown))
+    let report = with_desk(&asked.moving, &asked.address, opening, &access, |runtime, access, desk, _| {
+        runtime.block_on(mirror::mirror(access, desk, &wish, &mut shown))
     })?;
     let took = shown.end();
     if asked.moving.output.json {
@@ -84,19 +86,42 @@ pub(super) fn mirror(asked: &Mirror) -> Result<ExitCode> {
     Ok(code(&report))
 }
 
-/// Opens the way to the store, works, and closes it.
+/// Opens the way to the store, works, and closes it. Without a password the place is shown what a provider has granted for it.
 fn with_desk<R>(
-    place: &Place,
-    request: Stream,
-    work: impl FnOnce(&tokio::runtime::Runtime, &Desk, &postroad_remote::desk::Answer) -> R,
+    moving: &Moving,
+    address: &str,
+    opening: Opening,
+    access: &Access,
+    work: impl FnOnce(&Runtime, &Access, &Desk, &Answer) -> R,
 ) -> Result<R> {
-    let line = Connection::open(place, request)?;
+    let settings = place::settings(&moving.place)?;
+    let secrets = Secrets { key: place::secret_key(&settings), authorities: settings.outbound.authorities.clone() };
+    let request = Stream::Remote { address: address.to_owned(), opening, secrets };
+    let line = Connection::open(&moving.place, request)?;
     let (desk, opened) = Desk::connect(line.stream.try_clone()?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = work(&runtime, &desk, &opened);
-    drop(desk);
+    let access = signed_in(moving, access, &desk, &runtime, &settings)?;
+    let result = work(&runtime, &access, &desk, &opened);
+    drop((access, desk));
     line.close();
     Ok(result)
+}
+
+/// The access with what it shows: what is said on the command line, else what was granted before, else a password that is asked for.
+fn signed_in(moving: &Moving, access: &Access, desk: &Desk, runtime: &Runtime, settings: &Settings) -> Result<Access> {
+    let mut access = access.clone();
+    if let Some(granting) = consent::of(&moving.remote.consent, &SCOPES, settings)? {
+        let octets = serde_json::to_vec(&granting)?;
+        runtime.block_on(desk.begin(Request::Granted, octets)?.answer())?;
+        access.credential = Credential::Granted(desk.clone());
+    } else if matches!(&access.credential, Credential::Password(password) if password.is_empty()) {
+        let (_, token) = runtime.block_on(desk.begin(Request::Token, Vec::new())?.octets())?;
+        access.credential = match token.is_empty() {
+            true => Credential::Password(secret::ask(&access.place)?),
+            false => Credential::Granted(desk.clone()),
+        };
+    }
+    Ok(access)
 }
 
 fn wish(asked: &Migrate) -> Result<Wish> {
@@ -117,7 +142,8 @@ fn wish(asked: &Migrate) -> Result<Wish> {
     })
 }
 
-fn access(url: &str, remote: &Remote) -> Result<Access> {
+fn access(url: &str, moving: &Moving) -> Result<Access> {
+    let remote = &moving.remote;
     let place = Elsewhere::parse(url)?;
     let trust = match (&remote.ca, remote.insecure_any_certificate) {
         (Some(file), _) => Trust::File(file.clone()),
@@ -136,7 +162,8 @@ fn access(url: &str, remote: &Remote) -> Result<Access> {
             place.host
         ));
     }
-    let credential = secret::credential(remote, &place)?;
+    // Nothing is said: what was granted is looked for, or a password asked for, when the store is open.
+    let credential = secret::said(remote)?.unwrap_or(Credential::Password(String::new()));
     let bandwidth = remote.bandwidth.map(|kilobytes| kilobytes.saturating_mul(1_000));
     Ok(Access { place, credential, trust, manners: Manners { bandwidth, ..Manners::default() } })
 }
@@ -177,6 +204,12 @@ const FILES: [(&str, ImportFormat, MboxQuoting); 4] = [
     ("mboxrd:", ImportFormat::Mbox, MboxQuoting::Rd),
     ("mboxo:", ImportFormat::Mbox, MboxQuoting::O),
 ];
+
+/// What reading and writing mail by IMAP is called.
+const SCOPES: Scopes = Scopes {
+    own: "mail:imap offline_access",
+    microsoft: "https://outlook.office365.com/IMAP.AccessAsUser.All offline_access",
+};
 
 /// The wait after the first connection that failed.
 const PAUSE: Duration = Duration::from_secs(2);

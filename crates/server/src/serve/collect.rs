@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use postroad_mail::remote::collect::{self, Collect};
 use postroad_net::Stop;
+use postroad_oauth::{Http, Tokens};
 use postroad_remote::Error;
-use postroad_remote::pop3::{self, Done, Limits};
+use postroad_remote::pop3::{self, Done, Limits, Shown};
 use postroad_store::seal::Sealer;
 use postroad_store::{Locks, Store, Timestamp};
 use tokio::task::JoinSet;
 
-use crate::place;
 use crate::settings::Settings;
+use crate::{elsewhere, place};
 
 /// Between two looks at whose time has come.
 const EVERY: Duration = Duration::from_secs(5);
@@ -19,8 +20,10 @@ const EVERY: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 4;
 /// One look takes no longer; what is left comes with the next.
 const WITHIN: Duration = Duration::from_secs(14 * 60);
-/// Nobody else looks for so long: longer than [`WITHIN`], so that no two look at once.
-const CLAIM: Duration = Duration::from_secs(16 * 60);
+/// Nobody else looks for so long after the last beat: a server that was killed holds nothing up.
+const CLAIM: Duration = Duration::from_secs(90);
+/// While it looks, its claim is made longer as often.
+const BEAT: Duration = Duration::from_secs(20);
 /// After failures, the longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// The wait doubles with each failure, so many times.
@@ -31,23 +34,37 @@ const DOUBLINGS: u32 = 6;
 struct Collector {
     store: Store,
     sealer: Sealer,
+    tokens: Tokens,
     hostname: String,
 }
 
 /// Starts collecting, where secrets can be unsealed.
 pub(super) fn start(running: &mut JoinSet<()>, settings: &Settings, store: &Store, stop: &Stop) {
-    match Sealer::open(&place::secret_key(settings)) {
-        Ok(sealer) => {
-            let collector = Collector { store: store.clone(), sealer, hostname: settings.hostname.clone() };
-            running.spawn(collector.run(stop.clone()));
+    match secrets(settings, store) {
+        Ok((sealer, tokens)) => {
+            let (store, hostname) = (store.clone(), settings.hostname.clone());
+            running.spawn(Collector { store, sealer, tokens, hostname }.run(stop.clone()));
         }
         Err(error) => tracing::warn!(%error, "no mail is collected by POP3: passwords cannot be unsealed"),
     }
 }
 
+/// What passwords and tokens are unsealed with.
+fn secrets(settings: &Settings, store: &Store) -> anyhow::Result<(Sealer, Tokens)> {
+    let sealer = Sealer::open(&place::secret_key(settings))?;
+    let http = Http::new(settings.outbound.authorities.as_deref())?;
+    let tokens = Tokens::new(store.clone(), sealer.clone(), http, std::sync::Arc::new(Timestamp::now));
+    Ok((sealer, tokens))
+}
+
 impl Collector {
     /// Looks until the stop.
     async fn run(self, stop: Stop) {
+        // Whoever holds a claim on SQLite was this server before it was killed.
+        let freed = self.store.write(Locks::none(), |tx| if tx.is_postgres() { Ok(()) } else { collect::free(tx) });
+        if let Err(error) = freed.await {
+            tracing::warn!(%error, "where mail is collected from is not free yet");
+        }
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
@@ -93,15 +110,45 @@ impl Collector {
         Ok(claimed.await?.value)
     }
 
+    /// What is shown at a place.
+    async fn shown(&self, place: &Collect) -> Result<Shown, Error> {
+        match pop3::collect::password(&self.sealer, place)? {
+            Some(password) => Ok(Shown::Password(password)),
+            None => {
+                let token = self.tokens.token(&elsewhere::of_collect(place.account, place.id)).await;
+                token.map(|token| Shown::Token(token.text)).map_err(|error| elsewhere::no_token(&error))
+            }
+        }
+    }
+
+    /// Nobody else looks for a while more.
+    async fn beat(&self, place: &Collect) {
+        let (account, id, until) = (place.account, place.id, Timestamp::now().plus(CLAIM));
+        let held = self.store.write(Locks::none(), move |tx| collect::hold(tx, account, id, until));
+        if let Err(error) = held.await {
+            tracing::debug!(%error, "a claim is not made longer");
+        }
+    }
+
     async fn look(&self, place: Collect, stop: &Stop) {
         let (mut done, limits) = (Done::default(), Limits::default());
-        let looking =
-            pop3::collect(&self.store, &self.sealer, &place, &self.hostname, &limits, Timestamp::now, &mut done);
-        let outcome = tokio::select! {
-            outcome = tokio::time::timeout(WITHIN, looking) => {
-                outcome.unwrap_or_else(|_| Err(Error::Network("it is too slow; the rest comes with the next look".into())))
+        let outcome = {
+            let looking = async {
+                let shown = self.shown(&place).await?;
+                pop3::collect(&self.store, &shown, &place, &self.hostname, &limits, Timestamp::now, &mut done).await
+            };
+            let looking = tokio::time::timeout(WITHIN, looking);
+            tokio::pin!(looking);
+            let mut beats = tokio::time::interval(BEAT);
+            loop {
+                tokio::select! {
+                    outcome = &mut looking => break outcome.unwrap_or_else(|_| {
+                        Err(Error::Network("it is too slow; the rest comes with the next look".into()))
+                    }),
+                    _ = beats.tick() => self.beat(&place).await,
+                    () = stop.stopped() => break Err(Error::Network("this server stopped in the middle of it".into())),
+                }
             }
-            () = stop.stopped() => Err(Error::Network("this server stopped in the middle of it".into())),
         };
         let now = Timestamp::now();
         let (account, id, from) = (place.account, place.id, place.place.clone());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use postroad_mail::remote::collect::{self as rows, Collect};
 use postroad_remote::Result;
-use postroad_remote::pop3::collect::purpose;
-use postroad_remote::pop3::{Done, Limits, collect};
+use postroad_remote::pop3::collect::{password, purpose};
+use postroad_remote::pop3::{Done, Limits, Shown, collect};
 use postroad_store::seal::Sealer;
 use postroad_store::{Locks, Timestamp, trace};
 use postroad_testkit::Dovecot;
@@ -72,8 +72,9 @@ impl World {
 
     pub(crate) fn look(&self) -> Result<Done> {
         let (mut done, now) = (Done::default(), self.now);
+        let shown = Shown::Password(password(&self.sealer, &self.place)?.unwrap());
         let store = &self.account.store;
-        let looked = block_on(collect(store, &self.sealer, &self.place, "us.test", &self.limits, || now, &mut done));
+        let looked = block_on(collect(store, &shown, &self.place, "us.test", &self.limits, || now, &mut done));
         self.account.audit();
         looked.map(|()| done)
     }

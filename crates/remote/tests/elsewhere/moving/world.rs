@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use postroad_remote::connection::Manners;
-use postroad_remote::desk::{Answer, Desk, Opening, serve};
+use postroad_remote::desk::{Answer, Desk, NoGrants, Opening, serve};
 use postroad_remote::migrate::{Progress, Report, Watch, Wish, migrate};
 use postroad_remote::tls::Trust;
 use postroad_remote::{Access, Credential, Place, mirror};
@@ -37,7 +37,7 @@ impl World {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (store, alice) = (self.store.clone(), self.id);
         std::thread::spawn(move || {
-            let _ = serve(&store, alice, &opening, || NOW, &theirs, &theirs);
+            let _ = serve(&store, alice, &opening, || NOW, &NoGrants, &theirs, &theirs);
         });
         Desk::connect(ours).unwrap()
     }

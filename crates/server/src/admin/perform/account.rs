@@ -108,6 +108,7 @@ pub(super) fn remove(desk: &Desk<'_>, text: &str) -> Outcome {
     desk.of_account(&account, move |tx, by| {
         sending::set_own(tx, id, &sending::Own::default())?;
         cuts::tell_all(tx, id, by.now)?;
+        crate::elsewhere::forget(tx, id)?;
         accounts::delete(tx, by, id)
     })?;
     Ok(Answer::done(format!("{text} is removed; its mail is cleared away in the background")))

@@ -1,15 +1,17 @@
 //! Places that mail is collected from by POP3.
 
-use postroad_mail::accounts;
+use postroad_mail::accounts::{self, DIRECTORY_LOCK};
 use postroad_mail::remote::collect::{self, Collect};
 use postroad_mail::{MailboxName, accounts::Account};
+use postroad_queue::grants;
 use postroad_remote::Place;
-use postroad_remote::pop3::collect::purpose;
-use postroad_store::Timestamp;
+use postroad_remote::pop3::collect::{BY_GRANT, purpose};
 use postroad_store::seal::Sealer;
+use postroad_store::{Locks, Timestamp};
 
 use super::{Desk, Outcome, Refusal, about};
-use crate::admin::{Answer, CollectOrder, CollectWish};
+use crate::admin::{Answer, CollectOrder, CollectSecret, CollectWish};
+use crate::elsewhere;
 
 /// Who looks more often is shut out by many a server.
 const EVERY_MIN: u32 = 60;
@@ -46,11 +48,22 @@ fn add(desk: &Desk<'_>, wish: CollectWish) -> Outcome {
         looked: None,
         taken: 0,
     };
-    let (owner, password) = (account.id.0, wish.password);
-    let id = desk.of_account(&account, move |tx, _| {
-        collect::add(tx, &new, |id| sealer.seal(&purpose(owner, id), password.as_bytes()))
+    let owner = account.id;
+    let (password, granting) = match wish.secret {
+        CollectSecret::Password(password) => (password, None),
+        CollectSecret::Granted(granting) => (BY_GRANT.to_owned(), Some(granting)),
+    };
+    let (key, now) = (sealer.clone(), desk.now);
+    let locks = Locks::named(DIRECTORY_LOCK).and(Locks::account(owner));
+    let id = desk.store.write_blocking(locks, move |tx| {
+        let id = collect::add(tx, &new, |id| key.seal(&purpose(owner.0, id), password.as_bytes()))?;
+        if let Some(granting) = granting {
+            let grant = granting.sealed(&key, &elsewhere::of_collect(owner, id), now);
+            grants::put(tx, &grant).map_err(elsewhere::of_queue)?;
+        }
+        Ok::<_, postroad_mail::Error>(id)
     });
-    let id = id.map_err(about(&wish.address))?;
+    let id = id.map_err(about(&wish.address))?.value;
     Ok(Answer::done(format!(
         "mail of {place} is collected for {}, as number {id}; `postroad collect list` tells how that goes",
         account.address
@@ -107,7 +120,11 @@ fn span(seconds: u32) -> String {
 fn remove(desk: &Desk<'_>, address: &str, number: i64) -> Outcome {
     let account = desk.account(address)?;
     let id = account.id;
-    let was = desk.of_account(&account, move |tx, _| collect::remove(tx, id, number)).map_err(about(address))?;
+    let removed = desk.of_account(&account, move |tx, _| {
+        grants::remove(tx, &elsewhere::of_collect(id, number)).map_err(elsewhere::of_queue)?;
+        collect::remove(tx, id, number)
+    });
+    let was = removed.map_err(about(address))?;
     match was {
         true => Ok(Answer::done(format!(
             "number {number} of {} is collected from no more; what came stays",
@@ -120,7 +137,7 @@ fn remove(desk: &Desk<'_>, address: &str, number: i64) -> Outcome {
 fn now(desk: &Desk<'_>, address: Option<&str>) -> Outcome {
     let account = address.map(|address| desk.account(address)).transpose()?;
     let (id, now) = (account.map(|account| account.id), desk.now);
-    let locks = id.map_or_else(postroad_store::Locks::none, postroad_store::Locks::account);
+    let locks = id.map_or_else(Locks::none, Locks::account);
     let places = desk.store.write_blocking(locks, move |tx| collect::hurry(tx, id, now))?.value;
     Ok(Answer::done(match places {
         0 => "there is no place to collect from".to_owned(),

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use postroad_oauth::{Granted, Service};
 use postroad_queue as queue;
 use postroad_queue::grants::{self, Grant};
 use postroad_queue::{Route, RouteCredential, RouteLogin, RouteTls};
@@ -44,11 +43,7 @@ pub(super) fn login(desk: &Desk<'_>, wish: LoginWish) -> Outcome {
     let user = wish.user.or_else(|| route.login.as_ref().map(|login| login.user.clone()));
     let user = user.ok_or_else(|| Refusal("say with --user as whom the route signs in".to_owned()))?;
     let sealer = Sealer::open(&wish.key).map_err(|error| Refusal(error.to_string()))?;
-    let service = Service { token_url: wish.token_url, device_url: None, scope: wish.scope };
-    let lives = std::time::Duration::from_secs(wish.lives_seconds);
-    let first = Granted { access: wish.access, lives, refresh: wish.refresh };
-    let known = (wish.client.as_str(), wish.secret.as_deref());
-    let grant = postroad_oauth::store(&sealer, &domain, &service, known, &first, desk.now);
+    let grant = wish.granting.sealed(&sealer, &domain, desk.now);
     route.login = Some(RouteLogin::grant(user.as_str(), domain.as_str()));
     let (now, host) = (desk.now, route.host.clone());
     desk.store.write_blocking(Locks::none(), move |tx| {

@@ -58,9 +58,7 @@ pub(super) fn migrate(asked: &Migrate, file: &Path) -> Result<ExitCode> {
 
 fn of(asked: &Migrate, line: &Line) -> Result<(postroad_remote::migrate::Report, postroad_remote::Place)> {
     let password = secret::first_line(Path::new(&line.password))?;
-    let remote =
-        crate::cli::Remote { password_file: Some(line.password.clone().into()), ..asked.moving.remote.clone() };
-    let mut access = super::access(&line.url, &remote)?;
+    let mut access = super::access(&line.url, &asked.moving)?;
     access.credential = postroad_remote::Credential::Password(password);
     let mut shown = Shown::new(Some(line.address.clone()), asked.moving.progress_every);
     let report = one(asked, &line.address, &access, &mut shown)?;

@@ -10,20 +10,18 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::cli::Remote;
 
-pub(super) fn credential(remote: &Remote, place: &Place) -> Result<Credential> {
+/// What the command line or the environment say; `None`: nothing.
+pub(super) fn said(remote: &Remote) -> Result<Option<Credential>> {
     if let Some(file) = &remote.oauth2_token_file {
-        return Ok(Credential::Token(first_line(file)?));
+        return Ok(Some(Credential::Token(first_line(file)?)));
     }
     if let Some(command) = &remote.oauth2_token_command {
-        return Ok(Credential::Command(command.clone()));
+        return Ok(Some(Credential::Command(command.clone())));
     }
     if let Some(file) = &remote.password_file {
-        return Ok(Credential::Password(first_line(file)?));
+        return Ok(Some(Credential::Password(first_line(file)?)));
     }
-    if let Ok(password) = std::env::var(VARIABLE) {
-        return Ok(Credential::Password(password));
-    }
-    ask(place).map(Credential::Password)
+    Ok(std::env::var(VARIABLE).ok().map(Credential::Password))
 }
 
 /// A password from a file, the environment, or whoever is asked.
@@ -45,7 +43,7 @@ pub(super) fn first_line(file: &Path) -> Result<String> {
 }
 
 /// Asks without showing what is typed.
-fn ask(place: &Place) -> Result<String> {
+pub(super) fn ask(place: &Place) -> Result<String> {
     let stdin = std::io::stdin();
     let mut line = String::new();
     if !stdin.is_terminal() {

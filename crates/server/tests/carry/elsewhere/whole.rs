@@ -45,23 +45,25 @@ fn fill(dovecot: &Dovecot) {
     }
 }
 
-/// Delivers mail to alice until it is told to stop, each time when the message before it was taken.
+/// Delivers mail to alice by LMTP until it is told to stop, each time when the message before it was taken.
 fn deliver(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
     let socket = TcpStream::connect(to).expect("the server listens");
     let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
-    let mut say = |words: &str| {
-        (&socket).write_all(format!("{words}\r\n").as_bytes()).expect("it reads");
+    let mut heard = |what: &str| {
         loop {
             let line = lines.next().expect("it answers").expect("it answers");
             if line.as_bytes().get(3) != Some(&b'-') {
-                assert!(line.starts_with(['2', '3']), "{words}: {line}");
+                assert!(line.starts_with(['2', '3']), "{what}: {line}");
                 return;
             }
         }
     };
-    say("EHLO sender.test");
-    // The greeting was the answer to that.
-    say("NOOP");
+    heard("the greeting");
+    let mut say = |words: &str| {
+        (&socket).write_all(format!("{words}\r\n").as_bytes()).expect("it reads");
+        heard(words);
+    };
+    say("LHLO sender.test");
     while !stop.load(Ordering::SeqCst) {
         let number = delivered.load(Ordering::SeqCst);
         say("MAIL FROM:<a@sender.test>");
