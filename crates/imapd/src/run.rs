@@ -47,7 +47,7 @@ impl Session {
     fn run(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
         self.now = now;
         self.writing = matches!(tx, Tx::Write(_));
-        self.looked = false;
+        self.looked = None;
         self.staged.clear();
         self.before = Some(Before {
             view: self.view.clone(),
@@ -80,6 +80,7 @@ impl Session {
             self.begin_own(tx.read())?;
         }
         let ran = self.run_phase(tx);
+        self.looked = None;
         if self.writing && ran.is_ok() {
             self.end_own(tx.read())?;
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use postroad_imap::{Framer, Limits, ResponseCode, Status, Syntax, Tag, Writer};
 use postroad_mail::changes::Mark;
+use postroad_mail::mailboxes::Mailbox;
 use postroad_mail::{Authenticated, By, MailboxId};
 use postroad_protocol::{Peer, TlsFacts};
 use postroad_store::{AccountId, ModSeq, Receipt, Timestamp};
@@ -68,8 +69,9 @@ pub struct Session {
     pub(crate) claims_tried: u32,
     /// The job under way is a write.
     pub(crate) writing: bool,
-    /// The view is as the mailbox is in the look under way, which shows no more, however often it is asked.
-    pub(crate) looked: bool,
+    /// The mailbox that the view shows, as it is in the look under way, once the view is as it is: the look shows no more,
+    /// however often it is asked.
+    pub(crate) looked: Option<Box<Mailbox>>,
     /// The time of the job under way.
     pub(crate) now: Timestamp,
     /// What the client said of itself, until the log has it.
@@ -166,7 +168,7 @@ impl Session {
             claims_next: false,
             claims_tried: 0,
             writing: false,
-            looked: false,
+            looked: None,
             now: Timestamp(0),
             client_news: None,
             warned: 0,

@@ -79,7 +79,10 @@ pub(super) fn tell(
     cursor: &mut Cursor,
 ) -> Result<bool, Error> {
     let place = session.place()?;
-    let now = mailboxes::by_id(tx, place.account, place.mailbox)?.ok_or(Error::Deselected)?;
+    let now = match &session.looked {
+        Some(looked) => Mailbox::clone(looked),
+        None => mailboxes::by_id(tx, place.account, place.mailbox)?.ok_or(Error::Deselected)?,
+    };
     let remembered = Arc::clone(&session.settings.remembered);
     if let Some(listing) = remembered.find(tx, place, &now)? {
         cursor.collecting = None;
