@@ -370,8 +370,8 @@ impl Session {
     /// The code of a command's end, where the view has something to say with it.
     fn with_code(&self, body: &Body, reply: Reply) -> Reply {
         let Some(view) = self.view.as_ref().filter(|_| reply.code.is_none()) else { return reply };
-        // RFC 7162 §3.2.7-3.2.8: with QRESYNC, EXPUNGE tells the new HIGHESTMODSEQ.
-        if matches!(body, Body::Expunge(_)) && self.enabled.qresync {
+        // RFC 7162 §3.2.7-3.2.8, RFC 6851 §4.4: with QRESYNC, EXPUNGE and MOVE tell the new HIGHESTMODSEQ.
+        if matches!(body, Body::Expunge(_) | Body::Move(_)) && self.enabled.qresync {
             return Reply { code: Some(ResponseCode::HighestModSeq(view.mark.modseq.0.unsigned_abs())), ..reply };
         }
         // RFC 5530: messages that the client still counts are not in the answer, since they are gone.
