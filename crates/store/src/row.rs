@@ -91,6 +91,15 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Bytes or NULL, as they lie in the row.
+    pub(crate) fn raw_or_null(&self, column: usize) -> Result<Option<&[u8]>> {
+        match self.value(column)? {
+            Value::Null => Ok(None),
+            Value::Bytes(bytes) => Ok(Some(bytes)),
+            other @ (Value::Int(_) | Value::Text(_)) => Err(unexpected(column, "bytes", other)),
+        }
+    }
+
     fn value(&self, column: usize) -> Result<Value<'_>> {
         match self.kind {
             Kind::Sqlite(row) => match row.get_ref(column) {

@@ -44,13 +44,24 @@ pub(crate) fn compress(plain: &[u8]) -> Result<Vec<u8>> {
     let packed = PACKER.with_borrow_mut(|kept| {
         let mut packer = match kept.take() {
             Some(packer) => packer,
-            None => Compressor::new(LEVEL)?,
+            None => {
+                let mut packer = Compressor::new(LEVEL)?;
+                packer.include_checksum(true)?;
+                packer
+            }
         };
         let packed = packer.compress(plain)?;
         *kept = Some(packer);
         Ok(packed)
     });
     packed.map_err(|error: std::io::Error| Error::Bug(format!("zstd: {error}")))
+}
+
+/// Whether compressed bytes bring a checksum of the plain ones along, which is looked at whenever they are unpacked (RFC 8878
+/// §3.1.1: a frame begins with its magic number and a descriptor).
+pub(crate) fn checks_itself(stored: &[u8], encoding: Encoding) -> bool {
+    let descriptor = stored.strip_prefix(&zstd::zstd_safe::MAGICNUMBER.to_le_bytes()).and_then(|rest| rest.first());
+    encoding == Encoding::Zstd && descriptor.is_some_and(|descriptor| descriptor & CONTENT_CHECKSUM != 0)
 }
 
 /// The plain bytes, at most `size` of them.
@@ -235,6 +246,8 @@ const CHUNK_SLACK: u64 = 64 * 1024;
 const VERSION: u8 = 1;
 const HASH: usize = 16;
 const ENTRY: usize = 4 + HASH;
+/// The bit of a frame's descriptor that says so.
+const CONTENT_CHECKSUM: u8 = 4;
 /// Mail gets a thirtieth smaller with 3, and takes half as long again.
 const LEVEL: i32 = 1;
 /// Fewer bytes are not worth compressing.
@@ -259,6 +272,26 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn what_is_packed_checks_itself() {
+        let plain: Vec<u8> = (0..5_000u32).flat_map(|number| (number % 97).to_string().into_bytes()).collect();
+        let packed = compress(&plain).expect("it can be packed");
+        assert!(checks_itself(&packed, Encoding::Zstd) && !checks_itself(&packed, Encoding::Raw));
+        assert_eq!(decode(&packed, Encoding::Zstd, plain.len()).as_ref(), Ok(&plain));
+        let older = zstd::bulk::compress(&plain, LEVEL).expect("it can be packed");
+        assert!(!checks_itself(&older, Encoding::Zstd));
+        assert!(!checks_itself(&plain, Encoding::Zstd) && !checks_itself(&packed[..4], Encoding::Zstd));
+        // Whatever bit is wrong: it is found, or what comes out is to be compared with its hash and found there.
+        for bit in 0..packed.len() * 8 {
+            let mut wrong = packed.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            match decode(&wrong, Encoding::Zstd, plain.len()) {
+                Ok(found) => assert!(found == plain || !checks_itself(&wrong, Encoding::Zstd), "bit {bit}"),
+                Err(error) => assert!(matches!(error, Error::Corrupt(_)), "{error}"),
+            }
+        }
     }
 
     #[test]
