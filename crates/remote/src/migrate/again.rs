@@ -13,7 +13,7 @@ use crate::desk::{Answer, Desk, Difference, Request};
 use crate::frame::unexpected;
 use crate::{Access, Result};
 
-/// Compares a folder.
+/// Compares a folder. After an error nothing of it is in the report.
 pub(super) async fn fetch_again(
     access: &Access,
     desk: &Desk,
@@ -23,7 +23,7 @@ pub(super) async fn fetch_again(
 ) -> Result<()> {
     let mut line = access.open().await?;
     examine(&mut line, folder).await?;
-    let (mut from, mut equal) = (1, 0);
+    let (mut from, mut equal, mut differences) = (1, 0, Vec::new());
     loop {
         let Answer::Known { rows, next } = desk.ask(Request::Known { folder: id, from }).await? else {
             return Err(unexpected());
@@ -42,7 +42,7 @@ pub(super) async fn fetch_again(
                 Some(_) => "the other server gives other octets than before",
                 None => "the other server does not give it a second time",
             };
-            report.differences.push(Difference { uid, message_id: None, why: why.into() });
+            differences.push(Difference { uid, message_id: None, why: why.into() });
         }
         match next {
             Some(next) => from = next,
@@ -50,6 +50,7 @@ pub(super) async fn fetch_again(
         }
     }
     report.fetched_again = Some(equal);
+    report.differences.extend(differences);
     report.differences.truncate(DIFFERENCES_MAX);
     line.logout().await;
     Ok(())

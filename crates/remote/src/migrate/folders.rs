@@ -110,8 +110,9 @@ fn sorted(
             [level] => role_of(level).filter(|role| !taken.contains(role)),
             _ => None,
         };
-        let role = attribute.or_else(by_name).filter(|role| roles.insert(*role));
         let all = listed.has("\\All") || listed.has("\\AllMail");
+        // What has no label is archived, also where another folder is for that.
+        let role = attribute.or_else(by_name).filter(|role| roles.insert(*role) || all);
         let subscribed = is_subscribed(&listed.wire);
         folders.push(Folder { wire: listed.wire, levels, role, subscribed, all });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::again::fetch_again;
 use super::fetch::Fetching;
 use super::folders::{self, Folder};
 use super::scan::{self, Scan, examine};
@@ -340,14 +341,11 @@ impl<W: Watch> Run<'_, W> {
             }
         }
         if self.wish.prove && work.scan.opened.messages > 0 {
-            super::again::fetch_again(
-                self.frame.access,
-                self.frame.desk,
-                work.state.id,
-                &work.folder,
-                &mut work.report,
-            )
-            .await?;
+            let (access, desk) = (self.frame.access, self.frame.desk);
+            while let Err(error) = fetch_again(access, desk, work.state.id, &work.folder, &mut work.report).await {
+                self.frame.again(error).await?;
+            }
+            self.frame.went_on();
         }
         Ok(())
     }

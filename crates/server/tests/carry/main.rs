@@ -1,5 +1,5 @@
-//! `postroad import`, `postroad export`, `postroad migrate` and `postroad mirror` as they are run: with a server and without, killed in between, on SQLite
-//! and PostgreSQL.
+//! `postroad import`, `export`, `migrate`, `mirror` and `collect` as they are run: with a server and without, killed in
+//! between, on SQLite and PostgreSQL.
 
 mod elsewhere;
 mod killed;

@@ -41,6 +41,8 @@ pub(crate) struct Dialect {
     pub(crate) refuse_once: Option<&'static str>,
     /// A message with this uid cannot be fetched.
     pub(crate) broken: Option<u32>,
+    /// Mail may be put there, unless it has this in it.
+    pub(crate) takes: Option<&'static str>,
 }
 
 /// What it was asked.
@@ -102,12 +104,39 @@ impl Talk {
             let text = line.trim_end().to_owned();
             self.heard.lock().unwrap().push(text.clone());
             let (tag, rest) = text.split_once(' ')?;
-            let answer = self.answer(tag, rest);
+            let answer = match rest.starts_with("APPEND") && self.dialect.takes.is_some() {
+                true => self.append(tag, rest, &mut from)?,
+                false => self.answer(tag, rest),
+            };
             to.write_all(&answer).ok()?;
             if rest.starts_with("LOGOUT") {
                 return None;
             }
         }
+    }
+
+    /// RFC 3502: all messages of a command, or none.
+    fn append(&self, tag: &str, rest: &str, from: &mut impl BufRead) -> Option<Vec<u8>> {
+        let name = rest.split('"').nth(1)?.to_owned();
+        let (mut line, mut mails) = (rest.to_owned(), Vec::new());
+        while let Some(size) = line.trim_end().strip_suffix("+}").and_then(|text| text.rsplit('{').next()) {
+            let mut octets = vec![0; size.parse().ok()?];
+            from.read_exact(&mut octets).ok()?;
+            mails.push(octets);
+            line.clear();
+            from.read_line(&mut line).ok()?;
+        }
+        let unwanted = self.dialect.takes?;
+        if mails.iter().any(|octets| String::from_utf8_lossy(octets).contains(unwanted)) {
+            return Some(format!("{tag} NO [CANNOT] one of them is not to our taste\r\n").into_bytes());
+        }
+        let mut folders = self.folders.lock().unwrap();
+        let folder = folders.iter_mut().find(|folder| folder.name == name)?;
+        let first = folder.mails.last().map_or(1, |mail| mail.uid + 1);
+        let uids = (first..).take(mails.len());
+        folder.mails.extend(uids.zip(mails).map(|(uid, octets)| Kept { uid, octets, ..Kept::default() }));
+        let last = folder.mails.last()?.uid;
+        Some(format!("{tag} OK [APPENDUID {} {first}:{last}] done\r\n", folder.uidvalidity).into_bytes())
     }
 
     fn answer(&mut self, tag: &str, rest: &str) -> Vec<u8> {
@@ -120,7 +149,7 @@ impl Talk {
                 text + &format!("* {verb} ({}) \"/\" \"{}\"\r\n", folder.attributes, folder.name)
             })),
             "NAMESPACE" => ok("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n".into()),
-            "EXAMINE" => {
+            "EXAMINE" | "SELECT" if verb == "EXAMINE" || self.dialect.takes.is_some() => {
                 let name = rest.split('"').nth(1).unwrap_or_default();
                 let Some(at) = folders.iter().position(|folder| folder.name == name) else {
                     return format!("{tag} NO [NONEXISTENT] Unknown Mailbox\r\n").into_bytes();
@@ -137,6 +166,7 @@ impl Talk {
                 drop(folders);
                 self.fetch(tag, rest, &folder)
             }
+            "CREATE" if self.dialect.takes.is_some() => format!("{tag} NO no more folders\r\n").into_bytes(),
             "SELECT" | "STORE" | "APPEND" | "EXPUNGE" => format!("{tag} BAD not here\r\n").into_bytes(),
             "LOGOUT" => ok("* BYE\r\n".into()),
             _ => ok(String::new()),

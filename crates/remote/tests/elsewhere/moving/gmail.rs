@@ -12,6 +12,7 @@ fn gmail() -> Dialect {
         uid_last: false,
         refuse_once: None,
         broken: None,
+        takes: None,
     }
 }
 

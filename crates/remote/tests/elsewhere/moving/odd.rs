@@ -1,7 +1,8 @@
 //! Exchange Online's dialect, by a server that speaks it as captured sessions have it, and servers that are merely odd.
 
 use super::fake::{Dialect, Fake, Folder, Kept};
-use super::world::{World, access, proved, taken, wish};
+use super::world::{World, access, outwards, proved, taken, wish};
+use postroad_remote::mirror;
 
 fn exchange() -> Dialect {
     Dialect {
@@ -12,6 +13,7 @@ fn exchange() -> Dialect {
         uid_last: true,
         refuse_once: None,
         broken: None,
+        takes: None,
     }
 }
 
@@ -88,4 +90,26 @@ fn an_odd_greeting_is_no_imap() {
     let fake = Fake::start(Dialect { greeting: "220 mail.test ESMTP", ..exchange() }, folders());
     let report = World::new().migrate(&access("alice", fake.port), &wish());
     assert!(report.error.unwrap().contains("cannot be understood"));
+}
+
+#[test]
+fn one_message_that_is_refused_keeps_no_other_of_its_command_back() {
+    let source = Fake::start(exchange(), folders());
+    let world = World::new();
+    proved(&world.migrate(&access("alice", source.port), &wish()));
+    let capabilities = "IMAP4rev1 AUTH=PLAIN SASL-IR UIDPLUS NAMESPACE LITERAL+ MULTIAPPEND";
+    let inbox = Folder { name: "INBOX", attributes: "", uidvalidity: 3, mails: Vec::new() };
+    let target = Fake::start(Dialect { capabilities, takes: Some("Subject: m77\r\n"), ..exchange() }, vec![inbox]);
+    let only = mirror::Wish { only: vec!["INBOX".into()], ..outwards() };
+    let report = world.mirror(&access("bob", target.port), &only);
+    assert!(report.complete && !report.is_proved(), "{report:?}");
+    assert_eq!(taken(&report), 249);
+    let folder = &report.folders[0];
+    assert_eq!((folder.equal, folder.differences.len()), (249, 1), "{folder:?}");
+    assert!(folder.differences[0].why.contains("not to our taste"), "{folder:?}");
+    let there = target.folders.lock().unwrap()[0].mails.len();
+    assert_eq!(there, 249, "each once");
+    // Two commands of a hundred, one of fifty; the refused one's messages one by one.
+    let appends = target.heard().iter().filter(|line| line.contains(" APPEND ")).count();
+    assert_eq!(appends, 3 + 100);
 }

@@ -1,21 +1,31 @@
 //! `postroad migrate` and `postroad mirror` as they are run, from and to a real Dovecot: with a server and without, while
 //! mail comes in, in TLS, killed in between, on SQLite and PostgreSQL.
 
+mod collect;
+mod files;
+mod gmail;
 mod killed;
+mod many;
 mod tls;
+mod tokens;
 mod whole;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use postroad_testkit::Dovecot;
+use postroad_testkit::{Dovecot, Process};
 use serde_json::Value;
 
 use crate::program::{ALICE, Ran, contents, run};
 
 /// Messages of a Maildir by folder, date and letters.
 type Contents = BTreeMap<(String, SystemTime, String), Vec<Vec<u8>>>;
+
+/// The password of our own accounts.
+pub(crate) const OURS: &str = "correct horse 9";
 
 /// Whom a run is from or to.
 pub(crate) fn place(user: &str, dovecot: &Dovecot) -> String {
@@ -48,7 +58,17 @@ pub(crate) fn here(data: &Path) -> Contents {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let to = folder.path().join("out");
     run(data, &["export", ALICE, to.to_str().expect("plain"), "--newline", "lf"]).with_code(0);
-    contents(&to)
+    // IMAP tells seconds.
+    let whole = |time: SystemTime| {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+    };
+    let mut all = Contents::new();
+    for ((folder, time, letters), octets) in contents(&to) {
+        all.entry((folder, whole(time), letters)).or_default().extend(octets);
+    }
+    all.values_mut().for_each(|octets| octets.sort());
+    all
 }
 
 /// What is there.
@@ -68,4 +88,25 @@ pub(crate) fn same(here: &Contents, there: &Contents, what: &str) {
     let (left, right) = (only(&ours, &theirs), only(&theirs, &ours));
     assert!(left.is_empty() && right.is_empty(), "{what}: here {left:#?}, there {right:#?}");
     assert!(here == there, "{what}: octets differ");
+}
+
+/// What a server answers to commands of IMAP, up to the last one's end.
+pub(crate) fn imap(server: &Process, user: &str, commands: &[String]) -> String {
+    let mut socket = TcpStream::connect(server.address(143)).expect("the server listens");
+    let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
+    let mut heard = String::new();
+    let login = format!("LOGIN {user} \"{OURS}\"");
+    for (number, command) in std::iter::once(&login).chain(commands).enumerate() {
+        socket.write_all(format!("t{number} {command}\r\n").as_bytes()).expect("it reads");
+        loop {
+            let line = lines.next().expect("it answers").expect("it answers");
+            let last = line.starts_with(&format!("t{number} "));
+            assert!(!last || line.contains(" OK "), "{command}: {line}");
+            heard += &format!("{line}\n");
+            if last {
+                break;
+            }
+        }
+    }
+    heard
 }

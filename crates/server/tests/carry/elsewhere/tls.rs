@@ -7,11 +7,11 @@ use postroad_testkit::certificates::Authority;
 use postroad_testkit::{Dovecot, Process};
 
 use super::whole::message;
-use super::{migrate, mirror, proved, sum};
+use super::{OURS, migrate, mirror, proved, sum};
 use crate::program::PROGRAM;
 
 fn start() -> Process {
-    Process::quickstart(PROGRAM, "correct horse 9", &[])
+    Process::quickstart(PROGRAM, OURS, &[])
 }
 
 #[test]
