@@ -4,7 +4,7 @@
 //!
 //! Standards: WebDriver; WebAuthn level 2 §11 (virtual authenticators).
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
@@ -107,6 +107,14 @@ impl Chromium {
         self.order("POST", &format!("/element/{element}/click"), &json!({}));
     }
 
+    /// Clicks on what an XPath finds.
+    pub fn click_on(&self, path: &str) {
+        let found = self.order("POST", "/element", &json!({ "using": "xpath", "value": path }));
+        let element =
+            found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).expect("an element");
+        self.order("POST", &format!("/element/{element}/click"), &json!({}));
+    }
+
     /// Waits until the page says this.
     ///
     /// # Panics
@@ -196,9 +204,7 @@ impl Chromium {
             body.len()
         );
         let answer = self.exchange(request.as_bytes()).map_err(|error| format!("ChromeDriver: {error}"))?;
-        let text = String::from_utf8_lossy(&answer);
-        let (_, json) = text.split_once("\r\n\r\n").ok_or_else(|| format!("no answer: {text}"))?;
-        let mut answer: Value = serde_json::from_str(json).map_err(|error| format!("{error}: {text}"))?;
+        let mut answer: Value = serde_json::from_slice(&answer).map_err(|error| format!("no answer: {error}"))?;
         match answer["value"].take() {
             value if value.get("error").is_some() => Err(value.to_string()),
             value => Ok(value),
@@ -209,8 +215,20 @@ impl Chromium {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.write_all(request)?;
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer)?;
+        // The browser inherits the connection in which it is asked for, so that its end tells nothing.
+        let mut socket = BufReader::new(socket);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if socket.read_line(&mut line)? == 0 || line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().map_err(std::io::Error::other)?;
+            }
+        }
+        let mut answer = vec![0; length];
+        socket.read_exact(&mut answer)?;
         Ok(answer)
     }
 }

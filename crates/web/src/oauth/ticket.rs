@@ -17,6 +17,8 @@ pub(crate) enum Goal {
     SecondStep,
     /// The page where passwords of programs are made.
     AppPassword,
+    /// The page where passkeys are made.
+    Passkey,
     /// The page where a device is let in, with the code as typed.
     Device { code: String },
     /// What a program asked for: the query as it came, and when.
@@ -29,6 +31,7 @@ impl Goal {
             Goal::Account => json!({ "to": "account" }),
             Goal::SecondStep => json!({ "to": "second-step" }),
             Goal::AppPassword => json!({ "to": "app-password" }),
+            Goal::Passkey => json!({ "to": "passkey" }),
             Goal::Device { code } => json!({ "to": "device", "code": code }),
             Goal::Authorize { query, asked } => json!({ "to": "authorize", "query": query, "asked": asked.0 }),
         };
@@ -53,6 +56,7 @@ impl Goal {
             "account" => Some(Goal::Account),
             "second-step" => Some(Goal::SecondStep),
             "app-password" => Some(Goal::AppPassword),
+            "passkey" => Some(Goal::Passkey),
             "device" => Some(Goal::Device { code: text("code")? }),
             "authorize" => Some(Goal::Authorize { query: text("query")?, asked: Timestamp(goal["asked"].as_i64()?) }),
             _ => None,
@@ -79,6 +83,7 @@ mod tests {
             Goal::Account,
             Goal::SecondStep,
             Goal::AppPassword,
+            Goal::Passkey,
             Goal::Device { code: "BCDF-GHJK".into() },
             Goal::Authorize { query: "client_id=a&state=\"ü".into(), asked: Timestamp(5) },
         ] {

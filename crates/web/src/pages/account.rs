@@ -1,4 +1,4 @@
-//! What somebody is logged in with, and cutting it off: sessions of the pages, programs, app passwords.
+//! What somebody is logged in with, and cutting it off: sessions of the pages, programs, app passwords, passkeys.
 
 use std::fmt::Write;
 
@@ -75,6 +75,17 @@ fn listed(viewer: &Viewer, held: &Held) -> String {
         let ends = password.expires.map(|at| format!(", ends {}", moment(at))).unwrap_or_default();
         let facts = format!("{}; since {}, {used}{ends}", scopes.join(" "), moment(password.created));
         card(&mut out, viewer, password.id, &escape(password.name.as_deref().unwrap_or_default()), &facts);
+    }
+    out += "</ul>\n<h2>Passkeys</h2>\n<p><a href=\"/account/passkey\">Make one</a></p>\n";
+    if held.passkeys.is_empty() {
+        out += "<p>There are none.</p>\n";
+    }
+    out += "<ul class=\"cards\">\n";
+    for passkey in &held.passkeys {
+        let used = passkey.last_used.map_or("never used".to_owned(), |at| format!("last used {}", moment(at)));
+        let copied = if passkey.copied { "; may be on several devices" } else { "" };
+        let facts = format!("since {}, {used}{copied}", moment(passkey.created));
+        card(&mut out, viewer, passkey.id, &escape(&passkey.name), &facts);
     }
     out + "</ul>\n"
 }

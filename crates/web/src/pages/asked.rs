@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::ExtensionRejection;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use postroad_identity::sessions;
 use postroad_store::Locks;
@@ -46,6 +46,11 @@ impl Asked {
     /// A cookie of the browser.
     pub(crate) fn cookie(&self, cookie: Cookie) -> Option<String> {
         cookie.of(&self.headers, &self.visitor)
+    }
+
+    /// What the browser calls itself.
+    pub(crate) fn agent(&self) -> &str {
+        self.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()
     }
 
     /// Who looks, if somebody is logged in. Errors are logged, and then nobody is.

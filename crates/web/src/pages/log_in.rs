@@ -1,19 +1,21 @@
 //! Logging in.
 //!
 //! The steps: the password, verified by `login` with its bans and bounds; then whatever else the account asks for
-//! ([`second_step`]); then the session is complete, and the ticket says where to. A session that is not complete opens
+//! ([`second_step`]), or a passkey in place of both ([`super::passkey`]); then the session is complete, and the ticket says where to. A session that is not complete opens
 //! nothing.
 
 use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use postroad_identity::sessions::{self, Begun};
+use postroad_identity::tokens::Lifetimes;
 use postroad_identity::{clients, redirect, second};
-use postroad_mail::{Authenticated, Service};
+use postroad_mail::{Authenticated, Error, Service};
 use postroad_sasl::{Answer, Ask, Evidence, Secret};
-use postroad_store::Locks;
+use postroad_store::{Locks, Timestamp, WriteTx};
 
-use super::{Asked, hidden, not_ours, page, problem, second_step, to};
+use super::passkey::{Asking, Purpose};
+use super::{Asked, hidden, not_ours, page_with_passkeys, problem, second_step, to};
 use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
@@ -42,7 +44,7 @@ pub(super) fn too_old() -> Response {
 }
 
 /// The form, with what was wrong the last time.
-async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &str)>) -> Response {
+pub(super) async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &str)>) -> Response {
     let provider = &asked.provider;
     let known = asked.cookie(Cookie::Form);
     let Some(seed) = known.clone().or_else(guard::seed) else {
@@ -54,6 +56,19 @@ async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &str)>) -> R
     let alert = wrong.map(|(_, why)| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let program =
         name.map(|name| format!("<p>To go on with <b>{}</b>, show this mail server who you are.</p>\n", escape(&name)));
+    let token = guard::form_token(&seed);
+    let asking = Asking {
+        purpose: Purpose::LogIn,
+        action: "/login/passkey",
+        token: &token,
+        known: &[],
+        fields: &[("ticket", &ticket)],
+        button: "Log in with a passkey",
+    };
+    let passkey = match asking.form(provider) {
+        Ok(form) => form,
+        Err(error) => return super::failed("a passkey could not be asked for", &error),
+    };
     let focus = if login.is_empty() { ["autofocus", ""] } else { ["", "autofocus"] };
     let body = format!(
         "{}{}<form method=\"post\" action=\"/login\">\n{}\
@@ -63,18 +78,19 @@ async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &str)>) -> R
          <label for=\"password\">Password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" maxlength=\"1024\" \
          required {}>\n\
-         <p class=\"acts\"><button>Log in</button></p>\n</form>\n\
+         <p class=\"acts\"><button>Log in</button></p>\n</form>\n{}\
          <p><small>This is {}. Check that the address bar says so before you type your password.</small></p>\n",
         alert.unwrap_or_default(),
         program.unwrap_or_default(),
-        hidden(&[("ticket", &ticket), ("token", &guard::form_token(&seed))]),
+        hidden(&[("ticket", &ticket), ("token", &token)]),
         escape(login),
         focus[0],
         focus[1],
+        passkey,
         escape(&provider.settings.issuer),
     );
     let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
-    let mut response = page(code, "Log in", &body, leads_to.as_deref());
+    let mut response = page_with_passkeys(code, "Log in", &body, leads_to.as_deref());
     if known.is_none() {
         response.headers_mut().append(header::SET_COOKIE, Cookie::Form.set(&seed, &asked.visitor));
     }
@@ -135,32 +151,18 @@ async fn begin(asked: &Asked, who: &Authenticated, goal: &Goal) -> Response {
         Ok(is_on) => is_on,
         Err(error) => return super::failed("a second step could not be looked up", &error),
     };
-    let agent = asked.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let begun = Begun {
         account: who.account(),
         credential: who.credential(),
         steps: "pwd".to_owned(),
         complete: !more_is_due,
         network: guard::network(asked.visitor.address),
-        agent: agent.to_owned(),
+        agent: asked.agent().to_owned(),
     };
     let (lifetimes, now) = (provider.settings.lifetimes, provider.now());
     let locks = Locks::account(begun.account);
-    // RFC 9700 and everybody: a new session for each log-in, so that nobody prepares one for somebody else. The one that
-    // the browser had ends.
     let old = asked.cookie(Cookie::Session);
-    let written = provider
-        .store
-        .write(locks, move |tx| {
-            if let Some(old) = old
-                && let Some((old, _)) = sessions::look(tx, &old, now)?
-                && old.account == begun.account
-            {
-                sessions::remove(tx, old.account, old.id, now)?;
-            }
-            sessions::begin(tx, &begun, &lifetimes, now)
-        })
-        .await;
+    let written = provider.store.write(locks, move |tx| anew(tx, old.as_deref(), &begun, &lifetimes, now)).await;
     let cookie = match written {
         Ok(written) => written.value,
         Err(error) => return super::failed("a session could not begin", &error),
@@ -170,12 +172,31 @@ async fn begin(asked: &Asked, who: &Authenticated, goal: &Goal) -> Response {
     response
 }
 
+/// A new session for each log-in, so that nobody prepares one for somebody else (RFC 9700 and everybody); the one that the
+/// browser had ends. Its cookie.
+pub(super) fn anew(
+    tx: &mut WriteTx,
+    old: Option<&str>,
+    begun: &Begun,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<String, Error> {
+    if let Some(old) = old
+        && let Some((old, _)) = sessions::look(tx, old, now)?
+        && old.account == begun.account
+    {
+        sessions::remove(tx, old.account, old.id, now)?;
+    }
+    sessions::begin(tx, begun, lifetimes, now)
+}
+
 /// Where somebody goes once they are logged in.
 pub(crate) fn onwards(provider: &Provider, goal: &Goal) -> Response {
     match goal {
         Goal::Account => to("/account"),
         Goal::SecondStep => to("/account/second-step"),
         Goal::AppPassword => to("/account/app-password"),
+        Goal::Passkey => to("/account/passkey"),
         Goal::Device { code } => to(&format!("/device?user_code={}", encode(code))),
         Goal::Authorize { .. } => {
             to(&format!("/oauth/continue?ticket={}", encode(&goal.ticket(&provider.sealer, provider.now()))))

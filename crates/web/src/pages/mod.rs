@@ -1,7 +1,7 @@
-//! The pages that people see: logging in, consenting, letting a device in, their sessions and devices, app passwords and the
-//! second step.
+//! The pages that people see: logging in, consenting, letting a device in, their sessions and devices, app passwords,
+//! passkeys and the second step.
 //!
-//! Plain HTML with forms, without scripts; readable on a narrow phone, in the dark, with large letters and by a screen
+//! Plain HTML with forms, which need no scripts: the only one asks for passkeys, where somebody wants to; readable on a narrow phone, in the dark, with large letters and by a screen
 //! reader. Nothing is loaded from anywhere, nobody may frame them, forms lead only where the policy says.
 //!
 //! Standards: HTML, WCAG 2.2 (labels, order, contrast), Content Security Policy 3.
@@ -12,6 +12,7 @@ mod asked;
 mod consent;
 mod device;
 pub(crate) mod log_in;
+mod passkey;
 mod second_step;
 
 use std::fmt::Write;
@@ -43,9 +44,12 @@ pub(crate) fn routes() -> Router<Arc<Provider>> {
         .route("/account", get(account::shown))
         .route("/account/cut-off", post(account::cut_off))
         .route("/account/app-password", get(app_password::shown).post(app_password::made))
+        .route("/account/passkey", get(passkey::made::shown).post(passkey::made::posted))
         .route("/account/second-step", get(second_step::page::shown).post(second_step::page::turned_on))
         .route("/account/second-step/codes", post(second_step::page::renewed))
         .route("/account/second-step/off", post(second_step::page::turned_off))
+        .route("/account/second-step/passkeys", post(second_step::page::turned_on_by_passkeys))
+        .route("/login/passkey", post(passkey::log_in::posted))
         .route("/login/second-step", get(second_step::shown).post(second_step::posted))
         .route("/device", get(device::shown).post(device::posted))
 }
@@ -74,6 +78,16 @@ fn by(viewer: &Viewer, provider: &Provider) -> By {
 
 /// A page. `body` is HTML already; `leads_to`: where forms of it may lead beside to us, as a policy names it.
 pub(crate) fn page(code: StatusCode, title: &str, body: &str, leads_to: Option<&str>) -> Response {
+    framed(code, title, body, leads_to, "")
+}
+
+/// A page with forms that ask for passkeys: the script that shows them runs, and no other.
+fn page_with_passkeys(code: StatusCode, title: &str, body: &str, leads_to: Option<&str>) -> Response {
+    let scripts = format!(" script-src 'sha256-{}';", passkey::script_hash());
+    framed(code, title, &format!("{body}{}", passkey::script()), leads_to, &scripts)
+}
+
+fn framed(code: StatusCode, title: &str, body: &str, leads_to: Option<&str>, scripts: &str) -> Response {
     let title = escape(title);
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -85,7 +99,7 @@ pub(crate) fn page(code: StatusCode, title: &str, body: &str, leads_to: Option<&
     // Browsers hold a form's redirects against the policy, too: without the program's address it would never hear.
     let forms = leads_to.map(|place| format!(" {place}")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'sha256-{style}';{scripts} form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'"
     );
     let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let mut response = (code, html).into_response();
@@ -211,7 +225,12 @@ mod tests {
         for part in ["default-src 'none'", "form-action 'self' http://127.0.0.1:1;", "frame-ancestors 'none'"] {
             assert!(policy.contains(part), "{policy}");
         }
-        assert!(!policy.contains("unsafe"));
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"));
+        // Its own script alone, by its hash.
+        let response = page_with_passkeys(StatusCode::OK, "", "", None);
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
+        assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+        assert!(!passkey::script().trim_end_matches("</script>\n").contains("</"));
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         assert_eq!(to("https://a/\r\nSet-Cookie: b").status(), StatusCode::BAD_REQUEST);
     }

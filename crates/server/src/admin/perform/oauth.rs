@@ -79,6 +79,9 @@ pub(super) fn sessions(desk: &Desk<'_>, text: &str) -> Outcome {
         let name = password.name.unwrap_or_default();
         rows.push(vec![password.id.to_string(), "app password".into(), name, time(password.last_used), String::new()]);
     }
+    for passkey in held.passkeys {
+        rows.push(vec![passkey.id.to_string(), "passkey".into(), passkey.name, time(passkey.last_used), String::new()]);
+    }
     let columns = ["ID", "KIND", "WHAT", "LAST USED", "FROM"];
     Ok(Answer::table(&columns, rows, "nothing but the password opens this account"))
 }

@@ -1,6 +1,6 @@
-//! The second step of accounts: how it stands, and taking it away from who lost everything.
+//! The second step of accounts and their passkeys: how they stand, and taking them away from who lost everything.
 
-use postroad_identity::second;
+use postroad_identity::{passkeys, second};
 use serde_json::json;
 
 use super::{Desk, Outcome, Refusal};
@@ -14,11 +14,18 @@ pub(super) fn perform(desk: &Desk<'_>, text: &str, order: SecondStepOrder) -> Ou
     match order {
         SecondStepOrder::Show => {}
         SecondStepOrder::Reset => {
-            return match desk.of_account(&account, move |tx, by| second::turn_off(tx, by, id))? {
-                true => {
+            // Who lost their authenticators lost the passkeys that are in them, too, or somebody has them.
+            let gone = desk.of_account(&account, move |tx, by| {
+                Ok((second::turn_off(tx, by, id)?, passkeys::remove_all(tx, by, id)?))
+            })?;
+            return match gone {
+                (false, 0) => Err(none()),
+                (_, 0) => {
                     Ok(Answer::done(format!("{text} logs in by its password alone again; recovery codes are gone")))
                 }
-                false => Err(none()),
+                (_, many) => Ok(Answer::done(format!(
+                    "{text} logs in by its password alone again; recovery codes are gone, and so are its passkeys ({many})"
+                ))),
             };
         }
         SecondStepOrder::Programs(allowed) => {
@@ -28,15 +35,17 @@ pub(super) fn perform(desk: &Desk<'_>, text: &str, order: SecondStepOrder) -> Ou
             }
         }
     }
-    let Some(known) = desk.read(move |tx| second::find(tx, id))? else {
-        let words = format!("{text} has no second step\n");
-        return Ok(Answer::Report { text: words, data: json!({ "second_step": false }) });
+    let (known, passkeys) = desk.read(move |tx| Ok((second::find(tx, id)?, passkeys::list(tx, id)?.len())))?;
+    let Some(known) = known else {
+        let words = format!("{text} has no second step, and {passkeys} passkeys\n");
+        return Ok(Answer::Report { text: words, data: json!({ "second_step": false, "passkeys": passkeys }) });
     };
     let programs = if known.programs { "opens mail programs, too" } else { "opens the pages alone" };
     let closed = known.closed_until > desk.now;
     let mut words = format!(
-        "{text} has a second step since {}, with {} recovery codes; its password {programs}\n",
+        "{text} has a second step since {}, with {}, {passkeys} passkeys and {} recovery codes; its password {programs}\n",
         shown(known.created),
+        if known.codes { "an authenticator" } else { "no authenticator" },
         known.recovery_left
     );
     if known.failures > 0 {
@@ -47,6 +56,8 @@ pub(super) fn perform(desk: &Desk<'_>, text: &str, order: SecondStepOrder) -> Ou
     }
     let data = json!({
         "second_step": true,
+        "authenticator": known.codes,
+        "passkeys": passkeys,
         "recovery_codes": known.recovery_left,
         "password_opens_programs": known.programs,
         "failures": known.failures,

@@ -6,18 +6,21 @@
 //! Standards: RFC 6238; the `otpauth` addresses that authenticators read.
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use postroad_identity::second::{self, SecondStep, Verdict};
+use postroad_identity::second::{self, SecondStep};
 use postroad_identity::sessions;
 use postroad_identity::totp::Shared;
 use postroad_mail::{By, Error};
 use postroad_store::{Locks, WriteTx};
 
-use super::super::{Asked, Viewer, by, failed, hidden, is_fresh, log_in, moment, not_ours, page, to};
-use super::{WRONG, too_many};
+use super::super::passkey::{Asking, Purpose};
+use super::super::{
+    Asked, Viewer, by, failed, hidden, is_fresh, log_in, moment, not_ours, page, page_with_passkeys, to,
+};
+use super::{Proof, Proved, WRONG, Ways, said, ways};
 use crate::oauth::Provider;
 use crate::oauth::form::encode;
 use crate::oauth::guard::Cookie;
@@ -30,10 +33,10 @@ pub(in super::super) async fn shown(asked: Asked) -> Response {
     let Some(viewer) = asked.viewer().await else { return log_in::first(provider, &Goal::SecondStep) };
     let account = viewer.account.id;
     match provider.store.read(move |tx| second::find(tx, account)).await {
-        Ok(Some(known)) => page(StatusCode::OK, TITLE, &on_page(&viewer, &known, None), None),
+        Ok(Some(known)) => on_page(provider, &viewer, &known, None).await,
         Ok(None) if !is_fresh(&viewer, provider) => log_in::first(provider, &Goal::SecondStep),
         Ok(None) => match Shared::fresh() {
-            Ok(shared) => set_up(provider, &viewer, &shared, None),
+            Ok(shared) => set_up(provider, &viewer, &shared, None).await,
             Err(error) => failed("a second step could not be begun", &error),
         },
         Err(error) => failed("a second step could not be looked up", &error),
@@ -41,36 +44,66 @@ pub(in super::super) async fn shown(asked: Asked) -> Response {
 }
 
 /// The page of an account that has one.
-fn on_page(viewer: &Viewer, known: &SecondStep, wrong: Option<&str>) -> String {
+async fn on_page(provider: &Provider, viewer: &Viewer, known: &SecondStep, wrong: Option<&str>) -> Response {
+    let body = match ways(provider, viewer.account.id).await.and_then(|ways| on(provider, viewer, known, &ways, wrong))
+    {
+        Ok(body) => body,
+        Err(error) => return failed("a second step could not be shown", &error),
+    };
+    let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    page_with_passkeys(code, TITLE, &body, None)
+}
+
+fn on(
+    provider: &Provider,
+    viewer: &Viewer,
+    known: &SecondStep,
+    ways: &Ways,
+    wrong: Option<&str>,
+) -> Result<String, Error> {
     let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let programs = if known.programs {
         "Mail programs may go on with the account's password: the administrator has said so."
     } else {
         "Mail programs need <a href=\"/account/app-password\">app passwords</a>, or they let you log in here by themselves."
     };
+    let by = if known.codes { "" } else { " It stands on your passkeys: keep your recovery codes." };
+    let code = if known.codes { "A code of your authenticator, or a recovery code" } else { "A recovery code" };
+    let passkey = |action: &str, button: &str| {
+        let action = format!("/account/second-step/{action}");
+        let (purpose, token) = (Purpose::Change, viewer.token.as_str());
+        let asking = Asking { purpose, action: &action, token, known: &ways.passkeys, fields: &[], button };
+        if ways.passkeys.is_empty() { Ok(String::new()) } else { asking.form(provider) }
+    };
     let form = |action: &str, id: &str, button: &str| {
         format!(
             "<form method=\"post\" action=\"/account/second-step/{action}\">\n{}\
-             <label for=\"{id}\">A code of your authenticator, or a recovery code</label>\n\
+             <label for=\"{id}\">{code}</label>\n\
              <input id=\"{id}\" name=\"code\" type=\"text\" autocomplete=\"one-time-code\" autocapitalize=\"none\" \
              spellcheck=\"false\" maxlength=\"40\" required>\n<p class=\"acts\"><button class=\"quiet\">{button}</button></p>\n\
              </form>\n",
             hidden(&[("token", &viewer.token)])
         )
     };
-    format!(
-        "{}<p>It is on since {}. You have <b>{}</b> recovery codes left. {programs}</p>\n<h2>New recovery codes</h2>\n{}\
-         <h2>Turn it off</h2>\n<p>Also when you change to another authenticator: turn it off, then on again.</p>\n{}\
+    Ok(format!(
+        "{}<p>It is on since {}. You have <b>{}</b> recovery codes left.{by} {programs}</p>\n<h2>New recovery codes</h2>\n{}{}\
+         <h2>Turn it off</h2>\n<p>Also when you change to another authenticator: turn it off, then on again.</p>\n{}{}\
          <p><a href=\"/account\">To your account</a></p>\n",
         alert.unwrap_or_default(),
         moment(known.created),
         known.recovery_left,
         form("codes", "renew", "Make new recovery codes"),
+        passkey("codes", "Make new ones, with a passkey")?,
         form("off", "off", "Turn the second step off"),
-    )
+        passkey("off", "Turn it off, with a passkey")?,
+    ))
 }
 
-fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Option<&str>) -> Response {
+async fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Option<&str>) -> Response {
+    let ways = match ways(provider, viewer.account.id).await {
+        Ok(ways) => ways,
+        Err(error) => return failed("a second step could not be shown", &error),
+    };
     let address = viewer.account.address.to_string();
     let host = provider.settings.issuer.split("://").last().unwrap_or_default();
     let typed = shared.typed();
@@ -95,15 +128,29 @@ fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Option<&
          <label for=\"code\">The code, six digits</label>\n\
          <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" autocomplete=\"one-time-code\" \
          maxlength=\"12\" required>\n\
-         <p class=\"acts\"><button>Turn the second step on</button></p>\n</form>\n\
+         <p class=\"acts\"><button>Turn the second step on</button></p>\n</form>\n{}\
          <p><a href=\"/account\">Not now</a></p>\n",
         alert.unwrap_or_default(),
         svg(&place, "QR code for your authenticator").unwrap_or_default(),
         groups.join(" "),
         hidden(&[("token", &viewer.token), ("sealed", &sealed)]),
+        by_passkeys(viewer, &ways),
     );
     let code = if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
     page(code, TITLE, &body, None)
+}
+
+/// The way without an authenticator, for who has a passkey.
+fn by_passkeys(viewer: &Viewer, ways: &Ways) -> String {
+    if ways.passkeys.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<h2>Or use your passkeys</h2>\n<p>Behind the password a passkey of yours is asked for then, and where you have none \
+         with you, a recovery code.</p>\n<form method=\"post\" action=\"/account/second-step/passkeys\">\n{}\
+         <p class=\"acts\"><button class=\"quiet\">Turn it on with passkeys</button></p>\n</form>\n",
+        hidden(&[("token", &viewer.token)])
+    )
 }
 
 /// For this session alone.
@@ -137,15 +184,42 @@ pub(in super::super) async fn turned_on(asked: Asked, body: Bytes) -> Response {
         })
         .await;
     match done.map(|done| done.value) {
-        Ok(Some((codes, cookie))) => {
-            tracing::info!(remote = %asked.visitor.address, %account, "a second step was turned on");
-            let mut response = codes_page("The second step is on", &codes);
-            response.headers_mut().append(axum::http::header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
-            response
-        }
-        Ok(None) => set_up(provider, &viewer, &shared, Some(WRONG)),
+        Ok(Some((codes, cookie))) => begun(&asked, &viewer, &codes, &cookie),
+        Ok(None) => set_up(provider, &viewer, &shared, Some(WRONG)).await,
         // By another page of theirs, a moment ago.
         Err(Error::Exists(_)) => to("/account/second-step"),
+        Err(error) => failed("a second step could not be turned on", &error),
+    }
+}
+
+/// It is on, and the cookie is another one.
+fn begun(asked: &Asked, viewer: &Viewer, codes: &[String], cookie: &str) -> Response {
+    tracing::info!(remote = %asked.visitor.address, account = %viewer.account.id, "a second step was turned on");
+    let mut response = codes_page("The second step is on", codes);
+    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(cookie, &asked.visitor));
+    response
+}
+
+pub(in super::super) async fn turned_on_by_passkeys(asked: Asked, body: Bytes) -> Response {
+    let provider = &asked.provider;
+    let (viewer, _) = match asked.fresh_form(&body, &Goal::SecondStep).await {
+        Ok(sent) => sent,
+        Err(response) => return response,
+    };
+    let (account, session, by) = (viewer.account.id, viewer.session.clone(), by(&viewer, provider));
+    let done = provider
+        .store
+        .write(Locks::account(account), move |tx| {
+            Ok::<_, Error>(match second::turn_on_by_passkeys(tx, &by, (account, session.id))? {
+                Some(codes) => Some((codes, sessions::renew(tx, &session)?)),
+                None => None,
+            })
+        })
+        .await;
+    match done.map(|done| done.value) {
+        Ok(Some((codes, cookie))) => begun(&asked, &viewer, &codes, &cookie),
+        // The last passkey went, or it is on, by another page of theirs a moment ago.
+        Ok(None) | Err(Error::Exists(_)) => to("/account/second-step"),
         Err(error) => failed("a second step could not be turned on", &error),
     }
 }
@@ -189,38 +263,32 @@ async fn with_code<R: Send + 'static>(
 ) -> Result<R, Response> {
     let provider = &asked.provider;
     let (viewer, form) = asked.form(body, &Goal::SecondStep).await?;
+    let Some(proof) = Proof::of(provider, Purpose::Change, &form) else { return Err(not_ours()) };
     let (account, login, by) = (viewer.account.id, viewer.account.address.to_string(), by(&viewer, provider));
-    let (sealer, typed) = (provider.sealer.clone(), form.get("code").unwrap_or_default().to_owned());
+    let sealer = provider.sealer.clone();
     let done = provider
         .store
         .write(Locks::account(account), move |tx| {
-            let verdict = second::verify(tx, &by, &sealer, account, &typed)?;
-            Ok::<_, Error>(match verdict {
-                Verdict::Right => (verdict, Some(change(tx, &by, &viewer)?), viewer, None),
-                Verdict::Wrong | Verdict::Closed(_) | Verdict::Off => {
+            let proved = proof.look(tx, &by, &sealer, account)?;
+            Ok::<_, Error>(match proved {
+                Proved::Right(_) => (proved, Some(change(tx, &by, &viewer)?), viewer, None),
+                Proved::Wrong | Proved::Refused(_) | Proved::Closed(_) | Proved::Off => {
                     let known = second::find(tx, account)?;
-                    (verdict, None, viewer, known)
+                    (proved, None, viewer, known)
                 }
             })
         })
         .await;
-    let (verdict, changed, viewer, known) = match done {
+    let (proved, changed, viewer, known) = match done {
         Ok(done) => done.value,
         Err(error) => return Err(failed("a second step could not be changed", &error)),
     };
-    let why = match (verdict, changed) {
-        (_, Some(changed)) => return Ok(changed),
-        (Verdict::Closed(pause), None) => too_many(pause),
-        (Verdict::Wrong, None) => {
-            provider.logins.second_step_failed(&login, asked.visitor.address, postroad_mail::Service::Jmap);
-            WRONG.to_owned()
-        }
-        (Verdict::Right | Verdict::Off, None) => return Err(to("/account/second-step")),
-    };
-    Err(match known {
-        Some(known) => page(StatusCode::FORBIDDEN, TITLE, &on_page(&viewer, &known, Some(&why)), None),
-        None => to("/account/second-step"),
-    })
+    if let Some(changed) = changed {
+        return Ok(changed);
+    }
+    let Some(known) = known else { return Err(to("/account/second-step")) };
+    let why = said(asked, &login, &proved);
+    Err(on_page(provider, &viewer, &known, Some(&why)).await)
 }
 
 const TITLE: &str = "Second step of logging in";
