@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::command::{Secret, Syntax};
 use crate::error::Problem;
-use crate::flags::Flag;
+use crate::flags::{Flag, Keyword};
 use crate::mailbox::{MailboxName, NameError, text_from_wire};
 use crate::set::{MessageSet, NumberSet, SequenceSet, SetError};
 
@@ -347,7 +347,10 @@ impl<'a> Cursor<'a> {
         self.eat(b'\\');
         self.run(is_atom_char);
         let text = &self.bytes[start..self.at];
-        Flag::parse(text).or_else(|_| self.fault_at(start, Problem::Expected("a flag")))
+        Flag::parse(text).or_else(|_| match text.len() > Keyword::MAX {
+            true => self.fault_at(start, Problem::TooMuch("octets in a keyword")),
+            false => self.fault_at(start, Problem::Expected("a flag")),
+        })
     }
 
     /// `sequence-set`, `$` included.

@@ -96,6 +96,7 @@ fn flags(cursor: &mut Cursor<'_>) -> Rule<Vec<Flag>> {
         cursor.list("flags", |cursor| cursor.flag().map(&mut push))?;
         return Ok(flags);
     }
+    cursor.entry()?;
     push(cursor.flag()?);
     while cursor.more() {
         cursor.entry()?;

@@ -157,6 +157,9 @@ fn entry(cursor: &mut Cursor<'_>) -> Rule<EntryName> {
     let text = cursor.text("the name of an entry")?;
     match EntryName::parse(&text) {
         Some(name) => Ok(name),
+        None if text.len() > EntryName::MAX => {
+            cursor.fault_at(start, Problem::TooMuch("octets in the name of an entry"))
+        }
         None => {
             cursor.fault_at(start, Problem::Expected("the name of an entry, like /private/comment or /shared/comment"))
         }

@@ -94,6 +94,7 @@ pub(super) fn notify(cursor: &mut Cursor<'_>) -> Rule<Body> {
         cursor.space()?;
     }
     let start = cursor.position();
+    cursor.entry()?;
     let mut groups = vec![group(cursor)?];
     while cursor.more() {
         cursor.entry()?;
@@ -132,6 +133,7 @@ fn group(cursor: &mut Cursor<'_>) -> Rule<EventGroup> {
         }
     } else {
         // The examples of §3.1 leave these parentheses out.
+        cursor.entry()?;
         events.push(event(cursor)?);
         while !cursor.close() {
             cursor.space()?;
