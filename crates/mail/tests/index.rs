@@ -49,6 +49,13 @@ fn proposed(world: &World, text: &'static str) -> UidSet {
     sets.into_iter().next().unwrap()
 }
 
+/// What of some messages is proposed, which the index is asked about by their names.
+fn proposed_among(world: &World, among: &str, text: &'static str) -> UidSet {
+    let (alice, among) = (world.alice, uids(among));
+    let sets = world.read(move |tx| index::may_have(tx, alice, MailboxId::INBOX, &among, &[Grams::of(text)]));
+    sets.unwrap().remove(0)
+}
+
 fn indexed(world: &World) -> (u64, u64, u64) {
     let alice = world.alice;
     let status = world.read(move |tx| index::status(tx, alice)).unwrap();
@@ -98,6 +105,25 @@ fn segments_propose_what_signatures_did() {
         assert!(!build(world, 1_000));
         assert_eq!(indexed(world), (1_100, 1_100, 1));
         assert_eq!(proposed(world, "word7"), expected(1_100, 7, 1_100));
+        // Of a part of the messages the index says what it says of them among all; also where most segments have none of them.
+        let parts = ["5:40", "57", "1:1100", "8,58,900:1099", "1020:1030", "1:2000000"];
+        let right = |part: &str| {
+            assert_eq!(proposed_among(world, part, "word7"), uids(part).intersection(&expected(1_100, 7, 1_100)))
+        };
+        parts.into_iter().for_each(right);
+        let alice = world.alice;
+        let others = move |tx: &mut postroad_store::WriteTx| {
+            let sql = "INSERT INTO search_segment (account, segment, version, last, messages)
+                       SELECT account, CAST($2 AS BIGINT), version, CAST($3 AS BIGINT), CAST($4 AS {bytes})
+                       FROM search_segment WHERE account = $1 ORDER BY segment DESC LIMIT 1";
+            let empty: &[u8] = b"";
+            [2, 4, 6, i64::MAX - 3, i64::MAX - 1]
+                .into_iter()
+                .try_for_each(|last: i64| tx.execute(sql, params![alice, last / 2, last, empty]).map(drop))
+        };
+        world.store.write_blocking(Locks::named(index::LOCK), others).unwrap();
+        assert_eq!(indexed(world).2, 6);
+        parts.into_iter().for_each(right);
         // Begun anew, it is right at every step.
         let alice = world.alice;
         world.store.write_blocking(Locks::named(index::LOCK), move |tx| index::rebuild(tx, alice)).unwrap();
