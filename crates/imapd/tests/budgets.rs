@@ -174,3 +174,54 @@ fn parts_of_a_result_are_those_of_the_whole() {
         }
     }
 }
+
+/// Keys of a part of a large mailbox are read alone, or with those before it: the order is that of all keys.
+#[test]
+fn parts_of_a_large_mailbox_are_sorted_as_the_whole_is() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    many(&mut world);
+    let session = world.logged_in("alice");
+    let (mut session, _) = world.say(session, b"s SELECT INBOX\r\n");
+    let mut summaries = Vec::new();
+    for (first, last) in [(24_000, 24_100), (1, 200), (50, 350), (300, 900), (24_000, 24_100), (1, MANY), (2, 20)] {
+        let said;
+        world.jobs.clear();
+        (session, said) = world.say(session, format!("o SORT (SUBJECT) UTF-8 {first}:{last}\r\n").as_bytes());
+        let told = said.lines().find_map(|line| line.strip_prefix("* SORT ")).expect("an order");
+        let told: Vec<usize> = told.split(' ').map(|number| number.parse().expect("a number")).collect();
+        // They are copies of three messages, again and again.
+        let mut right: Vec<usize> = (first..=last).collect();
+        right.sort_by_key(|number| ((number - 1) % 3, *number));
+        assert_eq!(told, right, "{first}:{last}");
+        summaries.push(world.jobs["sort"]);
+    }
+    assert_eq!(summaries.iter().filter(|jobs| **jobs > 2).count(), 1, "only the whole is much work: {summaries:?}");
+}
+
+/// In a large mailbox flags are looked for at its end, then in what is remembered of it: what is found is what is there.
+#[test]
+fn flags_of_a_large_mailbox_are_found_wherever_they_are() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    many(&mut world);
+    let mut session = world.logged_in("alice");
+    let seen =
+        format!("s SELECT INBOX\r\nt STORE 1:* +FLAGS.SILENT (\\Seen)\r\nt STORE {MANY} -FLAGS.SILENT (\\Seen)\r\n");
+    (session, _) = world.say(session, seen.as_bytes());
+    for (change, search, found) in [
+        ("NOOP", "UNSEEN", format!(" {MANY}")),
+        ("STORE 7 -FLAGS.SILENT (\\Seen)", "UNSEEN", format!(" 7 {MANY}")),
+        ("NOOP", "UNSEEN", format!(" 7 {MANY}")),
+        ("STORE 9 +FLAGS.SILENT (\\Flagged)", "FLAGGED", " 9".to_owned()),
+        ("STORE 8:10 +FLAGS.SILENT (\\Deleted)", "DELETED SEEN UNFLAGGED", " 8 10".to_owned()),
+        ("STORE 9 -FLAGS.SILENT (\\Seen)", "UNSEEN UNDELETED", format!(" 7 {MANY}")),
+        ("EXPUNGE", "UNSEEN", format!(" 7 {}", MANY - 3)),
+        ("STORE 7 +FLAGS.SILENT (\\Seen)", "UNSEEN", format!(" {}", MANY - 3)),
+        ("STORE 1:* -FLAGS.SILENT (\\Seen)", "SEEN", String::new()),
+    ] {
+        let said;
+        (session, said) = world.say(session, format!("c {change}\r\nf SEARCH {search}\r\n").as_bytes());
+        assert!(said.contains(&format!("* SEARCH{found}\r\n")), "{change}, {search}: {said}");
+    }
+}

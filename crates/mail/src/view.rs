@@ -247,6 +247,17 @@ pub fn uids_by_flags(
     Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
 }
 
+/// The last `limit` entries without `\Seen` among those at or behind `from`. One statement, which reads no others.
+pub fn unseen_from(tx: &ReadTx, account: AccountId, mailbox: MailboxId, from: u32, limit: u32) -> Result<UidSet> {
+    let uids = tx.rows(
+        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND uid >= $3 AND (flags & 1) = 0
+         ORDER BY uid DESC LIMIT $4",
+        params![account, mailbox, from, limit],
+        |row| sql::small(row, 0),
+    )?;
+    Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
+}
+
 /// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number), which `counts` is
 /// about. No statement when all are seen, otherwise one, which looks from the side where it will be found sooner.
 pub fn first_unseen(tx: &ReadTx, account: AccountId, counts: &Mailbox) -> Result<Option<u32>> {

@@ -5,14 +5,17 @@
 //!    mailbox at exactly that modseq: every change of an entry raises it, so nobody is told what is not in the database.
 //! 2. All listings together take at most [`REMEMBERED_MAX`] octets and are at most [`LISTINGS_MAX`]; the one that was not used for longest goes first.
 //!
+//! SEARCH for flags in a large mailbox looks here, too.
+//!
 //! What it never does: decide what a client is told, or answer without a look at the mailbox's row.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postroad_mail::changes::{self, Mark};
-use postroad_mail::view::Glance;
-use postroad_mail::{Flags, Mailbox, UidSet};
+use postroad_mail::view::{self, Glance, Query};
+use postroad_mail::{Flags, Mailbox, UidSet, Want};
 use postroad_store::{ModSeq, ReadTx};
 
 use crate::error::Error;
@@ -143,6 +146,45 @@ struct Slot {
 }
 
 impl Remembered {
+    /// The uids of entries that have all of `with` and none of `without`, from the listing, which is made where there is none;
+    /// `None`: there can be none.
+    pub(crate) fn by_flags(
+        &self,
+        tx: &ReadTx,
+        place: Place,
+        now: &Mailbox,
+        (with, without): (Flags, Flags),
+    ) -> Result<Option<UidSet>, Error> {
+        let listing = match self.find(tx, place, now)? {
+            Some(listing) => Some(listing),
+            None => self.make(tx, place, now)?,
+        };
+        let Some(listing) = listing else { return Ok(None) };
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for line in &listing.lines {
+            let flags = Flags::from_bits(line.flags.into());
+            if !flags.contains(with) || flags.intersects(without) {
+                continue;
+            }
+            match ranges.last_mut() {
+                Some((_, high)) if *high + 1 == line.uid => *high = line.uid,
+                Some(_) | None => ranges.push((line.uid, line.uid)),
+            }
+        }
+        Ok(Some(UidSet::from_ranges(ranges)))
+    }
+
+    fn make(&self, tx: &ReadTx, place: Place, now: &Mailbox) -> Result<Option<Arc<Listing>>, Error> {
+        let uids = UidSet::range(1, now.uidnext.saturating_sub(1));
+        let query = Query { uids: &uids, want: Want::Flags, changed_since: None, limit: now.messages as usize };
+        let mut listing = Listing::default();
+        let whole = view::glance(tx, place.account, place.mailbox, &query, |entry| match listing.push(entry) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })?;
+        Ok(self.keep(place, now, whole.then_some(listing)))
+    }
+
     /// The listing of a mailbox as `tx` sees it, whose row `now` is. One that is older is brought up to date where little
     /// happened.
     pub(super) fn find(&self, tx: &ReadTx, place: Place, now: &Mailbox) -> Result<Option<Arc<Listing>>, Error> {

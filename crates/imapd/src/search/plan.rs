@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use postroad_imap::command::SearchKey;
 use postroad_imap::{Date, MessageSet, Numbering};
-use postroad_mail::{Flags, UidSet, Want, index, view};
+use postroad_mail::{Flags, UidSet, Want, index, mailboxes, view};
 use postroad_search::Grams;
 use postroad_store::{ModSeq, ReadTx};
 
@@ -76,7 +76,7 @@ impl Plan {
             !matches!(node, Node::All | Node::Uids(_))
         });
         if candidates.count() > FEW {
-            narrow(tx, place, &mut candidates, &mut nodes)?;
+            narrow(session, tx, place, &mut candidates, &mut nodes)?;
         }
         propose(tx, place, &mut candidates, &mut nodes, &wanted)?;
         let batch = match want {
@@ -116,9 +116,14 @@ impl Plan {
     }
 }
 
-/// Flags that every message must have or lack are asked of the database at once, which has an index for
-/// the most frequent of these questions.
-fn narrow(tx: &ReadTx, place: Place, candidates: &mut UidSet, nodes: &mut Vec<Node>) -> Result<(), Error> {
+/// Flags that every message must have or lack are asked of the database at once, or of what is remembered of it.
+fn narrow(
+    session: &Session,
+    tx: &ReadTx,
+    place: Place,
+    candidates: &mut UidSet,
+    nodes: &mut Vec<Node>,
+) -> Result<(), Error> {
     let (mut with, mut without) = (Flags::NONE, Flags::NONE);
     for node in nodes.iter() {
         match flag(node) {
@@ -130,10 +135,29 @@ fn narrow(tx: &ReadTx, place: Place, candidates: &mut UidSet, nodes: &mut Vec<No
     if with.is_empty() && without.is_empty() {
         return Ok(());
     }
-    let uids = view::uids_by_flags(tx, place.account, place.mailbox, with, without)?;
+    let uids = flagged(session, tx, place, (with, without))?;
     *candidates = candidates.intersection(&uids);
     nodes.retain(|node| flag(node).is_none());
     Ok(())
+}
+
+/// The messages with all of some flags and none of others.
+fn flagged(session: &Session, tx: &ReadTx, place: Place, (with, without): (Flags, Flags)) -> Result<UidSet, Error> {
+    let Place { account, mailbox } = place;
+    let asked = || view::uids_by_flags(tx, account, mailbox, with, without);
+    let now = mailboxes::by_id(tx, account, mailbox)?.filter(|now| now.messages >= MANY);
+    let Some(now) = now.filter(|_| !with.contains(Flags::DELETED)) else { return Ok(asked()?) };
+    if with.is_empty() && without == Flags::SEEN && now.unseen < now.messages / 2 {
+        // The unseen ones are the latest, as a rule; where one of them is old, all that came since would be read each time.
+        let latest = view::unseen_from(tx, account, mailbox, now.uidnext.saturating_sub(MANY), now.unseen)?;
+        if latest.count() == u64::from(now.unseen) {
+            return Ok(latest);
+        }
+    }
+    match session.settings.remembered.by_flags(tx, place, &now, (with, without))? {
+        Some(uids) => Ok(uids),
+        None => Ok(asked()?),
+    }
 }
 
 /// A flag that must be there, or must not.
@@ -348,6 +372,9 @@ fn next(date: Date) -> Date {
 
 /// Up to so many messages are cheaper looked at one by one than asked for by their flags.
 const FEW: u64 = 2_000;
+/// In a mailbox of so many messages flags are looked for in what is remembered of it; and so many of the latest are looked at before
+/// that.
+const MANY: u32 = 10_000;
 /// The same, when texts decide: those of so many messages are read as soon as the index is.
 const FEW_TEXTS: u64 = 64;
 /// The same, when summaries decide.

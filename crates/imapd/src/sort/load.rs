@@ -32,7 +32,7 @@ struct Loaded {
 
 impl Loading {
     /// The columns that are kept, and what of `wanted` they lack; `None`: of all messages. Where few of many
-    /// are wanted, only theirs are read; else those of all, for the next time.
+    /// are wanted, only theirs are read, and for the next time those before them, if these are not many; else those of all.
     pub(crate) fn new(session: &Session, kinds: &[Kind], wanted: Option<&UidSet>) -> Result<Loading, Error> {
         let view = session.view()?;
         let mut columns: Vec<Loaded> = Vec::with_capacity(kinds.len());
@@ -50,7 +50,9 @@ impl Loading {
             && loading.missing.count() > FEW
             && wanted.count() < loading.missing.count() / SHARE
         {
-            (loading.missing, loading.shared) = (wanted, false);
+            let up_to_them = loading.missing.intersection(&UidSet::range(0, wanted.last().unwrap_or(0)));
+            loading.shared = up_to_them.count() <= wanted.count().saturating_mul(SHARE);
+            loading.missing = if loading.shared { up_to_them } else { wanted };
         }
         Ok(loading)
     }
