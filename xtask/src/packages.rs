@@ -7,33 +7,41 @@ use anyhow::{Context, Result, bail};
 
 /// Installed by `cargo xtask test` when it may; each line says for what.
 pub(crate) const NEEDED: &[&str] = &[
-    "postgresql",          // every domain test runs on it too
-    "curl",                // smtp, imap, pop3 with and without TLS
-    "swaks",               // hands mail in
-    "libauthen-ntlm-perl", // swaks by NTLM
-    "gsasl",               // signs in by SCRAM, bound to TLS
-    "mutt",                // reads over IMAP
-    "fetchmail",           // fetches by POP3
-    "mpop",                // fetches by POP3
-    "getmail6",            // fetches by POP3
-    "dovecot-imapd",       // a real server that accounts are moved from and to, and its Maildir
-    "dovecot-pop3d",       // the same by POP3
-    "isync",               // mbsync: keeps a Maildir in step
-    "offlineimap3",        // offlineimap: keeps a Maildir in step, by UIDs and flags
-    "msmtp",               // submits as a sendmail replacement
-    "postfix",             // a real server as the sender and as the next hop; smtp-sink
-    "knot",                // knotd: a name server that knows what a test says, with signed zones
-    "unbound",             // a resolver that validates
-    "pebble",              // a certificate authority that speaks ACME
-    "opendkim",            // signs and verifies as others do
-    "opendkim-tools",      // opendkim-genkey: its keys and records
-    "python3-dkim",        // dkimpy: signs and verifies as others do, Ed25519 and ARC too
-    "python3-nacl",        // dkimpy: Ed25519
-    "python3-spf",         // pyspf: SPF of mail that was forwarded
-    "python3-dnspython",   // both ask the test's name server by it
-    "python3",             // smtplib, imaplib, poplib
-    "openssl",             // certificates and s_client in the TLS tests
-    "mount",               // small, full and read-only file systems, where the tests may mount
+    "postgresql",                  // every domain test runs on it too
+    "curl",                        // smtp, imap, pop3 with and without TLS
+    "swaks",                       // hands mail in
+    "libauthen-ntlm-perl",         // swaks by NTLM
+    "gsasl",                       // signs in by SCRAM, bound to TLS, and by Kerberos
+    "libkrb5-dev",                 // MIT's library: the tests are built with the feature gssapi
+    "libclang-dev",                // reads its headers
+    "krb5-kdc",                    // krb5kdc, kdb5_util: a real realm
+    "krb5-admin-server",           // kadmin.local: its principals
+    "krb5-user",                   // kinit: their tickets
+    "python3-gssapi",              // a client that does everything wrong
+    "faketime",                    // a realm whose tickets have expired
+    "libsasl2-modules-gssapi-mit", // mbsync by GSSAPI and GSS-SPNEGO of Cyrus
+    "mutt",                        // reads over IMAP
+    "fetchmail",                   // fetches by POP3
+    "mpop",                        // fetches by POP3
+    "getmail6",                    // fetches by POP3
+    "dovecot-imapd",               // a real server that accounts are moved from and to, and its Maildir
+    "dovecot-pop3d",               // the same by POP3
+    "isync",                       // mbsync: keeps a Maildir in step
+    "offlineimap3",                // offlineimap: keeps a Maildir in step, by UIDs and flags
+    "msmtp",                       // submits as a sendmail replacement
+    "postfix",                     // a real server as the sender and as the next hop; smtp-sink
+    "knot",                        // knotd: a name server that knows what a test says, with signed zones
+    "unbound",                     // a resolver that validates
+    "pebble",                      // a certificate authority that speaks ACME
+    "opendkim",                    // signs and verifies as others do
+    "opendkim-tools",              // opendkim-genkey: its keys and records
+    "python3-dkim",                // dkimpy: signs and verifies as others do, Ed25519 and ARC too
+    "python3-nacl",                // dkimpy: Ed25519
+    "python3-spf",                 // pyspf: SPF of mail that was forwarded
+    "python3-dnspython",           // both ask the test's name server by it
+    "python3",                     // smtplib, imaplib, poplib
+    "openssl",                     // certificates and s_client in the TLS tests
+    "mount",                       // small, full and read-only file systems, where the tests may mount
 ];
 
 /// Installs what the tests need and is missing, as root; otherwise says which line to run.

@@ -18,6 +18,7 @@ mod moving;
 mod mta_sts;
 mod oauth;
 mod policy;
+mod principal;
 mod report;
 mod sending;
 mod shaping;
@@ -46,6 +47,7 @@ pub(crate) use moving::{Consent, Migrate, Mirror, Moving, Remote};
 pub(crate) use mta_sts::{Mode as MtaStsMode, MtaSts};
 pub(crate) use oauth::{Oauth, OauthClient};
 pub(crate) use policy::{Policy, Trusted, TrustedKind};
+pub(crate) use principal::Principal;
 pub(crate) use report::Report;
 pub(crate) use sending::{Queue, QueueWhich, Route, RouteLogin};
 pub(crate) use shaping::{Egress, EgressBy, Limit, Suppression};
@@ -307,6 +309,15 @@ pub(crate) enum Command {
     ClientCertificate {
         #[command(subcommand)]
         action: ClientCertificate,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Principals of Kerberos that open an account.
+    Principal {
+        #[command(subcommand)]
+        action: Principal,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]

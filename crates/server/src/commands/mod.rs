@@ -13,6 +13,7 @@ mod dkim;
 mod dns;
 mod labels;
 mod moving;
+mod principal;
 mod progress;
 mod quickstart;
 mod report;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Oauth { action, place, output } => administer::oauth(action, &place, output),
         Command::AppPassword { action, place, output } => administer::app_password(action, &place, output),
         Command::ClientCertificate { action, place, output } => administer::client_certificate(action, &place, output),
+        Command::Principal { action, place, output } => principal::command(action, &place, output),
         Command::Mailbox { action, place, output } => administer::mailbox(action, &place, output),
         Command::Import(options) => carry::import(&options),
         Command::Export(options) => carry::export(&options),

@@ -21,6 +21,7 @@ mod mta_sts;
 mod ntlm;
 mod oauth;
 mod policy;
+mod principal;
 mod queue;
 mod queue_text;
 mod report;
@@ -96,6 +97,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         }
         Operation::ClientCertificateList { address } => client_certificate::list(&desk, &address),
         Operation::ClientCertificateRemove { address, name } => client_certificate::remove(&desk, &address, &name),
+        Operation::PrincipalAdd { address, principal } => principal::add(&desk, &address, principal),
+        Operation::PrincipalList { address } => principal::list(&desk, &address),
+        Operation::PrincipalRemove { address, principal } => principal::remove(&desk, &address, principal),
         Operation::MailboxList { address } => mailbox::list(&desk, &address),
         Operation::MailboxCreate { address, name } => mailbox::create(&desk, &address, &name),
         Operation::MailboxRename { address, from, to } => mailbox::rename(&desk, &address, &from, &to),
