@@ -83,6 +83,34 @@ fn tree(root: &Path) -> usize {
 }
 
 /// Names of folders with a role are kept for these tests.
+/// What changed in the source since it was taken is not what is here, and is said; what is here is.
+#[test]
+fn a_proof_fails_for_what_is_not_here_as_it_is_there() {
+    on_each_store(|world| {
+        let folder = tempfile::tempdir().unwrap();
+        let large = [b"Subject: large\n\n".to_vec(), b"some line of it\n".repeat(200_000)].concat();
+        for (number, octets) in [(1, message(1)), (2, message(2)), (3, message(2)), (4, large)] {
+            put(folder.path(), ".Work", &format!("{number}.M.host:2,S"), &octets, 1_500_000_000);
+        }
+        let prove = import::Options { prove: true, ..import::Options::default() };
+        let (before, result) = world.import(world.alice, folder.path(), &prove);
+        result.unwrap();
+        assert_eq!((before.is_proved(), before.there, before.equal, before.problem_count), (false, 4, 0, 4));
+        assert!(world.counts(world.alice).is_empty(), "a proof makes nothing");
+
+        world.imported(world.alice, folder.path());
+        let (proof, result) = world.import(world.alice, folder.path(), &prove);
+        result.unwrap();
+        assert_eq!((proof.is_proved(), proof.there, proof.equal, proof.removed), (true, 4, 4, 0), "{proof:?}");
+
+        put(folder.path(), ".Work", "1.M.host:2,S", b"Subject: another\n\n", 1_500_000_000);
+        let (proof, result) = world.import(world.alice, folder.path(), &prove);
+        result.unwrap();
+        assert_eq!((proof.is_proved(), proof.equal), (false, 3));
+        assert!(proof.problems[0].label.contains("1.M.host") && proof.problems[0].why == "is not here", "{proof:?}");
+    });
+}
+
 fn keep_names() -> import::Options {
     import::Options { keep_names: true, ..import::Options::default() }
 }
