@@ -3,7 +3,9 @@
 #![allow(missing_docs)]
 
 mod attacks;
+mod chromium;
 mod flows;
 mod fuzz;
+mod passkeys;
 mod steps;
 mod world;

@@ -11,19 +11,24 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postroad_identity::Scopes;
 use postroad_identity::clients::{self, NewClient};
-use postroad_identity::tokens::Lifetimes;
+use postroad_identity::tokens::{self, Lifetimes};
 use postroad_login::Logins;
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, By, Domain, Error, domains};
-use postroad_net::{Door, Inherited, LimitSettings, Limits, Listener, Stop, Times, bind};
+use postroad_mail::{Actor, Address, By, Domain, Error, Service, domains};
+use postroad_net::{
+    CertificateFiles, Certificates, Door, Inherited, LimitSettings, Limits, Listener, Stop, Times, Tls, TlsMode, bind,
+};
 use postroad_store::seal::Sealer;
 use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx};
+use postroad_testkit::certificates::Authority;
+use postroad_testkit::run;
 use postroad_web::{About, OauthSettings, Provider, Recorder, Registration, Site, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 pub(crate) const ISSUER: &str = "https://mail.example.test";
 pub(crate) const LOGIN: &str = "alice@example.test";
@@ -37,6 +42,7 @@ pub(crate) const SECRET_KEEPER: &str = "site";
 
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    issuer: String,
     pub(crate) store: Store,
     pub(crate) account: AccountId,
     /// Of [`SECRET_KEEPER`].
@@ -54,6 +60,21 @@ impl Drop for World {
 
 impl World {
     pub(crate) fn new() -> World {
+        World::around(None)
+    }
+
+    /// One that browsers reach: by TLS, as `localhost`.
+    pub(crate) fn in_tls() -> World {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pair = Authority::new().issue(&["localhost"]);
+        let files = CertificateFiles { chain: folder.path().join("chain.pem"), key: folder.path().join("key.pem") };
+        std::fs::write(&files.chain, pair.chain).expect("written");
+        std::fs::write(&files.key, pair.key).expect("written");
+        let certificates = Certificates::load(vec![files]).expect("a certificate");
+        World::around(Some(Tls::new(certificates).expect("TLS")))
+    }
+
+    fn around(tls: Option<Tls>) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(postroad_store::Settings::memory()).expect("a store");
         for tables in [
@@ -75,23 +96,45 @@ impl World {
         };
         let logins = Logins::new(store.clone(), clock_of(), None, 2).expect("random numbers");
         let sealer = Sealer::open(&folder.path().join("secret.key")).expect("a key");
+        let mut listener = Listener::new("http", "127.0.0.1:0".parse().expect("an address"));
+        if tls.is_some() {
+            (listener.tls, listener.alpn) = (TlsMode::Implicit, vec![b"http/1.1".to_vec()]);
+        } else {
+            listener.proxy = vec!["127.0.0.0/8".parse().expect("a network")];
+        }
+        let bound = bind(listener, &mut Inherited::none()).expect("a socket");
+        let address = bound.address;
+        let issuer = if tls.is_some() { format!("https://localhost:{}", address.port()) } else { ISSUER.into() };
         let settings =
-            OauthSettings { issuer: ISSUER.into(), lifetimes: Lifetimes::default(), registration: Registration::Open };
+            OauthSettings { issuer: issuer.clone(), lifetimes: Lifetimes::default(), registration: Registration::Open };
         let provider = Provider::new(store.clone(), logins, sealer, clock_of(), settings);
         let about = About { host: "mail.example.test".into(), ..About::default() };
         let site = Arc::new(Site::new(store.clone(), Recorder::new(), about).with_provider(provider));
-        let mut listener = Listener::new("http", "127.0.0.1:0".parse().expect("an address"));
-        listener.proxy = vec!["127.0.0.0/8".parse().expect("a network")];
-        let bound = bind(listener, &mut Inherited::none()).expect("a socket");
-        let address = bound.address;
         let stop = Stop::new();
-        let door = Door::new(Limits::new(LimitSettings::default(), None), None, stop.clone(), Times::default(), 1);
+        let door = Door::new(Limits::new(LimitSettings::default(), None), tls, stop.clone(), Times::default(), 1);
         tokio::spawn(serve(bound, door, site));
-        World { address, store, account, secret, clock, stop, _folder: folder }
+        World { address, issuer, store, account, secret, clock, stop, _folder: folder }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// The address of a page, for browsers.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// What a program is told that sends a form by TLS.
+    pub(crate) fn secure_post(&self, path: &str, form: &str) -> Value {
+        let said = run("curl", &["--silent", "--insecure", "--data", form, &self.at(path)], b"").good();
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON: {said}"))
+    }
+
+    /// Whether an access token opens a protocol.
+    pub(crate) fn opens(&self, token: &str, service: Service) -> bool {
+        let (token, now) = (token.to_owned(), self.now());
+        self.store.read_blocking(move |tx| tokens::verify(tx, &token, service, now)).expect("read").is_ok()
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -182,6 +225,26 @@ pub(crate) fn redeem(code: &str) -> [(&'static str, &str); 5] {
     ]
 }
 
+/// The same for a program that listens elsewhere.
+pub(crate) fn redeem_at<'a>(code: &'a str, redirect: &'a str) -> [(&'static str, &'a str); 5] {
+    redeem(code).map(|(name, value)| if name == "redirect_uri" { (name, redirect) } else { (name, value) })
+}
+
+/// A program on the person's own machine: where it listens, and the first line that comes.
+pub(crate) async fn program() -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let place = format!("http://127.0.0.1:{}/cb", listener.local_addr().expect("bound").port());
+    let heard = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("somebody comes");
+        let mut octets = vec![0; 4096];
+        let length = socket.read(&mut octets).await.expect("a request");
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nthanks";
+        socket.write_all(answer.as_bytes()).await.expect("written");
+        String::from_utf8_lossy(&octets[..length]).lines().next().unwrap_or_default().to_owned()
+    });
+    (place, heard)
+}
+
 /// The address at which a program asks; later parameters take the place of earlier ones, empty ones go.
 pub(crate) fn authorize(client: &str, scope: &str, others: &[(&str, &str)]) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, VERIFIER.as_bytes()));
@@ -252,6 +315,14 @@ impl Reply {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.head, self.body))
+    }
+
+    /// Whether a script stands on the page beside the pages' own, or in it.
+    pub(crate) fn runs_others_scripts(&self) -> bool {
+        self.body
+            .split("<script")
+            .skip(1)
+            .any(|rest| !rest.starts_with(">\"use strict\";\n// Forms that ask a passkey"))
     }
 
     pub(crate) fn error(&self) -> String {
