@@ -39,7 +39,7 @@ pub(crate) const NEEDED: &[&str] = &[
     "python3-nacl",                // dkimpy: Ed25519
     "python3-spf",                 // pyspf: SPF of mail that was forwarded
     "python3-dnspython",           // both ask the test's name server by it
-    "chromium",                    // a browser at the pages: passkeys with an authenticator, and everything without scripts
+    "chromium",                    // a browser at the pages: passkeys, and all without scripts
     "chromium-driver",             // drives it
     "python3",                     // smtplib, imaplib, poplib
     "openssl",                     // certificates and s_client in the TLS tests
