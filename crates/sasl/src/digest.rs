@@ -26,7 +26,7 @@ impl Digest {
     pub const ALL: [Digest; 2] = [Digest::CramMd5, Digest::Apop];
 
     /// `CRAM-MD5`, `APOP`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Digest::CramMd5 => "CRAM-MD5",
             Digest::Apop => "APOP",

@@ -16,9 +16,9 @@ pub(crate) mod zone;
 
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
-    BanOrder, CertificateOrder, CollectOrder, CollectSecret, CollectWish, DkimOrder, GreylistOrder, LabelsOrder,
-    ListWish, LoginWish, MtaStsOrder, NtlmOrder, OauthOrder, Operation, Order, PolicyOrder, ReportOrder, RouteWish,
-    SecondStepOrder, Seen, Selection, SendingWish,
+    BanOrder, CertificateOrder, CollectOrder, CollectSecret, CollectWish, DkimOrder, GreylistOrder, Keyed, KeyedOrder,
+    LabelsOrder, ListWish, LoginWish, MtaStsOrder, OauthOrder, Operation, Order, PolicyOrder, ReportOrder, RouteWish,
+    SecondStepOrder, Seen, SeenPassword, Selection, SendingWish,
 };
 pub(crate) use perform::perform;
 pub(crate) use shaping::ShapingOrder;

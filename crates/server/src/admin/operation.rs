@@ -1,5 +1,6 @@
 //! The operations of administration: one closed set, for the command line, its socket and later the HTTP API.
 
+use postroad_sasl::digest::Digest;
 use postroad_trust::keys::Found;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub(crate) enum Operation {
     AccountLabels { address: String, order: LabelsOrder },
     AccountDelegate { address: String, delegate: String, granted: bool },
     AccountDelegates { address: String },
-    AccountNtlm { address: String, order: NtlmOrder, offered: bool },
+    AccountKeyed { address: String, mechanism: Keyed, order: KeyedOrder, offered: bool },
     AccountSecondStep { address: String, order: SecondStepOrder },
     AccountSuspend { address: String },
     AccountResume { address: String },
@@ -83,13 +84,53 @@ pub(crate) enum Operation {
     Trace { key: String, since_seconds: u64, limit: u32 },
 }
 
-/// What to do about NTLM of an account.
+/// A mechanism that needs a secret of its own kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum NtlmOrder {
-    On,
+pub(crate) enum Keyed {
+    Ntlm,
+    CramMd5,
+    Apop,
+}
+
+impl Keyed {
+    /// As the settings have it.
+    pub(crate) fn name(self) -> &'static str {
+        self.digest().map_or("NTLM", Digest::name)
+    }
+
+    pub(crate) fn digest(self) -> Option<Digest> {
+        match self {
+            Keyed::Ntlm => None,
+            Keyed::CramMd5 => Some(Digest::CramMd5),
+            Keyed::Apop => Some(Digest::Apop),
+        }
+    }
+}
+
+/// What to do about such a mechanism of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum KeyedOrder {
+    /// With a password that its secret is made of, or once one is seen.
+    On {
+        seen: Option<SeenPassword>,
+    },
     Off,
     Show,
+}
+
+/// A password of an account, and the file with the key that its secrets are sealed with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeenPassword {
+    pub(crate) password: String,
+    pub(crate) key: std::path::PathBuf,
+}
+
+impl std::fmt::Debug for SeenPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SeenPassword(***)")
+    }
 }
 
 /// What to do about the second step of an account's log-in.

@@ -78,10 +78,27 @@ pub(crate) enum Account {
     },
     /// Let the account sign in by NTLM (version 2), for old programs that have nothing else.
     ///
-    /// On: it works with each password that has been used once more in another way. Off: what was kept for it is gone.
+    /// On: it works with each password that has been used once more in another way, or is given now. Off: what was kept for it is
+    /// gone.
     Ntlm {
         #[command(subcommand)]
-        action: Switch,
+        action: KeyedSwitch,
+    },
+    /// Let the account sign in by CRAM-MD5, for old programs that have nothing better.
+    ///
+    /// On: what its passwords are checked with (states of HMAC-MD5, which open nothing else) is kept, sealed, of each that has been
+    /// used once more in another way, or is given now. Off: it is gone.
+    CramMd5 {
+        #[command(subcommand)]
+        action: KeyedSwitch,
+    },
+    /// Let the account sign in by APOP over POP3, for old programs that have nothing better.
+    ///
+    /// On: its passwords themselves are kept, sealed, each that has been used once more in another way, or is given now: an app
+    /// password for the program is best. Off: they are gone.
+    Apop {
+        #[command(subcommand)]
+        action: KeyedSwitch,
     },
     /// Who signs in to the account with a password of their own, as `THEIRS/ADDRESS` or by an authorization identity.
     Delegate {
@@ -137,6 +154,32 @@ pub(crate) enum Switch {
     On {
         /// The account.
         address: String,
+    },
+    /// Switch it off.
+    Off {
+        /// The account.
+        address: String,
+    },
+    /// Say whether it is on.
+    Show {
+        /// The account.
+        address: String,
+    },
+}
+
+/// A mechanism that needs a secret kept.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyedSwitch {
+    /// Switch it on.
+    On {
+        /// The account.
+        address: String,
+        /// Make the secret now: of a password of the account, or an app password, in the first line of this file.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<std::path::PathBuf>,
+        /// Make the secret now, of a password that is asked for.
+        #[arg(long, conflicts_with = "password_file")]
+        ask: bool,
     },
     /// Switch it off.
     Off {

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use postroad_store::Timestamp;
 
+use super::moving::secret;
 use crate::admin::{
-    self, Answer, BanOrder, GreylistOrder, ListWish, MtaStsOrder, NtlmOrder, OauthOrder, Operation, Order, PolicyOrder,
-    RouteWish, SecondStepOrder, Selection, SendingWish, socket,
+    self, Answer, BanOrder, GreylistOrder, Keyed, KeyedOrder, ListWish, MtaStsOrder, OauthOrder, Operation, Order,
+    PolicyOrder, RouteWish, SecondStepOrder, SeenPassword, Selection, SendingWish, socket,
 };
 use crate::cli::{
-    Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, Mailbox, MtaSts,
-    MtaStsMode, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep, Switch, Trusted,
-    TrustedKind,
+    Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, KeyedSwitch,
+    Mailbox, MtaSts, MtaStsMode, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep,
+    Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -154,15 +155,9 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
             Delegate::Remove { address, delegate } => Operation::AccountDelegate { address, delegate, granted: false },
             Delegate::List { address } => Operation::AccountDelegates { address },
         },
-        Account::Ntlm { action } => {
-            let offered = place::settings(at)?.offers("NTLM");
-            let (address, order) = match action {
-                Switch::On { address } => (address, NtlmOrder::On),
-                Switch::Off { address } => (address, NtlmOrder::Off),
-                Switch::Show { address } => (address, NtlmOrder::Show),
-            };
-            Operation::AccountNtlm { address, order, offered }
-        }
+        Account::Ntlm { action } => keyed(Keyed::Ntlm, action, at)?,
+        Account::CramMd5 { action } => keyed(Keyed::CramMd5, action, at)?,
+        Account::Apop { action } => keyed(Keyed::Apop, action, at)?,
         Account::SecondStep { action } => {
             let (address, order) = match action {
                 SecondStep::Show { address } => (address, SecondStepOrder::Show),
@@ -342,6 +337,26 @@ pub(super) fn show(answer: &Answer, output: Output) -> ExitCode {
         print::text(&answer.text());
     }
     if answer.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A password that is to be seen comes from a file, or whoever is asked: never from the command line.
+fn keyed(mechanism: Keyed, action: KeyedSwitch, at: &Place) -> Result<Operation> {
+    let settings = place::settings(at)?;
+    let offered = settings.offers(mechanism.name());
+    let (address, order) = match action {
+        KeyedSwitch::On { address, password_file, ask } => {
+            let password = match (password_file, ask) {
+                (Some(file), _) => Some(secret::first_line(&file)?),
+                (None, true) => Some(secret::ask(&address)?),
+                (None, false) => None,
+            };
+            let seen = password.map(|password| SeenPassword { password, key: place::secret_key(&settings) });
+            (address, KeyedOrder::On { seen })
+        }
+        KeyedSwitch::Off { address } => (address, KeyedOrder::Off),
+        KeyedSwitch::Show { address } => (address, KeyedOrder::Show),
+    };
+    Ok(Operation::AccountKeyed { address, mechanism, order, offered })
 }
 
 /// The password given, read from standard input for `-`, or a chosen one, which is then told.

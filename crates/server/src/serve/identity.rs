@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use postroad_identity::cuts;
-use postroad_login::{Clock, Logins, NtlmSealer};
+use postroad_login::{Clock, DigestSealer, Logins, NtlmSealer};
 use postroad_net::{Cuts, Stop};
 use postroad_protocol::SignedIn;
+use postroad_sasl::digest::Digest;
 use postroad_store::seal::Sealer;
 use postroad_store::{Store, Timestamp};
 use postroad_web::{OauthSettings, Provider};
@@ -28,14 +29,22 @@ pub(super) fn provider(settings: &Settings, store: &Store, logins: Logins, clock
     Ok(Some(Provider::new(store.clone(), logins, sealer, clock, oauth)))
 }
 
-/// With NTLM, where a listener offers it.
-pub(super) fn with_ntlm(settings: &Settings, logins: Logins) -> Result<Logins> {
-    if !settings.offers("NTLM") {
+/// With NTLM, CRAM-MD5 and APOP, where a listener offers them.
+pub(super) fn with_sealed_keys(settings: &Settings, logins: Logins) -> Result<Logins> {
+    let (ntlm, digests) = (settings.offers("NTLM"), Digest::ALL.iter().any(|digest| settings.offers(digest.name())));
+    if !ntlm && !digests {
         return Ok(logins);
     }
     let path = place::secret_key(settings);
     let sealer = Sealer::open(&path).with_context(|| format!("the key for secrets, {}", path.display()))?;
-    Ok(logins.with_ntlm(NtlmSealer::new(sealer), &settings.hostname))
+    let logins = match ntlm {
+        true => logins.with_ntlm(NtlmSealer::new(sealer.clone()), &settings.hostname),
+        false => logins,
+    };
+    Ok(match digests {
+        true => logins.with_digests(DigestSealer::new(sealer), &settings.hostname),
+        false => logins,
+    })
 }
 
 /// Ends connections whose log-in was taken away, on whichever node, until the stop.

@@ -9,8 +9,9 @@ use anyhow::{Context, Result, anyhow};
 use postroad_login::{Clock, Logins};
 use postroad_mta::{Checker, Extensions, ForeignFrom, FullMailbox, Gate, Inbound, Signing, Stories};
 use postroad_net::{Bound, ClientAuthorities, Door, Listener, Network, TlsMode, serve};
+use postroad_sasl::digest::CHALLENGE_RANDOM;
 use postroad_smtp::{ClearAuth, Priority, Role, Solicitation};
-use postroad_store::Store;
+use postroad_store::{Store, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::settings::{
@@ -81,6 +82,7 @@ impl Parts {
         let starttls = bound.listener.tls == TlsMode::StartTls;
         let own = self.settings.listener.iter().find(|one| one.name == bound.listener.name);
         let mechanisms = own.map_or(&[][..], |own| &own.mechanisms);
+        let apop = self.settings.login.apop(mechanisms).then(|| Arc::from(self.settings.hostname.as_str()));
         let mechanisms = self.settings.login.policy(mechanisms, self.settings.issuer().is_some());
         let door = match own.is_some_and(|own| own.client_certificates) {
             true => asking(door, &self.settings.login)?,
@@ -101,6 +103,7 @@ impl Parts {
                 let settings = Arc::new(postroad_pop3d::Settings { mechanisms, ..pop3(&self.settings, starttls) });
                 running.spawn(serve(bound, door, Arc::clone(&self.pop3_world), move |arrival| {
                     postroad_pop3d::Session::new(Arc::clone(&settings), arrival.peer, arrival.tls.clone())
+                        .with_apop(apop.as_deref().and_then(timestamp))
                 }));
             }
             Service::Http => {
@@ -124,6 +127,18 @@ impl Parts {
         running.spawn(serve(bound, door, world, move |arrival| {
             postroad_mta::session(&inbound, Arc::clone(&settings), arrival.peer, arrival.tls.clone())
         }));
+    }
+}
+
+/// What the greeting of POP3 has for APOP, of a server of this name.
+fn timestamp(host: &str) -> Option<String> {
+    let mut random = [0; CHALLENGE_RANDOM];
+    match getrandom::fill(&mut random) {
+        Ok(()) => Some(postroad_sasl::digest::challenge(&random, Timestamp::now().0, host)),
+        Err(error) => {
+            tracing::error!(%error, "the system gives no random numbers; APOP is not offered");
+            None
+        }
     }
 }
 

@@ -72,7 +72,7 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     let at_once = std::thread::available_parallelism().map_or(HASHES_AT_ONCE_MIN, usize::from).max(HASHES_AT_ONCE_MIN);
     let logins = Logins::new(store.clone(), Arc::clone(&clock), Some(Arc::clone(&bans)), at_once)?;
     let logins = logins.keeping_keys(settings.offers_scram()).with_configuration(settings.configuration().as_deref());
-    let logins = identity::with_ntlm(settings, logins)?;
+    let logins = identity::with_sealed_keys(settings, logins)?;
     let logins = kerberos::with_kerberos(settings, logins)?;
     let site = site(settings, store, &certificates, logins.clone(), Arc::clone(&clock))?;
     running.spawn(identity::keep(store.clone(), door.cuts.clone(), Arc::clone(&clock), stop.clone()));

@@ -45,7 +45,8 @@ const KEYS: &[Key] = &[
     key(
         "login.mechanisms",
         "The mechanisms of SASL that are offered, the best first. Those that need more than a connection has (TLS, a certificate,
-         tokens of this server) are left out by themselves.",
+         tokens of this server) are left out by themselves. NTLM, CRAM-MD5 and, for POP3, APOP are off until they are named
+         here and switched on for an account (`postroad account ntlm on`, and so on).",
     ),
     key(
         "login.client-authorities",

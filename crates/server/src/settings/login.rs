@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use postroad_sasl::Mechanism;
+use postroad_sasl::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::{Settings, SettingsError};
@@ -18,7 +19,9 @@ pub(crate) struct LoginSettings {
 
 impl Default for LoginSettings {
     fn default() -> Self {
-        let mechanisms = postroad_sasl::standard().iter().map(|row| row.name.to_owned()).collect();
+        // What needs a keytab is left out where there is none.
+        let named = postroad_sasl::MECHANISMS.iter().filter(|row| row.standard || by_ticket(row));
+        let mechanisms = named.map(|row| row.name.to_owned()).collect();
         LoginSettings { mechanisms, client_authorities: None, keytab: None, realms: Vec::new() }
     }
 }
@@ -30,7 +33,15 @@ impl LoginSettings {
         let names = if own.is_empty() { &self.mechanisms } else { own };
         let rows = names.iter().filter_map(|name| postroad_sasl::find(name));
         let rows = rows.filter(|row| provides || !matches!(row.name, "OAUTHBEARER" | "XOAUTH2"));
-        rows.filter(|row| self.keytab.is_some() || !matches!(row.name, "GSSAPI" | "GSS-SPNEGO")).collect()
+        rows.filter(|row| self.keytab.is_some() || !by_ticket(row)).collect()
+    }
+}
+
+impl LoginSettings {
+    /// Whether a listener of POP3 offers APOP, which is no mechanism of SASL but is named like one.
+    pub(crate) fn apop(&self, own: &[String]) -> bool {
+        let names = if own.is_empty() { &self.mechanisms } else { own };
+        names.iter().any(|name| name.eq_ignore_ascii_case(APOP))
     }
 }
 
@@ -53,6 +64,11 @@ impl Settings {
     }
 }
 
+/// Whether it is tickets of Kerberos that a mechanism shows.
+fn by_ticket(row: &Mechanism) -> bool {
+    matches!(row.name, "GSSAPI" | "GSS-SPNEGO")
+}
+
 /// Whether each realm has a domain that is one.
 pub(super) fn realms(pairs: &[(String, String)]) -> Result<(), SettingsError> {
     let wrong = pairs.iter().find(|(realm, domain)| {
@@ -66,12 +82,15 @@ pub(super) fn realms(pairs: &[(String, String)]) -> Result<(), SettingsError> {
 
 /// Whether each name is one of a mechanism.
 pub(super) fn known(key: &str, names: &[String]) -> Result<(), SettingsError> {
-    let unknown = names.iter().find(|name| postroad_sasl::find(name).is_none());
+    let unknown = names.iter().find(|name| postroad_sasl::find(name).is_none() && !name.eq_ignore_ascii_case(APOP));
     unknown.map_or(Ok(()), |name| {
-        let all: Vec<&str> = postroad_sasl::MECHANISMS.iter().map(|row| row.name).collect();
+        let all: Vec<&str> = postroad_sasl::MECHANISMS.iter().map(|row| row.name).chain([APOP]).collect();
         Err(SettingsError(format!("{key}: there is no mechanism {name}; known are {}", all.join(", "))))
     })
 }
+
+/// POP3's own (RFC 1939 §7).
+const APOP: &str = Digest::Apop.name();
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +110,10 @@ mod tests {
         };
         assert!(names(&[], true).contains(&"XOAUTH2") && !names(&[], false).contains(&"XOAUTH2"));
         assert_eq!(names(&["plain".into(), "XOAUTH2".into()], false), ["PLAIN"]);
+        assert_eq!(names(&["apop".into(), "cram-md5".into()], false), ["CRAM-MD5"]);
+        assert!(settings.apop(&["PLAIN".into(), "apop".into()]) && !settings.apop(&["PLAIN".into()]));
+        // What is worth as much as a password is off until somebody names it.
+        assert!(!settings.apop(&[]) && !["NTLM", "CRAM-MD5"].iter().any(|name| names(&[], true).contains(name)));
         assert!(!names(&[], true).contains(&"GSSAPI") && !names(&[], true).contains(&"GSS-SPNEGO"));
         let settings = LoginSettings { keytab: Some("/etc/mail.keytab".into()), ..settings.clone() };
         assert!(settings.policy(&[], false).iter().any(|row| row.name == "GSSAPI"));

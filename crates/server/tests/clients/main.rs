@@ -5,6 +5,7 @@ mod certificates;
 mod compress;
 mod curl;
 mod day;
+mod digests;
 mod gmail;
 mod gsasl;
 mod lines;

@@ -6,7 +6,8 @@ use super::program::{PASSWORD, Server, message, postroad, run, run_in, servers};
 
 /// Servers of their own.
 fn offering() -> [Server; 2] {
-    [Server::offering_ntlm(&[]), Server::offering_ntlm(&["--database", &postgres::fresh_database()])]
+    let more = ["--database", &postgres::fresh_database()];
+    [Server::offering(&["NTLM"], &[]), Server::offering(&["NTLM"], &more)]
 }
 
 /// An account that signs in by NTLM.
@@ -22,6 +23,28 @@ fn account(server: &Server) -> String {
     let on = postroad(server, &["account", "ntlm", "show", &who]).good();
     assert!(on.contains("signs in by NTLM, with 1 of its passwords"), "{on}");
     who
+}
+
+#[test]
+fn a_password_that_is_given_works_at_once() {
+    for server in &offering() {
+        let (who, folder) = (server.account(), tempfile::tempdir().expect("a folder"));
+        let file = folder.path().join("password");
+        let on = |password: &str| {
+            std::fs::write(&file, format!("{password}\n")).expect("a file");
+            postroad(server, &["account", "ntlm", "on", &who, "--password-file", &file.display().to_string()])
+        };
+        let wrong = on("wrong");
+        assert!(!wrong.success && wrong.err.contains(&format!("that is no password of {who}")), "{wrong:?}");
+        let off = postroad(server, &["account", "ntlm", "show", &who]).good();
+        assert!(off.contains("does not sign in by NTLM"), "{off}");
+        let good = on(PASSWORD).good();
+        assert!(good.contains("with 1 of its passwords") && !good.contains(PASSWORD), "{good}");
+        let inbox = format!("imap://127.0.0.1:{}/INBOX", server.port(143));
+        assert!(curl(server, &inbox, &who, PASSWORD, &["-X", "NOOP"], "").0);
+        postroad(server, &["account", "ntlm", "off", &who]).good();
+        assert!(!curl(server, &inbox, &who, PASSWORD, &["-X", "NOOP"], "").0);
+    }
 }
 
 fn imap(server: &Server) -> String {

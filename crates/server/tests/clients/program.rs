@@ -27,15 +27,16 @@ impl Server {
         Server { process: Mutex::new(process), taken: AtomicUsize::new(0) }
     }
 
-    /// The same server with NTLM among what it offers: programs that find it there try nothing else.
-    pub(crate) fn offering_ntlm(more: &[&str]) -> Server {
+    /// The same server with more among what it offers: programs that find some of it there try nothing else.
+    pub(crate) fn offering(mechanisms: &[&str], more: &[&str]) -> Server {
         let server = Server::start(more);
         {
             let mut process = server.process.lock().expect("nobody else has it");
             assert!(process.stop().success());
             let file = process.data().join("postroad.toml");
             let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
-            let more = text.replacen("\"EXTERNAL\",\n", "\"EXTERNAL\",\n    \"NTLM\",\n", 1);
+            let named: String = mechanisms.iter().map(|name| format!("    \"{name}\",\n")).collect();
+            let more = text.replacen("\"EXTERNAL\",\n", &format!("\"EXTERNAL\",\n{named}"), 1);
             assert_ne!(more, text, "the setting is there");
             std::fs::write(&file, more).expect("it can be written");
             process.start_again();

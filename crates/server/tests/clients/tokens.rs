@@ -4,6 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use postroad_testkit::postgres;
+
 use super::lines::Lines;
 use super::program::{Ran, Server, message, postroad, run, run_in, servers};
 use super::provider::token;
@@ -186,6 +188,34 @@ fn what_a_token_opened_ends_when_it_is_cut_off() {
             let answer = other.hear();
             assert!(["b OK", "+OK", "250 "].iter().any(|good| answer.starts_with(good)), "{port}: {answer}");
         }
+    }
+}
+
+#[test]
+fn what_is_cut_off_at_one_server_ends_at_the_other() {
+    let database = postgres::fresh_database();
+    let [here, there] = [Server::start(&["--database", &database]), Server::start(&["--database", &database])];
+    let who = here.account();
+    let (token, other) = (token(&here, &who, ALL), token(&here, &who, ALL));
+    let listed = postroad(&there, &["account", "sessions", &who]).good();
+    let mut ids: Vec<i64> = listed.lines().filter(|line| line.contains("program")).map(id).collect();
+    ids.sort_unstable();
+    let opened: Vec<(u16, Lines, Lines)> = [(143, "a OK"), (110, "+OK"), (587, "235 ")]
+        .into_iter()
+        .map(|(port, good)| {
+            let [(line, first), (goes_on, second)] = [&token, &other].map(|token| open(&there, port, &who, token));
+            assert!(first.starts_with(good) && second.starts_with(good), "{port}: {first} {second}");
+            (port, line, goes_on)
+        })
+        .collect();
+    postroad(&here, &["account", "cut-off", &who, &ids[0].to_string()]).good();
+    for (port, mut line, mut goes_on) in opened {
+        line.rest();
+        let (_, answer) = open(&there, port, &who, &token);
+        assert!(answer.starts_with("+ eyJ") || answer.starts_with("334 eyJ"), "{port}: {answer}");
+        goes_on.say(if port == 143 { "b NOOP" } else { "NOOP" });
+        let answer = goes_on.hear();
+        assert!(["b OK", "+OK", "250 "].iter().any(|good| answer.starts_with(good)), "{port}: {answer}");
     }
 }
 

@@ -15,10 +15,10 @@ mod domain;
 mod forward;
 mod greylist;
 mod index;
+mod keyed;
 mod labels;
 mod mailbox;
 mod mta_sts;
-mod ntlm;
 mod oauth;
 mod policy;
 mod principal;
@@ -64,7 +64,9 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
             delegate::change(&desk, &address, &delegate, granted)
         }
         Operation::AccountDelegates { address } => delegate::list(&desk, &address),
-        Operation::AccountNtlm { address, order, offered } => ntlm::perform(&desk, &address, order, offered),
+        Operation::AccountKeyed { address, mechanism, order, offered } => {
+            keyed::perform(&desk, &address, mechanism, order, offered)
+        }
         Operation::AccountSecondStep { address, order } => second_step::perform(&desk, &address, order),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),

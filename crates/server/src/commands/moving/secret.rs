@@ -1,11 +1,12 @@
 //! What is shown to the other server: from a file, from the environment, from a command, or asked for. Never from the
 //! command line, where others see it.
 
+use std::fmt::Display;
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use postroad_remote::{Credential, Place};
+use postroad_remote::Credential;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::cli::Remote;
@@ -25,7 +26,7 @@ pub(super) fn said(remote: &Remote) -> Result<Option<Credential>> {
 }
 
 /// A password from a file, the environment, or whoever is asked.
-pub(in crate::commands) fn password(file: Option<&Path>, place: &Place) -> Result<String> {
+pub(in crate::commands) fn password(file: Option<&Path>, place: &impl Display) -> Result<String> {
     match (file, std::env::var(VARIABLE)) {
         (Some(file), _) => first_line(file),
         (None, Ok(password)) => Ok(password),
@@ -33,7 +34,7 @@ pub(in crate::commands) fn password(file: Option<&Path>, place: &Place) -> Resul
     }
 }
 
-pub(super) fn first_line(file: &Path) -> Result<String> {
+pub(in crate::commands) fn first_line(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
@@ -43,7 +44,7 @@ pub(super) fn first_line(file: &Path) -> Result<String> {
 }
 
 /// Asks without showing what is typed.
-pub(super) fn ask(place: &Place) -> Result<String> {
+pub(in crate::commands) fn ask(place: &impl Display) -> Result<String> {
     let stdin = std::io::stdin();
     let mut line = String::new();
     if !stdin.is_terminal() {
