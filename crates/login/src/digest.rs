@@ -13,7 +13,7 @@ pub use postroad_mail::credentials::DigestSealer;
 /// What they need beside the accounts.
 #[derive(Debug)]
 pub(crate) struct Digests {
-    sealer: DigestSealer,
+    pub(crate) sealer: DigestSealer,
     host: String,
 }
 
@@ -45,7 +45,7 @@ impl Logins {
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
         let digests = self.digests.as_ref().ok_or(Denied::Refused(Refused::Wrong))?;
         let digest = proof.digest();
-        let look = self.store.read(move |tx| {
+        let look = self.look(move |tx| {
             let who = who.told_apart(tx, service)?;
             let candidates = credentials::digest_candidates(tx, &who.authcid, digest)?;
             let acts = who.acts(tx, candidates.account())?;

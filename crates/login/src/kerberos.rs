@@ -46,7 +46,8 @@ impl Logins {
             Question::Choice { context, wrapped } => {
                 let look = move |acceptor: &dyn Acceptor| {
                     let opened = acceptor.unwrap(&context, &wrapped)?;
-                    let choice = Choice::read(&opened).map_err(|error| Fault::Refused(error.to_string()))?;
+                    let choice = Choice::read(&opened)
+                        .map_err(|error| Fault::Refused(format!("no choice of a security layer: {error}")))?;
                     Ok((acceptor.peer(&context)?, choice.authzid))
                 };
                 let (peer, authzid) = kerberos.look(look).await?;
@@ -69,7 +70,7 @@ impl Logins {
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
         // curl and others say the principal once more, for whom to act as.
         let who = Who { authcid: peer, authzid };
-        let look = self.store.read(move |tx| {
+        let look = self.look(move |tx| {
             let domain_of = |realm: &str| kerberos.realms.get(realm).cloned();
             let candidates = credentials::principal_candidates(tx, &who.authcid, domain_of)?;
             let acts = who.acts(tx, candidates.account())?;

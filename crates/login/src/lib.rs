@@ -15,6 +15,7 @@ mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use postroad_mail::credentials::{self, Principal, ServerSecret};
 use postroad_mail::{Authenticated, Candidates, Error, LoginCache, Refused, Service};
@@ -45,7 +46,19 @@ pub struct Logins {
     configuration: Option<Arc<str>>,
     ntlm: Option<Arc<ntlm::Ntlm>>,
     digests: Option<Arc<digest::Digests>>,
+    statements: Arc<AtomicU64>,
     kerberos: Option<Arc<kerberos::Kerberos>>,
+}
+
+/// What it costs to look at what clients show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Statements of looks into the store.
+    pub statements: u64,
+    /// Passwords hashed slowly.
+    pub hashes: u64,
+    /// Sealed keys opened.
+    pub opened: u64,
 }
 
 /// Who somebody says to be.
@@ -126,6 +139,7 @@ impl Logins {
             configuration: None,
             ntlm: None,
             digests: None,
+            statements: Arc::default(),
             kerberos: None,
         })
     }
@@ -140,6 +154,28 @@ impl Logins {
     #[must_use]
     pub fn with_configuration(self, url: Option<&str>) -> Logins {
         Logins { configuration: url.map(Arc::from), ..self }
+    }
+
+    /// What it has cost so far to look at what clients showed. A refusal costs as much whether there is such an account or not.
+    pub fn work(&self) -> Work {
+        let opened = self.ntlm.as_ref().map_or(0, |ntlm| ntlm.sealer.opened());
+        let opened = opened + self.digests.as_ref().map_or(0, |digests| digests.sealer.opened());
+        Work { statements: self.statements.load(Ordering::Relaxed), hashes: self.cache.hashes(), opened }
+    }
+
+    /// A look into the store, which is counted.
+    pub(crate) async fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&ReadTx) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        let statements = Arc::clone(&self.statements);
+        let counted = move |tx: &ReadTx| {
+            let before = tx.statements();
+            let found = look(tx);
+            statements.fetch_add(tx.statements().saturating_sub(before), Ordering::Relaxed);
+            found
+        };
+        self.store.read(counted).await
     }
 
     /// Answers what a session asks of a client at `from` for `service`. The password of an account with a second step is
@@ -247,7 +283,7 @@ impl Logins {
             && !second_follows
         {
             let account = who.holder();
-            let closed = self.store.read(move |tx| postroad_identity::second::keeps_programs_out(tx, account)).await;
+            let closed = self.look(move |tx| postroad_identity::second::keeps_programs_out(tx, account)).await;
             if closed.map_err(|error| (unavailable(error), None))? {
                 return Err((Denied::Refused(Refused::SecondStep), None));
             }
@@ -261,7 +297,7 @@ impl Logins {
         password: Secret,
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
-        let look = self.store.read(move |tx| {
+        let look = self.look(move |tx| {
             let who = who.told_apart(tx, service)?;
             let candidates = credentials::candidates(tx, &who.authcid)?;
             let acts = who.acts(tx, candidates.account())?;
@@ -281,7 +317,7 @@ impl Logins {
         certificate: ClientCertificate,
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
-        let look = self.store.read(move |tx| credentials::by_certificate(tx, &who.authcid, &certificate, service));
+        let look = self.look(move |tx| credentials::by_certificate(tx, &who.authcid, &certificate, service));
         look.await.map_err(unavailable)?.map(Answer::granted).map_err(Denied::Refused)
     }
 

@@ -43,7 +43,7 @@ impl Logins {
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
         let ntlm = self.ntlm.as_ref().ok_or(Denied::Refused(Refused::Wrong))?;
-        let look = self.store.read(move |tx| credentials::ntlm_candidates(tx, &who.authcid));
+        let look = self.look(move |tx| credentials::ntlm_candidates(tx, &who.authcid));
         let candidates = look.await.map_err(unavailable)?;
         // Some 500 hashes of a few hundred octets: less than handing it to a thread costs.
         let found = candidates.verify(&ntlm.sealer, &proof, service, (self.clock)()).map_err(unavailable)?;

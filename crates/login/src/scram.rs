@@ -12,7 +12,7 @@ impl Logins {
     /// What a proof is to be made with; also for who is not there.
     pub(crate) async fn scram_keys(&self, who: Who, hash: Hash) -> Result<Answer<Authenticated, Refused>, Denied> {
         let secret = self.server_secret().await?;
-        let look = self.store.read(move |tx| credentials::scram_candidates(tx, &who.authcid, hash, &secret));
+        let look = self.look(move |tx| credentials::scram_candidates(tx, &who.authcid, hash, &secret));
         let candidates = look.await.map_err(unavailable)?;
         let mut random = [0; NONCE];
         getrandom::fill(&mut random).map_err(|error| {
@@ -30,7 +30,7 @@ impl Logins {
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, Denied> {
         let (secret, now) = (self.server_secret().await?, (self.clock)());
-        let look = self.store.read(move |tx| {
+        let look = self.look(move |tx| {
             let candidates = credentials::scram_candidates(tx, &who.authcid, proof.hash, &secret)?;
             let acts = who.acts(tx, candidates.account())?;
             Ok((candidates, acts, proof))
@@ -49,7 +49,7 @@ impl Logins {
         }
         let (account, password) = (login.account(), password.to_owned());
         let kept = async {
-            let salts = self.store.read(move |tx| credentials::salts(tx, account)).await?;
+            let salts = self.look(move |tx| credentials::salts(tx, account)).await?;
             let Ok(turn) = std::sync::Arc::clone(&self.turns).acquire_owned().await else { return Ok(()) };
             let work = move || {
                 let _turn = turn;

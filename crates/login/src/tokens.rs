@@ -17,7 +17,7 @@ impl Logins {
         service: Service,
     ) -> Result<Answer<Authenticated, Refused>, (Denied, Option<Vec<u8>>)> {
         let now = (self.clock)();
-        let look = self.store.read(move |tx| -> Result<_, postroad_mail::Error> {
+        let look = self.look(move |tx| -> Result<_, postroad_mail::Error> {
             let bearer = match tokens::verify(tx, token.expose(), service, now)? {
                 Ok(bearer) => bearer,
                 Err(refused) => return Ok(Err(refusal(refused))),

@@ -35,6 +35,11 @@ impl LoginCache {
         Ok(LoginCache { key: random::<32>()?, remembered: Mutex::default(), workspace: Workspace::default() })
     }
 
+    /// How many times a password was hashed slowly.
+    pub fn hashes(&self) -> u64 {
+        self.workspace.runs()
+    }
+
     /// As [`Candidates::verify`], but quick for a login that lately succeeded.
     pub fn verify(
         &self,

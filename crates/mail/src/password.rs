@@ -1,6 +1,7 @@
 //! Hashing passwords. Slow on purpose: never inside a transaction, never on an async thread.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use argon2::password_hash::phc;
@@ -154,11 +155,13 @@ impl PasswordHash {
 #[derive(Default)]
 pub(crate) struct Workspace {
     idle: Mutex<Vec<Vec<Block>>>,
+    runs: AtomicU64,
 }
 
 impl Workspace {
     /// Lends `count` blocks of a KiB.
     fn with<R>(&self, count: usize, run: impl FnOnce(&mut [Block]) -> R) -> R {
+        self.runs.fetch_add(1, Ordering::Relaxed);
         let mut blocks = self.idle().pop().unwrap_or_default();
         if blocks.len() < count {
             blocks = vec![Block::default(); count];
@@ -170,6 +173,11 @@ impl Workspace {
             idle.push(blocks);
         }
         result
+    }
+
+    /// How many runs there were.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {

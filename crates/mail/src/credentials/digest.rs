@@ -7,6 +7,9 @@
 //! 3. What is sealed opens for that account, credential and mechanism alone.
 //! 4. A proof costs the same for every name: it is tried with as many keys as an account can have.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use postroad_sasl::digest::{Digest, Key, Proof};
 use postroad_store::seal::Sealer;
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
@@ -107,6 +110,7 @@ pub fn keep_digests(tx: &mut WriteTx, login: &Authenticated, sealed: &[(Digest, 
 #[derive(Debug, Clone)]
 pub struct DigestSealer {
     sealer: Sealer,
+    opened: Arc<AtomicU64>,
     nobody: [Vec<u8>; 2],
 }
 
@@ -117,7 +121,7 @@ impl DigestSealer {
             let key = Key::of_password(digest, "");
             sealer.seal(NOBODY, key.as_ref().map_or(&[], Key::expose))
         });
-        DigestSealer { sealer, nobody }
+        DigestSealer { sealer, opened: Arc::default(), nobody }
     }
 
     /// Seals the keys of a password that `login` was made with. APOP has none of a password that is longer than
@@ -137,7 +141,13 @@ impl DigestSealer {
         }
     }
 
+    /// How many keys were opened: as many for each proof, whosoever it is.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     fn open(&self, digest: Digest, purpose: &str, sealed: &[u8]) -> Result<Option<Key>> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Key::stored(digest, self.sealer.unseal(purpose, sealed)?))
     }
 }

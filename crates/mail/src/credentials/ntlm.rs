@@ -7,6 +7,9 @@
 //! 3. What is sealed opens for that account and credential alone.
 //! 4. A proof costs the same for every name: it is tried with as many keys as an account can have.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use postroad_sasl::ntlm::{NtHash, Proof};
 use postroad_store::seal::Sealer;
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
@@ -125,6 +128,7 @@ pub fn keep_ntlm(tx: &mut WriteTx, login: &Authenticated, sealed: &[u8]) -> Resu
 #[derive(Debug, Clone)]
 pub struct NtlmSealer {
     sealer: Sealer,
+    opened: Arc<AtomicU64>,
     nobody: Vec<u8>,
 }
 
@@ -132,7 +136,7 @@ impl NtlmSealer {
     /// By the server's key for secrets.
     pub fn new(sealer: Sealer) -> NtlmSealer {
         let nobody = sealer.seal(NOBODY, &[0; 16]);
-        NtlmSealer { sealer, nobody }
+        NtlmSealer { sealer, opened: Arc::default(), nobody }
     }
 
     /// Seals the key of a password that `login` was made with.
@@ -141,7 +145,13 @@ impl NtlmSealer {
         self.sealer.seal(&purpose(login.holder, login.credential), hash.expose())
     }
 
+    /// How many keys were opened: as many for each proof, whosoever it is.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Option<NtHash>> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(NtHash::stored(&self.sealer.unseal(purpose, sealed)?))
     }
 }
