@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use postroad_identity::{Bearing, Kind};
 use postroad_login::{DigestSealer, Logins, NtlmSealer, Work};
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
@@ -184,7 +186,12 @@ fn a_refusal_costs_the_same_whoever_it_is() {
         // A token that nobody gave out, of an account that there is, and of none.
         let known = show(&logins, "PLAIN", "", "alice@corp.example.test", "right").0.expect("alice").account();
         for how in ["OAUTHBEARER", "XOAUTH2"] {
-            let forged = |account| Bearing::new(Kind::Access, account, 7).expect("random").text();
+            let forged = |account: AccountId| {
+                let octets = [&account.0.to_be_bytes()[..], &7i64.to_be_bytes(), &[1; 32]].concat();
+                let token = format!("pra_{}", URL_SAFE_NO_PAD.encode(octets));
+                assert!(Bearing::parse(Kind::Access, &token).is_some(), "it has the form of one");
+                token
+            };
             let (wrong, asked) = cost(&logins, how, "", "alice@corp.example.test", &forged(known));
             assert!(wrong.statements > 0 && wrong.hashes == 0, "{wrong:?}");
             for user in ["alice@corp.example.test", "nobody@corp.example.test"] {
