@@ -45,8 +45,9 @@ impl Keep {
     pub const ALL: Keep = Keep { flags: Flags::ALL, keywords: true };
 }
 
-/// Copies entries into a mailbox of another account. Nine statements, and six for each [`STRETCH`] of entries. Locks: both
-/// accounts'.
+/// Copies entries into a mailbox of another account. Eleven statements, and five for each [`STRETCH`] of entries. Locks: both
+/// accounts', taken in one order whichever way the entries go; so are the rows that count references to contents, which other
+/// accounts may share.
 ///
 /// Errors: `NotFound(Mailbox)` for the target, `OverQuota`, `Suspended`, `Limit(Across)`, `Limit(Uids)`, `Limit(Keywords)`.
 pub fn copy(tx: &mut WriteTx, by: &By, from: End, uids: &UidSet, to: End, keep: Keep) -> Result<Copied> {
@@ -85,6 +86,8 @@ fn transfer(tx: &mut WriteTx, by: &By, from: End, entries: &[Before], to: End, k
     let spelled = keywords::spell(tx, to.account, to.mailbox, &used_keywords(entries, keep))?;
     let modseq = claim(tx, from, &source, to)?;
     keywords::learn(tx, to.account, to.mailbox, modseq, &spelled)?;
+    let blobs = contents_of(tx, from, &source)?;
+    tx.blob_retain_all(&blobs)?;
     let mut work = Transfer { by, from, to, keep, modseq, spelled, made: HashMap::new(), next: target.uidnext };
     let mut tally = Tally::default();
     for stretch in entries.chunks(STRETCH) {
@@ -127,6 +130,18 @@ fn claim(tx: &mut WriteTx, from: End, uids: &UidSet, to: End) -> Result<ModSeq> 
         None if accounts::existing(tx, to.account)?.state == accounts::State::Suspended => Err(Error::Suspended),
         None => Err(Error::OverQuota),
     }
+}
+
+/// The contents' blobs, one for each content. One statement.
+fn contents_of(tx: &ReadTx, from: End, uids: &UidSet) -> Result<Vec<BlobId>> {
+    let place = Place::of(uids);
+    let text = format!(
+        "SELECT m.blob FROM (SELECT DISTINCT e.message FROM entry AS e WHERE e.account = $1 AND e.mailbox = $2 AND {}) AS gone
+         JOIN message AS m ON m.account = $1 AND m.id = gone.message",
+        place.clause("e.uid", 3)
+    );
+    let params = place.params(vec![from.account.into(), from.mailbox.into()]);
+    Ok(tx.rows(&text, &params, |row| row.id(0))?)
 }
 
 /// What goes over, stretch by stretch.
@@ -222,8 +237,6 @@ impl Transfer<'_> {
         let ids: Vec<MessageId> = contents.iter().map(|_| MessageId(new_id())).collect();
         let keys: Vec<Vec<i64>> = contents.iter().map(Original::keys).collect();
         let threads = rows::join_threads(tx, self.to.account, &keys, &ids)?;
-        let blobs: Vec<BlobId> = contents.iter().map(|content| content.blob).collect();
-        tx.blob_retain_all(&blobs)?;
         let places = ids.iter().zip(&threads);
         let rows: Vec<_> = contents.iter().zip(places).map(|(old, (id, thread))| old.again(*id, *thread)).collect();
         rows::insert_contents(tx, self.to.account, &rows)?;

@@ -18,6 +18,7 @@
 //! | `{greatest:a,b}` | `GREATEST(a, b)` | `max(a, b)` | the larger (neither may be NULL) |
 //! | `{least:a,b}` | `LEAST(a, b)` | `min(a, b)` | the smaller (neither may be NULL) |
 //! | `{free}` | `FOR UPDATE SKIP LOCKED` | nothing | at the end of a SELECT: rows that no other transaction has in hand |
+//! | `{held}` | `FOR UPDATE` | nothing | at the end of a SELECT: rows that nobody else changes before this transaction ends |
 //! | `{backend}` | `pg_backend_pid()` | `0` | a number that no other open connection has |
 //! | `{numbers:$1}` | from `jsonb_array_elements` | from `json_each` | a table with the columns `a`, `b`, `c` out of a text `[[1,2,3],[4,5,6]]` |
 //!
@@ -89,6 +90,7 @@ fn fill(hole: &str, dialect: Dialect) -> Option<String> {
         ("text", "") => pick("TEXT COLLATE \"C\"", "TEXT"),
         ("clustered", "") => pick("", "WITHOUT ROWID"),
         ("free", "") => pick("FOR UPDATE SKIP LOCKED", ""),
+        ("held", "") => pick("FOR UPDATE", ""),
         ("backend", "") => pick("pg_backend_pid()", "0"),
         (_, "") => None,
         ("numbers", list) => pick(
@@ -140,6 +142,7 @@ mod tests {
             ),
             ("{instr:h.x,$1} > 0", "instr(h.x, ?1) > 0", "position($1 in h.x) > 0"),
             ("SELECT a FROM t {free}", "SELECT a FROM t ", "SELECT a FROM t FOR UPDATE SKIP LOCKED"),
+            ("SELECT a FROM t {held}", "SELECT a FROM t ", "SELECT a FROM t FOR UPDATE"),
             ("{backend}", "0", "pg_backend_pid()"),
             (
                 "FROM {numbers:$1} AS n",
