@@ -24,7 +24,8 @@ pub struct Mechanism {
     pub client_first: bool,
     /// What of the connection it cannot do without.
     pub needs: Needs,
-    /// It is offered where nothing else is said. The others ask for secrets that are worth as much as the password.
+    /// It is offered where nothing else is said. The others ask for secrets that are worth as much as the password, or for the
+    /// keys of a realm.
     pub standard: bool,
     /// What SMTP writes in place of an empty first challenge, for mechanisms whose clients want words.
     pub invitation: Option<&'static str>,
@@ -77,8 +78,18 @@ pub static MECHANISMS: [Mechanism; 13] = [
         ..USUAL
     },
     Mechanism { name: "SCRAM-SHA-1", start: |channel| Box::new(Scram::new(Hash::Sha1, false, channel)), ..USUAL },
-    Mechanism { name: "GSSAPI", start: |channel| Box::new(Gss::new(gss::Form::Gssapi, channel)), ..USUAL },
-    Mechanism { name: "GSS-SPNEGO", start: |channel| Box::new(Gss::new(gss::Form::Spnego, channel)), ..USUAL },
+    Mechanism {
+        name: "GSSAPI",
+        standard: false,
+        start: |channel| Box::new(Gss::new(gss::Form::Gssapi, channel)),
+        ..USUAL
+    },
+    Mechanism {
+        name: "GSS-SPNEGO",
+        standard: false,
+        start: |channel| Box::new(Gss::new(gss::Form::Spnego, channel)),
+        ..USUAL
+    },
     Mechanism { name: "PLAIN", sends_secret: true, ..USUAL },
     Mechanism { name: "LOGIN", sends_secret: true, client_first: false, start: |_| Box::<Login>::default(), ..USUAL },
     Mechanism { name: "OAUTHBEARER", sends_secret: true, start: |_| Box::new(Bearer::new(Form::Rfc7628)), ..USUAL },

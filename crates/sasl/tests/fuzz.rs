@@ -150,7 +150,8 @@ fn fuzz_ntlm() {
 #[test]
 fn fuzz_clients() {
     postroad_fuzz::check!(1000).with_type::<Vec<Vec<u8>>>().for_each(|challenges| {
-        for row in &MECHANISMS {
+        // Of Kerberos there is a server's side alone.
+        for row in MECHANISMS.iter().filter(|row| !row.name.starts_with("GSS")) {
             let secret = || Secret::new("secret".to_owned());
             let credential = match row.name {
                 "OAUTHBEARER" | "XOAUTH2" => Credential::Token { token: secret(), host: "h".into(), port: 1 },
