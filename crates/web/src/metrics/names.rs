@@ -73,6 +73,13 @@ pub const NAMES: &[Name] = &[
     counter("postroad_smtp_verdicts_total", "Answers to stages of SMTP, by role, stage and outcome."),
     counter("postroad_logins_failed_total", "Logins that failed, by service."),
     counter("postroad_trace_dropped_total", "Trace events of refused mail that were not kept under load."),
+    // The pages and programs' tokens (web).
+    counter(
+        "postroad_pages_logins_total",
+        "Logins at the pages that were completed: by password, second-step, passkey.",
+    ),
+    counter("postroad_oauth_tokens_total", "Tokens that programs were given, by grant: code, refresh, device."),
+    counter("postroad_oauth_refused_total", "Requests for tokens that were refused, by error; not devices that wait."),
     // Search (server).
     counter("postroad_index_messages_total", "Messages that the full-text index took in."),
     // The gate (mta).

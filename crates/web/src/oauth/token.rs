@@ -20,15 +20,16 @@ use crate::site::Visitor;
 
 pub(super) async fn token(Extension(visitor): Extension<Visitor>, called: Called) -> Response {
     let Called { provider, form, client } = called;
-    let outcome = match form.get("grant_type") {
-        Some("authorization_code") => by_code(&provider, &form, &client).await,
-        Some("refresh_token") => by_refresh(&provider, &form, &client).await,
-        Some("urn:ietf:params:oauth:grant-type:device_code") => by_device(&provider, &form, &client).await,
-        Some(_) => Err(refusal("unsupported_grant_type", "codes, refresh tokens and devices' codes are taken")),
-        None => Err(refusal("invalid_request", "grant_type is missing")),
+    let (by, outcome) = match form.get("grant_type") {
+        Some("authorization_code") => ("code", by_code(&provider, &form, &client).await),
+        Some("refresh_token") => ("refresh", by_refresh(&provider, &form, &client).await),
+        Some("urn:ietf:params:oauth:grant-type:device_code") => ("device", by_device(&provider, &form, &client).await),
+        Some(_) => ("", Err(refused("unsupported_grant_type", "codes, refresh tokens and devices' codes are taken"))),
+        None => ("", Err(refused("invalid_request", "grant_type is missing"))),
     };
     match outcome {
         Ok((issued, subject)) => {
+            metrics::counter!("postroad_oauth_tokens_total", "grant" => by).increment(1);
             tracing::info!(remote = %visitor.address, client = client.id, account = %issued.account,
                 grant = issued.grant, scopes = %issued.scopes, "a program was given a token");
             given(&provider, &client, &issued, subject).await
@@ -37,14 +38,20 @@ pub(super) async fn token(Extension(visitor): Extension<Visitor>, called: Called
     }
 }
 
+/// A refusal that is counted.
+fn refused(error: &'static str, why: &str) -> Response {
+    metrics::counter!("postroad_oauth_refused_total", "error" => error).increment(1);
+    refusal(error, why)
+}
+
 type Outcome = Result<(Issued, Option<Subject>), Response>;
 
 async fn by_code(provider: &Provider, form: &Form, client: &Client) -> Outcome {
-    let invalid = || refusal("invalid_grant", "the code is not good, or not any more");
+    let invalid = || refused("invalid_grant", "the code is not good, or not any more");
     let (Some(code), Some(redirect), Some(verifier)) =
         (form.get("code"), form.get("redirect_uri"), form.get("code_verifier"))
     else {
-        return Err(refusal("invalid_request", "code, redirect_uri and code_verifier are required"));
+        return Err(refused("invalid_request", "code, redirect_uri and code_verifier are required"));
     };
     let code = Bearing::parse(Kind::Code, code).ok_or_else(invalid)?;
     let (redirect, verifier, caller) = (redirect.to_owned(), verifier.to_owned(), client.clone());
@@ -72,9 +79,9 @@ async fn by_code(provider: &Provider, form: &Form, client: &Client) -> Outcome {
 }
 
 async fn by_refresh(provider: &Provider, form: &Form, client: &Client) -> Outcome {
-    let invalid = || refusal("invalid_grant", "the refresh token is not good, or not any more");
+    let invalid = || refused("invalid_grant", "the refresh token is not good, or not any more");
     let Some(token) = form.get("refresh_token") else {
-        return Err(refusal("invalid_request", "refresh_token is missing"));
+        return Err(refused("invalid_request", "refresh_token is missing"));
     };
     let token = Bearing::parse(Kind::Refresh, token).ok_or_else(invalid)?;
     let scopes = form.get("scope").map(Scopes::parse);
@@ -86,7 +93,7 @@ async fn by_refresh(provider: &Provider, form: &Form, client: &Client) -> Outcom
         .await;
     match renewed.map_err(|error| failed("a refresh token could not be taken", &error))?.value {
         Ok(issued) => Ok((issued, None)),
-        Err(NotRenewed::Scope) => Err(refusal("invalid_scope", "more is asked for than was granted")),
+        Err(NotRenewed::Scope) => Err(refused("invalid_scope", "more is asked for than was granted")),
         Err(NotRenewed::Replayed) => {
             tracing::warn!(client = client.id, %account, "an old refresh token came again: its grant is cut off");
             Err(invalid())
@@ -97,7 +104,7 @@ async fn by_refresh(provider: &Provider, form: &Form, client: &Client) -> Outcom
 
 async fn by_device(provider: &Provider, form: &Form, client: &Client) -> Outcome {
     let Some(code) = form.get("device_code").map(str::to_owned) else {
-        return Err(refusal("invalid_request", "device_code is missing"));
+        return Err(refused("invalid_request", "device_code is missing"));
     };
     let unable = |error: &Error| failed("a device could not be answered", error);
     let wanted = code.clone();
@@ -109,9 +116,9 @@ async fn by_device(provider: &Provider, form: &Form, client: &Client) -> Outcome
         Ok((issued, subject)) => Ok((issued, Some(subject))),
         Err(NotYet::Pending) => Err(refusal("authorization_pending", "nobody has decided yet")),
         Err(NotYet::SlowDown) => Err(refusal("slow_down", "wait five seconds longer between two questions")),
-        Err(NotYet::Denied) => Err(refusal("access_denied", "the person said no")),
-        Err(NotYet::Expired) => Err(refusal("expired_token", "nobody decided in time")),
-        Err(NotYet::Unknown) => Err(refusal("invalid_grant", "the device code is not good, or not any more")),
+        Err(NotYet::Denied) => Err(refused("access_denied", "the person said no")),
+        Err(NotYet::Expired) => Err(refused("expired_token", "nobody decided in time")),
+        Err(NotYet::Unknown) => Err(refused("invalid_grant", "the device code is not good, or not any more")),
     }
 }
 

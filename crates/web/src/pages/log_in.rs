@@ -167,7 +167,12 @@ async fn begin(asked: &Asked, who: &Authenticated, goal: &Goal) -> Response {
         Ok(written) => written.value,
         Err(error) => return super::failed("a session could not begin", &error),
     };
-    let mut response = if more_is_due { second_step::first(provider, goal) } else { onwards(provider, goal) };
+    let mut response = if more_is_due {
+        second_step::first(provider, goal)
+    } else {
+        metrics::counter!("postroad_pages_logins_total", "by" => "password").increment(1);
+        onwards(provider, goal)
+    };
     response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
     response
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use postroad_identity::tokens;
-use postroad_mail::Service;
+use postroad_identity::cuts;
+use postroad_mail::accounts::{self, State};
+use postroad_mail::{Actor, By, Service};
+use postroad_store::Locks;
 
 use crate::world::{Browser, FORM, HERE, LOGIN, PASSWORD, PUBLIC, REDIRECT, World, authorize, form, redeem, request};
 
 fn is_good(world: &World, token: &str) -> bool {
-    let (token, now) = (token.to_owned(), world.now());
-    world.store.read_blocking(move |tx| tokens::verify(tx, &token, Service::Imap, now)).expect("read").is_ok()
+    world.opens(token, Service::Imap)
 }
 
 #[tokio::test]
@@ -193,6 +194,55 @@ async fn a_log_in_makes_a_new_session() {
         answers.push(alert);
     }
     assert_eq!(answers[0], answers[1]);
+}
+
+/// What an account may while it is suspended, whichever step of being let in it has reached.
+#[tokio::test]
+async fn who_is_suspended_on_the_way_gets_no_token() {
+    let world = World::new();
+    let account = world.account;
+    let set = |state: State| {
+        let by = By::new(world.now(), Actor::Admin);
+        world.store.write(Locks::account(account), move |tx| {
+            accounts::set_state(tx, &by, account, state)?;
+            if state == State::Suspended { cuts::suspend(tx, account, by.now) } else { Ok(()) }
+        })
+    };
+    // Between logging in and saying yes.
+    let mut browser = Browser::default();
+    let consent = browser.up_to_consent(&world, &authorize(PUBLIC, "mail:imap", &[])).await;
+    set(State::Suspended).await.expect("written");
+    let answer = browser.submit(&world, &consent, &[("decision", "allow")]).await;
+    assert!(answer.header("location").is_none() && answer.body.contains("action=\"/login\""), "{answer:?}");
+    set(State::Active).await.expect("written");
+    // Between saying yes and the program's coming, and the code is no good afterwards.
+    let code = world.code("mail:imap").await;
+    set(State::Suspended).await.expect("written");
+    assert_eq!(world.token(&redeem(&code)).await.error(), "invalid_grant");
+    set(State::Active).await.expect("written");
+    assert_eq!(world.token(&redeem(&code)).await.error(), "invalid_grant");
+    // With tokens: neither opens anything until the suspension ends.
+    let given = world.tokens("mail:imap").await;
+    let [access, refresh] = ["access_token", "refresh_token"].map(|name| given[name].as_str().expect("a token"));
+    set(State::Suspended).await.expect("written");
+    let renewal = [("grant_type", "refresh_token"), ("client_id", PUBLIC), ("refresh_token", refresh)];
+    assert_eq!(world.token(&renewal).await.error(), "invalid_grant");
+    assert!(!world.opens(access, Service::Imap));
+    set(State::Active).await.expect("written");
+    assert!(world.opens(access, Service::Imap));
+    assert_eq!(world.token(&renewal).await.code, 200);
+    // A device that was let in and has not asked since.
+    let asked = world.post("/oauth/device", &[("client_id", PUBLIC), ("scope", "mail:imap")]).await.json();
+    let [device, typed] = ["device_code", "user_code"].map(|name| asked[name].as_str().expect("a code"));
+    let page = browser.log_in(&world, &format!("/device?user_code={typed}")).await;
+    assert!(browser.submit(&world, &page, &[("decision", "allow")]).await.body.contains("goes on by itself"));
+    set(State::Suspended).await.expect("written");
+    let poll = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("client_id", PUBLIC),
+        ("device_code", device),
+    ];
+    assert_eq!(world.token(&poll).await.error(), "access_denied");
 }
 
 #[tokio::test]

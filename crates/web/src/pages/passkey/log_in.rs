@@ -30,6 +30,7 @@ pub(in super::super) async fn posted(asked: Asked, body: Bytes) -> Response {
     match begin(&asked, question, answer).await {
         Ok(Ok((login, cookie))) => {
             provider.logins.passkey_shown(&login, asked.visitor.address, Service::Jmap);
+            metrics::counter!("postroad_pages_logins_total", "by" => "passkey").increment(1);
             let mut response = log_in::onwards(provider, &goal);
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
             response

@@ -193,6 +193,7 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
     match done.map(|done| done.value) {
         Ok((_, Some(cookie))) => {
             tracing::info!(remote = %asked.visitor.address, login, "the second step of a log-in was done");
+            metrics::counter!("postroad_pages_logins_total", "by" => "second-step").increment(1);
             let mut response = log_in::onwards(provider, &goal);
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
             response
