@@ -24,6 +24,8 @@ fn equip(store: &Store, alice: AccountId) {
     let written = store.write_blocking(Locks::account(alice), move |tx| {
         credentials::pin(tx, &by(), alice, "laptop", &[1; 32])?;
         credentials::pin(tx, &by(), alice, "phone", &[2; 32])?;
+        credentials::add_principal(tx, &by(), alice, "alice@REALM.TEST")?;
+        credentials::add_principal(tx, &by(), alice, "carol@REALM.TEST")?;
         credentials::ntlm_on(tx, &by(), alice)?;
         credentials::digest_on(tx, &by(), alice, Digest::CramMd5)?;
         credentials::server_secret(tx)?;
@@ -67,6 +69,7 @@ fn scram_works_after_the_whole_came_back() {
             assert!(knows(&there.store, alice, "correct horse") && !knows(&there.store, alice, "wrong"));
             for table in [
                 "login_certificate",
+                "login_principal",
                 "login_secret",
                 "ntlm_account",
                 "ntlm_key",
@@ -96,20 +99,29 @@ fn scram_works_after_an_account_came_back() {
         let gone = store.write_blocking(Locks::accounts([alice, bob]), move |tx| {
             accounts::delete(tx, &by(), alice)?;
             while retention::sweep(tx, alice, Timestamp(i64::MAX))?.more {}
-            // Somebody else has one of the certificates meanwhile.
+            // Somebody else has one of the certificates, and of the principals, meanwhile.
             credentials::pin(tx, &by(), bob, "laptop", &[1; 32])?;
+            credentials::add_principal(tx, &by(), bob, "carol@REALM.TEST")?;
             Ok::<_, Error>(())
         });
         gone.unwrap();
         let done = restore(&backups, store, "alice@example.test", None, None).unwrap();
         assert!(done.made);
-        assert_eq!(done.refused, ["the certificate laptop opens somebody else's account now"]);
+        assert_eq!(
+            done.refused,
+            [
+                "the certificate laptop opens somebody else's account now",
+                "the principal carol@REALM.TEST opens somebody else's account now",
+            ]
+        );
         let anew = number(store, "alice@example.test");
         assert_ne!(anew, alice);
         assert!(knows(store, anew, "correct horse") && !knows(store, anew, "wrong"));
         assert_eq!((of(store, "scram_key", anew), of(store, "remote_link", anew)), (keys, links));
         let pins = store.read_blocking(move |tx| credentials::pins(tx, anew)).unwrap();
         assert_eq!(pins.iter().map(|pin| pin.name.as_str()).collect::<Vec<_>>(), ["phone"]);
+        let principals = store.read_blocking(move |tx| credentials::principals(tx, anew)).unwrap();
+        assert_eq!(principals.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["alice@REALM.TEST"]);
         assert!(!digests.is_empty() && of(store, "digest_key", anew).is_empty());
         assert_eq!(of(store, "digest_account", anew), digests);
         // NTLM's keys are sealed for the number that the account had: it waits for the password.
