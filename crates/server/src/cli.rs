@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use account::{Account, Alias, AppPassword, Delegate, Forward, KeyedSwitch, SecondStep, Switch};
+pub(crate) use account::{Account, Alias, AppPassword, Delegate, Forward, KeyedSwitch, Passkeys, SecondStep, Switch};
 pub(crate) use authcheck::{Authcheck, AuthcheckMessage, AuthcheckSpf};
 pub(crate) use ban::Ban;
 pub(crate) use carry::{

@@ -17,8 +17,8 @@ pub(crate) mod zone;
 pub(crate) use answer::{Answer, Story};
 pub(crate) use operation::{
     BanOrder, CertificateOrder, CollectOrder, CollectSecret, CollectWish, DkimOrder, GreylistOrder, Keyed, KeyedOrder,
-    LabelsOrder, ListWish, LoginWish, MtaStsOrder, OauthOrder, Operation, Order, PolicyOrder, ReportOrder, RouteWish,
-    SecondStepOrder, Seen, SeenPassword, Selection, SendingWish,
+    LabelsOrder, ListWish, LoginWish, MtaStsOrder, OauthOrder, Operation, Order, PasskeysOrder, PolicyOrder,
+    ReportOrder, RouteWish, SecondStepOrder, Seen, SeenPassword, Selection, SendingWish,
 };
 pub(crate) use perform::perform;
 pub(crate) use shaping::ShapingOrder;

@@ -30,6 +30,7 @@ pub(crate) enum Operation {
     AccountDelegate { address: String, delegate: String, granted: bool },
     AccountDelegates { address: String },
     AccountKeyed { address: String, mechanism: Keyed, order: KeyedOrder, offered: bool },
+    AccountPasskeys { address: String, order: PasskeysOrder },
     AccountSecondStep { address: String, order: SecondStepOrder },
     AccountSuspend { address: String },
     AccountResume { address: String },
@@ -131,6 +132,15 @@ impl std::fmt::Debug for SeenPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SeenPassword(***)")
     }
+}
+
+/// What to do about the passkeys of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PasskeysOrder {
+    List,
+    /// By its number.
+    Remove(i64),
 }
 
 /// What to do about the second step of an account's log-in.

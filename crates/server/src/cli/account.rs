@@ -105,6 +105,11 @@ pub(crate) enum Account {
         #[command(subcommand)]
         action: Delegate,
     },
+    /// Passkeys, with which the owner logs in to the pages.
+    Passkeys {
+        #[command(subcommand)]
+        action: Passkeys,
+    },
     /// The second step of logging in to the pages, for who lost everything.
     SecondStep {
         #[command(subcommand)]
@@ -194,13 +199,29 @@ pub(crate) enum KeyedSwitch {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Passkeys {
+    /// List them, with their last use.
+    List {
+        /// The account.
+        address: String,
+    },
+    /// Take one away; sessions that it opened end at once.
+    Remove {
+        /// The account.
+        address: String,
+        /// Its id, as `list` says it.
+        id: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum SecondStep {
     /// Say whether there is a second step, and how it stands.
     Show {
         /// The account.
         address: String,
     },
-    /// Take the second step away, of somebody who has lost their authenticator and their recovery codes. Be sure who asks.
+    /// Take the second step and all passkeys away, of somebody who has lost them and their recovery codes. Be sure who asks.
     Reset {
         /// The account.
         address: String,

@@ -9,12 +9,12 @@ use postroad_store::Timestamp;
 use super::moving::secret;
 use crate::admin::{
     self, Answer, BanOrder, GreylistOrder, Keyed, KeyedOrder, ListWish, MtaStsOrder, OauthOrder, Operation, Order,
-    PolicyOrder, RouteWish, SecondStepOrder, SeenPassword, Selection, SendingWish, socket,
+    PasskeysOrder, PolicyOrder, RouteWish, SecondStepOrder, SeenPassword, Selection, SendingWish, socket,
 };
 use crate::cli::{
     Account, Alias, AppPassword, Ban, ClientCertificate, Delegate, Domain, Forward, Greylist, Index, KeyedSwitch,
-    Mailbox, MtaSts, MtaStsMode, Oauth, OauthClient, Output, Place, Policy, Queue, QueueWhich, Route, SecondStep,
-    Trusted, TrustedKind,
+    Mailbox, MtaSts, MtaStsMode, Oauth, OauthClient, Output, Passkeys, Place, Policy, Queue, QueueWhich, Route,
+    SecondStep, Trusted, TrustedKind,
 };
 use crate::settings::Settings;
 use crate::{place, print};
@@ -158,6 +158,13 @@ pub(super) fn account(action: Account, at: &Place, output: Output) -> Result<Exi
         Account::Ntlm { action } => keyed(Keyed::Ntlm, action, at)?,
         Account::CramMd5 { action } => keyed(Keyed::CramMd5, action, at)?,
         Account::Apop { action } => keyed(Keyed::Apop, action, at)?,
+        Account::Passkeys { action } => {
+            let (address, order) = match action {
+                Passkeys::List { address } => (address, PasskeysOrder::List),
+                Passkeys::Remove { address, id } => (address, PasskeysOrder::Remove(id)),
+            };
+            Operation::AccountPasskeys { address, order }
+        }
         Account::SecondStep { action } => {
             let (address, order) = match action {
                 SecondStep::Show { address } => (address, SecondStepOrder::Show),

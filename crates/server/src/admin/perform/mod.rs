@@ -20,6 +20,7 @@ mod labels;
 mod mailbox;
 mod mta_sts;
 mod oauth;
+mod passkeys;
 mod policy;
 mod principal;
 mod queue;
@@ -67,6 +68,7 @@ pub(crate) fn perform(store: &Store, operation: Operation, now: Timestamp) -> An
         Operation::AccountKeyed { address, mechanism, order, offered } => {
             keyed::perform(&desk, &address, mechanism, order, offered)
         }
+        Operation::AccountPasskeys { address, order } => passkeys::perform(&desk, &address, order),
         Operation::AccountSecondStep { address, order } => second_step::perform(&desk, &address, order),
         Operation::AccountSuspend { address } => account::set_state(&desk, &address, accounts::State::Suspended),
         Operation::AccountResume { address } => account::set_state(&desk, &address, accounts::State::Active),
