@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use postroad_mail::remote::{self, Folder, Known};
-use postroad_mail::{Mailbox, MessageId, Query, UidSet, Want, mailboxes, view};
-use postroad_store::BlobId;
+use postroad_mail::labels::{self, Own};
+use postroad_mail::remote::{self, Folder, Known, Place};
+use postroad_mail::{Mailbox, MessageId, Query, Role, UidSet, Want, mailboxes, view};
+use postroad_store::{BlobId, ReadTx};
 
 use super::local::{Local, state};
 use super::mapping::marks_of;
@@ -46,8 +47,15 @@ impl Local {
         let page = self.store.read_blocking(move |tx| {
             let uids = UidSet::range(from.max(1), u32::MAX);
             let query = Query { uids: &uids, want: Want::Facts, changed_since: None, limit: PAGE };
-            view::entries(tx, place.account, place.mailbox, &query)
+            let page = view::entries(tx, place.account, place.mailbox, &query)?;
+            let mailbox = mailboxes::by_id(tx, place.account, place.mailbox)?;
+            let shown = match mailbox.and_then(|mailbox| mailbox.role) == Some(Role::All) {
+                true => alone(tx, place, &page)?,
+                false => page.iter().map(|entry| entry.uid).collect(),
+            };
+            Ok::<_, postroad_mail::Error>((page, shown))
         })?;
+        let (page, shown): (_, UidSet) = page;
         let next = page.last().filter(|_| page.len() == PAGE).and_then(|last| last.uid.checked_add(1));
         let entry = |entry: postroad_mail::Entry| Entry {
             uid: entry.uid,
@@ -56,7 +64,8 @@ impl Local {
             size: entry.size,
             message: entry.message.0,
         };
-        Ok(Answer::Entries { entries: page.into_iter().map(entry).collect(), next })
+        let page = page.into_iter().filter(|entry| shown.contains(entry.uid));
+        Ok(Answer::Entries { entries: page.map(entry).collect(), next })
     }
 
     /// Octets of a message, at most [`PIECE`].
@@ -133,6 +142,15 @@ impl Local {
         self.write(move |tx| remote::forget(tx, place, &uids.into_iter().map(i64::from).collect::<Vec<_>>()))?;
         Ok(Answer::Done)
     }
+}
+
+/// Entries of All Mail whose messages are in no other mailbox: the others go with theirs.
+fn alone(tx: &ReadTx, place: Place, page: &[postroad_mail::Entry]) -> postroad_mail::Result<UidSet> {
+    let uids: UidSet = page.iter().map(|entry| entry.uid).collect();
+    let labels = labels::of(tx, place.account, place.mailbox, &uids)?;
+    let is_label = |own: Option<Own>| !matches!(own, Some(Own::Important | Own::Starred));
+    let has_none = |uid: &u32| !labels.of(*uid).iter().any(|(own, _)| is_label(*own));
+    Ok(uids.iter().filter(has_none).collect())
 }
 
 fn shown(mailbox: &Mailbox, folder: &Folder, subscribed: bool) -> MailboxState {

@@ -80,6 +80,7 @@ impl<W: Watch> Run<'_, W> {
                     self.frame.went_on();
                 }
                 before = report;
+                before.folder.clone_from(&own.name);
                 if let Err(error) = self.frame.again(error).await {
                     self.frame.report.folders.push(before);
                     return Err(error);
@@ -108,6 +109,11 @@ impl<W: Watch> Run<'_, W> {
         boxes.retain(|own| {
             let wanted = (only.is_empty() || only.iter().any(|name| within(&own.name, name)))
                 && !except.iter().any(|name| within(&own.name, name));
+            if matches!(own.role.as_deref(), Some("flagged" | "important")) {
+                let why = "it shows messages of other mailboxes: the flag says it of each";
+                self.frame.report.left_out.push((own.name.clone(), why.into()));
+                return false;
+            }
             if !wanted {
                 self.frame.report.left_out.push((own.name.clone(), "not asked for".into()));
             }
@@ -155,8 +161,13 @@ impl Layout {
     /// The name of a mailbox's folder there: that of the same role where there is one, else its own.
     fn wire(&self, own: &MailboxState, into: Option<&str>) -> Vec<u8> {
         let inbox = own.name.eq_ignore_ascii_case("INBOX");
+        // All Mail (labels are on): what is in no other mailbox is archived, where the other server has no labels.
+        let all = own.role.as_deref() == Some("all");
         if into.is_none() {
-            let role = own.role.as_deref();
+            if let Some(there) = self.folders.iter().find(|there| all && there.all) {
+                return there.wire.clone();
+            }
+            let role = if all { Some("archive") } else { own.role.as_deref() };
             let same = self.folders.iter().find(|there| role.is_some() && there.role.map(|role| role.name()) == role);
             match same {
                 _ if inbox => return b"INBOX".to_vec(),
@@ -165,7 +176,8 @@ impl Layout {
             }
         }
         let level = |level: &str| level.replace(self.separator, "_");
-        let levels = into.into_iter().flat_map(|into| into.split('/')).chain(own.name.split('/'));
+        let name = if all { "Archive" } else { own.name.as_str() };
+        let levels = into.into_iter().flat_map(|into| into.split('/')).chain(name.split('/'));
         let name: Vec<String> = levels.map(level).collect();
         let name = wire_of(&name.join(&self.separator.to_string()));
         // Below INBOX the prefix is there already (`INBOX.`).

@@ -72,11 +72,21 @@ fn labels_come_over_as_mailboxes_each_message_once() {
     let shown = imap(&here, ALICE, &["SELECT \"[Gmail]/All Mail\"".to_owned(), "FETCH 1:* (X-GM-LABELS)".to_owned()]);
     assert!(shown.contains("X-GM-LABELS (\"\\\\Inbox\" work)") && shown.contains("X-GM-LABELS (later)"), "{shown}");
 
-    // And from there into an account that has labels too.
+    // What is only in All Mail from now on.
+    let archive = ["SELECT later", "UID STORE 1 -X-GM-LABELS (later)"].map(str::to_owned);
+    imap(&here, ALICE, &archive);
+
+    // And from there into an account that has labels too, and into one that has none.
     run(there.data(), &["account", "gmail", "on", "bob@example.test"]).with_code(0);
     let to = from.replace("alice@", "bob@");
-    let report = run(here.data(), &["mirror", ALICE, "--to", &to, "--password-file", password]).with_code(0);
-    assert_eq!(report["proved"], true, "{report:#}");
-    let again = run(here.data(), &["mirror", ALICE, "--to", &to, "--password-file", password]).with_code(0);
-    assert_eq!((sum(&again, "taken"), &again["proved"]), (0, &true.into()), "{again:#}");
+    let second = Process::quickstart(PROGRAM, OURS, &[]);
+    let plain = from.replace(&there.address(143).port().to_string(), &second.address(143).port().to_string());
+    for to in [&to, &plain] {
+        for taken in [None, Some(0)] {
+            let report = run(here.data(), &["mirror", ALICE, "--to", to, "--password-file", password]).with_code(0);
+            assert_eq!(report["proved"], true, "{report:#}");
+            assert!(taken.is_none_or(|taken| taken == sum(&report, "taken")), "{report:#}");
+        }
+    }
+    assert_eq!(counts(&second, ALICE), named(&[("Archive", 2), ("INBOX", 2), ("work", 1)]));
 }
