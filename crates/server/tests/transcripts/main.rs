@@ -42,8 +42,8 @@ const INSIDE: [&str; 21] = [
 /// Words of files that are replayed in process only: RFC 5032 asks the clock, what NOTIFY pushes comes whenever it comes, and behind
 /// COMPRESS the lines are none (`clients/compress.py` and the tests of the connection loop speak it).
 const ELSEWHERE: [&str; 3] = [" YOUNGER ", " NOTIFY SET ", " COMPRESS DEFLATE"];
-/// Words of `@open` that need another connection or other settings than a trial has.
-const OTHER: [&str; 5] = ["remote", "tls", "from", "size", "no-stls"];
+/// Words of `@open` that need another connection, other settings or other people than a trial has.
+const OTHER: [&str; 6] = ["remote", "tls", "from", "size", "no-stls", "carol"];
 
 #[test]
 fn smtp() {
