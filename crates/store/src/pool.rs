@@ -92,9 +92,13 @@ impl Target {
 
 /// What every connection is set to. A commit that does not wait for the disk is no commit: where the server's
 /// setting is `off`, ours is not.
+///
+/// Statements are planned once for all values. A plan for the values at hand goes by statistics that do not know an account whose mail
+/// has just come in, takes it to have a row, and then one index for as good as another: a SORT of 10,000 messages took 39 seconds.
 const SESSION: &str = "
     SET lock_timeout = '20s'; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s';
     SET timezone = 'UTC'; SET client_min_messages = 'warning'; SET default_transaction_isolation = 'read committed';
+    SET plan_cache_mode = 'force_generic_plan';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// Refuses a server that cannot keep the promises, and warns of one that was told not to.

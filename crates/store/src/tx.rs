@@ -7,7 +7,7 @@
 //! 2. While rows are being shown no other statement runs: a query inside a loop over rows is an error.
 //! 3. News and receipts leave only through COMMIT.
 
-use crate::blob::Blobs;
+use crate::blob::{Ahead, Blobs};
 use crate::dialect::{Dialect, rewrite};
 use crate::pg::Pg;
 use crate::sqlite::{Failed, Sqlite};
@@ -23,6 +23,7 @@ pub struct ReadTx {
     showing: Cell<bool>,
     statements: Cell<u64>,
     blobs: Arc<Blobs>,
+    ahead: Ahead,
 }
 
 pub(crate) enum Connection {
@@ -50,7 +51,14 @@ impl Deref for WriteTx {
 
 impl ReadTx {
     pub(crate) fn new(connection: Connection, blobs: Arc<Blobs>) -> ReadTx {
-        ReadTx { connection, spoiled: RefCell::new(None), showing: Cell::new(false), statements: Cell::new(0), blobs }
+        ReadTx {
+            connection,
+            spoiled: RefCell::new(None),
+            showing: Cell::new(false),
+            statements: Cell::new(0),
+            blobs,
+            ahead: Ahead::default(),
+        }
     }
 
     /// All rows.
@@ -129,10 +137,15 @@ impl ReadTx {
         &self.blobs
     }
 
+    pub(crate) fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
     /// Forgets what the transaction before left behind.
     pub(crate) fn reset(&mut self) {
         *self.spoiled.get_mut() = None;
         self.showing.set(false);
+        self.ahead.forget();
     }
 
     pub(crate) fn spoiled(&self) -> Option<Error> {

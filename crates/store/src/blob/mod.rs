@@ -12,6 +12,7 @@
 //!
 //! Transitions of a row: put (`blob_put`, 1 reference), retained and released, marked (`sweep`), removed (`sweep`).
 
+mod ahead;
 mod bucket;
 mod chunk;
 mod folder;
@@ -22,6 +23,7 @@ mod sweep;
 mod upload;
 
 use crate::{BlobId, BlobPlace, Error, Param, ReadTx, Result, Row, Settings, WriteTx, params};
+pub(crate) use ahead::Ahead;
 use bucket::Bucket;
 use chunk::{Encoding, Index};
 use folder::Folder;
@@ -187,18 +189,16 @@ impl ReadTx {
     /// The bytes of a blob in `range` (cut to its size), checksum verified. Of a large blob only the chunks that the
     /// range touches are read.
     pub fn blob_read(&self, blob: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
+        if let Some(all) = self.ahead().take(blob) {
+            return Ok(cut(all, &range));
+        }
         let stored = self.row(
             "SELECT size, encoding, place, hash, head, data, chunks, name FROM blob WHERE id = $1",
             params![blob],
             Stored::of,
         )?;
         let bytes = match stored.ok_or_else(|| Error::Missing(format!("blob {blob}")))? {
-            Stored::Here(bytes) => bytes.map(|mut all| {
-                let size = all.len() as u64;
-                all.truncate(range.end.min(size) as usize);
-                all.drain(..range.start.min(all.len() as u64) as usize);
-                all
-            }),
+            Stored::Here(bytes) => bytes.map(|all| cut(all, &range)),
             Stored::Elsewhere(stored) => self.read_elsewhere(&stored, &range),
         };
         bytes.map_err(|error| error.context(format!("blob {blob}")))
@@ -274,6 +274,14 @@ impl Stored {
             name: row.text_or_null(7)?,
         })))
     }
+}
+
+/// What of some bytes lies in a range.
+fn cut(mut all: Vec<u8>, range: &Range<u64>) -> Vec<u8> {
+    let place = |offset: u64, all: &[u8]| usize::try_from(offset).unwrap_or(usize::MAX).min(all.len());
+    all.truncate(place(range.end, &all));
+    all.drain(..place(range.start, &all));
+    all
 }
 
 /// The bytes that sit in a row.

@@ -1,7 +1,7 @@
 //! What only PostgreSQL can show: several nodes, locks, a server that goes away and comes back.
 
 use crate::TABLES;
-use postroad_store::{AccountId, Error, Locks, ModSeq, ReadTx, Settings, Store, WriteTx, params};
+use postroad_store::{AccountId, BlobId, Error, Locks, Migration, ModSeq, ReadTx, Settings, Store, WriteTx, params};
 use postroad_testkit::postgres::{Durability, Server, run};
 use postroad_testkit::{TestStore, wait};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -144,6 +144,77 @@ fn a_look_costs_a_journey_for_each_statement_and_no_more() {
         let (_, after) = store.read_blocking(look).expect("it is read");
         last = Some(after);
     }
+}
+
+/// What an account has is found by its key, also when the statistics know of others alone.
+#[test]
+fn plans_do_not_go_by_whose_rows_were_counted() {
+    let test = TestStore::postgres(&[&[Migration {
+        owner: "plans",
+        version: 1,
+        sql: "CREATE TABLE a (account BIGINT NOT NULL, id BIGINT NOT NULL, PRIMARY KEY (account, id));
+              CREATE TABLE b (account BIGINT NOT NULL, id BIGINT NOT NULL, PRIMARY KEY (account, id))",
+    }]]);
+    let fill = |account: i64| {
+        let fill = move |tx: &mut WriteTx| {
+            for table in ["a", "b"] {
+                let sql = format!("INSERT INTO {table} SELECT $1, n FROM generate_series(1, CAST($2 AS BIGINT)) AS n");
+                tx.execute(&sql, params![account, 5_000i64])?;
+            }
+            if account == 1 { tx.execute("ANALYZE", &[]).map(drop) } else { Ok(()) }
+        };
+        test.store.write_blocking(Locks::none(), fill).expect("it commits");
+    };
+    (1..=2).for_each(fill);
+    let look = |tx: &ReadTx| {
+        let join =
+            "SELECT count(*) FROM a JOIN b ON b.account = a.account AND b.id = a.id WHERE a.account = $1 AND a.id < $2";
+        let found = tx.one(join, params![2i64, 4_000i64], |row| row.int(0))?;
+        tx.rows(&format!("PREPARE joined AS {join}"), &[], |_| Ok(()))?;
+        let plan = tx.rows("EXPLAIN (COSTS OFF) EXECUTE joined(2, 4000)", &[], |row| row.text(0))?;
+        Ok::<_, Error>((found, plan.join("\n")))
+    };
+    let (found, plan) = test.store.read_blocking(look).expect("it is read");
+    assert_eq!(found, 3_999);
+    assert!(!plan.contains("Join Filter"), "each of one with each of the other:\n{plan}");
+}
+
+#[test]
+fn blobs_that_are_read_ahead_cost_one_journey() {
+    let test = TestStore::postgres(&[TABLES]);
+    let store = Store::open(Settings { readers: 1, ..test.settings() }).expect("it opens");
+    let bytes = |number: usize| format!("message {number} ").repeat(100 * number).into_bytes();
+    let prepared: Vec<_> = (0..12)
+        .map(|number| {
+            let mut upload = store.upload();
+            upload.write(&bytes(number)).expect("it is taken");
+            upload.finish(Vec::new()).expect("it is safe")
+        })
+        .collect();
+    let ids: Vec<BlobId> = prepared.iter().map(postroad_store::Prepared::id).collect();
+    let put = move |tx: &mut WriteTx| prepared.iter().try_for_each(|one| tx.blob_put(one).map(drop));
+    store.write_blocking(Locks::none(), put).expect("it commits");
+    let (damaged, gone) = (ids[5], BlobId(1));
+    let wrong = move |tx: &mut WriteTx| tx.execute("UPDATE blob SET data = 'x' WHERE id = $1", params![damaged]);
+    store.write_blocking(Locks::none(), wrong).expect("it commits");
+    let look = move |tx: &ReadTx| {
+        let sizes = ids.iter().enumerate().map(|(number, id)| (*id, bytes(number).len() as u64));
+        tx.blobs_ahead(sizes.chain([(gone, 7)]))?;
+        let before = tx.journeys();
+        for (number, id) in ids.iter().enumerate().filter(|(number, _)| *number != 5) {
+            assert_eq!(tx.blob_read(*id, 0..u64::MAX)?, bytes(number));
+        }
+        assert_eq!(tx.journeys(), before, "all of them were there");
+        assert!(matches!(tx.blob_read(damaged, 0..10), Err(Error::Corrupt(_))));
+        assert!(matches!(tx.blob_read(gone, 0..10), Err(Error::Missing(_))));
+        tx.blobs_ahead([(ids[1], 1000), (ids[2], 2000)])?;
+        assert_eq!(tx.blob_read(ids[2], 3..20)?, bytes(2)[3..20]);
+        // Given out once, and read again after that.
+        assert_eq!(*tx.blob_whole(ids[2])?, bytes(2));
+        Ok::<_, Error>(tx.journeys() - before)
+    };
+    // Two that are not ahead, the second time ahead, the one that was given out; and a statement is prepared.
+    assert_eq!(store.read_blocking(look).expect("it is read"), 5);
 }
 
 #[test]
