@@ -169,6 +169,9 @@ fn up_to(
             false => None,
         };
         let all = entries.len() < plan.batch;
+        if plan.reads_text {
+            octets::ahead(tx, entries.iter())?;
+        }
         for entry in entries {
             if looked == MESSAGES_PER_JOB || exhausted(session, budget) {
                 return Ok(false);

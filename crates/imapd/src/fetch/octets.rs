@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use postroad_mail::Entry;
 use postroad_store::{BlobId, ReadTx};
 
 use crate::error::Error;
@@ -69,6 +70,12 @@ impl Octets {
         let end = range.end.min(range.start.saturating_add(PIECE));
         self.read(tx, range.start..end)
     }
+}
+
+/// Messages are about to be read, in this order: where that spares journeys to the database, the first of them are read now.
+pub(crate) fn ahead<'a>(tx: &ReadTx, entries: impl Iterator<Item = &'a Entry>) -> Result<(), Error> {
+    let small = entries.filter(|entry| entry.size <= SMALL);
+    Ok(tx.blobs_ahead(small.filter_map(|entry| Some((entry.facts.as_ref()?.blob, entry.size))))?)
 }
 
 /// Octets read at once.

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) want: Want,
     /// Rows read at once.
     pub(super) batch: usize,
+    /// Octets of the messages are read.
+    pub(super) reads_text: bool,
     /// Fewer messages than were named: they are told from the highest to the lowest (RFC 9738 §3.1).
     pub(super) cut: Option<Cut>,
 }
@@ -99,6 +101,7 @@ impl Plan {
             ghosts,
             all_gone,
             targets,
+            reads_text: items.iter().any(reads_blob),
             light: if cut.is_none() { Light::all(&items) } else { None },
             tells_flags: has(&FetchItem::Flags) || sets_seen,
             items,

@@ -29,7 +29,7 @@ use postroad_store::{ModSeq, ReadTx};
 
 use crate::context;
 use crate::error::{Error, Reply};
-use crate::fetch::octets::Budget;
+use crate::fetch::octets::{self, Budget};
 use crate::gmail;
 use crate::message_limit::{self, Cut};
 use crate::session::{Flow, Place, Session};
@@ -295,6 +295,7 @@ fn sift(plan: &Plan, cursor: &mut Cursor, mut entries: Vec<Entry>) -> Vec<Entry>
 
 /// Decides what only the text of a message can. False: the budget is used up.
 fn scan_texts(tx: &ReadTx, plan: &Plan, cursor: &mut Cursor, budget: &mut Budget) -> Result<bool, Error> {
+    octets::ahead(tx, cursor.undecided.iter().rev())?;
     loop {
         let mut scan = match (cursor.scan.take(), cursor.undecided.pop()) {
             (Some(scan), next) => {
