@@ -27,8 +27,20 @@ pub struct Cut {
     pub id: i64,
     /// Whose.
     pub account: AccountId,
-    /// The credential, grant or session, or [`EVERYTHING`].
+    /// The credential, grant or session, or [`EVERYTHING`]; below that, an account that the other signed in to ([`Cut::delegation`]).
     pub what: i64,
+}
+
+impl Cut {
+    /// The account that `account` is a delegate of no more, if that is the news.
+    pub fn delegation(&self) -> Option<AccountId> {
+        (self.what < EVERYTHING).then(|| AccountId(self.what.saturating_neg()))
+    }
+}
+
+/// Says that somebody is no delegate of an account any more: in the same transaction. One statement.
+pub fn tell_delegation(tx: &mut WriteTx, delegate: AccountId, of: AccountId, now: Timestamp) -> Result<()> {
+    tell(tx, delegate, of.0.saturating_neg(), now)
 }
 
 /// Says that a credential, grant or session is gone: for whoever removes one, in the same transaction. One statement.
@@ -40,9 +52,10 @@ pub fn tell(tx: &mut WriteTx, account: AccountId, what: i64, now: Timestamp) -> 
     Ok(())
 }
 
-/// The same for all that an account has: its passwords, grants and sessions. Grants, sessions, passkeys and the second step
+/// The same for all that an account has: its passwords, grants, sessions, and what delegates opened. Grants, sessions, passkeys and the second step
 /// go with it.
 pub fn tell_all(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<()> {
+    tell(tx, account, EVERYTHING, now)?;
     for credential in postroad_mail::credentials::list(tx, account)? {
         tell(tx, account, credential.id, now)?;
     }
@@ -52,7 +65,7 @@ pub fn tell_all(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<
     crate::sessions::remove_all(tx, account, now)
 }
 
-/// Ends all connections of an account that is suspended. Its passwords and grants stay for when that ends, and refuse until
+/// Ends all connections of an account that is suspended, its delegates' to it with them. Its passwords and grants stay for when that ends, and refuse until
 /// then; sessions of the pages go.
 pub fn suspend(tx: &mut WriteTx, account: AccountId, now: Timestamp) -> Result<()> {
     tell(tx, account, EVERYTHING, now)?;

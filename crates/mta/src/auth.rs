@@ -22,7 +22,7 @@ impl Inbound {
         let answer = match self.logins.verify(ask, remote, Service::Smtp).await {
             Answer::Granted { who, last } => {
                 session.world.logged_in = Some(Login::from(&who));
-                session.sign_in(SignedIn { account: who.holder().0, by: who.credential() });
+                session.sign_in(SignedIn { account: who.holder().0, by: who.credential(), into: who.account().0 });
                 let login = if login.is_empty() { who.login().to_owned() } else { login };
                 let identity = Identity { account: who.account().0, login, mechanism };
                 Answer::Granted { who: identity, last }

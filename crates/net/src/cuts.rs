@@ -16,42 +16,39 @@ pub struct Cuts(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     waiting: HashMap<SignedIn, watch::Sender<bool>>,
-    recent: VecDeque<SignedIn>,
+    /// Accounts, and what was taken away of theirs.
+    recent: VecDeque<(i64, i64)>,
     /// At this many entries the ones that nobody waits by are dropped.
     sweep_at: usize,
 }
 
 impl Cuts {
-    /// Ends the connections that signed in by this.
-    pub fn cut(&self, who: SignedIn) {
+    /// Ends the connections that signed in by this password or grant of the account, into whichever.
+    pub fn cut(&self, account: i64, by: i64) {
         let mut inner = self.inner();
-        if let Some(waiting) = inner.waiting.remove(&who) {
-            // Nobody may be left.
-            let _ = waiting.send(true);
-        }
-        if !inner.recent.contains(&who) {
+        inner.end(|who| (who.account, who.by) == (account, by));
+        if !inner.recent.contains(&(account, by)) {
             if inner.recent.len() >= RECENT_MAX {
                 inner.recent.pop_front();
             }
-            inner.recent.push_back(who);
+            inner.recent.push_back((account, by));
         }
     }
 
-    /// Ends the connections of an account that there are now; whoever signs in again may.
+    /// Ends the connections of an account that there are now, its delegates' to it with them; whoever signs in again may.
     pub fn cut_account(&self, account: i64) {
-        self.inner().waiting.retain(|who, waiting| {
-            let stays = who.account != account;
-            if !stays {
-                let _ = waiting.send(true);
-            }
-            stays
-        });
+        self.inner().end(|who| who.account == account || who.into == account);
+    }
+
+    /// Ends the connections of a delegate to an account that there are now.
+    pub fn cut_delegate(&self, delegate: i64, into: i64) {
+        self.inner().end(|who| (who.account, who.into) == (delegate, into));
     }
 
     /// Waits to be cut off.
     pub(crate) fn expect(&self, who: SignedIn) -> Cut {
         let mut inner = self.inner();
-        if inner.recent.contains(&who) {
+        if inner.recent.contains(&(who.account, who.by)) {
             return Cut { who, receiver: watch::channel(true).1 };
         }
         if inner.waiting.len() >= inner.sweep_at {
@@ -64,6 +61,19 @@ impl Cuts {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn end(&mut self, gone: impl Fn(&SignedIn) -> bool) {
+        self.waiting.retain(|who, waiting| {
+            let gone = gone(who);
+            if gone {
+                // Nobody may be left.
+                let _ = waiting.send(true);
+            }
+            !gone
+        });
     }
 }
 
@@ -103,26 +113,44 @@ mod tests {
     #[tokio::test]
     async fn only_who_is_meant_is_cut_off_also_who_comes_too_late() {
         let cuts = Cuts::default();
-        let (one, other) = (SignedIn { account: 1, by: 10 }, SignedIn { account: 1, by: 11 });
+        let one = SignedIn { account: 1, by: 10, into: 1 };
+        let other = SignedIn { by: 11, ..one };
         let (mut first, mut second, stays) = (cuts.expect(one), cuts.expect(one), cuts.expect(other));
-        cuts.cut(one);
+        cuts.cut(1, 10);
         first.happens().await;
         second.happens().await;
         assert!(!stays.has_happened());
         assert!(cuts.expect(one).has_happened(), "verified just before");
         assert_eq!(stays.who(), other);
-        let elsewhere = cuts.expect(SignedIn { account: 2, by: 12 });
+        let elsewhere = cuts.expect(SignedIn { account: 2, by: 12, into: 2 });
         cuts.cut_account(1);
         assert!(stays.has_happened() && !elsewhere.has_happened());
         assert!(!cuts.expect(other).has_happened(), "who signs in again may");
     }
 
     #[test]
+    fn a_delegates_connections_end_with_the_account_with_the_delegation_and_with_the_password() {
+        let own = SignedIn { account: 1, by: 10, into: 1 };
+        let [theirs, others] = [2, 3].map(|into| SignedIn { into, ..own });
+        let ended = |cut: fn(&Cuts)| {
+            let cuts = Cuts::default();
+            let waits = [own, theirs, others].map(|who| cuts.expect(who));
+            cut(&cuts);
+            waits.map(|wait| wait.has_happened())
+        };
+        assert_eq!(ended(|cuts| cuts.cut_account(2)), [false, true, false]);
+        assert_eq!(ended(|cuts| cuts.cut_account(1)), [true, true, true]);
+        assert_eq!(ended(|cuts| cuts.cut_delegate(1, 2)), [false, true, false]);
+        assert_eq!(ended(|cuts| cuts.cut(1, 10)), [true, true, true]);
+        assert_eq!(ended(|cuts| cuts.cut(2, 10)), [false, false, false]);
+    }
+
+    #[test]
     fn entries_are_bounded_by_connections() {
         let cuts = Cuts::default();
         for by in 0..10_000 {
-            drop(cuts.expect(SignedIn { account: 1, by }));
-            cuts.cut(SignedIn { account: 2, by });
+            drop(cuts.expect(SignedIn { account: 1, by, into: 1 }));
+            cuts.cut(2, by);
         }
         assert!(cuts.inner().waiting.len() <= SWEEP_MIN);
         assert_eq!(cuts.inner().recent.len(), RECENT_MAX);

@@ -301,7 +301,7 @@ impl Protocol for Session {
 
     fn signed_in(&self) -> Option<SignedIn> {
         let login = self.login.as_ref()?;
-        Some(SignedIn { account: login.holder().0, by: login.credential() })
+        Some(SignedIn { account: login.holder().0, by: login.credential(), into: login.account().0 })
     }
 
     fn patience(&self) -> Duration {

@@ -116,10 +116,12 @@ pub enum Interrupt {
 /// By what a client signed in: whoever takes that away ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignedIn {
-    /// The account's number.
+    /// The number of the account whose password or token it was.
     pub account: i64,
     /// The number of the password, or of the grant that a token came from.
     pub by: i64,
+    /// The number of the account that it opened: another than `account` for a delegate.
+    pub into: i64,
 }
 
 /// A session without sockets.

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use postroad_identity::cuts;
 use postroad_login::{Clock, DigestSealer, Logins, NtlmSealer};
 use postroad_net::{Cuts, Stop};
-use postroad_protocol::SignedIn;
 use postroad_sasl::digest::Digest;
 use postroad_store::seal::Sealer;
 use postroad_store::{Store, Timestamp};
@@ -65,9 +64,10 @@ pub(super) async fn keep(store: Store, ending: Cuts, clock: Clock, stop: Stop) {
         match read(&store, since).await {
             Ok(gone) => {
                 for gone in gone.iter().filter(|gone| !known.contains(&gone.id)) {
-                    match gone.what {
-                        cuts::EVERYTHING => ending.cut_account(gone.account.0),
-                        by => ending.cut(SignedIn { account: gone.account.0, by }),
+                    match gone.delegation() {
+                        Some(into) => ending.cut_delegate(gone.account.0, into.0),
+                        None if gone.what == cuts::EVERYTHING => ending.cut_account(gone.account.0),
+                        None => ending.cut(gone.account.0, gone.what),
                     }
                 }
                 known = gone.iter().map(|gone| gone.id).collect();

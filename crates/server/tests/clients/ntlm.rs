@@ -1,7 +1,10 @@
 //! NTLM by curl over SMTP, IMAP and POP3, and by swaks, for an account that it was switched on for.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use postroad_testkit::postgres;
 
+use super::lines::Lines;
 use super::program::{PASSWORD, Server, message, postroad, run, run_in, servers};
 
 /// Servers of their own.
@@ -141,5 +144,61 @@ fn delegates_read_the_mail_of_others_with_their_own_password() {
         assert!(list.contains(&delegate), "{list}");
         postroad(server, &["account", "delegate", "remove", &principal, &delegate]).good();
         assert!(urls.iter().all(|url| !look(url, PASSWORD)), "they were let out again");
+    }
+}
+
+/// Connections of a delegate to an account, over IMAP, POP3 and SMTP, with what each is to hear at its end.
+fn opened(server: &Server, delegate: &str, principal: &str) -> [(Lines, &'static str); 3] {
+    let both = format!("{delegate}/{principal}");
+    let mut imap = Lines::connect(server.port(143));
+    imap.hear();
+    imap.imap(&format!("LOGIN {both} \"{PASSWORD}\""));
+    let mut pop3 = Lines::connect(server.port(110));
+    pop3.hear();
+    for line in [format!("USER {both}"), format!("PASS {PASSWORD}")] {
+        pop3.say(&line);
+        assert!(pop3.hear().starts_with("+OK"), "{line}");
+    }
+    let mut smtp = Lines::connect(server.port(587));
+    smtp.hear();
+    smtp.say("EHLO client.example.test");
+    smtp.until(|line| line.starts_with("250 "));
+    smtp.say(&format!("AUTH PLAIN {}", BASE64_STANDARD.encode(format!("\0{both}\0{PASSWORD}"))));
+    assert!(smtp.hear().starts_with("235 "));
+    [(imap, "* BYE "), (pop3, "-ERR "), (smtp, "421 ")]
+}
+
+#[test]
+fn connections_of_a_delegate_end_with_the_account_and_with_the_delegation() {
+    for server in servers() {
+        let (delegate, principal) = (server.account(), server.account());
+        let mut own = Lines::connect(server.port(143));
+        own.hear();
+        own.imap(&format!("LOGIN {delegate} \"{PASSWORD}\""));
+        let delegation = |order| postroad(server, &["account", "delegate", order, &principal, &delegate]).good();
+        delegation("add");
+        for (end, undo) in [("remove", "add"), ("suspend", "resume")] {
+            let connections = opened(server, &delegate, &principal);
+            match end {
+                "remove" => delegation(end),
+                _ => postroad(server, &["account", end, &principal]).good(),
+            };
+            for (mut connection, last) in connections {
+                let heard = connection.rest();
+                assert!(heard.starts_with(last), "{end}: {heard:?}");
+            }
+            own.imap("NOOP");
+            match undo {
+                "add" => delegation(undo),
+                _ => postroad(server, &["account", undo, &principal]).good(),
+            };
+        }
+        // They are let in again, and their own suspension ends all.
+        let connections = opened(server, &delegate, &principal);
+        postroad(server, &["account", "suspend", &delegate]).good();
+        for (mut connection, last) in connections {
+            assert!(connection.rest().starts_with(last));
+        }
+        assert!(own.rest().contains("* BYE "));
     }
 }

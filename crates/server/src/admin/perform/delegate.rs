@@ -16,8 +16,7 @@ pub(super) fn change(desk: &Desk<'_>, text: &str, other: &str, granted: bool) ->
     }
     let remove = desk.of_account(&account, move |tx, by| {
         credentials::remove_delegate(tx, by, id, who)?;
-        // Which of their connections are to this account nobody knows.
-        cuts::tell(tx, who, cuts::EVERYTHING, by.now)
+        cuts::tell_delegation(tx, who, id, by.now)
     });
     remove.map_err(about(other))?;
     Ok(Answer::done(format!("{other} signs in to {text} no more")))
