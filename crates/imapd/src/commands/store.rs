@@ -4,12 +4,13 @@ use postroad_imap::command::{Store, StoreAction};
 use postroad_imap::{NumberSet, Numbering, ResponseCode, Status};
 use postroad_mail::across::Keep;
 use postroad_mail::flags::MAX_NAMED;
-use postroad_mail::view::{self, Query, Want};
-use postroad_mail::{Entry, FlagChange, Flags, Keyword, Rights, UidSet, flags as mail_flags};
+use postroad_mail::view;
+use postroad_mail::{FlagChange, Flags, Keyword, Rights, UidSet, flags as mail_flags};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::context;
 use crate::error::{Error, Reply};
+use crate::fetch;
 use crate::flags;
 use crate::message_limit;
 use crate::session::{Cursor, Flow, Place, Session};
@@ -112,18 +113,9 @@ fn within_rights(tx: &ReadTx, place: Place, rights: Rights, change: FlagChange) 
 pub(crate) fn tell(session: &mut Session, tx: &ReadTx, store: &Store, cursor: &mut Cursor) -> Result<Flow, Error> {
     let Cursor::Store(telling) = cursor else { return Err(Error::bug("STORE has nothing to tell")) };
     let rest = telling.uids.intersection(&UidSet::range(telling.after.saturating_add(1), u32::MAX));
-    let query = Query { uids: &rest, want: Want::Flags, changed_since: None, limit: MESSAGES_PER_JOB };
-    let Place { account, mailbox } = session.place()?;
-    let entries: Vec<Entry> = match rest.is_empty() {
-        true => Vec::new(),
-        false => view::entries(tx, account, mailbox, &query)?,
-    };
-    sync::tell_keywords(session, tx, &entries)?;
-    for entry in &entries {
-        sync::tell_entry(session, entry, !store.silent, store.numbering == Numbering::Uid)?;
-    }
-    if let (Some(last), true) = (entries.last(), entries.len() == MESSAGES_PER_JOB) {
-        telling.after = last.uid;
+    let what = (!store.silent, store.numbering == Numbering::Uid);
+    if let Some(last) = fetch::tell_changed(session, tx, &rest, what, MESSAGES_PER_JOB)? {
+        telling.after = last;
         return Ok(Flow::More);
     }
     sync::own_change(session, telling.modseq);

@@ -184,6 +184,48 @@ fn from_rows(
     }
 }
 
+/// What STORE tells of these messages, by uid: their flags, if `flags`, and their UIDs, if `uid`, besides what the session is always
+/// told. At most `limit` of them; the last one, when there may be more.
+pub(crate) fn tell_changed(
+    session: &mut Session,
+    tx: &ReadTx,
+    uids: &UidSet,
+    (flags, uid): (bool, bool),
+    limit: usize,
+) -> Result<Option<u32>, Error> {
+    let enabled = session.enabled;
+    // RFC 7162 §3.2.4: with QRESYNC every FETCH response has the UID. UIDFETCH has it in front.
+    let with_uid = (uid || enabled.qresync || enabled.rev2) && !enabled.uid_only;
+    let items = [(with_uid, Light::Uid), (flags, Light::Flags), (enabled.condstore, Light::ModSeq)];
+    let items: Vec<Light> = items.into_iter().filter_map(|(told, item)| told.then_some(item)).collect();
+    // Of new keywords it is told also where flags are not.
+    let mut lines = Lines { tells_flags: true, ..Lines::new(session, &items) };
+    let place = session.place()?;
+    let (mut last, mut told) = (0u32, 0);
+    loop {
+        let rest = uids.intersection(&UidSet::range(last.saturating_add(1), u32::MAX));
+        if rest.is_empty() || told == limit {
+            return Ok(Some(last).filter(|_| told == limit));
+        }
+        let query = Query { uids: &rest, want: Want::Flags, changed_since: None, limit: limit - told };
+        let (mut news, mut outcome) = (None::<Box<str>>, Ok(()));
+        view::glance(tx, place.account, place.mailbox, &query, |entry| {
+            if lines.is_news(&entry) {
+                news = Some(entry.keywords.into());
+                return ControlFlow::Break(());
+            }
+            (last, told) = (entry.uid, told + 1);
+            outcome = lines.write(session, &items, &entry);
+            if outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        outcome?;
+        match news {
+            Some(keywords) => lines.hear(session, tx, &keywords)?,
+            None => return Ok(Some(last).filter(|_| told == limit)),
+        }
+    }
+}
+
 /// Writes lines, and remembers how flags were written last.
 struct Lines {
     tells_flags: bool,

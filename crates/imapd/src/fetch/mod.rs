@@ -39,6 +39,7 @@ use crate::settings::MESSAGES_PER_JOB;
 use crate::sync;
 use crate::view::{number_set, uid_set};
 use light::Collecting;
+pub(crate) use light::tell_changed;
 use message::Message;
 use octets::{Budget, exhausted};
 use plan::Plan;
