@@ -28,7 +28,7 @@ pub(crate) fn generate(session: &mut Session, tx: &ReadTx, all: &[GenUrlAuth]) -
     for one in all {
         let place = place(session, tx, one)?;
         let Some(key) = urlauth::key(tx, place)? else { return Ok(Flow::Write) };
-        signed.push(full(&one.url, &key));
+        signed.push(full(&one.url, &key)?);
     }
     Ok(told(session, &signed))
 }
@@ -39,13 +39,18 @@ pub(crate) fn generate_with_keys(session: &mut Session, tx: &mut WriteTx, all: &
     for one in all {
         let place = place(session, tx, one)?;
         let key = urlauth::key_or_new(tx, session.now, place)?;
-        signed.push(full(&one.url, &key));
+        signed.push(full(&one.url, &key)?);
     }
     Ok(told(session, &signed))
 }
 
-fn full(rump: &str, key: &urlauth::Key) -> String {
-    format!("{rump}:internal:{}", key.sign(rump))
+/// What comes back is a URL that can be used.
+fn full(rump: &str, key: &urlauth::Key) -> Result<String, Error> {
+    let url = format!("{rump}:internal:{}", key.sign(rump));
+    match url.len() > Url::MAX {
+        true => Err(Error::bad("the URL is too long with its token")),
+        false => Ok(url),
+    }
 }
 
 fn told(session: &mut Session, urls: &[String]) -> Flow {

@@ -289,6 +289,18 @@ impl Message {
             Some(SectionText::Header) | None if section.part.is_empty() => {
                 return self.with_header(writer, tx, range, partial);
             }
+            // RFC 6858 §2.2: headers of parts as well, where they are asked for by themselves.
+            Some(SectionText::Header | SectionText::Mime)
+                if !writer.utf8 && self.summary()?.facts.eight_bit_body && range.end - range.start <= HEADER_MAX =>
+            {
+                let block = self.octets.read(tx, range.clone())?;
+                if surrogate::header(block).is_none() {
+                    return Ok(plain(writer, range, partial));
+                }
+                let block = block.to_vec();
+                self.selected(writer, block, partial);
+                return Ok(Value::Done);
+            }
             Some(SectionText::Header | SectionText::Text | SectionText::Mime) | None => {
                 return Ok(plain(writer, range, partial));
             }
