@@ -21,7 +21,7 @@ pub(crate) fn token(server: &Server, who: &str, scopes: &str) -> String {
     given["access_token"].as_str().unwrap_or_else(|| panic!("no token: {given}")).to_owned()
 }
 
-fn json(text: &str) -> serde_json::Value {
+pub(crate) fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -35,7 +35,7 @@ fn post(base: &str, path: &str, fields: &[&str]) -> String {
 }
 
 /// Logs in on the pages and allows what shows this code.
-fn allow(base: &str, who: &str, code: &str) {
+pub(crate) fn allow(base: &str, who: &str, code: &str) {
     let jar = tempfile::tempdir().expect("a folder");
     let browse = |more: &[&str]| browse(jar.path(), more);
     let page = browse(&[&format!("{base}/device?user_code={code}")]);
@@ -57,12 +57,12 @@ fn allow(base: &str, who: &str, code: &str) {
 }
 
 /// A browser's turn: follows redirections, keeps cookies.
-fn browse(jar: &Path, more: &[&str]) -> String {
+pub(crate) fn browse(jar: &Path, more: &[&str]) -> String {
     run_in(jar, "curl", &[&["-sSL", "-c", "jar", "-b", "jar"], more].concat(), b"").good()
 }
 
 /// The value of a hidden field of the page's form.
-fn hidden(page: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, name: &str) -> String {
     let field = format!("name=\"{name}\" value=\"");
     let at = page.find(&field).unwrap_or_else(|| panic!("no {name} in {page}"));
     let rest = &page[at + field.len()..];
