@@ -1,4 +1,7 @@
 //! UIDBATCHES (RFC 10022): ranges of UIDs with as many messages each as the client can take at once.
+//!
+//! No mailbox is too large for it and who asks again is answered again (§3.1.1 and §3.1.7 would let a server refuse both): an
+//! answer costs one pass over the ranges of a set that is in memory.
 
 use postroad_imap::command::UidBatches;
 use postroad_imap::{ResponseCode, Status};
