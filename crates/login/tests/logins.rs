@@ -94,3 +94,19 @@ fn who_fails_too_often_is_shut_out_and_a_closed_store_is_nobodys_fault() {
         assert!(!bans.is_out(other, tokio::time::Instant::now()));
     });
 }
+
+#[test]
+fn wrong_passkeys_shut_out_as_wrong_passwords_do() {
+    each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
+        let bans = Arc::new(Bans::new(BanSettings { points: 3, ..BanSettings::default() }));
+        let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), Some(Arc::clone(&bans)), 2).expect("random");
+        let [stranger, owner]: [IpAddr; 2] = [[192, 0, 2, 8].into(), [192, 0, 2, 9].into()];
+        logins.passkey_shown("alice@example.test", owner, Service::Jmap);
+        for failure in 1..=3 {
+            logins.passkey_failed("", stranger, Service::Jmap);
+            assert_eq!(bans.is_out(stranger, tokio::time::Instant::now()), failure == 3);
+            logins.passkey_failed("alice@example.test", owner, Service::Jmap);
+        }
+        assert!(!bans.is_out(owner, tokio::time::Instant::now()), "who was in lately mistypes");
+    });
+}
