@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use postroad_identity::second;
 use postroad_identity::totp::{self, Shared};
-use postroad_login::Logins;
+use postroad_login::{DigestSealer, Logins, NtlmSealer};
 use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::credentials::{self, NewAppPassword};
 use postroad_mail::password::{AppPassword, PasswordHash};
 use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_sasl::digest::Digest;
 use postroad_sasl::{
     Answer, Ask, Bindings, Channel, Client, ClientCertificate, ClientIdentity, Evidence, Exchange, Secret, Turn, find,
 };
@@ -48,10 +49,10 @@ fn sign_in(logins: &Logins, mechanism: &str, user: &str, password: &str, service
     let row = find(mechanism).expect("a mechanism");
     let identity = ClientIdentity::password(user, Secret::new(password.into())).expect("a nonce");
     let mut client = Client::new(row, identity, &Bindings::default()).expect("a client");
-    let initial = client.initial().expect("it speaks first");
+    let initial = client.initial();
     let channel = Channel { tls: None, offered: &[] };
-    let (mut exchange, mut turn) =
-        Exchange::<Authenticated, Refused>::begin(row, Some(initial.expose().as_bytes()), channel);
+    let initial = initial.as_ref().map(|first| first.expose().as_bytes());
+    let (mut exchange, mut turn) = Exchange::<Authenticated, Refused>::begin(row, initial, channel);
     let from: IpAddr = [192, 0, 2, 7].into();
     let mut asked = 0;
     loop {
@@ -121,8 +122,20 @@ fn with_a_second_step_the_password_opens_no_protocol_in_any_way() {
         let on = test.store.write_blocking(Locks::account(account), on);
         assert!(on.expect("written").value.is_some(), "the code is right");
         let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+        let sealer = Sealer::open(&folder.path().join("secret.key")).expect("a key");
+        let logins = logins.with_ntlm(NtlmSealer::new(sealer.clone()), "mail.example.test");
+        let logins = logins.with_digests(DigestSealer::new(sealer), "mail.example.test");
+        let switched = test.store.write_blocking(Locks::account(account), move |tx| -> Result<(), Error> {
+            credentials::ntlm_on(tx, &by(), account)?;
+            credentials::digest_on(tx, &by(), account, Digest::CramMd5)
+        });
+        switched.expect("switched on");
         let alice = "alice@example.test";
-        for mechanism in ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"] {
+        // Keys are made of passwords that are seen, and refused.
+        for password in ["right", app.as_str()] {
+            sign_in(&logins, "PLAIN", alice, password, Service::Imap);
+        }
+        for mechanism in ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "NTLM", "CRAM-MD5"] {
             for (password, service, refused) in [
                 ("right", Service::Imap, Some(Refused::SecondStep)),
                 ("right", Service::Pop3, Some(Refused::SecondStep)),

@@ -29,19 +29,35 @@ impl Server {
 
     /// The same server with more among what it offers: programs that find some of it there try nothing else.
     pub(crate) fn offering(mechanisms: &[&str], more: &[&str]) -> Server {
-        let server = Server::start(more);
-        {
-            let mut process = server.process.lock().expect("nobody else has it");
-            assert!(process.stop().success());
-            let file = process.data().join("postroad.toml");
-            let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
+        Server::changed(more, |text, _| {
             let named: String = mechanisms.iter().map(|name| format!("    \"{name}\",\n")).collect();
-            let more = text.replacen("\"EXTERNAL\",\n", &format!("\"EXTERNAL\",\n{named}"), 1);
-            assert_ne!(more, text, "the setting is there");
-            std::fs::write(&file, more).expect("it can be written");
-            process.start_again();
-        }
+            text.replacen("\"EXTERNAL\",\n", &format!("\"EXTERNAL\",\n{named}"), 1)
+        })
+    }
+
+    /// The same server with other settings, made of those that it had and of its port for pages.
+    pub(crate) fn changed(more: &[&str], change: impl FnOnce(&str, u16) -> String) -> Server {
+        let server = Server::start(more);
+        server.change(change);
         server
+    }
+
+    /// Starts it again with other settings.
+    pub(crate) fn change(&self, change: impl FnOnce(&str, u16) -> String) {
+        let mut process = self.process.lock().expect("nobody else has it");
+        let pages = process.address(8080).port();
+        assert!(process.stop().success());
+        let file = process.data().join("postroad.toml");
+        let text = std::fs::read_to_string(&file).expect("quickstart wrote it");
+        let changed = change(&text, pages);
+        assert_ne!(changed, text, "the setting is there");
+        std::fs::write(&file, changed).expect("it can be written");
+        process.start_again();
+    }
+
+    /// What it printed last.
+    pub(crate) fn printed(&self) -> String {
+        self.process.lock().expect("no test panics with it").printed()
     }
 
     /// The address of the next account.
