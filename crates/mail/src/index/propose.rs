@@ -146,9 +146,12 @@ fn documents(tx: &ReadTx, account: AccountId, texts: &[Grams], about: Option<&[i
     Ok(Documents(documents))
 }
 
+/// A segment's number and the ids of its messages.
+type Segment = (i64, Vec<i64>);
+
 /// Segments, and the messages in each: all of them, or those that lie where the messages in question are, where that is less than
 /// half. Whether it is some.
-fn segments(tx: &ReadTx, account: AccountId, about: Option<&[i64]>) -> Result<(Vec<(i64, Vec<i64>)>, bool)> {
+fn segments(tx: &ReadTx, account: AccountId, about: Option<&[i64]>) -> Result<(Vec<Segment>, bool)> {
     let (mut chosen, mut count, mut after) = (Vec::new(), 0, i64::MIN);
     if let Some(about) = about {
         // A segment has what came after the one before it. What came late may be in a later one: it is proposed then, as what
@@ -189,7 +192,7 @@ fn slices_of(
     tx: &ReadTx,
     account: AccountId,
     texts: &[Grams],
-    segments: &[(i64, Vec<i64>)],
+    segments: &[Segment],
     some: bool,
 ) -> Result<Vec<Vec<Slice>>> {
     let mut all = vec![vec![Slice::ALL; texts.len()]; segments.len()];
