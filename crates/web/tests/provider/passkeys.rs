@@ -264,6 +264,8 @@ async fn behind_the_password_it_is_the_second_step() {
     let page = browser.log_in(&world, "/account").await;
     assert_eq!(browser.submit(&world, &page, &[("code", "123456")]).await.code, 403);
     assert!(is_in(&browser.submit(&world, &page, &[("code", codes[0])]).await));
+    // It says what it stands on.
+    assert!(owner.open(&world, "/account/second-step").await.body.contains("It stands on your passkeys"));
     // New codes and the end of it, by the passkey.
     for (action, says) in
         [("/account/second-step/codes", "New recovery codes"), ("/account/second-step/off", "Turn the second step on")]
@@ -276,4 +278,15 @@ async fn behind_the_password_it_is_the_second_step() {
     }
     let page = Browser::default().log_in(&world, "/account").await;
     assert!(is_in(&page) && !page.body.contains(PASSWORD));
+    let page = owner.open(&world, "/account/second-step").await;
+    owner.submit_to(&world, &page, "/account/second-step/passkeys", &[]).await;
+    let (account, by) = (world.account, By::new(world.now(), Actor::Admin));
+    let gone = world.store.write(Locks::account(account), move |tx| passkeys::remove_all(tx, &by, account));
+    assert_eq!(gone.await.expect("written").value, 1);
+    let page = owner.open(&world, "/account/second-step").await;
+    assert!(
+        page.body.contains("you have none any more") && !page.body.contains("data-passkey=\"show\""),
+        "{}",
+        page.body
+    );
 }

@@ -67,7 +67,14 @@ fn on(
     } else {
         "Mail programs need <a href=\"/account/app-password\">app passwords</a>, or they let you log in here by themselves."
     };
-    let by = if known.codes { "" } else { " It stands on your passkeys: keep your recovery codes." };
+    let by = match (known.codes, ways.passkeys.is_empty()) {
+        (true, _) => "",
+        (false, false) => " It stands on your passkeys: keep your recovery codes.",
+        (false, true) => {
+            " It stood on passkeys, and you have none any more: make one, or turn it off with a recovery code before they are \
+             used up."
+        }
+    };
     let code = if known.codes { "A code of your authenticator, or a recovery code" } else { "A recovery code" };
     let passkey = |action: &str, button: &str| {
         let action = format!("/account/second-step/{action}");
