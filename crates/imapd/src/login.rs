@@ -161,7 +161,7 @@ impl Session {
     fn denied(&mut self, tag: Tag, refused: Refused) {
         let reply = match refused {
             Refused::Wrong => Reply::no(ResponseCode::AuthenticationFailed, "name or password are wrong"),
-            Refused::Expired => Reply::no(ResponseCode::Expired, "this app password has expired"),
+            Refused::Expired => Reply::no(ResponseCode::Expired, "this password, token or ticket has expired"),
             Refused::Scope => Reply::no(ResponseCode::AuthorizationFailed, "this app password is not for IMAP"),
             Refused::Suspended => Reply::no(ResponseCode::ContactAdmin, "the account is suspended"),
             Refused::SecondStep => Reply::no(

@@ -34,6 +34,10 @@ impl Acceptor {
         if std::env::var_os(KEYTAB).is_none_or(|named| named != path.as_os_str()) {
             return Err(Error::Environment(path.to_path_buf()));
         }
+        // Where there is no such file, nothing is known of it, and the library says what it misses.
+        if std::fs::read("/proc/self/auxv").is_ok_and(|vector| is_distrusted(&vector)) {
+            return Err(Error::Distrusted);
+        }
         let acquired = mechanisms().and_then(|set| Cred::acquire(None, None, CredUsage::Accept, Some(&set)));
         let credential = acquired.map_err(|failure| Error::Library(words(&failure)))?;
         Ok(Acceptor { credential, keytab })
@@ -50,6 +54,13 @@ fn mechanisms() -> Result<OidSet, Failure> {
     set.add(GSS_MECH_KRB5)?;
     set.add(GSS_MECH_SPNEGO)?;
     Ok(set)
+}
+
+/// Whether the kernel told the program at its start that its environment is not to be believed: pairs of a kind and a value.
+fn is_distrusted(vector: &[u8]) -> bool {
+    let mut words =
+        vector.chunks_exact(size_of::<usize>()).filter_map(|word| word.try_into().ok()).map(usize::from_ne_bytes);
+    std::iter::from_fn(|| Some((words.next()?, words.next()?))).any(|(kind, value)| kind == AT_SECURE && value != 0)
 }
 
 /// What is kept of an exchange. A context takes one call at a time (RFC 2744, and MIT's word).
@@ -152,6 +163,8 @@ fn words(failure: &Failure) -> String {
     failure.to_string().trim().to_owned()
 }
 
+/// Of getauxval(3).
+const AT_SECURE: usize = 23;
 /// Longest name of a principal, in octets.
 const NAME_LIMIT: usize = 512;
 /// The routine error in a major status (RFC 2744 §3.9.1).
@@ -163,3 +176,32 @@ const RC_IO: u32 = 0x96c7_3aa4;
 const RC_IO_SPACE: u32 = 0x96c7_3aac;
 /// What goes wrong on this side: EPERM, ENOENT, EIO, ENOMEM, EACCES, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT, and `KRB5_KT_IOERR`.
 const OURS: [u32; 11] = [1, 2, 5, 12, 13, 23, 24, 28, 30, 122, 0x96c7_3ab8];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_file_capabilities_is_found() {
+        let vector = |pairs: &[usize]| pairs.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+        assert!(is_distrusted(&vector(&[6, 4096, AT_SECURE, 1, 0, 0])));
+        assert!(!is_distrusted(&vector(&[6, AT_SECURE, AT_SECURE, 0, 0, 0])) && !is_distrusted(&[]));
+        assert!(!is_distrusted(&std::fs::read("/proc/self/auxv").expect("Linux has it")));
+    }
+
+    #[test]
+    fn faults_are_whose_they_are() {
+        let fault_of = |major, minor| fault(&Failure { major: MajorFlags::from_bits_retain(major), minor });
+        // GSS_S_FAILURE with a replay, an expired ticket, a clock that goes wrong, no space, no such file.
+        assert!(matches!(fault_of(0x000d_0000, 0x96c7_3a22), Fault::Refused(_)));
+        assert!(matches!(fault_of(0x000d_0000, TICKET_EXPIRED), Fault::Expired(_)));
+        assert!(matches!(fault_of(0x000d_0000, 0x96c7_3a25), Fault::Refused(_)));
+        assert!(matches!(fault_of(0x000d_0000, RC_IO_SPACE), Fault::Unavailable(_)));
+        assert!(matches!(fault_of(0x000d_0000, 2), Fault::Unavailable(_)));
+        // GSS_S_CREDENTIALS_EXPIRED, GSS_S_CONTEXT_EXPIRED, GSS_S_BAD_BINDINGS, GSS_S_DEFECTIVE_TOKEN.
+        assert!(matches!(fault_of(0x000b_0000, 0), Fault::Expired(_)));
+        assert!(matches!(fault_of(0x000c_0000, 0), Fault::Expired(_)));
+        assert!(matches!(fault_of(0x0004_0000, 0), Fault::Refused(_)));
+        assert!(matches!(fault_of(0x0009_0000, 0), Fault::Refused(_)));
+    }
+}

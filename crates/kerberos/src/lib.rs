@@ -42,6 +42,8 @@ pub enum Error {
     NoKeys(PathBuf),
     /// [`KEYTAB`] names another one, or none.
     Environment(PathBuf),
+    /// The program has rights that its user has not, and libraries do not look at its environment.
+    Distrusted,
     /// The library does not want it, in its words.
     Library(String),
 }
@@ -61,6 +63,9 @@ impl Error {
                 "add the keys of smtp/HOST, imap/HOST and pop/HOST, with HOST as clients name this server"
             }
             Error::Environment(_) => "start it by `postroad serve` or `postroad quickstart`, which set it",
+            Error::Distrusted => {
+                "take its file capabilities away (setcap -r) and let systemd give it low ports (AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+            }
             Error::Library(_) => "see that krb5.conf (or KRB5_CONFIG) is readable and names the realm",
         }
     }
@@ -74,6 +79,9 @@ impl fmt::Display for Error {
             Error::NoKeytab(path) => write!(f, "{} is no keytab", path.display())?,
             Error::NoKeys(path) => write!(f, "the keytab {} has no key of a service of mail", path.display())?,
             Error::Environment(path) => write!(f, "{KEYTAB} does not name the keytab {}", path.display())?,
+            Error::Distrusted => {
+                write!(f, "Kerberos does not see {KEYTAB}, because this program has file capabilities")?
+            }
             Error::Library(words) => write!(f, "Kerberos does not begin: {words}")?,
         }
         write!(f, "; {}", self.next_step())
@@ -81,3 +89,17 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_kerberos_hears_how_to_get_it() {
+        let words = Error::NotBuilt.to_string();
+        assert!(words.starts_with("this program was built without Kerberos"), "{words}");
+        assert!(words.contains("--features gssapi") && words.contains("libkrb5-dev"), "{words}");
+        let opened = Acceptor::open(std::path::Path::new("/nowhere/keytab")).expect_err("nothing is there");
+        assert_eq!(matches!(opened, Error::NotBuilt), !BUILT, "{opened}");
+    }
+}

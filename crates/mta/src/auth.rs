@@ -80,7 +80,7 @@ fn refusal(refused: Refused, mechanism: &str) -> Reply {
         // [MS-SMTPNTLM] §4.1: clients of Exchange know it by these words.
         Refused::Wrong if mechanism == "NTLM" => Reply::new(535, (5, 7, 3), "Authentication unsuccessful"),
         Refused::Wrong => Reply::new(535, (5, 7, 8), "User name or password is wrong."),
-        Refused::Expired => Reply::new(535, (5, 7, 8), "This app password has expired. Make a new one."),
+        Refused::Expired => Reply::new(535, (5, 7, 8), "This password, token or ticket has expired."),
         Refused::Scope => Reply::new(535, (5, 7, 8), "This app password is not for sending mail. Make one that is."),
         // RFC 5248's registry: 525 goes with X.7.13.
         Refused::Suspended => Reply::new(525, (5, 7, 13), "This account is suspended. Its administrator knows why."),

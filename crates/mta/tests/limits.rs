@@ -180,7 +180,7 @@ fn an_app_password_is_for_its_service_and_its_time() {
          C: AUTH PLAIN {read}\nS: 535 5.7.8 This app password is not for sending mail. Make one that is.\n\
          C: AUTH PLAIN {send}\nS: 235 {{*}}\nC: QUIT\nS: 221 {{*}}\n@advance 2h\n\
          @open 2 submission\nS2: 220 {{*}}\nC2: EHLO localhost\nS2*: 250 {{*}}\n\
-         C2: AUTH PLAIN {send}\nS2: 535 5.7.8 This app password has expired. Make a new one.\n"
+         C2: AUTH PLAIN {send}\nS2: 535 5.7.8 This password, token or ticket has expired.\n"
     );
     transcript::check(&text, town);
 }

@@ -135,7 +135,7 @@ impl Session {
         // RFC 3206 §4: AUTH says that the client should ask its user for the password.
         let text = match refused {
             Refused::Wrong => "[AUTH] name or password are wrong",
-            Refused::Expired => "[AUTH] this app password has expired",
+            Refused::Expired => "[AUTH] this password, token or ticket has expired",
             Refused::Scope => "[AUTH] this app password is not for POP3",
             Refused::Suspended => "[SYS/PERM] the account is suspended; ask the administrator",
             Refused::SecondStep => "[AUTH] this account has a second step: make an app password on the account's page",

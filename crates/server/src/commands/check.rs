@@ -72,6 +72,13 @@ pub(super) fn command(at: &Place, output: Output) -> Result<ExitCode> {
     }
     database(&settings, &mut report);
     shown_certificates(&settings, &mut report);
+    match crate::serve::kerberos::principals(&settings) {
+        Ok(None) => {}
+        Ok(Some(principals)) => report.good("keytab", principals.join(" ")),
+        Err(error) => {
+            report.bad("keytab", format!("{error:#}"), "correct login.keytab, or take it out of the settings")
+        }
+    }
     if is_running {
         listeners(&settings, &mut report);
     }

@@ -57,6 +57,15 @@ pub(super) fn with_kerberos(settings: &Settings, logins: Logins) -> Result<Login
     Ok(logins.with_kerberos(Arc::new(acceptor), realms))
 }
 
+/// Whose keys there are, for `postroad check`; without a keytab nothing.
+pub(crate) fn principals(settings: &Settings) -> Result<Option<Vec<String>>> {
+    let Some(keytab) = keytab(settings)? else { return Ok(None) };
+    if !BUILT {
+        return Err(Error::NotBuilt.into());
+    }
+    Ok(Some(Keytab::read(&keytab)?.principals))
+}
+
 fn keytab(settings: &Settings) -> Result<Option<PathBuf>> {
     let absolute = settings.login.keytab.as_deref().map(std::path::absolute).transpose();
     absolute.context("the setting login.keytab")

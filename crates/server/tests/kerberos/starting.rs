@@ -32,5 +32,7 @@ fn mechanisms_are_offered_where_there_is_a_keytab() {
         let said = run("curl", &["-sSv", &at, "-X", "CAPABILITY"], b"");
         assert!(said.err.contains("AUTH=GSSAPI AUTH=GSS-SPNEGO"), "{said:?}");
         assert!(server.printed().contains("tickets of Kerberos are taken"), "{}", server.printed());
+        let check = server.postroad(&["check"]);
+        assert!(check.out.contains("imap/localhost@EXAMPLE.TEST"), "{check:?}");
     }
 }
