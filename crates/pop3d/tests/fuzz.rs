@@ -25,7 +25,12 @@ fn fuzz_sessions_do_not_depend_on_the_cut() {
         let run = |size: usize| {
             let mut world = world.borrow_mut();
             let mut session = match cut % 4 {
-                0 => world.connect(common::open_settings(), [127, 0, 0, 1], None),
+                0 => {
+                    let mut settings = common::open_settings();
+                    settings.mechanisms.extend(["NTLM", "CRAM-MD5"].map(postroad_sasl::find).into_iter().flatten());
+                    let session = world.connect(settings, [127, 0, 0, 1], None);
+                    session.with_apop(Some("<0707.1795316400000000@pop.example.test>".to_owned()))
+                }
                 _ => world.logged_in("alice").expect("a login"),
             };
             let mut said = String::new();
@@ -45,7 +50,11 @@ fn fuzz_sessions_do_not_depend_on_the_cut() {
 }
 
 /// No QUIT: every session sees the same maildrop.
-const SCRAPS: [&str; 24] = [
+const SCRAPS: [&str; 28] = [
+    "APOP ",
+    "APOP alice@example.test 0123456789abcdef0123456789abcdef\r\n",
+    "APOP nobody@example.test b1c2e817367cdfa9586c3c92c675af0d\r\n",
+    "AUTH CRAM-MD5\r\n",
     "USER alice@example.test\r\n",
     "PASS ",
     "AUTH PLAIN\r\n",
