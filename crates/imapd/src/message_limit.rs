@@ -139,13 +139,26 @@ impl Cut {
 /// tagged response has another code already, an untagged NO has this one.
 pub(crate) fn reply(session: &mut Session, cut: Option<Cut>, reply: Reply) -> Reply {
     let Some(cut) = cut else { return reply };
-    let text = "so many messages are dealt with by one command, the highest first; go on below";
+    let text = CUT;
     if reply.code.is_some() || reply.status != Status::Ok {
         session.writer().untagged(Status::No, Some(&cut.code()), text);
         return reply;
     }
     Reply::ok_with(cut.code(), text)
 }
+
+/// The same of a command that removes messages: with QRESYNC its tagged response has the new HIGHESTMODSEQ (RFC 7162 §3.2.7).
+pub(crate) fn reply_removing(session: &mut Session, cut: Option<Cut>, done: Reply) -> Reply {
+    match cut.filter(|_| session.enabled.qresync) {
+        Some(cut) => {
+            session.writer().untagged(Status::No, Some(&cut.code()), CUT);
+            done
+        }
+        None => reply(session, cut, done),
+    }
+}
+
+const CUT: &str = "so many messages are dealt with by one command, the highest first; go on below";
 
 #[cfg(test)]
 mod tests {

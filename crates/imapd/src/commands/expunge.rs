@@ -30,7 +30,7 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, set: Option<&MessageS
             cut
         }
     };
-    Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("EXPUNGE done"))))
+    Ok(Flow::Done(message_limit::reply_removing(session, cut, Reply::ok("EXPUNGE done"))))
 }
 
 /// Those of the messages that one UID EXPUNGE removes: with a limit, it counts what is `\Deleted`.

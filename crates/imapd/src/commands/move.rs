@@ -33,5 +33,5 @@ pub(crate) fn run(session: &mut Session, tx: &mut WriteTx, copy: &Copy) -> Resul
         sync::tell_expunged(session)?;
     }
     // Nothing there any more is OK too: iOS repeats a MOVE whose answer it lost, and keeps ghosts after NO.
-    Ok(Flow::Done(message_limit::reply(session, cut, Reply::ok("MOVE done"))))
+    Ok(Flow::Done(message_limit::reply_removing(session, cut, Reply::ok("MOVE done"))))
 }
