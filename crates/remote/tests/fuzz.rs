@@ -5,6 +5,9 @@ use postroad_remote::pop3::session::{Event, LINE_MAX, Session};
 /// What a session makes of a server's octets, each piece joined with the next.
 fn heard(octets: &[u8], cut: usize) -> Vec<Event> {
     let mut session = Session::default();
+    if cut % 2 == 1 {
+        session.pipeline();
+    }
     let mut events: Vec<Event> = Vec::new();
     let mut commands = ["CAPA", "LIST", "RETR 1", "DELE 1", "QUIT"].into_iter().cycle();
     let mut outcome = Ok(());

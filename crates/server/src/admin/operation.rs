@@ -300,7 +300,7 @@ pub(crate) struct RouteWish {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CollectOrder {
-    Add(CollectWish),
+    Add(Box<CollectWish>),
     List { address: Option<String> },
     Remove { address: String, id: i64 },
     Now { address: Option<String> },

@@ -9,7 +9,7 @@ use super::moving::Consent;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Collect {
     /// Collect from an account elsewhere from now on.
-    Add(CollectAdd),
+    Add(Box<CollectAdd>),
     /// List the places that are collected from, and how that goes.
     List {
         /// Only those of this account.

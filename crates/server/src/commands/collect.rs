@@ -14,7 +14,7 @@ use crate::{place, print};
 
 pub(super) fn command(action: Collect, at: &Place, output: Output) -> Result<ExitCode> {
     let order = match action {
-        Collect::Add(add) => CollectOrder::Add(wish(&add, at)?),
+        Collect::Add(add) => CollectOrder::Add(Box::new(wish(&add, at)?)),
         Collect::List { address } => CollectOrder::List { address },
         Collect::Remove { address, id } => CollectOrder::Remove { address, id },
         Collect::Now { address } => CollectOrder::Now { address },

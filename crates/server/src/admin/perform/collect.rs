@@ -18,7 +18,7 @@ const EVERY_MIN: u32 = 60;
 
 pub(super) fn perform(desk: &Desk<'_>, order: CollectOrder) -> Outcome {
     match order {
-        CollectOrder::Add(wish) => add(desk, wish),
+        CollectOrder::Add(wish) => add(desk, *wish),
         CollectOrder::List { address } => list(desk, address.as_deref()),
         CollectOrder::Remove { address, id } => remove(desk, &address, id),
         CollectOrder::Now { address } => now(desk, address.as_deref()),
