@@ -75,7 +75,8 @@ fn a_url_is_worth_what_its_user_may_read() {
         give(world, "l");
         assert_eq!(place(world, bob, theirs), None);
         give(world, "r");
-        let suspended = move |tx: &mut postroad_store::WriteTx| accounts::set_state(tx, &by(), bob, accounts::State::Suspended);
+        let suspended =
+            move |tx: &mut postroad_store::WriteTx| accounts::set_state(tx, &by(), bob, accounts::State::Suspended);
         world.store.write_blocking(Locks::account(bob), suspended).unwrap();
         assert_eq!(place(world, bob, theirs), None, "of who is suspended");
         world.audit();
