@@ -203,6 +203,25 @@ fn what_was_taken_back_is_not_asked_for_again() {
 }
 
 #[test]
+fn grants_of_one_account_are_forgotten_together() {
+    on_each(|test, _| {
+        let found = test.store.read_blocking(|tx| grants::find(tx, NAME)).expect("read").expect("a grant");
+        let names = ["account 1 imap:a@b:993", "account 1 collect 7", "account 12 collect 7"];
+        let written = test.store.write_blocking(Locks::none(), move |tx| {
+            for name in names {
+                grants::put(tx, &grants::Grant { name: name.into(), ..found.clone() })?;
+            }
+            grants::remove_all(tx, "account 1 ")
+        });
+        written.expect("written");
+        let left = test.store.read_blocking(grants::list).expect("read");
+        let mut left: Vec<&str> = left.iter().map(|grant| grant.name.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, [NAME, "account 12 collect 7"]);
+    });
+}
+
+#[test]
 fn a_token_that_was_not_believed_is_renewed_unless_it_is_new() {
     on_each(|_, world| {
         let refused = || {
