@@ -114,7 +114,8 @@ fn resolve(tx: &ReadTx, hostname: &str, account: AccountId, text: &str, now: Tim
         return Err(Why::Refused(Reply::new(554, (5, 7, 0), "IMAP URL authorization failed")));
     }
     let place = place.ok_or_else(|| unresolved("there is no such mailbox"))?;
-    let entry = part::message(tx, place.owner, place.mailbox, url.uid)?.ok_or_else(|| unresolved("there is no such message"))?;
+    let entry = part::message(tx, place.owner, place.mailbox, url.uid)?
+        .ok_or_else(|| unresolved("there is no such message"))?;
     part::octets(tx, &entry, &wanted(&url))?.ok_or_else(|| unresolved("the message has no such part"))
 }
 
