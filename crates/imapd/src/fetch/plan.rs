@@ -90,7 +90,8 @@ impl Plan {
         if sets_seen && (condstore || session.enabled.condstore) && !items.contains(&FetchItem::ModSeq) {
             items_when_seen.push(FetchItem::ModSeq);
         }
-        let want = items.iter().map(want).max().unwrap_or(Want::Flags);
+        let utf8 = session.enabled.utf8();
+        let want = items.iter().map(|item| want(item, utf8)).max().unwrap_or(Want::Flags);
         let batch = match want {
             Want::Flags => ROWS_FLAGS,
             Want::Facts | Want::Summary if items.iter().any(reads_blob) => ROWS_BODIES,
@@ -215,8 +216,10 @@ fn reads_blob(item: &FetchItem) -> bool {
     }
 }
 
-/// How much of a row an item needs.
-fn want(item: &FetchItem) -> Want {
+/// How much of a row an item needs. A whole message is told as it lies there, unless its header has to be looked at for a client
+/// without `utf8`: the summary knows whether.
+fn want(item: &FetchItem, utf8: bool) -> Want {
+    let whole = if utf8 { Want::Facts } else { Want::Summary };
     match item {
         FetchItem::Uid
         | FetchItem::Flags
@@ -226,8 +229,9 @@ fn want(item: &FetchItem) -> Want {
         | FetchItem::SaveDate
         | FetchItem::GmailMessage
         | FetchItem::Labels => Want::Flags,
-        FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::GmailThread | FetchItem::Rfc822 => Want::Facts,
-        FetchItem::Section { section, .. } if section.part.is_empty() && section.text.is_none() => Want::Facts,
+        FetchItem::InternalDate | FetchItem::ThreadId | FetchItem::GmailThread => Want::Facts,
+        FetchItem::Rfc822 => whole,
+        FetchItem::Section { section, .. } if section.part.is_empty() && section.text.is_none() => whole,
         FetchItem::Envelope
         | FetchItem::Body
         | FetchItem::BodyStructure
