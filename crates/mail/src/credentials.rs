@@ -12,6 +12,7 @@ mod ntlm;
 mod pins;
 mod principals;
 mod scram;
+mod sealed;
 
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, new_id, params};
 

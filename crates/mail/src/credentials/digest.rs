@@ -14,7 +14,8 @@ use postroad_sasl::digest::{Digest, Key, Proof};
 use postroad_store::seal::Sealer;
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 
-use super::{Authenticated, Candidates, KeyState, MAX_APP_PASSWORDS, Refused, candidates, may_have_passwords};
+use super::sealed::SealedKeys;
+use super::{Authenticated, KeyState, Refused, candidates, may_have_passwords};
 use crate::journal::{self, Note, Operation};
 use crate::{By, Result, Service};
 
@@ -158,10 +159,7 @@ fn purpose(digest: Digest, account: AccountId, credential: i64) -> String {
 
 /// A login's keys, taken out of the database; also made for a login that does not exist.
 #[derive(Debug, Clone)]
-pub struct DigestCandidates {
-    candidates: Candidates,
-    keys: Vec<(i64, Vec<u8>)>,
-}
+pub struct DigestCandidates(SealedKeys);
 
 /// Takes a login's keys out. The same statements for every login that names a domain.
 pub fn digest_candidates(tx: &ReadTx, login: &str, digest: Digest) -> Result<DigestCandidates> {
@@ -171,7 +169,7 @@ pub fn digest_candidates(tx: &ReadTx, login: &str, digest: Digest) -> Result<Dig
         params![candidates.account().unwrap_or(AccountId(0)), digest.name()],
         |row| Ok((row.int(0)?, row.bytes(1)?)),
     )?;
-    Ok(DigestCandidates { candidates, keys })
+    Ok(DigestCandidates(SealedKeys { candidates, keys }))
 }
 
 impl DigestCandidates {
@@ -183,27 +181,19 @@ impl DigestCandidates {
         service: Service,
         now: Timestamp,
     ) -> Result<std::result::Result<Authenticated, Refused>> {
-        let (account, digest) = (self.candidates.account().unwrap_or(AccountId(0)), proof.digest());
-        let mut hit = None;
-        for number in 0..=MAX_APP_PASSWORDS {
-            let key = self.keys.get(number);
+        let digest = proof.digest();
+        self.0.tried(service, now, |account, key| {
             let (purpose, sealed) = match key {
-                Some((credential, sealed)) => (purpose(digest, account, *credential), sealed.as_slice()),
+                Some((credential, sealed)) => (purpose(digest, account, credential), sealed),
                 None => (NOBODY.to_owned(), sealer.nobody(digest)),
             };
-            let right = sealer.open(digest, &purpose, sealed)?.is_some_and(|key| proof.verify(&key));
-            // A proof that opens "nobody" opens nothing.
-            if let (true, Some((credential, _))) = (right, key) {
-                hit = Some(*credential);
-            }
-        }
-        let Some(credential) = hit else { return Ok(Err(Refused::Wrong)) };
-        Ok(self.candidates.again(credential, service, now).unwrap_or(Err(Refused::Wrong)))
+            Ok(sealer.open(digest, &purpose, sealed)?.is_some_and(|key| proof.verify(&key)))
+        })
     }
 
     /// The account, when the login is one's.
     pub fn account(&self) -> Option<AccountId> {
-        self.candidates.account()
+        self.0.candidates.account()
     }
 }
 

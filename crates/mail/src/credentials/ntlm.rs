@@ -14,7 +14,8 @@ use postroad_sasl::ntlm::{NtHash, Proof};
 use postroad_store::seal::Sealer;
 use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
 
-use super::{Authenticated, Candidates, MAX_APP_PASSWORDS, Refused, candidates, may_have_passwords};
+use super::sealed::SealedKeys;
+use super::{Authenticated, Refused, candidates, may_have_passwords};
 use crate::journal::{self, Note, Operation};
 use crate::{By, Result, Service};
 
@@ -162,10 +163,7 @@ fn purpose(account: AccountId, credential: i64) -> String {
 
 /// A login's keys, taken out of the database; also made for a login that does not exist.
 #[derive(Debug, Clone)]
-pub struct NtlmCandidates {
-    candidates: Candidates,
-    keys: Vec<(i64, Vec<u8>)>,
-}
+pub struct NtlmCandidates(SealedKeys);
 
 /// Takes a login's keys out. The same statements for every login that names a domain.
 pub fn ntlm_candidates(tx: &ReadTx, login: &str) -> Result<NtlmCandidates> {
@@ -175,7 +173,7 @@ pub fn ntlm_candidates(tx: &ReadTx, login: &str) -> Result<NtlmCandidates> {
         params![candidates.account().unwrap_or(AccountId(0))],
         |row| Ok((row.int(0)?, row.bytes(1)?)),
     )?;
-    Ok(NtlmCandidates { candidates, keys })
+    Ok(NtlmCandidates(SealedKeys { candidates, keys }))
 }
 
 impl NtlmCandidates {
@@ -187,27 +185,18 @@ impl NtlmCandidates {
         service: Service,
         now: Timestamp,
     ) -> Result<std::result::Result<Authenticated, Refused>> {
-        let account = self.candidates.account().unwrap_or(AccountId(0));
-        let mut hit = None;
-        for number in 0..=MAX_APP_PASSWORDS {
-            let key = self.keys.get(number);
+        self.0.tried(service, now, |account, key| {
             let (purpose, sealed) = match key {
-                Some((credential, sealed)) => (purpose(account, *credential), sealed),
-                None => (NOBODY.to_owned(), &sealer.nobody),
+                Some((credential, sealed)) => (purpose(account, credential), sealed),
+                None => (NOBODY.to_owned(), sealer.nobody.as_slice()),
             };
-            let right = sealer.open(&purpose, sealed)?.is_some_and(|hash| proof.verify(&hash));
-            // A proof that opens "nobody" opens nothing.
-            if let (true, Some((credential, _))) = (right, key) {
-                hit = Some(*credential);
-            }
-        }
-        let Some(credential) = hit else { return Ok(Err(Refused::Wrong)) };
-        Ok(self.candidates.again(credential, service, now).unwrap_or(Err(Refused::Wrong)))
+            Ok(sealer.open(&purpose, sealed)?.is_some_and(|hash| proof.verify(&hash)))
+        })
     }
 
     /// The account, when the login is one's.
     pub fn account(&self) -> Option<AccountId> {
-        self.candidates.account()
+        self.0.candidates.account()
     }
 }
 
