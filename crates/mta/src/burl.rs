@@ -196,7 +196,8 @@ mod tests {
     fn who_may_follow_which_url() {
         let (test, [alice, bob]) = store();
         let look = move |tx: &mut postroad_store::WriteTx| {
-            let key = urlauth::key_or_new(tx, NOW, alice, MailboxId::INBOX)?;
+            let inbox = urlauth::Place { user: alice, owner: alice, mailbox: MailboxId::INBOX };
+            let key = urlauth::key_or_new(tx, NOW, inbox)?;
             let signed = |rump: &str| format!("{rump}:internal:{}", key.sign(rump));
             let base = "imap://alice@example.test/INBOX/;UID=1";
             let (all, text) = ("Subject: war\r\n\r\nand peace\r\n", "and peace\r\n");
