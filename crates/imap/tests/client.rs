@@ -1,7 +1,7 @@
 //! The client's session against what servers say: whole dialogues, odd forms, and hostile ones.
 #![allow(clippy::unwrap_used)]
 
-use postroad_imap::client::{Code, Error, Event, Limits, Line, Response, Session, Status, parse};
+use postroad_imap::client::{Code, Error, Event, Limits, Line, Names, Response, Session, Status, parse};
 use postroad_protocol::Bindings;
 use postroad_sasl::{Client, ClientIdentity, Secret};
 
@@ -68,6 +68,33 @@ fn several_messages_in_one_append() {
     session.input(b"P1 OK [APPENDUID 7 3:4] done\r\n");
     let [Event::Done(done)] = &events(&mut session)[..] else { panic!("one event") };
     assert_eq!(done.word.code, Some(Code::AppendUid(7, "3:4".parse().unwrap())));
+}
+
+#[test]
+fn where_utf8_is_enabled_names_and_headers_go_in_it() {
+    let mut session = session(b"* OK [CAPABILITY IMAP4rev1 LITERAL+ MULTIAPPEND ENABLE UTF8=ACCEPT] hello\r\n");
+    session.send(Line::new("ENABLE UTF8=ACCEPT")).unwrap();
+    assert_eq!((session.takes_utf8(), session.names()), (false, Names::Utf7), "it is not yet");
+    session.input(b"* ENABLED utf8=accept\r\nP1 OK done\r\n");
+    assert_eq!(events(&mut session).len(), 2);
+    assert_eq!((session.takes_utf8(), session.names()), (true, Names::Utf8));
+    said(&mut session);
+    session.send(Line::new("SELECT").string("ü\"".as_bytes())).unwrap();
+    session.send(Line::new("SELECT").string(b"\xc3")).unwrap();
+    let octets = session.take_output();
+    assert_eq!(octets, b"P2 SELECT \"\xc3\xbc\\\"\"\r\nP3 SELECT {1+}\r\n\xc3\r\n");
+    // RFC 6855 §4: with others in one command.
+    let line = Line::new("APPEND").string(b"x").utf8_message(3).flags(["\\Seen"]).message(2).utf8_message(1);
+    session.send(line).unwrap();
+    for octets in [&b"abc"[..], b"de", b"f"] {
+        assert_eq!(session.step().unwrap(), Some(Event::Send));
+        session.octets(octets);
+    }
+    let expected = "P4 APPEND \"x\" UTF8 (~{3+}\r\nabc) (\\Seen) {2+}\r\nde UTF8 (~{1+}\r\nf)\r\n";
+    assert_eq!(said(&mut session), expected);
+    // What was said before TLS counts for nothing.
+    session.secured();
+    assert!(!session.takes_utf8());
 }
 
 #[test]

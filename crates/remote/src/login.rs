@@ -54,6 +54,12 @@ impl Access {
         self.sign_in(&mut connection).await?;
         connection.session.forget_capabilities();
         capabilities(&mut connection).await?;
+        let session = &connection.session;
+        // RFC 6855 §3, §6: once that is asked for, mail comes and goes as it is, and names are in UTF-8.
+        let utf8 = session.has("UTF8=ACCEPT") || session.has("UTF8=ONLY");
+        if utf8 && (session.has("ENABLE") || session.has("IMAP4rev2")) {
+            connection.run(Line::new("ENABLE UTF8=ACCEPT"), |_| ()).await?;
+        }
         if connection.session.has("ID") {
             // RFC 2971: some servers (163.com) open nothing to whom they do not know.
             let line = Line::new("ID").word("(\"name\" \"Postroad\")");

@@ -1,6 +1,6 @@
 //! Commands as they are written: text, strings quoted or as literals, messages.
 
-use crate::{NumberSet, decode_utf7, to_utf7};
+use crate::NumberSet;
 
 /// A piece of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +9,13 @@ pub(super) enum Part {
     Text(Vec<u8>),
     /// Written as a literal.
     Literal(Vec<u8>),
-    /// A message whose octets the caller hands over when they are asked for.
-    Message(u64),
+    /// A message whose octets the caller hands over when they are asked for; a `literal8` (RFC 3516) or not.
+    Message {
+        /// Its octets.
+        size: u64,
+        /// `~` before it.
+        binary: bool,
+    },
 }
 
 /// A command without its tag.
@@ -53,7 +58,15 @@ impl Line {
     /// A space and a literal of so many octets: a message, which is asked for with [`super::Event::Send`].
     pub fn message(mut self, size: u64) -> Line {
         self.text(b" ");
-        self.parts.push(Part::Message(size));
+        self.parts.push(Part::Message { size, binary: false });
+        self
+    }
+
+    /// The same for a message whose header has UTF-8 in it, for servers that have enabled `UTF8=ACCEPT` (RFC 6855 §4).
+    pub fn utf8_message(mut self, size: u64) -> Line {
+        self.text(b" UTF8 (");
+        self.parts.push(Part::Message { size, binary: true });
+        self.text(b")");
         self
     }
 
@@ -71,14 +84,9 @@ impl Line {
             self.parts.push(Part::Literal(octets.to_vec()));
             return;
         }
-        self.text(b"\"");
-        for &octet in octets {
-            if matches!(octet, b'"' | b'\\') {
-                self.text(b"\\");
-            }
-            self.text(&[octet]);
-        }
-        self.text(b"\"");
+        let mut quoted = Vec::with_capacity(octets.len() + 2);
+        quote(&mut quoted, octets);
+        self.text(&quoted);
     }
 }
 
@@ -88,20 +96,26 @@ fn is_flag(flag: &str) -> bool {
     !atom.is_empty() && atom.bytes().all(|octet| octet.is_ascii_graphic() && !b"(){%*\"\\]".contains(&octet))
 }
 
-/// The name of a mailbox as people read it: modified UTF-7 (RFC 3501 §5.1.3), or UTF-8 from servers that write it raw; what is
-/// neither is kept as it can be read.
-pub fn text_of(wire: &[u8]) -> String {
-    if wire.is_ascii()
-        && let Ok(text) = decode_utf7(wire)
-    {
-        return text;
+/// Writes a quoted string.
+fn quote(out: &mut Vec<u8>, octets: &[u8]) {
+    out.push(b'"');
+    for &octet in octets {
+        if matches!(octet, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(octet);
     }
-    String::from_utf8_lossy(wire).into_owned()
+    out.push(b'"');
 }
 
-/// The name of a mailbox as it is sent: modified UTF-7.
-pub fn wire_of(name: &str) -> Vec<u8> {
-    to_utf7(name).into_bytes()
+/// Quotes a string that is UTF-8, where the server reads that (RFC 6855 §3); false for one that has to be a literal.
+pub(super) fn quote_utf8(out: &mut Vec<u8>, octets: &[u8]) -> bool {
+    let text = std::str::from_utf8(octets).ok().filter(|text| text.len() <= QUOTED_MAX);
+    let fits = text.is_some_and(|text| !text.chars().any(char::is_control));
+    if fits {
+        quote(out, octets);
+    }
+    fits
 }
 
 /// Longer strings are sent as literals: some servers bound their lines.
@@ -124,16 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_leniently() {
-        for (wire, text) in [
-            (&b"Entw&APw-rfe"[..], "Entwürfe"),
-            ("Entwürfe".as_bytes(), "Entwürfe"),
-            (b"R&-D", "R&D"),
-            (b"R&D", "R&D"),
-            (b"\xff", "\u{fffd}"),
+    fn utf8_is_quoted_where_it_is_text() {
+        for (octets, expected) in [
+            ("ü \"\\".as_bytes(), Some("\"ü \\\"\\\\\"")),
+            (b"", Some("\"\"")),
+            (b"\xfc", None),
+            ("ü\r\n".as_bytes(), None),
+            ("ü\0".as_bytes(), None),
         ] {
-            assert_eq!(text_of(wire), text);
+            let mut out = Vec::new();
+            let quoted = quote_utf8(&mut out, octets);
+            assert_eq!(quoted.then_some(out), expected.map(|text| text.as_bytes().to_vec()), "{octets:?}");
         }
-        assert_eq!(wire_of("R&D/ü"), b"R&-D/&APw-");
     }
 }

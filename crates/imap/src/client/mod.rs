@@ -7,12 +7,13 @@
 //!
 //! Never here: sockets, clocks, what is done with the mail.
 //!
-//! Standards: RFC 3501 and RFC 9051 with RFC 2342, 2971, 3502, 4315, 4959, 5161, 5465's FETCH without order, 6154, 7162, 7888,
+//! Standards: RFC 3501 and RFC 9051 with RFC 2342, 2971, 3502, 4315, 4959, 5161, 5465's FETCH without order, 6154, 6855, 7162, 7888,
 //! 8438, 8474; Gmail's XLIST and X-GM-EXT-1.
 
 mod authenticate;
 mod limits;
 mod line;
+mod names;
 mod parse;
 mod reader;
 mod response;
@@ -20,7 +21,8 @@ mod session;
 mod value;
 
 pub use limits::Limits;
-pub use line::{Line, text_of, wire_of};
+pub use line::Line;
+pub use names::Names;
 pub use parse::parse;
 pub use reader::{Item, Reader};
 pub use response::{Code, Fetched, Listed, Response, Status, Word};

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use postroad_sasl::{Client, Secret};
 
 use super::authenticate::Exchange;
-use super::line::{Line, Part};
+use super::line::{Line, Part, quote_utf8};
+use super::names::Names;
 use super::reader::{Item, Reader};
 use super::response::{Code, Response, Status, Word};
 use super::{Error, Limits, parse};
@@ -83,6 +84,8 @@ pub struct Session {
     greeted: bool,
     /// TLS is being taken up: nothing is read until it is.
     paused: bool,
+    /// The server has enabled UTF8=ACCEPT.
+    utf8: bool,
 }
 
 impl Session {
@@ -99,6 +102,7 @@ impl Session {
             capabilities: None,
             greeted: false,
             paused: false,
+            utf8: false,
         }
     }
 
@@ -145,16 +149,18 @@ impl Session {
         let tag = self.tag(Purpose::Plain)?;
         let mut octets = format!("{tag} ").into_bytes();
         for part in line.parts {
-            let (size, then) = match part {
+            let (size, binary, then) = match part {
                 Part::Text(text) => {
                     octets.extend_from_slice(&text);
                     continue;
                 }
-                Part::Literal(text) => (text.len() as u64, Waiting::Octets(text)),
-                Part::Message(size) => (size, Waiting::Message(size)),
+                Part::Literal(text) if self.utf8 && quote_utf8(&mut octets, &text) => continue,
+                Part::Literal(text) => (text.len() as u64, false, Waiting::Octets(text)),
+                Part::Message { size, binary } => (size, binary, Waiting::Message(size)),
             };
             let at_once = self.takes_at_once(size);
-            octets.extend_from_slice(format!("{{{size}{}}}\r\n", if at_once { "+" } else { "" }).as_bytes());
+            let (before, after) = (if binary { "~" } else { "" }, if at_once { "+" } else { "" });
+            octets.extend_from_slice(format!("{before}{{{size}{after}}}\r\n").as_bytes());
             self.queue(Waiting::Octets(std::mem::take(&mut octets)));
             if !at_once {
                 self.queue(Waiting::Continuation);
@@ -188,6 +194,7 @@ impl Session {
         self.reader.forget();
         self.capabilities = None;
         self.paused = false;
+        self.utf8 = false;
     }
 
     /// Begins LOGIN.
@@ -214,6 +221,17 @@ impl Session {
     /// Whether the server said that it can do this.
     pub fn has(&self, capability: &str) -> bool {
         self.capabilities.iter().flatten().any(|own| own.eq_ignore_ascii_case(capability))
+    }
+
+    /// Whether the server has enabled `UTF8=ACCEPT` (RFC 6855 §3): names and quoted strings are UTF-8, headers of messages may
+    /// be.
+    pub fn takes_utf8(&self) -> bool {
+        self.utf8
+    }
+
+    /// How names of mailboxes are written from now on.
+    pub fn names(&self) -> Names {
+        if self.utf8 { Names::Utf8 } else { Names::Utf7 }
     }
 
     /// What capabilities were said before somebody was logged in may be another's now: ask again.
@@ -275,6 +293,10 @@ impl Session {
             Response::Word(word) => {
                 self.note(&word);
                 Ok(Event::Response(Response::Word(word)))
+            }
+            Response::Enabled(all) => {
+                self.utf8 |= all.iter().any(|one| one.eq_ignore_ascii_case("UTF8=ACCEPT"));
+                Ok(Event::Response(Response::Enabled(all)))
             }
             other => Ok(Event::Response(other)),
         }

@@ -1,9 +1,10 @@
 //! The folders there, and what they are for.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use postroad_archive::folder::role_of;
-use postroad_imap::client::{Line, Listed, Response, text_of};
+use postroad_imap::client::{Line, Listed, Names, Response};
 use postroad_mail::Role;
 
 use crate::Result;
@@ -14,6 +15,8 @@ use crate::connection::Connection;
 pub struct Folder {
     /// Its name as commands have it.
     pub wire: Vec<u8>,
+    /// How that is written.
+    pub names: Names,
     /// Its levels, without the prefix of the personal namespace; none for INBOX.
     pub levels: Vec<String>,
     /// What it is for.
@@ -30,11 +33,21 @@ impl Folder {
         if self.levels.is_empty() { "INBOX".to_owned() } else { self.levels.join("/") }
     }
 
-    /// What it is remembered by: its name as it is written there.
+    /// Its name as commands have it where names are written so: another connection may have enabled something else.
+    pub fn wire_in(&self, names: Names) -> Cow<'_, [u8]> {
+        match names == self.names {
+            true => Cow::Borrowed(&self.wire),
+            false => Cow::Owned(names.wire(&self.names.text(&self.wire))),
+        }
+    }
+
+    /// What it is remembered by: its name as it is written there without `UTF8=ACCEPT`, so that it stays the same folder
+    /// when the server learns that.
     pub fn key(&self) -> String {
-        match std::str::from_utf8(&self.wire) {
+        let wire = self.wire_in(Names::Utf7);
+        match std::str::from_utf8(&wire) {
             Ok(text) => text.to_owned(),
-            Err(_) => self.wire.iter().map(|octet| char::from(*octet)).collect(),
+            Err(_) => wire.iter().map(|octet| char::from(*octet)).collect(),
         }
     }
 
@@ -82,12 +95,13 @@ pub async fn list(connection: &mut Connection) -> Result<(Vec<Folder>, Vec<(Stri
         })
         .await?;
     let all_shown = known.status != postroad_imap::client::Status::Ok || subscribed.is_empty();
-    Ok(sorted(listed, &prefix, |wire| all_shown || subscribed.contains(wire)))
+    Ok(sorted(listed, &prefix, connection.session.names(), |wire| all_shown || subscribed.contains(wire)))
 }
 
 fn sorted(
     listed: Vec<Listed>,
     prefix: &(Vec<u8>, Option<char>),
+    names: Names,
     is_subscribed: impl Fn(&[u8]) -> bool,
 ) -> (Vec<Folder>, Vec<(String, String)>) {
     let (mut folders, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
@@ -96,7 +110,7 @@ fn sorted(
     let taken: BTreeSet<Role> = listed.iter().filter_map(by_attribute).collect();
     let mut roles: BTreeSet<Role> = BTreeSet::new();
     for listed in listed {
-        let levels = strip(&listed, prefix);
+        let levels = strip(&listed, prefix, names);
         if listed.has("\\Noselect") || listed.has("\\NonExistent") || !seen.insert(listed.wire.clone()) {
             continue;
         }
@@ -114,7 +128,7 @@ fn sorted(
         // What has no label is archived, also where another folder is for that.
         let role = attribute.or_else(by_name).filter(|role| roles.insert(*role) || all);
         let subscribed = is_subscribed(&listed.wire);
-        folders.push(Folder { wire: listed.wire, levels, role, subscribed, all });
+        folders.push(Folder { wire: listed.wire, names, levels, role, subscribed, all });
     }
     folders.sort_by_key(|folder| (folder.all, !folder.levels.is_empty(), folder.levels.clone()));
     (folders, left_out)
@@ -134,12 +148,12 @@ fn role(attribute: &str) -> Option<Role> {
 
 /// The levels of a name: without the personal namespace (`INBOX.` of Courier and Cyrus), and Gmail's own folders without
 /// the name above them.
-pub fn strip(listed: &Listed, prefix: &(Vec<u8>, Option<char>)) -> Vec<String> {
-    let name = text_of(&listed.wire);
+pub fn strip(listed: &Listed, prefix: &(Vec<u8>, Option<char>), names: Names) -> Vec<String> {
+    let name = names.text(&listed.wire);
     if name.eq_ignore_ascii_case("INBOX") {
         return Vec::new();
     }
-    let bare = text_of(&prefix.0);
+    let bare = names.text(&prefix.0);
     let rest = match bare.is_empty() {
         true => &name[..],
         false => name.strip_prefix(&bare).filter(|rest| !rest.is_empty()).unwrap_or(&name),
@@ -164,3 +178,25 @@ pub fn strip(listed: &Listed, prefix: &(Vec<u8>, Option<char>)) -> Vec<String> {
 
 /// Folders of one account.
 const FOLDERS_MAX: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_remembered_by_the_same_name_whatever_is_enabled() {
+        for (names, wire, key, other) in [
+            (Names::Utf7, "Entw&APw-rfe", "Entw&APw-rfe", "Entwürfe"),
+            (Names::Utf8, "Entwürfe", "Entw&APw-rfe", "Entw&APw-rfe"),
+            (Names::Utf7, "R&-D", "R&-D", "R&D"),
+            (Names::Utf8, "R&D", "R&-D", "R&-D"),
+            (Names::Utf8, "&APw-", "&-APw-", "&-APw-"),
+        ] {
+            let (levels, role) = (Vec::new(), None);
+            let folder = Folder { wire: wire.into(), names, levels, role, subscribed: false, all: false };
+            let another = if names == Names::Utf7 { Names::Utf8 } else { Names::Utf7 };
+            assert_eq!((folder.key().as_str(), &*folder.wire_in(another)), (key, other.as_bytes()), "{wire}");
+            assert_eq!(&*folder.wire_in(names), wire.as_bytes());
+        }
+    }
+}

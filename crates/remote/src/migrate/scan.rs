@@ -43,7 +43,7 @@ pub(super) struct Scan {
 pub(super) async fn examine(connection: &mut Connection, folder: &Folder) -> Result<Opened> {
     let mut opened = Opened::default();
     let condstore = connection.session.has("CONDSTORE") || connection.session.has("QRESYNC");
-    let line = Line::new("EXAMINE").string(&folder.wire);
+    let line = Line::new("EXAMINE").string(&folder.wire_in(connection.session.names()));
     let line = if condstore { line.word("(CONDSTORE)") } else { line };
     connection
         .must(line, |response| match response {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use postroad_imap::DateTime;
 use postroad_imap::client::{Code, Event, Line, Response, Status, Tag, Word};
 
+use super::header::Header;
 use crate::connection::{Connection, goodbye, succeeded};
 use crate::desk::{Answer, Desk, Difference, Entry, PIECE, Request, Sent, Waiting};
 use crate::frame::unexpected;
@@ -28,10 +29,23 @@ pub(super) struct Appending<'a, W> {
     progress: &'a mut Progress,
     watch: &'a mut W,
     /// Commands on their way, each with its messages.
-    pending: VecDeque<(Tag, Vec<(Entry, Sent)>)>,
+    pending: VecDeque<(Tag, Vec<Going>)>,
     /// Messages of a command that was refused whole: they are tried one by one.
     single: Vec<Entry>,
+    /// Messages with 8-bit headers that were refused as they should go: they are tried the other way.
+    otherwise: Vec<Entry>,
+    /// They are, now.
+    again: bool,
+    /// The server has enabled UTF8=ACCEPT.
+    utf8: bool,
     came: Came,
+}
+
+/// A message on its way.
+struct Going {
+    entry: Entry,
+    sent: Sent,
+    header: Header,
 }
 
 /// What came of it.
@@ -52,8 +66,9 @@ type Batch = Vec<Entry>;
 
 impl<'a, W: Watch> Appending<'a, W> {
     pub(super) fn new(target: Target<'a>, progress: &'a mut Progress, watch: &'a mut W) -> Appending<'a, W> {
-        let (pending, single) = (VecDeque::new(), Vec::new());
-        Appending { target, progress, watch, pending, single, came: Came::default() }
+        let (pending, single, otherwise) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (again, utf8, came) = (false, false, Came::default());
+        Appending { target, progress, watch, pending, single, otherwise, again, utf8, came }
     }
 
     /// Appends all; messages that are refused are named.
@@ -63,10 +78,14 @@ impl<'a, W: Watch> Appending<'a, W> {
             // RFC 9051 §6.3.12: an APPEND without octets is none.
             self.refuse(entry.uid, "a message without octets cannot be carried".to_owned());
         }
+        self.utf8 = line.session.takes_utf8();
         let many = line.session.has("MULTIAPPEND") && line.session.has("LITERAL+");
         self.batches(line, batches(entries), many).await?;
         let single = std::mem::take(&mut self.single);
-        self.batches(line, batches(single), false).await
+        self.batches(line, batches(single), false).await?;
+        self.again = true;
+        let otherwise = std::mem::take(&mut self.otherwise);
+        self.batches(line, batches(otherwise), false).await
     }
 
     /// What is there by now, written down.
@@ -110,15 +129,18 @@ impl<'a, W: Watch> Appending<'a, W> {
     async fn append(&mut self, line: &mut Connection, batch: &[Entry], octets: Vec<Vec<u8>>) -> Result<()> {
         let mut command = Line::new("APPEND").string(self.target.wire);
         let mut sent = Vec::new();
-        for entry in batch {
+        for (at, entry) in batch.iter().enumerate() {
+            let header = self.header(entry, octets.get(at)).await?;
             // RFC 9051 §6.3.12: in UTC, which is a moment like any other.
             let date = DateTime { seconds: entry.date.div_euclid(1_000_000), offset: 0 };
-            command = command
-                .flags(flags(&entry.marks, self.target.keywords))
-                .word(&format!("\"{}\"", date.format()))
-                .message(entry.size);
+            command = command.flags(flags(&entry.marks, self.target.keywords)).word(&format!("\"{}\"", date.format()));
+            command = match header.goes_as_utf8(self.again) {
+                true => command.utf8_message(entry.size),
+                false => command.message(entry.size),
+            };
             let (uid, size, marks) = (entry.uid, entry.size, entry.marks.clone());
-            sent.push((entry.clone(), Sent { uid, other: 0, hash: String::new(), size, marks }));
+            let one = Sent { uid, other: 0, hash: String::new(), size, marks };
+            sent.push(Going { entry: entry.clone(), sent: one, header });
         }
         let tag = line.session.send(command)?;
         self.pending.push_back((tag, sent));
@@ -142,15 +164,24 @@ impl<'a, W: Watch> Appending<'a, W> {
             };
             line.session.octets(&[]);
             if let Some((_, sent)) = self.pending.iter_mut().find(|(own, _)| *own == tag)
-                && let Some((_, sent)) = sent.get_mut(at)
+                && let Some(going) = sent.get_mut(at)
             {
-                sent.hash = hash;
+                going.sent.hash = hash;
             }
         }
         while self.pending.len() > PENDING_MAX || self.waiting() > PENDING_MESSAGES {
             self.event(line).await?;
         }
         Ok(())
+    }
+
+    /// What a message's header is written in, where that matters.
+    async fn header(&self, entry: &Entry, octets: Option<&Vec<u8>>) -> Result<Header> {
+        match octets {
+            _ if !self.utf8 => Ok(Header::Ascii),
+            Some(octets) => Ok(Header::of(octets)),
+            None => Ok(Header::of(&piece(self.target.desk, self.target.id, entry.uid, 0).await?)),
+        }
     }
 
     /// Messages without an answer.
@@ -202,26 +233,30 @@ impl<'a, W: Watch> Appending<'a, W> {
         Ok(false)
     }
 
-    async fn ended(&mut self, sent: Vec<(Entry, Sent)>, word: Word) -> Result<()> {
+    async fn ended(&mut self, sent: Vec<Going>, word: Word) -> Result<()> {
         let count = sent.len();
         match succeeded(word) {
             // RFC 4315 §3: as many uids as messages, ascending, in the order of the messages.
             Ok(Word { code: Some(Code::AppendUid(_, uids)), .. }) if uids.count() == count as u64 => {
-                let placed = sent.into_iter().zip(uids.iter()).map(|((_, sent), other)| Sent { other, ..sent });
+                let placed = sent.into_iter().zip(uids.iter()).map(|(going, other)| Sent { other, ..going.sent });
                 self.came.fresh.extend(placed);
             }
-            Ok(_) => self.came.silent.extend(sent.into_iter().map(|(_, sent)| sent)),
+            Ok(_) => self.came.silent.extend(sent.into_iter().map(|going| going.sent)),
             Err(Error::Refused(why)) if why.to_ascii_lowercase().contains("quota") => {
                 return Err(Error::User(format!("the other server has no more room: {why}")));
             }
             // RFC 3502 §6.3.11: one that is refused refuses them all. Which one it was is found out.
             Err(Error::Refused(_)) if count > 1 => {
-                self.single.extend(sent.into_iter().map(|(entry, _)| entry));
+                self.single.extend(sent.into_iter().map(|going| going.entry));
+                return Ok(());
+            }
+            Err(Error::Refused(_)) if !self.again && sent.iter().any(|going| going.header != Header::Ascii) => {
+                self.otherwise.extend(sent.into_iter().map(|going| going.entry));
                 return Ok(());
             }
             Err(Error::Refused(why)) => {
                 let why = format!("the other server does not take it: {why}");
-                sent.iter().for_each(|(entry, _)| self.refuse(entry.uid, why.clone()));
+                sent.iter().for_each(|going| self.refuse(going.entry.uid, why.clone()));
             }
             Err(error) => return Err(error),
         }

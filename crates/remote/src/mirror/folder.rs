@@ -63,7 +63,7 @@ impl<'a> Mirrored<'a> {
             }
         })
         .await?;
-        let mailbox = postroad_imap::client::text_of(&wire);
+        let mailbox = line.session.names().text(&wire);
         let report = FolderReport { folder: own.name.clone(), mailbox, new: !there, ..FolderReport::default() };
         let mut folder = Mirrored {
             desk,

@@ -9,10 +9,11 @@
 
 mod append;
 mod folder;
+mod header;
 
 use std::time::Duration;
 
-use postroad_imap::client::wire_of;
+use postroad_imap::client::Names;
 
 use crate::connection::Connection;
 use crate::desk::{Answer, Desk, MailboxState, Request};
@@ -54,6 +55,7 @@ struct Layout {
     folders: Vec<Folder>,
     prefix: Vec<u8>,
     separator: char,
+    names: Names,
 }
 
 impl<W: Watch> Run<'_, W> {
@@ -155,7 +157,7 @@ impl Layout {
             })
             .await?;
         }
-        Ok(Layout { folders, prefix, separator: separator.unwrap_or('/') })
+        Ok(Layout { folders, prefix, separator: separator.unwrap_or('/'), names: line.session.names() })
     }
 
     /// The name of a mailbox's folder there: that of the same role where there is one, else its own.
@@ -179,7 +181,7 @@ impl Layout {
         let name = if all { "Archive" } else { own.name.as_str() };
         let levels = into.into_iter().flat_map(|into| into.split('/')).chain(name.split('/'));
         let name: Vec<String> = levels.map(level).collect();
-        let name = wire_of(&name.join(&self.separator.to_string()));
+        let name = self.names.wire(&name.join(&self.separator.to_string()));
         // Below INBOX the prefix is there already (`INBOX.`).
         if name.starts_with(&self.prefix) { name } else { [self.prefix.as_slice(), &name].concat() }
     }

@@ -45,6 +45,9 @@ pub(crate) struct Dialect {
     pub(crate) takes: Option<&'static str>,
 }
 
+/// [`Dialect::takes`]: nothing 8-bit, but as `UTF8 (..)`.
+pub(crate) const EIGHT_BIT: &str = "8-bit";
+
 /// What it was asked.
 pub(crate) type Heard = Arc<Mutex<Vec<String>>>;
 
@@ -127,6 +130,10 @@ impl Talk {
             from.read_line(&mut line).ok()?;
         }
         let unwanted = self.dialect.takes?;
+        let refuses = |octets: &Vec<u8>| unwanted == EIGHT_BIT && !octets.is_ascii();
+        if mails.iter().any(refuses) && !rest.contains("UTF8 (~") {
+            return Some(format!("{tag} NO [CANNOT] no 8-bit octets\r\n").into_bytes());
+        }
         if mails.iter().any(|octets| String::from_utf8_lossy(octets).contains(unwanted)) {
             return Some(format!("{tag} NO [CANNOT] one of them is not to our taste\r\n").into_bytes());
         }
@@ -139,6 +146,10 @@ impl Talk {
         Some(format!("{tag} OK [APPENDUID {} {first}:{last}] done\r\n", folder.uidvalidity).into_bytes())
     }
 
+    fn utf8(&self) -> bool {
+        self.dialect.capabilities.contains("UTF8=ACCEPT")
+    }
+
     fn answer(&mut self, tag: &str, rest: &str) -> Vec<u8> {
         let ok = |before: String| format!("{before}{tag} OK done\r\n").into_bytes();
         let folders = self.folders.lock().unwrap();
@@ -148,6 +159,7 @@ impl Talk {
             "LIST" | "XLIST" | "LSUB" => ok(folders.iter().fold(String::new(), |text, folder| {
                 text + &format!("* {verb} ({}) \"/\" \"{}\"\r\n", folder.attributes, folder.name)
             })),
+            "ENABLE" if self.utf8() => ok("* ENABLED UTF8=ACCEPT\r\n".into()),
             "NAMESPACE" => ok("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n".into()),
             "EXAMINE" | "SELECT" if verb == "EXAMINE" || self.dialect.takes.is_some() => {
                 let name = rest.split('"').nth(1).unwrap_or_default();

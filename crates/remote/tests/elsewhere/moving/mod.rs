@@ -5,4 +5,5 @@ mod fake;
 mod gmail;
 mod odd;
 mod round;
+mod utf8;
 mod world;

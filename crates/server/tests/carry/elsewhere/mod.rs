@@ -8,6 +8,7 @@ mod killed;
 mod many;
 mod tls;
 mod tokens;
+mod utf8;
 mod whole;
 
 use std::collections::BTreeMap;
