@@ -45,8 +45,15 @@ fn fill(dovecot: &Dovecot) {
     }
 }
 
-/// Delivers mail to alice by LMTP until it is told to stop, each time when the message before it was taken.
+/// Delivers mail to alice by LMTP until it is told to stop.
 fn deliver(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
+    while !stop.load(Ordering::SeqCst) {
+        deliver_some(to, stop, delivered);
+    }
+}
+
+/// As much as one connection may bring at least, each message when the one before it was taken.
+fn deliver_some(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
     let socket = TcpStream::connect(to).expect("the server listens");
     let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
     let mut heard = |what: &str| {
@@ -64,7 +71,10 @@ fn deliver(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
         heard(words);
     };
     say("LHLO sender.test");
-    while !stop.load(Ordering::SeqCst) {
+    for _ in 0..100 {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
         let number = delivered.load(Ordering::SeqCst);
         say("MAIL FROM:<a@sender.test>");
         say(&format!("RCPT TO:<{ALICE}>"));
