@@ -25,8 +25,7 @@ const LATIN: &[u8] = b"Subject: Gr\xfc\xdfe\r\n\r\nx\r\n";
 
 #[test]
 fn names_are_read_as_they_are_written() {
-    for (capabilities, names) in [(PLAIN, ["B&APw-cher", "R&-D", "&-APw-"]), (ACCEPT, ["Bücher", "R&D", "&APw-"])]
-    {
+    for (capabilities, names) in [(PLAIN, ["B&APw-cher", "R&-D", "&-APw-"]), (ACCEPT, ["Bücher", "R&D", "&APw-"])] {
         let folders = ["INBOX"].into_iter().chain(names).map(|name| folder(name, &[ASCII, UTF8, LATIN])).collect();
         let fake = Fake::start(dialect(capabilities, None), folders);
         let (world, access) = (World::new(), access("alice", fake.port));
