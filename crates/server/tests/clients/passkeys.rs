@@ -4,10 +4,11 @@ use std::path::Path;
 
 use postroad_testkit::Authenticator;
 use postroad_testkit::authenticator::base64url;
+use postroad_testkit::pages::{browse, hidden};
 use serde_json::Value;
 
 use super::program::{PASSWORD, Server, postroad, servers};
-use super::provider::{browse, hidden, json};
+use super::provider::json;
 
 /// Somebody at a browser with cookies.
 struct Person<'a> {

@@ -1,9 +1,10 @@
 //! Tokens from our own provider: curl is the device that asks (RFC 8628) and the person that allows it on the pages.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::program::{PASSWORD, Server, postroad, run, run_in};
+use postroad_testkit::pages;
+
+use super::program::{PASSWORD, Server, postroad, run};
 
 /// A token of `who` for these scopes, of a program made known for it.
 pub(crate) fn token(server: &Server, who: &str, scopes: &str) -> String {
@@ -36,35 +37,5 @@ fn post(base: &str, path: &str, fields: &[&str]) -> String {
 
 /// Logs in on the pages and allows what shows this code.
 pub(crate) fn allow(base: &str, who: &str, code: &str) {
-    let jar = tempfile::tempdir().expect("a folder");
-    let browse = |more: &[&str]| browse(jar.path(), more);
-    let page = browse(&[&format!("{base}/device?user_code={code}")]);
-    let (ticket, token) = (hidden(&page, "ticket"), hidden(&page, "token"));
-    let (login, password) = (format!("login={who}"), format!("password={PASSWORD}"));
-    let posted = |path: &str, fields: &[&str]| {
-        let url = format!("{base}{path}");
-        let mut arguments = vec![url.as_str()];
-        for field in fields {
-            arguments.extend(["--data-urlencode", field]);
-        }
-        browse(&arguments)
-    };
-    let page = posted("/login", &[&format!("ticket={ticket}"), &format!("token={token}"), &login, &password]);
-    assert!(page.contains("Let this device in?"), "{page}");
-    let (token, typed) = (hidden(&page, "token"), hidden(&page, "user_code"));
-    let page = posted("/device", &[&format!("token={token}"), &format!("user_code={typed}"), "decision=allow"]);
-    assert!(page.contains("<h1>Allowed"), "{page}");
-}
-
-/// A browser's turn: follows redirections, keeps cookies.
-pub(crate) fn browse(jar: &Path, more: &[&str]) -> String {
-    run_in(jar, "curl", &[&["-sSL", "-c", "jar", "-b", "jar"], more].concat(), b"").good()
-}
-
-/// The value of a hidden field of the page's form.
-pub(crate) fn hidden(page: &str, name: &str) -> String {
-    let field = format!("name=\"{name}\" value=\"");
-    let at = page.find(&field).unwrap_or_else(|| panic!("no {name} in {page}"));
-    let rest = &page[at + field.len()..];
-    rest[..rest.find('"').expect("the value ends")].to_owned()
+    pages::allow(&format!("{base}/device?user_code={code}"), who, PASSWORD);
 }

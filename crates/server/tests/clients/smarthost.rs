@@ -1,13 +1,10 @@
 //! A second server of ours sends by the first: it signs in with a password, by whatever the first one offers, or with tokens
 //! of the first one's own provider, which somebody allowed on its pages, and renews them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use postroad_testkit::eventually;
+use postroad_testkit::{Hasty, eventually};
 
 use super::program::{PASSWORD, Server, message, postroad, run};
 use super::provider::allow;
@@ -100,68 +97,6 @@ fn a_route_signs_in_by_what_the_other_server_offers() {
     assert_eq!(found.trim(), "* SEARCH 1 2 3 4 5 6", "one for each, and none that did not sign in");
 }
 
-/// The provider with tokens that end after a second: everything else is passed on.
-struct Hasty {
-    port: u16,
-    renewed: Arc<AtomicUsize>,
-}
-
-impl Hasty {
-    fn start() -> (Hasty, impl FnOnce(u16)) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
-        let renewed = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&renewed);
-        let serve = move |provider: u16| {
-            std::thread::spawn(move || {
-                for client in listener.incoming().flatten() {
-                    // Who asks and goes away is not our failure.
-                    let _ = pass(client, provider, &counted);
-                }
-            });
-        };
-        (Hasty { port, renewed }, serve)
-    }
-}
-
-/// Passes one question and its answer on.
-fn pass(mut client: TcpStream, provider: u16, renewed: &AtomicUsize) -> std::io::Result<()> {
-    let mut reader = BufReader::new(client.try_clone()?);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        if line == "\r\n" {
-            break;
-        }
-        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-        match name.to_ascii_lowercase().as_str() {
-            "connection" | "accept-encoding" => continue,
-            "content-length" => length = value.trim().parse().unwrap_or(0),
-            _ => {}
-        }
-        head += &line;
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if String::from_utf8_lossy(&body).contains("grant_type=refresh_token") {
-        renewed.fetch_add(1, Ordering::SeqCst);
-    }
-    let mut server = TcpStream::connect(("127.0.0.1", provider))?;
-    server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
-    server.write_all(&body)?;
-    let mut answer = String::new();
-    server.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let body = body.replace("\"expires_in\":3600", "\"expires_in\":1");
-    let head: Vec<&str> =
-        head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("content-length")).collect();
-    let head = head.join("\r\n");
-    client.write_all(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
-}
-
 /// Runs `route login`, which waits while somebody types its code.
 fn consent(sender: &Server, issuer: &str) {
     let data = sender.data();
@@ -187,10 +122,10 @@ fn consent(sender: &Server, issuer: &str) {
 #[test]
 fn a_route_signs_in_with_tokens_that_somebody_allowed_and_renews_them() {
     let sender = sender();
-    let (hasty, serve) = Hasty::start();
-    let issuer = format!("http://127.0.0.1:{}", hasty.port);
+    let hasty = Hasty::bind();
+    let issuer = hasty.issuer();
     let host = smarthost(|text, pages| {
-        serve(pages);
+        hasty.serve(pages);
         text.replacen("[oauth]\n", &format!("[oauth]\nissuer = \"{issuer}\"\n"), 1)
     });
     postroad(&host, &["oauth", "client", "add", "A relay", "--id", "relay"]).good();
@@ -200,7 +135,7 @@ fn a_route_signs_in_with_tokens_that_somebody_allowed_and_renews_them() {
     eventually("a token is renewed", || {
         submit(&sender, "by-token");
         sent(&sender);
-        (hasty.renewed.load(Ordering::SeqCst) >= 1).then_some(())
+        (hasty.renewed() >= 1).then_some(())
     });
     let log = host.printed();
     let came_in = |line: &&str| line.contains("logged in") && line.contains("OAUTHBEARER");

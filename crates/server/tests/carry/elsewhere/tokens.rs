@@ -1,42 +1,15 @@
 //! Signing in elsewhere with tokens: somebody consents once, what is granted is kept sealed and renewed, and later runs, and
 //! looks at a place by POP3, sign in with it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use postroad_testkit::{Process, eventually, run_in};
+use postroad_testkit::pages::allow;
+use postroad_testkit::{Hasty, Process, eventually};
 
 use super::{OURS, sum};
 use crate::program::{ALICE, PROGRAM, count, put, run};
-
-/// Logs in on the pages of a provider and allows the device that shows this address.
-fn allow(complete: &str) {
-    let jar = tempfile::tempdir().expect("a folder can be made");
-    let browse =
-        |more: &[&str]| run_in(jar.path(), "curl", &[&["-sSL", "-c", "jar", "-b", "jar"], more].concat(), b"").good();
-    let base = complete.split("/device").next().expect("an address");
-    let hidden = |page: &str, name: &str| {
-        let field = format!("name=\"{name}\" value=\"");
-        let at = page.find(&field).unwrap_or_else(|| panic!("no {name} in {page}")) + field.len();
-        page[at..].split('"').next().expect("it ends").to_owned()
-    };
-    let posted = |path: &str, fields: &[(&str, &str)]| {
-        let url = format!("{base}{path}");
-        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let words: Vec<&str> = fields.iter().flat_map(|field| ["--data-urlencode", field.as_str()]).collect();
-        browse(&[&[url.as_str()], words.as_slice()].concat())
-    };
-    let page = browse(&[complete]);
-    let (ticket, token) = (hidden(&page, "ticket"), hidden(&page, "token"));
-    let page = posted("/login", &[("ticket", &ticket), ("token", &token), ("login", ALICE), ("password", OURS)]);
-    let (token, code) = (hidden(&page, "token"), hidden(&page, "user_code"));
-    let page = posted("/device", &[("token", &token), ("user_code", &code), ("decision", "allow")]);
-    assert!(page.contains("<h1>Allowed"), "{page}");
-}
 
 /// Runs a command that asks for consent, which is given; its code.
 fn consenting(data: &Path, words: &[&str]) -> Option<i32> {
@@ -48,7 +21,7 @@ fn consenting(data: &Path, words: &[&str]) -> Option<i32> {
     for line in lines.by_ref() {
         said.push(line.clone());
         if let Some(complete) = line.strip_prefix("or open ") {
-            allow(complete);
+            allow(complete, ALICE, OURS);
             break;
         }
     }
@@ -56,65 +29,6 @@ fn consenting(data: &Path, words: &[&str]) -> Option<i32> {
     let code = child.wait().expect("it ends").code();
     assert_eq!(code, Some(0), "{said:#?}");
     code
-}
-
-/// The provider with tokens that end after a second: everything else is passed on.
-struct Hasty {
-    port: u16,
-    renewed: Arc<AtomicUsize>,
-}
-
-impl Hasty {
-    fn start(provider: u16) -> Hasty {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
-        let renewed = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&renewed);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let _ = pass(client, port, provider, &counted);
-            }
-        });
-        Hasty { port, renewed }
-    }
-}
-
-fn pass(mut client: TcpStream, own: u16, provider: u16, renewed: &AtomicUsize) -> std::io::Result<()> {
-    let mut reader = BufReader::new(client.try_clone()?);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        match name.to_ascii_lowercase().as_str() {
-            "host" | "connection" | "accept-encoding" => {}
-            _ if line == "\r\n" => break,
-            _ => head += &line,
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if String::from_utf8_lossy(&body).contains("grant_type=refresh_token") {
-        renewed.fetch_add(1, Ordering::SeqCst);
-    }
-    let mut server = TcpStream::connect(("127.0.0.1", provider))?;
-    server.write_all(format!("{head}Host: 127.0.0.1:{provider}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    server.write_all(&body)?;
-    let mut answer = String::new();
-    server.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let mut body = body.replace("\"expires_in\":3600", "\"expires_in\":1");
-    if body.contains("token_endpoint") {
-        body = body.replace(&format!("127.0.0.1:{provider}"), &format!("127.0.0.1:{own}"));
-    }
-    let status = head.lines().next().unwrap_or_default();
-    let kind = "Content-Type: application/json\r\nConnection: close";
-    client.write_all(format!("{status}\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
 }
 
 /// An account with mail at a server that is its own provider.
@@ -147,8 +61,9 @@ fn there(messages: u64) -> Process {
 #[test]
 fn a_run_outlives_its_token_and_the_next_needs_no_consent() {
     let (there, here) = (there(20), Process::quickstart(PROGRAM, OURS, &[]));
-    let hasty = Hasty::start(there.address(8080).port());
-    let issuer = format!("http://127.0.0.1:{}", hasty.port);
+    let hasty = Hasty::bind();
+    hasty.serve(there.address(8080).port());
+    let issuer = hasty.issuer();
     let from = format!("imap+insecure://{ALICE}@127.0.0.1:{}", there.address(143).port());
     consenting(here.data(), &["migrate", ALICE, "--from", &from, "--oauth", &issuer, "--client-id", "other"]);
     assert_eq!(count(here.data()), 20);
@@ -156,7 +71,7 @@ fn a_run_outlives_its_token_and_the_next_needs_no_consent() {
     eventually("a token is renewed", || {
         let report = bare(here.data(), &["migrate", ALICE, "--from", &from]);
         assert_eq!((&report["proved"], sum(&report, "taken")), (&true.into(), 0), "{report:#}");
-        (hasty.renewed.load(Ordering::SeqCst) >= 2).then_some(())
+        (hasty.renewed() >= 2).then_some(())
     });
     // Who has no grant is asked for a password: there is none on standard input.
     let stranger = from.replace("alice@", "bob@");
