@@ -1,43 +1,29 @@
 //! Delegates against real stores: who was let in, by every form of name, and nobody else.
 #![allow(missing_docs)]
 
-use std::net::IpAddr;
+mod common;
+
 use std::sync::Arc;
 
 use postroad_login::Logins;
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount, State};
+use postroad_mail::accounts::{self, State};
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, acl, credentials, domains};
+use postroad_mail::{Authenticated, Refused, Service, acl, credentials};
 use postroad_sasl::{Answer, Ask, Evidence, Secret};
-use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx};
+use postroad_store::{AccountId, Store};
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
-const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-
-fn by() -> By {
-    By::new(NOW, Actor::Admin)
-}
-
-fn change<R: Send + 'static>(
-    store: &Store,
-    act: impl FnOnce(&mut WriteTx) -> Result<R, Error> + Send + 'static,
-) -> Result<R, Error> {
-    store.write_blocking(Locks::named(DIRECTORY_LOCK), act).map(|stored| stored.value)
-}
+use common::{FROM, NOW, account, by, change, domain};
 
 /// Alice, bob, carol, an account with a slash in its name, and a shared one; each password is the name.
 fn populate(store: &Store) -> Vec<AccountId> {
     let names = ["alice", "bob", "carol", "alice/bob", "team"];
     let hashes: Vec<_> = names.iter().map(|name| PasswordHash::of_password(name).expect("a hash")).collect();
     let made = change(store, move |tx| {
-        domains::create(tx, &by(), &Domain::parse("corp.example.test").map_err(Error::AddressInvalid)?)?;
+        domain(tx, "corp.example.test")?;
         let mut made = Vec::new();
         for (local, hash) in names.into_iter().zip(hashes) {
-            let address = Address::new(local, "corp.example.test").map_err(Error::AddressInvalid)?;
-            let password = (local != "team").then_some(hash);
-            let new = NewAccount { address, display_name: String::new(), password, quota_bytes: 0, quota_messages: 0 };
-            made.push(accounts::create(tx, &by(), &new)?);
+            made.push(account(tx, local, "corp.example.test", (local != "team").then_some(hash))?);
         }
         acl::set_shared_account(tx, &by(), made[4], true)?;
         credentials::add_delegate(tx, &by(), made[1], made[0])?;

@@ -1,21 +1,21 @@
 //! Tickets against real stores, by a library of the test's own: whose account a principal opens, and what becomes of faults.
 #![allow(missing_docs)]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use postroad_login::Logins;
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount, State};
+use postroad_mail::accounts::{self, State};
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, credentials, domains};
+use postroad_mail::{Authenticated, Refused, Service, credentials};
 use postroad_sasl::gss::{Acceptor, Context, Fault, Form, Question, Step};
 use postroad_sasl::{Answer, Ask, Evidence};
-use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx};
+use postroad_store::{AccountId, Store};
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
-const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+use common::{FROM, NOW, account, by, change, domain};
 
 /// Believes every token: it is the principal. What is wrapped is not.
 #[derive(Debug)]
@@ -53,29 +53,13 @@ impl Acceptor for Credulous {
     }
 }
 
-fn by() -> By {
-    By::new(NOW, Actor::Admin)
-}
-
-fn change<R: Send + 'static>(
-    store: &Store,
-    act: impl FnOnce(&mut WriteTx) -> Result<R, Error> + Send + 'static,
-) -> Result<R, Error> {
-    store.write_blocking(Locks::named(DIRECTORY_LOCK), act).map(|stored| stored.value)
-}
-
 /// Alice, who has a delegate, bob; both of example.test.
 fn populate(store: &Store) -> (AccountId, AccountId) {
     let hash = PasswordHash::of_password("never asked for").expect("a hash");
     let made = change(store, move |tx| {
-        domains::create(tx, &by(), &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
-        let mut account = |local: &str| {
-            let address = Address::new(local, "example.test").map_err(Error::AddressInvalid)?;
-            let (display_name, password) = (String::new(), Some(hash.clone()));
-            let new = NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 };
-            accounts::create(tx, &by(), &new)
-        };
-        let (alice, bob) = (account("alice")?, account("bob")?);
+        domain(tx, "example.test")?;
+        let alice = account(tx, "alice", "example.test", Some(hash.clone()))?;
+        let bob = account(tx, "bob", "example.test", Some(hash))?;
         credentials::add_delegate(tx, &by(), alice, bob)?;
         Ok((alice, bob))
     });

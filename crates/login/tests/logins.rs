@@ -1,33 +1,26 @@
 //! Logins against real stores: who comes in, who does not, and what failing often leads to.
 
+mod common;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use postroad_login::Logins;
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, By, Domain, Error, Refused, Service, domains};
+use postroad_mail::{Refused, Service};
 use postroad_net::{BanSettings, Bans};
 use postroad_sasl::{Answer, Ask, Evidence, Secret};
-use postroad_store::{Locks, Store, Timestamp};
+use postroad_store::Store;
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
+use common::{NOW, account, change, domain};
 
 fn populate(store: &Store) {
     let hash = PasswordHash::of_password("right").expect("a hash");
-    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<(), Error> {
-        let by = By::new(NOW, Actor::Admin);
-        domains::create(tx, &by, &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
+    let made = change(store, move |tx| {
+        domain(tx, "example.test")?;
         for local in ["alice", "bob"] {
-            let new = NewAccount {
-                address: Address::new(local, "example.test").map_err(Error::AddressInvalid)?,
-                display_name: String::new(),
-                password: Some(hash.clone()),
-                quota_bytes: 0,
-                quota_messages: 0,
-            };
-            accounts::create(tx, &by, &new)?;
+            account(tx, local, "example.test", Some(hash.clone()))?;
         }
         Ok(())
     });

@@ -1,46 +1,25 @@
 //! NTLM against real stores: off until it is switched on, with the key of a password that was seen, for names in all their forms.
 #![allow(missing_docs)]
 
-use std::net::IpAddr;
+mod common;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postroad_login::{Logins, NtlmSealer};
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
+use postroad_mail::accounts::{self, DIRECTORY_LOCK};
 use postroad_mail::credentials::{self, KeyState};
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_mail::{Authenticated, By, Error, Refused, Service};
 use postroad_protocol::Bindings;
 use postroad_sasl::{Answer, Ask, Channel, Client, ClientIdentity, Evidence, Exchange, Secret, Turn, find};
 use postroad_store::seal::Sealer;
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, Store};
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
-const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-
-fn by() -> By {
-    By::new(NOW, Actor::Admin)
-}
-
-/// Alice in `corp.example.test` and Bob in `example.test`.
-fn populate(store: &Store) -> AccountId {
-    let hash = PasswordHash::of_password("right").expect("a hash");
-    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<_, Error> {
-        let mut made = Vec::new();
-        for (local, domain) in [("alice", "corp.example.test"), ("bob", "example.test")] {
-            domains::create(tx, &by(), &Domain::parse(domain).map_err(Error::AddressInvalid)?)?;
-            let address = Address::new(local, domain).map_err(Error::AddressInvalid)?;
-            let (display_name, password) = (String::new(), Some(hash.clone()));
-            let new = NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 };
-            made.push(accounts::create(tx, &by(), &new)?);
-        }
-        Ok(made[0])
-    });
-    made.expect("two accounts").value
-}
+use common::{FROM, NOW, by, two_in_two_domains};
 
 fn logins(store: &Store, key: &Path) -> Logins {
     let sealer = NtlmSealer::new(Sealer::open(key).expect("a key"));
@@ -83,7 +62,7 @@ fn state(store: &Store, account: AccountId) -> KeyState {
 fn it_is_off_until_switched_on_and_goes_with_the_password() {
     each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
-        let account = populate(store);
+        let account = two_in_two_domains(store);
         let logins = logins(store, &folder.path().join("key"));
         let change = |act: fn(&mut postroad_store::WriteTx, &By, AccountId) -> Result<(), Error>| {
             store.write_blocking(Locks::account(account), move |tx| act(tx, &by(), account)).expect("a change");
@@ -117,7 +96,7 @@ fn it_is_off_until_switched_on_and_goes_with_the_password() {
 fn names_come_in_all_their_forms_and_suspension_counts() {
     each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
-        let account = populate(store);
+        let account = two_in_two_domains(store);
         let logins = logins(store, &folder.path().join("key"));
         let on = move |tx: &mut _| credentials::ntlm_on(tx, &by(), account);
         store.write_blocking(Locks::account(account), on).expect("on");
@@ -148,7 +127,7 @@ fn names_come_in_all_their_forms_and_suspension_counts() {
 fn what_is_kept_opens_with_the_key_file_alone() {
     each_store(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS], |test| {
         let (store, folder) = (&test.store, tempfile::tempdir().expect("a folder"));
-        let account = populate(store);
+        let account = two_in_two_domains(store);
         let first = logins(store, &folder.path().join("key"));
         let on = move |tx: &mut _| credentials::ntlm_on(tx, &by(), account);
         store.write_blocking(Locks::account(account), on).expect("on");

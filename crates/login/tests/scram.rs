@@ -1,39 +1,34 @@
 //! SCRAM and certificates against real stores.
 
+mod common;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use postroad_identity::second;
 use postroad_identity::totp::{self, Shared};
 use postroad_login::{DigestSealer, Logins, NtlmSealer};
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::credentials::{self, NewAppPassword};
 use postroad_mail::password::{AppPassword, PasswordHash};
-use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_mail::{Authenticated, Error, Refused, Service};
 use postroad_sasl::digest::Digest;
 use postroad_sasl::{
     Answer, Ask, Bindings, Channel, Client, ClientCertificate, ClientIdentity, Evidence, Exchange, Secret, Turn, find,
 };
 use postroad_store::seal::Sealer;
-use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, Locks, Store, WriteTx, params};
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
-
-fn by() -> By {
-    By::new(NOW, Actor::Admin)
-}
+use common::{NOW, by, change, domain};
 
 /// An account with a password and an app password for IMAP; its number and the app password.
 fn populate(store: &Store) -> (AccountId, String) {
     let hash = PasswordHash::of_password("right").expect("a hash");
-    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<AccountId, Error> {
-        domains::create(tx, &by(), &Domain::parse("example.test").map_err(Error::AddressInvalid)?)?;
-        let address = Address::new("alice", "example.test").map_err(Error::AddressInvalid)?;
-        let (display_name, password) = (String::new(), Some(hash));
-        accounts::create(tx, &by(), &NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 })
+    let made = change(store, move |tx| {
+        domain(tx, "example.test")?;
+        common::account(tx, "alice", "example.test", Some(hash))
     });
-    let account = made.expect("an account").value;
+    let account = made.expect("an account");
     let salts = store.read_blocking(move |tx| credentials::salts(tx, account)).expect("salts");
     let app = AppPassword::generate_with(&salts).expect("an app password");
     let new = NewAppPassword { name: "laptop".into(), scopes: vec![Service::Imap], expires: None, hash: app.hash };

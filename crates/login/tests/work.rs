@@ -1,7 +1,8 @@
 //! A refusal costs the same for a name that nobody has as for a wrong password: counted, not timed, for each mechanism.
 #![allow(missing_docs)]
 
-use std::net::IpAddr;
+mod common;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +10,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use postroad_identity::{Bearing, Kind};
 use postroad_login::{DigestSealer, Logins, NtlmSealer, Work};
-use postroad_mail::accounts::{self, DIRECTORY_LOCK, NewAccount};
 use postroad_mail::credentials;
 use postroad_mail::password::PasswordHash;
-use postroad_mail::{Actor, Address, Authenticated, By, Domain, Error, Refused, Service, domains};
+use postroad_mail::{Authenticated, Error, Refused, Service};
 use postroad_net::{BanSettings, Bans};
 use postroad_sasl::digest::{Digest, Proof};
 use postroad_sasl::{
@@ -20,34 +20,22 @@ use postroad_sasl::{
     Turn, find,
 };
 use postroad_store::seal::Sealer;
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, Store};
 use postroad_testkit::{each_store, wait};
 
-const NOW: Timestamp = Timestamp(1_795_338_907_000_000);
-const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-type Talk = Exchange<Authenticated, Refused>;
+use common::{FROM, NOW, by, change, two_in_two_domains};
 
-fn by() -> By {
-    By::new(NOW, Actor::Admin)
-}
+type Talk = Exchange<Authenticated, Refused>;
 
 /// Two accounts in two domains, with everything switched on for the first.
 fn populate(store: &Store) {
-    let hash = PasswordHash::of_password("right").expect("a hash");
-    let made = store.write_blocking(Locks::named(DIRECTORY_LOCK), move |tx| -> Result<_, Error> {
-        let mut made = Vec::new();
-        for (local, domain) in [("alice", "corp.example.test"), ("bob", "example.test")] {
-            domains::create(tx, &by(), &Domain::parse(domain).map_err(Error::AddressInvalid)?)?;
-            let address = Address::new(local, domain).map_err(Error::AddressInvalid)?;
-            let (display_name, password) = (String::new(), Some(hash.clone()));
-            let new = NewAccount { address, display_name, password, quota_bytes: 0, quota_messages: 0 };
-            made.push(accounts::create(tx, &by(), &new)?);
-        }
-        credentials::ntlm_on(tx, &by(), made[0])?;
-        credentials::digest_on(tx, &by(), made[0], Digest::CramMd5)?;
-        credentials::digest_on(tx, &by(), made[0], Digest::Apop)
+    let alice = two_in_two_domains(store);
+    let made = change(store, move |tx| {
+        credentials::ntlm_on(tx, &by(), alice)?;
+        credentials::digest_on(tx, &by(), alice, Digest::CramMd5)?;
+        credentials::digest_on(tx, &by(), alice, Digest::Apop)
     });
-    made.expect("two accounts");
+    made.expect("everything is switched on");
 }
 
 fn logins(store: &Store, key: &Path, bans: Option<Arc<Bans>>) -> Logins {
