@@ -4,7 +4,7 @@
 //! Kerberos, for a principal of one of the services that were asked for, and is not past its end.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libgssapi::context::{SecurityContext, ServerCtx};
 use libgssapi::credential::{Cred, CredUsage};
@@ -78,7 +78,7 @@ impl gss::Acceptor for Acceptor {
         let context = context
             .cloned()
             .unwrap_or_else(|| Context::new(Kept(Mutex::new(ServerCtx::new(Some(self.credential.clone()))))));
-        let mut kept = kept(&context)?.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept(&context)?;
         // What Windows and Cyrus bind to (RFC 5929 §4.1 with the prefix of RFC 5056 §2.1). A client that binds to nothing is not
         // refused: RFC 4752 §3.1 knows no binding.
         let binding = end_point.map(|hash| [b"tls-server-end-point:", hash].concat());
@@ -99,24 +99,25 @@ impl gss::Acceptor for Acceptor {
     }
 
     fn unwrap(&self, context: &Context, wrapped: &[u8]) -> Result<Vec<u8>, Fault> {
-        let mut kept = kept(context)?.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.is_complete() {
-            return Err(Fault::Refused("the context does not stand".into()));
-        }
-        kept.unwrap(wrapped).map(|opened| opened.to_vec()).map_err(|failure| fault(&failure))
+        standing(context)?.unwrap(wrapped).map(|opened| opened.to_vec()).map_err(|failure| fault(&failure))
     }
 
     fn peer(&self, context: &Context) -> Result<String, Fault> {
-        let kept = kept(context)?.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.is_complete() {
-            return Err(Fault::Refused("the context does not stand".into()));
-        }
-        name(kept.source_name())
+        name(standing(context)?.source_name())
     }
 }
 
-fn kept(context: &Context) -> Result<&Kept, Fault> {
-    context.kept().ok_or_else(|| Fault::Unavailable("a context of another library".into()))
+fn kept(context: &Context) -> Result<MutexGuard<'_, ServerCtx>, Fault> {
+    let kept: &Kept = context.kept().ok_or_else(|| Fault::Unavailable("a context of another library".into()))?;
+    Ok(kept.0.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn standing(context: &Context) -> Result<MutexGuard<'_, ServerCtx>, Fault> {
+    let kept = kept(context)?;
+    match kept.is_complete() {
+        true => Ok(kept),
+        false => Err(Fault::Refused("the context does not stand".into())),
+    }
 }
 
 /// Who the client of a context is that has just come to stand, where it may stand at all.

@@ -7,8 +7,7 @@
 
 use super::{Machine, Move, Moved};
 use crate::exchange::Channel;
-use crate::gss::Context;
-use crate::gss::{Form, Question, ROUNDS_MAX, Step, TOKEN_LIMIT, first};
+use crate::gss::{Context, Form, Question, ROUNDS_MAX, Step, TOKEN_LIMIT, first};
 use crate::{Error, Evidence};
 
 pub(crate) struct Gss {
