@@ -5,6 +5,7 @@
 mod bench;
 mod packages;
 mod tidy;
+mod within;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
   ci               the same, as continuous integration calls it
   bench [OPTIONS]  the race against Postfix + Dovecot, into benchmarks/ (--help: its options)
   tidy             layering, licences, sizes, documents: the checks that read the tree only
+  within COMMAND   run one test program under a limit of time; `test` runs all of them so
   standards        write docs/standards.md from docs/rfc/index.tsv
   packages         print the Debian packages that the tests need
 ";
@@ -33,6 +35,10 @@ fn main() -> ExitCode {
         Some("test" | "ci") => test(&arguments[1..]),
         Some("bench") => bench::run(&root(), &arguments[1..]),
         Some("tidy") => tidy::run(&root()),
+        Some("within") => match within::run(&arguments[1..]) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Some("standards") => tidy::standards::write(&root()),
         Some("packages") => {
             say(&packages::NEEDED.join(" "));
@@ -64,7 +70,8 @@ fn test(arguments: &[String]) -> Result<()> {
     let lint = ["clippy", "--workspace", "--all-targets", WITH_KERBEROS, "--quiet", "--", "--deny", "warnings"];
     step("lint", || cargo(&root, &lint))?;
     step("licences", || tidy::deny::run(&root))?;
-    let mut all = vec!["test", "--workspace", WITH_KERBEROS, "--no-fail-fast"];
+    let runner = within::runner()?;
+    let mut all = vec!["test", "--workspace", WITH_KERBEROS, "--no-fail-fast", "--config", &runner];
     all.extend(arguments.iter().map(String::as_str));
     step("tests", || cargo(&root, &all))?;
     say(&format!("all passed in {} s", started.elapsed().as_secs()));

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use crate::run::ended;
+
 /// Removes its folder when dropped, or when the process ends.
 #[derive(Debug)]
 pub(crate) struct Janitor {
@@ -34,7 +36,10 @@ impl Janitor {
 impl Drop for Janitor {
     fn drop(&mut self) {
         drop(self.held.take());
-        let _ = self.child.wait();
+        // A panic within a panic would end the process: then the folder may stay.
+        if !std::thread::panicking() {
+            ended(&mut self.child, "the end of a daemon and of its folder");
+        }
     }
 }
 

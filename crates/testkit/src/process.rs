@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::janitor::Janitor;
 use crate::ports::PortOffset;
+use crate::run::ended;
 
 /// A running program. Construct with [`Process::quickstart`] or [`Process::start`].
 #[derive(Debug)]
@@ -123,11 +124,14 @@ impl Process {
     }
 
     /// SIGTERM, and waits for the graceful end.
+    ///
+    /// # Panics
+    /// When it does not end.
     pub fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the program is running");
         let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is installed");
         assert!(sent.success(), "the program ended before it was told to");
-        child.wait().expect("a child of ours can be waited for")
+        ended(&mut child, &self.program.display().to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ impl Ran {
 }
 
 /// Runs a program to its end with this input.
+///
+/// # Panics
+/// When it does not start, or does not end in time; with everything that runs then.
 pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> Ran {
     run_in(Path::new("/"), program, arguments, input)
 }
@@ -51,13 +54,53 @@ pub fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) ->
     let input = input.to_vec();
     // A program that ends before it has read all is not our failure.
     let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().expect("it ends");
+    let output = to_its_end(child, program, arguments);
     feeder.join().expect("no panic");
     Ran {
         success: output.status.success(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Waits for the end of a program and of its output; a daemon that it leaves behind may hold that open.
+fn to_its_end(child: Child, program: &str, arguments: &[&str]) -> Output {
+    let id = child.id();
+    let (give, take) = channel();
+    std::thread::spawn(move || give.send(child.wait_with_output()));
+    match take.recv_timeout(RUN_WITHIN) {
+        Ok(output) => output.expect("a child of ours can be waited for"),
+        Err(_) => {
+            let around = processes();
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            panic!("{program} {arguments:?} (process {id}) did not end within {RUN_WITHIN:?}; what runs:\n{around}");
+        }
+    }
+}
+
+/// Waits for the end of a process that was told to end.
+///
+/// # Panics
+/// When it does not end; with everything that runs.
+pub(crate) fn ended(child: &mut Child, what: &str) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child of ours can be waited for") {
+            return status;
+        }
+        if start.elapsed() >= RUN_WITHIN {
+            let around = processes();
+            let _ = child.kill();
+            panic!("{what} (process {}) did not end within {RUN_WITHIN:?}; what runs:\n{around}", child.id());
+        }
+        pause();
+    }
+}
+
+/// All processes: who is whose child, for how long, in what call of the kernel.
+fn processes() -> String {
+    let table = Command::new("ps").args(["-eo", "pid,ppid,etimes,stat,wchan:24,args"]).output();
+    table.map_or_else(|error| error.to_string(), |table| String::from_utf8_lossy(&table.stdout).into_owned())
 }
 
 /// Looks until there is something.
@@ -94,6 +137,9 @@ pub(crate) fn pause() {
 
 /// What is waited for comes within this, or never.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// No program of a test takes longer: one that does hangs, and the test is to say so before its whole run is ended.
+const RUN_WITHIN: Duration = Duration::from_secs(240);
 
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -92,7 +92,7 @@ impl Postfix {
         }
         main += setup.more;
         main.push('\n');
-        std::fs::write(folder.join("etc/main.cf"), main).expect("written");
+        std::fs::write(folder.join("etc/main.cf"), each_once(&main)).expect("written");
         std::fs::write(folder.join("etc/master.cf"), services(setup)).expect("written");
         std::fs::write(folder.join("etc/mailboxes"), mailboxes(setup.mailboxes)).expect("written");
         let settings = owned("etc");
@@ -188,6 +188,15 @@ fn common(setup: &Setup<'_>, folder: &Path) -> String {
     )
 }
 
+/// Of several settings of one name the last. Postfix would take that, too, and warn of it in each of its processes:
+/// also in the one that writes the log, which then waits for itself when ten lines wait to be written.
+fn each_once(settings: &str) -> String {
+    let name = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_owned());
+    let lines: Vec<&str> = settings.lines().collect();
+    let last = |at: usize| !lines[at + 1..].iter().any(|later| name(later).is_some() && name(later) == name(lines[at]));
+    (0..lines.len()).filter(|at| last(*at)).map(|at| format!("{}\n", lines[at])).collect()
+}
+
 /// `master.cf`.
 fn services(setup: &Setup<'_>) -> String {
     let mut services = MASTER.to_owned();
@@ -247,6 +256,11 @@ mod tests {
         let at = at.to_string();
         let base = ["--server", &at, "--from", "a@here.test", "--helo", "mx.here.test", "--to", to];
         run("swaks", &[&base[..], more].concat(), b"")
+    }
+
+    #[test]
+    fn the_last_setting_of_a_name_stands_alone() {
+        assert_eq!(each_once("a = 1\nb = 2\n\na=3\n"), "b = 2\n\na=3\n");
     }
 
     #[test]
