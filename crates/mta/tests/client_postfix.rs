@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use postroad_smtp::client::{Client, Fate, Report, Settings, Step, TlsWish, Transaction};
 use postroad_smtp::{Address, BodyType, ForwardPath, RcptTo};
 use postroad_testkit::postfix::{Setup, can_run};
+use postroad_testkit::run::PATIENCE;
 use postroad_testkit::{PortOffset, Postfix};
 
 struct Peer {
@@ -17,7 +18,9 @@ struct Peer {
 impl Peer {
     fn connect(at: SocketAddr, pipelining: bool) -> Peer {
         let settings = Settings { tls: TlsWish::Never, pipelining, ..Settings::new("client.test") };
-        let mut peer = Peer { client: Client::new(settings), socket: TcpStream::connect(at).expect("it listens") };
+        let socket = TcpStream::connect(at).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        let mut peer = Peer { client: Client::new(settings), socket };
         assert_eq!(peer.drive(b""), None);
         peer
     }

@@ -1,7 +1,6 @@
 //! `postroad authcheck message`: verdicts for people and for programs, from a name server that is told by `--dns`.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use postroad_mailauth::arc::{self, Sealing, Validation};
@@ -9,7 +8,7 @@ use postroad_mailauth::body::{Canonicalization, Digest, Hashers};
 use postroad_mailauth::dkim::{self, Signing};
 use postroad_mailauth::key::SigningKey;
 use postroad_testkit::dns_wire::Manner;
-use postroad_testkit::{DnsWire, WireZone};
+use postroad_testkit::{DnsWire, WireZone, output};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
@@ -46,17 +45,8 @@ fn sign(key: &SigningKey, selector: &str, header: &str) -> String {
 
 fn check(dns: &DnsWire, more: &[&str], message: &str) -> Output {
     let address = dns.address().to_string();
-    let mut child = Command::new(PROGRAM)
-        .args(["authcheck", "message", "-", "--dns", &address])
-        .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    // It may have refused before it read all.
-    let _ = child.stdin.take().expect("piped").write_all(message.as_bytes());
-    child.wait_with_output().expect("it ends")
+    let mut command = Command::new(PROGRAM);
+    output(command.args(["authcheck", "message", "-", "--dns", &address]).args(more), message.as_bytes())
 }
 
 fn lines(output: &Output) -> Vec<String> {
@@ -154,11 +144,11 @@ fn a_name_server_in_trouble_gives_no_wrong_verdict() {
 #[test]
 fn what_is_no_message_is_said_to_be_none() {
     let dns = DnsWire::start(WireZone::new());
-    let output = check(&dns, &[], &"x".repeat(17 << 20));
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the header is longer than"), "{output:?}");
+    let long = check(&dns, &[], &"x".repeat(17 << 20));
+    assert!(!long.status.success());
+    assert!(String::from_utf8_lossy(&long.stderr).contains("the header is longer than"), "{long:?}");
     let address = dns.address().to_string();
-    let missing = Command::new(PROGRAM).args(["authcheck", "message", "/nowhere/at/all", "--dns", &address]).output();
-    let missing = missing.expect("the program starts");
+    let mut command = Command::new(PROGRAM);
+    let missing = output(command.args(["authcheck", "message", "/nowhere/at/all", "--dns", &address]), b"");
     assert!(!missing.status.success() && String::from_utf8_lossy(&missing.stderr).contains("/nowhere/at/all"));
 }

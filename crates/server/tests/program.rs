@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use postroad_testkit::Process;
+use postroad_testkit::{Process, output};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postroad");
 
 fn postroad(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).args(arguments).output().expect("the program starts")
+    output(Command::new(PROGRAM).args(arguments), b"")
 }
 
 fn said(output: &Output) -> String {
@@ -142,7 +142,7 @@ fn nothing_that_is_made_is_for_others() {
     std::fs::create_dir(&data).expect("a folder");
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("its mode");
     let shell = ["-c", "umask 0; exec \"$0\" domain add example.test --data \"$1\"", PROGRAM];
-    let made = Command::new("sh").args(shell).arg(&data).output().expect("a shell");
+    let made = output(Command::new("sh").args(shell).arg(&data), b"");
     assert!(made.status.success(), "{}", said(&made));
     let mut count = 0;
     let mut left = vec![data];

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::certificates::Pair;
 use crate::ports::PortOffset;
-use crate::run::eventually;
+use crate::run::{eventually, in_time};
 
 /// A running Dovecot.
 #[derive(Debug)]
@@ -231,9 +231,10 @@ fn own(path: &Path) {
 impl Drop for Dovecot {
     fn drop(&mut self) {
         // The master ends its children; killed, it would leave them.
-        if let Some(mut child) = self.child.take() {
-            signal("-TERM", child.id());
-            let _ = child.wait();
+        let Some(child) = &mut self.child else { return };
+        signal("-TERM", child.id());
+        if in_time(|| child.try_wait().ok().flatten()).is_none() {
+            self.kill();
         }
     }
 }

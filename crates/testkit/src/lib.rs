@@ -52,7 +52,7 @@ pub use ports::{PortOffset, SharedPort};
 pub use postfix::Postfix;
 pub use process::Process;
 pub use remote::Remote;
-pub use run::{Ran, eventually, in_time, run, run_in};
+pub use run::{Lines, Ran, StopAtEnd, ended, eventually, in_time, lines, output, output_of, run, run_in};
 pub use sink::Sink;
 pub use stores::{TestStore, each_store, stores};
 pub use unbound::Unbound;

@@ -1,9 +1,10 @@
 //! Programs that run to their end, and waiting for what is to come.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 /// What a program printed and whether it succeeded.
@@ -38,24 +39,9 @@ pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> Ran {
 
 /// Runs a program in a folder, which is also its home.
 pub fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Ran {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{program} does not start ({error}); run `cargo xtask test`, which installs it")
-        });
-    let mut stdin = child.stdin.take().expect("piped");
-    let input = input.to_vec();
-    // A program that ends before it has read all is not our failure.
-    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = to_its_end(child, program, arguments);
-    feeder.join().expect("no panic");
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).env("HOME", folder).env("LC_ALL", "C.UTF-8");
+    let output = output(&mut command, input);
     Ran {
         success: output.status.success(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -63,8 +49,29 @@ pub fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) ->
     }
 }
 
-/// Waits for the end of a program and of its output; a daemon that it leaves behind may hold that open.
-fn to_its_end(child: Child, program: &str, arguments: &[&str]) -> Output {
+/// Runs a command to its end with this input; both outputs.
+///
+/// # Panics
+/// When it does not start, or does not end in time; with everything that runs then.
+pub fn output(command: &mut Command, input: &[u8]) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
+            panic!("{command:?} does not start ({error}); run `cargo xtask test`, which installs what tests need")
+        });
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    // A program that ends before it has read all is not our failure.
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = output_of(child, &format!("{command:?}"));
+    feeder.join().expect("no panic");
+    output
+}
+
+/// Waits for the end of a program and of its outputs that are piped; a daemon that it leaves behind may hold those open.
+///
+/// # Panics
+/// When they do not end in time; with everything that runs then.
+pub fn output_of(child: Child, what: &str) -> Output {
     let id = child.id();
     let (give, take) = channel();
     std::thread::spawn(move || give.send(child.wait_with_output()));
@@ -73,16 +80,16 @@ fn to_its_end(child: Child, program: &str, arguments: &[&str]) -> Output {
         Err(_) => {
             let around = processes();
             let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
-            panic!("{program} {arguments:?} (process {id}) did not end within {RUN_WITHIN:?}; what runs:\n{around}");
+            panic!("{what} (process {id}) did not end within {RUN_WITHIN:?}; what runs:\n{around}");
         }
     }
 }
 
-/// Waits for the end of a process that was told to end.
+/// Waits for the end of a process that was told to end, or ends by itself.
 ///
 /// # Panics
 /// When it does not end; with everything that runs.
-pub(crate) fn ended(child: &mut Child, what: &str) -> ExitStatus {
+pub fn ended(child: &mut Child, what: &str) -> ExitStatus {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("a child of ours can be waited for") {
@@ -94,6 +101,47 @@ pub(crate) fn ended(child: &mut Child, what: &str) -> ExitStatus {
             panic!("{what} (process {}) did not end within {RUN_WITHIN:?}; what runs:\n{around}", child.id());
         }
         pause();
+    }
+}
+
+/// What a program says, line by line. Construct with [`lines`].
+#[derive(Debug)]
+pub struct Lines(Receiver<String>);
+
+/// The lines of an output of a program, which is read no further than they are asked for.
+pub fn lines(output: impl Read + Send + 'static) -> Lines {
+    let (give, take) = sync_channel(0);
+    std::thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| give.send(line))
+    });
+    Lines(take)
+}
+
+impl Iterator for Lines {
+    type Item = String;
+
+    /// The next line, nothing at the end.
+    ///
+    /// # Panics
+    /// When neither comes in time; with everything that runs.
+    fn next(&mut self) -> Option<String> {
+        match self.0.recv_timeout(RUN_WITHIN) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no line came within {RUN_WITHIN:?}; what runs:\n{}", processes())
+            }
+        }
+    }
+}
+
+/// Raises a flag when it is dropped: threads of a scope that go on until it is raised end also when the test fails.
+#[derive(Debug)]
+pub struct StopAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -139,7 +187,7 @@ pub(crate) fn pause() {
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No program of a test takes longer: one that does hangs, and the test is to say so before its whole run is ended.
-const RUN_WITHIN: Duration = Duration::from_secs(240);
+pub const RUN_WITHIN: Duration = Duration::from_secs(240);
 
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -157,5 +205,15 @@ mod tests {
             (looks == 3).then_some(looks)
         });
         assert_eq!(found, 3);
+    }
+
+    #[test]
+    fn lines_are_read_when_they_are_asked_for() {
+        let mut command = Command::new("/bin/sh");
+        let mut child = command.args(["-c", "echo one; echo two"]).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut said = lines(child.stdout.take().expect("piped"));
+        assert_eq!(said.next().as_deref(), Some("one"));
+        assert_eq!(said.collect::<Vec<_>>(), ["two"]);
+        assert!(ended(&mut child, "the shell").success());
     }
 }

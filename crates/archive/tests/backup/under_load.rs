@@ -27,9 +27,7 @@ fn what_is_restored_is_a_moment_that_was() {
         for _ in 0..3 {
             // At least a few changes between one backup and the next, and while it is made.
             let until = written.load(Ordering::Relaxed) + 20;
-            while written.load(Ordering::Relaxed) < until {
-                std::thread::yield_now();
-            }
+            postroad_testkit::eventually("changes", || (written.load(Ordering::Relaxed) >= until).then_some(()));
             let made = backups.make(&test.store);
             assert_eq!(made.manifest.damaged, []);
             counts.push(made.manifest.rows("journal"));

@@ -1,16 +1,22 @@
 //! SIGKILL in the middle of a backup and of a restore.
 
 use std::path::Path;
+use std::time::Instant;
+
+use postroad_testkit::run::RUN_WITHIN;
+use postroad_testkit::{ended, eventually};
 
 use crate::program::{ALICE, BOB, files, mail_of, mbox, on_each_database, run, start, text};
 
 /// Kills a command as soon as `met`; whether it was killed before it ended.
 fn killed_when(arguments: &[&str], met: impl Fn() -> bool) -> bool {
     let mut child = start(arguments);
+    let begun = Instant::now();
     while !met() {
         if child.try_wait().expect("a child can be asked").is_some() {
             return false;
         }
+        assert!(begun.elapsed() < RUN_WITHIN, "{arguments:?} neither ends nor gets to where it is killed");
     }
     child.kill().expect("it can be killed");
     !child.wait().expect("it ends").success()
@@ -83,9 +89,12 @@ fn a_restore_that_was_killed_leaves_no_half_server_and_can_be_tried_again() {
         let there = files(&blobs).len();
         let mut child = start(&asked);
         // At once when nothing new needs to be written, for the mail of the removed account is still there.
-        while files(&blobs).len() <= there && child.try_wait().expect("a child can be asked").is_none() {}
+        eventually("a restore writes, or ends", || {
+            let ended = child.try_wait().expect("a child can be asked").is_some();
+            (ended || files(&blobs).len() > there).then_some(())
+        });
         server.kill();
-        child.wait().expect("it ends");
+        ended(&mut child, "a restore without its server");
         server.start_again();
         run(&asked).with_code(0);
         assert!(mail_of(&data, ALICE) == before);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use postroad_testkit::{Process, postgres};
+use postroad_testkit::{Process, output, postgres};
 use serde_json::Value;
 
 pub(crate) const ALICE: &str = "alice@example.test";
@@ -43,7 +43,7 @@ fn command(arguments: &[&str]) -> Command {
 
 /// Runs a command with `--json`.
 pub(crate) fn run(arguments: &[&str]) -> Ran {
-    let output = command(arguments).arg("--json").output().expect("the program starts");
+    let output = output(command(arguments).arg("--json"), b"");
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     Ran { code: output.status.code(), json, err: String::from_utf8_lossy(&output.stderr).into_owned() }
 }

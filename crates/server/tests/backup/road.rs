@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use postroad_testkit::postgres;
+use postroad_testkit::{ended, postgres};
 
 use crate::program::{ALICE, BOB, files, mail_of, mbox, on_each_database, run, start, text};
 
@@ -20,7 +20,7 @@ fn what_was_lost_comes_back() {
         let mut coming = start(&["import", BOB, &path("bob.mbox"), "--data", &data]);
         let made = run(&["backup", &backups, "--verify", "--data", &data]).with_code(0);
         assert!(made["backup"]["messages"].as_u64() >= Some(300) && made["verified"] == true, "{made}");
-        assert!(coming.wait().expect("it ends").success());
+        assert!(ended(&mut coming, "the import").success());
         let again = run(&["backup", &backups, "--keep", "5", "--data", &data]).with_code(0);
         let messages = |made: &serde_json::Value| made["backup"]["messages"].as_u64().expect("a number");
         assert_eq!(messages(&again), 1_300);

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 use std::process::Child;
+use std::time::Instant;
+
+use postroad_testkit::ended;
+use postroad_testkit::run::RUN_WITHIN;
 
 use crate::program::{ALICE, contents, count, on_each_database, run, start, tree};
 
@@ -9,14 +13,16 @@ const MESSAGES: usize = 8_000;
 
 /// Kills the import as soon as more than `before` messages are seen to be there, at its end when it was faster than that.
 fn killed_midway(data: &Path, mut import: Child, before: u64, kill: impl FnOnce(&mut Child)) {
+    let begun = Instant::now();
     while count(data) <= before {
         if let Some(status) = import.try_wait().expect("a child can be asked") {
             assert!(status.success(), "it was not killed and failed");
             break;
         }
+        assert!(begun.elapsed() < RUN_WITHIN, "it neither ends nor brings more than {before} messages");
     }
     kill(&mut import);
-    import.wait().expect("it ends");
+    ended(&mut import, "an import that was killed, or has lost its server");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
-use postroad_testkit::{Dovecot, Process, postgres};
+use postroad_testkit::{Dovecot, Process, output, postgres};
 use serde_json::Value;
 
 pub(crate) const ALICE: &str = "alice@example.test";
@@ -37,7 +37,7 @@ pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a command with `--json`.
 pub(crate) fn run(data: &Path, arguments: &[&str]) -> Ran {
-    let output = command(data, arguments).arg("--json").output().expect("the program starts");
+    let output = output(command(data, arguments).arg("--json"), b"");
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     Ran { status: output.status, json, err: String::from_utf8_lossy(&output.stderr).into_owned() }
 }

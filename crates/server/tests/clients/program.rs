@@ -1,12 +1,10 @@
 //! The servers under test and the programs run against them.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use postroad_testkit::{Process, postgres};
+pub(crate) use postroad_testkit::{Ran, run, run_in};
 
 pub(crate) const PASSWORD: &str = "correct horse 9";
 const ACCOUNTS: usize = 60;
@@ -95,54 +93,6 @@ pub(crate) fn servers() -> [&'static Server; 2] {
         SQLITE.get_or_init(|| Server::start(&[])),
         POSTGRES.get_or_init(|| Server::start(&["--database", &postgres::fresh_database()])),
     ]
-}
-
-/// What a program printed and whether it succeeded.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) success: bool,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Ran {
-    /// Its output; panics with everything it said when it failed.
-    pub(crate) fn good(self) -> String {
-        assert!(self.success, "the program failed:\n{}\n{}", self.out, self.err);
-        self.out
-    }
-}
-
-/// Runs a program to its end with this input.
-pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Ran {
-    run_in(Path::new("/"), program, arguments, input)
-}
-
-/// Runs a program in a folder, which is also its home.
-pub(crate) fn run_in(folder: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Ran {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{program} does not start ({error}); run `cargo xtask test`, which installs it")
-        });
-    let mut stdin = child.stdin.take().expect("piped");
-    let input = input.to_vec();
-    // A program that ends before it has read all is not our failure.
-    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().expect("it ends");
-    feeder.join().expect("no panic");
-    Ran {
-        success: output.status.success(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
 }
 
 /// The program under test as a command.

@@ -1,10 +1,9 @@
 //! A second server of ours sends by the first: it signs in with a password, by whatever the first one offers, or with tokens
 //! of the first one's own provider, which somebody allowed on its pages, and renews them.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use postroad_testkit::{Hasty, eventually};
+use postroad_testkit::{Hasty, eventually, lines, output_of};
 
 use super::program::{PASSWORD, Server, message, postroad, run};
 use super::provider::allow;
@@ -108,13 +107,13 @@ fn consent(sender: &Server, issuer: &str) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let mut words = BufReader::new(login.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let mut words = lines(login.stderr.take().expect("piped"));
     let told: Vec<String> = words.by_ref().take(1).collect();
     let code = told.first().and_then(|line| line.rsplit(' ').next()).unwrap_or_else(|| panic!("no code: {told:?}"));
     assert!(told[0].contains(&format!("{issuer}/device")), "{told:?}");
     allow(issuer, WHO, code);
     let rest: Vec<String> = words.collect();
-    let ended = login.wait_with_output().expect("it ends");
+    let ended = output_of(login, "`route login`");
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
     assert!(ended.status.success() && said.contains(&format!("as {WHO} with tokens")), "{said} {rest:?}");
 }

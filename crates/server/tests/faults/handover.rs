@@ -1,10 +1,11 @@
 //! Sockets that the service manager keeps: a restart refuses nobody.
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+use postroad_testkit::{ended, lines};
 
 use crate::client::Client;
 use crate::world::{ALICE, PASSWORD, PROGRAM, listener, message, run};
@@ -29,14 +30,14 @@ impl Service {
             .expect("it starts");
         let out = child.stdout.take().expect("piped");
         let mut service = Service(child);
-        let ready = BufReader::new(out).lines().map_while(Result::ok).any(|line| line == "ready");
-        assert!(ready, "{:?}: {}", service.0.wait(), log(settings));
+        let ready = lines(out).any(|line| line == "ready");
+        assert!(ready, "{:?}: {}", ended(&mut service.0, "a server that is not ready"), log(settings));
         service
     }
 
     fn stop(mut self) {
         crate::world::program("kill", &["-TERM", &self.0.id().to_string()]);
-        assert!(self.0.wait().expect("a child of ours").success());
+        assert!(ended(&mut self.0, "the server").success());
     }
 }
 

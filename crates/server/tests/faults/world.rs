@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use postroad_testkit::{PortOffset, Process};
+use postroad_testkit::{PortOffset, Process, output};
 
 use crate::client::Client;
 
@@ -122,8 +122,8 @@ exec "$0" "$@"
 
 /// Starts a program that may be denied files where it cannot serve; what it says before it ends.
 pub(crate) fn complaint_of_a_start(data: &Path) -> String {
-    let output = Command::new("/bin/sh").args(["-c", DENIABLE, PROGRAM, "serve", "--data"]).arg(data).output();
-    let output = output.expect("it starts");
+    let mut command = Command::new("/bin/sh");
+    let output = output(command.args(["-c", DENIABLE, PROGRAM, "serve", "--data"]).arg(data), b"");
     assert!(!output.status.success(), "it cannot serve from there");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -140,10 +140,7 @@ pub(crate) fn run(arguments: &[&str]) -> String {
 
 /// Runs a program to its good end; what it printed.
 pub(crate) fn program(name: &str, arguments: &[&str]) -> String {
-    let output = Command::new(name).args(arguments).output().unwrap_or_else(|error| panic!("{name}: {error}"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{name} {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
-    said
+    postroad_testkit::run(name, arguments, b"").good()
 }
 
 /// Looks until it holds.

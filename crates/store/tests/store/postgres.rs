@@ -3,7 +3,8 @@
 use crate::TABLES;
 use postroad_store::{AccountId, BlobId, Error, Locks, Migration, ModSeq, ReadTx, Settings, Store, WriteTx, params};
 use postroad_testkit::postgres::{Durability, Server, run};
-use postroad_testkit::{TestStore, wait};
+use postroad_testkit::run::PATIENCE;
+use postroad_testkit::{StopAtEnd, TestStore, eventually, wait};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
@@ -32,6 +33,7 @@ fn modseq_order_is_commit_order_between_nodes() {
     with_accounts(&test.store, 3);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let at_end = StopAtEnd(&done);
         let watcher = scope.spawn(|| {
             // A snapshot never shows a modseq without all that are below it.
             let mut looks = 0;
@@ -75,7 +77,7 @@ fn modseq_order_is_commit_order_between_nodes() {
         for writer in writers {
             writer.join().expect("a writer ends well");
         }
-        done.store(true, Ordering::Relaxed);
+        drop(at_end);
         assert!(watcher.join().expect("the watcher saw no gap") > 0);
     });
     let sum = test.store.read_blocking(|tx| tx.one("SELECT sum(modseq) FROM account", params![], |row| row.int(0)));
@@ -89,6 +91,7 @@ async fn hear_anything(speaker: &Store, listener: &Store) -> tokio::sync::watch:
     let mut modseq = 0;
     while ear.borrow_and_update().0 == 0 {
         modseq += 1;
+        assert!(modseq < 300, "the other node hears nothing for a minute");
         let stored = speaker.write(Locks::account(AccountId(5)), move |tx| {
             tx.publish(AccountId(5), ModSeq(modseq));
             Ok::<_, Error>(())
@@ -111,9 +114,8 @@ fn news_reach_other_nodes() {
             Ok::<_, Error>(())
         };
         test.store.write(Locks::none(), many).await.expect("it commits");
-        while *ear.borrow_and_update() != ModSeq(1000) {
-            ear.changed().await.expect("the hub is there");
-        }
+        let all = ear.wait_for(|modseq| *modseq == ModSeq(1000));
+        tokio::time::timeout(PATIENCE, all).await.expect("it is heard in time").expect("the hub is there");
     });
 }
 
@@ -302,6 +304,7 @@ fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
     let down = AtomicBool::new(false);
     let stop = AtomicBool::new(false);
     let (acknowledged, refused_while_down) = std::thread::scope(|scope| {
+        let at_end = StopAtEnd(&stop);
         let clients: Vec<_> = (1..=4)
             .map(|account| {
                 let (store, down, stop) = (&store, &down, &stop);
@@ -323,13 +326,9 @@ fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
             })
             .collect();
         let count = || store.read_blocking(|tx| tx.one("SELECT count(*) FROM number", params![], |row| row.int(0)));
-        let grow = |from: i64| while !matches!(count(), Ok(now) if now > from) {};
+        let grow = |from: i64| eventually("more", || count().is_ok_and(|now| now > from).then_some(()));
         for _ in 0..3 {
-            let before = loop {
-                if let Ok(before) = count() {
-                    break before;
-                }
-            };
+            let before = eventually("the count", || count().ok());
             grow(before + 20);
             server.stop();
             down.store(true, Ordering::Relaxed);
@@ -342,7 +341,7 @@ fn a_server_that_restarts_under_load_loses_nothing_acknowledged() {
             server.start_again();
             grow(before + 20);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(at_end);
         let ended: Vec<_> = clients.into_iter().map(|client| client.join().expect("a client ends well")).collect();
         let refused: usize = ended.iter().map(|(_, refused)| refused).sum();
         (ended.into_iter().flat_map(|(good, _)| good).collect::<Vec<_>>(), refused)

@@ -1,10 +1,9 @@
 //! SIGKILL in the middle: of the command, of the server that it works with, of the other server.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use postroad_testkit::Dovecot;
+use postroad_testkit::{Dovecot, Lines, ended, lines};
 
 use super::whole::message;
 use super::{here, migrate, mirror, place, proved, same, sum, there};
@@ -32,7 +31,7 @@ fn fill(dovecot: &Dovecot) {
 /// A run that says how far it is.
 struct Run {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStderr>>,
+    lines: Lines,
     said: Vec<String>,
 }
 
@@ -41,7 +40,7 @@ fn begin(data: &Path, words: &[&str]) -> Run {
     command.args(["--progress-every", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let stderr = child.stderr.take().expect("it is piped");
-    Run { child, lines: BufReader::new(stderr).lines(), said: Vec::new() }
+    Run { child, lines: lines(stderr), said: Vec::new() }
 }
 
 /// A run that is killed as soon as it has dealt with so many messages.
@@ -56,7 +55,7 @@ impl Run {
     fn reaches(&mut self, messages: u64) {
         loop {
             let line = self.lines.next();
-            let line = line.unwrap_or_else(|| panic!("it ended before {messages}: {:#?}", self.said)).expect("text");
+            let line = line.unwrap_or_else(|| panic!("it ended before {messages}: {:#?}", self.said));
             let done = line.split(" of ").next().and_then(|text| text.replace(',', "").parse::<u64>().ok());
             self.said.push(line);
             if done.is_some_and(|done| done >= messages) {
@@ -67,14 +66,14 @@ impl Run {
 
     fn kill(mut self) {
         self.child.kill().expect("it can be killed");
-        let status = self.child.wait().expect("it ends");
+        let status = ended(&mut self.child, "what was killed");
         assert!(!status.success(), "it ended before it was killed: {:#?}", self.said);
     }
 
     /// Reads on to its end.
     fn code(mut self) -> (Option<i32>, Vec<String>) {
-        self.said.extend(self.lines.by_ref().map_while(Result::ok));
-        (self.child.wait().expect("it ends").code(), self.said)
+        self.said.extend(self.lines.by_ref());
+        (ended(&mut self.child, "a run").code(), self.said)
     }
 }
 

@@ -17,6 +17,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use postroad_testkit::run::PATIENCE;
 use postroad_testkit::{Dovecot, Process};
 use serde_json::Value;
 
@@ -94,6 +95,7 @@ pub(crate) fn same(here: &Contents, there: &Contents, what: &str) {
 /// What a server answers to commands of IMAP, up to the last one's end.
 pub(crate) fn imap(server: &Process, user: &str, commands: &[String]) -> String {
     let mut socket = TcpStream::connect(server.address(143)).expect("the server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
     let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
     let mut heard = String::new();
     let login = format!("LOGIN {user} \"{OURS}\"");

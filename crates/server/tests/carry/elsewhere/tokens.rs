@@ -1,12 +1,11 @@
 //! Signing in elsewhere with tokens: somebody consents once, what is granted is kept sealed and renewed, and later runs, and
 //! looks at a place by POP3, sign in with it.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use postroad_testkit::pages::allow;
-use postroad_testkit::{Hasty, Process, eventually};
+use postroad_testkit::{Hasty, Process, ended, eventually, lines, output};
 
 use super::{OURS, sum};
 use crate::program::{ALICE, PROGRAM, count, put, run};
@@ -16,7 +15,7 @@ fn consenting(data: &Path, words: &[&str]) -> Option<i32> {
     let mut command = Command::new(PROGRAM);
     command.args(words).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+    let mut lines = lines(child.stderr.take().expect("it is piped"));
     let mut said = Vec::new();
     for line in lines.by_ref() {
         said.push(line.clone());
@@ -26,7 +25,7 @@ fn consenting(data: &Path, words: &[&str]) -> Option<i32> {
         }
     }
     said.extend(lines);
-    let code = child.wait().expect("it ends").code();
+    let code = ended(&mut child, "a command that asks for consent").code();
     assert_eq!(code, Some(0), "{said:#?}");
     code
 }
@@ -76,8 +75,7 @@ fn a_run_outlives_its_token_and_the_next_needs_no_consent() {
     // Who has no grant is asked for a password: there is none on standard input.
     let stranger = from.replace("alice@", "bob@");
     let mut command = Command::new(PROGRAM);
-    command.args(["migrate", ALICE, "--from", &stranger, "--data"]).arg(here.data()).stdin(Stdio::null());
-    let said = command.output().expect("the program starts");
+    let said = output(command.args(["migrate", ALICE, "--from", &stranger, "--data"]).arg(here.data()), b"");
     assert!(String::from_utf8_lossy(&said.stderr).contains("no password"), "{said:?}");
     // Cut off there: it says so, and that somebody has to sign in again.
     let sessions = run(there.data(), &["account", "sessions", ALICE]).with_code(0);
@@ -94,8 +92,8 @@ fn a_run_outlives_its_token_and_the_next_needs_no_consent() {
 /// Runs a command that is told no password.
 fn bare(data: &Path, words: &[&str]) -> serde_json::Value {
     let mut command = Command::new(PROGRAM);
-    let output = command.args(words).args(["--json", "--data"]).arg(data).stdin(Stdio::null()).output();
-    serde_json::from_slice(&output.expect("the program starts").stdout).unwrap_or_default()
+    let output = output(command.args(words).args(["--json", "--data"]).arg(data), b"");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use postroad_testkit::{Dovecot, Process};
+use postroad_testkit::run::PATIENCE;
+use postroad_testkit::{Dovecot, Process, StopAtEnd, eventually};
 
 use super::{here, migrate, mirror, place, proved, same, sum, there};
 use crate::program::{ALICE, on_each_database, run};
@@ -55,6 +56,7 @@ fn deliver(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
 /// As much as one connection may bring at least, each message when the one before it was taken.
 fn deliver_some(to: SocketAddr, stop: &AtomicBool, delivered: &AtomicUsize) {
     let socket = TcpStream::connect(to).expect("the server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
     let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
     let mut heard = |what: &str| {
         loop {
@@ -89,11 +91,10 @@ fn while_delivering<R>(server: &Process, work: impl FnOnce() -> R) -> (R, usize)
     let (stop, delivered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let port = server.address(24);
     let done = std::thread::scope(|scope| {
+        let _at_end = StopAtEnd(&stop);
         scope.spawn(|| deliver(port, &stop, &delivered));
-        postroad_testkit::eventually("mail comes in", || (delivered.load(Ordering::SeqCst) > 0).then_some(()));
-        let done = work();
-        stop.store(true, Ordering::SeqCst);
-        done
+        eventually("mail comes in", || (delivered.load(Ordering::SeqCst) > 0).then_some(()));
+        work()
     });
     (done, delivered.load(Ordering::SeqCst))
 }

@@ -10,7 +10,7 @@ use postroad_store::{BlobPlace, Database, Settings};
 use postroad_testkit::remote::{Deed, Manner, Phase};
 use postroad_testkit::{Process, Remote, eventually, postgres, run};
 
-use crate::{PASSWORD, Random, number, random_seed};
+use crate::{PASSWORD, PATIENCE, Random, number, random_seed};
 
 use super::look::snapshot;
 use super::{AUTHORS, Promise, Promises, World, at_most, deliveries, hand_in, in_the_end, is_refused};
@@ -59,7 +59,7 @@ fn two_nodes_never_send_the_same_twice_while_both_live() {
     while events.try_recv().is_ok() {}
     let threads = clients(&mut random, "one", &nodes, &promises, &tell);
     for _ in 0..MESSAGES {
-        events.recv().expect("clients hand in");
+        events.recv_timeout(PATIENCE).expect("clients hand in");
     }
     nodes[0].kill();
     let killed = Instant::now();
