@@ -3,7 +3,7 @@
 mod common;
 
 use common::World;
-use postroad_testkit::TestStore;
+use postroad_testkit::{TestStore, hostile};
 
 /// A job stops before its question is answered only when it has said or read so much: the least that the session's budgets let
 /// a job do.
@@ -28,14 +28,7 @@ const QUESTIONS: [&str; 9] = [
 
 #[test]
 fn hostile_messages_are_shown_like_others() {
-    let parts = "--b\r\n\r\nx\r\n".repeat(100_000);
-    let messages = [
-        format!("Subject: hurt\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\nthe end\r\n"),
-        format!("{}Subject: hurt\r\n\r\nthe end\r\n", "X-Filler: 0123456789 abcdefgh\r\n".repeat(350_000)),
-        "Subject: =?utf-8?q?=ED=A0=80?= hurt =?utf-16be?b?2AA=?=\r\nDate: Mon, 1 Jan 99999 00:00:00 +0000\r\n\r\nthe end\r\n"
-            .to_owned(),
-    ];
-    for message in &messages {
+    for message in &hostile::messages() {
         let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
         let mut world = World::new(&test);
         world.deliver("alice", "INBOX", &[], message);

@@ -4,7 +4,7 @@ mod common;
 
 use common::World;
 use postroad_protocol::{Protocol, Step};
-use postroad_testkit::TestStore;
+use postroad_testkit::{TestStore, hostile};
 
 /// No answer is held whole in memory: a session hands on so much at once.
 const PIECE_MAX: usize = 300_000;
@@ -35,15 +35,9 @@ fn said(world: &mut World, mut session: postroad_pop3d::Session, command: &str) 
 
 #[test]
 fn hostile_messages_are_listed_and_retrieved_like_others() {
-    let parts = "--b\r\n\r\nx\r\n".repeat(100_000);
-    let messages = [
-        format!("Subject: hurt\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\nthe end\r\n"),
-        format!("{}Subject: hurt\r\n\r\nthe end\r\n", "X-Filler: 0123456789 abcdefgh\r\n".repeat(350_000)),
-        "Subject: =?utf-8?q?=ED=A0=80?= hurt =?utf-16be?b?2AA=?=\r\nDate: Mon, 1 Jan 99999 00:00:00 +0000\r\n\r\nthe end\r\n"
-            .to_owned(),
-        // Lines that end the answer, if nobody looks.
-        format!("Subject: dots\r\n\r\n{}.\r\n..\r\n.QUIT\r\n", ".\r\n".repeat(50_000)),
-    ];
+    // Lines that end the answer, if nobody looks.
+    let dots = format!("Subject: dots\r\n\r\n{}.\r\n..\r\n.QUIT\r\n", ".\r\n".repeat(50_000));
+    let messages: Vec<String> = hostile::messages().into_iter().chain([dots]).collect();
     for test in [TestStore::memory(&[postroad_mail::MIGRATIONS]), TestStore::sqlite(&[postroad_mail::MIGRATIONS])] {
         let mut world = World::new(&test);
         for message in &messages {

@@ -13,6 +13,7 @@
 //! - [`postfix`]: a real mail server as the other side; [`sink`]: one that swallows or refuses everything.
 //! - [`dovecot`]: a real server of IMAP and POP3 as the other side.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
+//! - [`evidence`]: signing in by any mechanism, for services; [`hostile`]: messages made to hurt.
 //! - [`pages`]: somebody at a provider's pages by curl, and a provider whose tokens end at once.
 //! - [`chromium`]: a real browser; [`authenticator`]: what holds a passkey, honest or not.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
@@ -24,6 +25,8 @@ pub mod clock;
 pub mod dns_server;
 pub mod dns_wire;
 pub mod dovecot;
+pub mod evidence;
+pub mod hostile;
 mod janitor;
 pub mod pages;
 pub mod pebble;

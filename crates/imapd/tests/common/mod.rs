@@ -18,10 +18,8 @@ use postroad_mail::{
     addresses, credentials, domains, labels, mailboxes,
 };
 use postroad_protocol::{Interrupt, Peer, Protocol, Step, TlsFacts};
-use postroad_sasl::Evidence;
-use postroad_sasl::digest::Key;
-use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_store::{AccountId, Locks, ReadTx, Store, Timestamp};
+use postroad_testkit::evidence::{Shown, shown};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
 
@@ -31,8 +29,6 @@ pub(crate) const PASSWORD: &str = "wonderland";
 pub(crate) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 /// The server's name.
 const HOST: &str = "imap.example.test";
-/// What CRAM-MD5 is asked with.
-const TIMESTAMP: &str = "<0707.1795316400000000@imap.example.test>";
 /// When all of it happens: 2026-11-22T03:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 
@@ -201,25 +197,13 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let outcome = match &login.ask.evidence {
-                    Evidence::Password(password) => self.verify(&login.ask.authcid, password.expose()),
-                    Evidence::Malformed(error) => {
-                        self.malformed.push((login.ask.mechanism, *error));
+                let outcome = match shown(&login.ask.evidence, PASSWORD, HOST) {
+                    Shown::Password(password) => self.verify(&login.ask.authcid, password),
+                    Shown::Challenge(octets) => Outcome::Challenge(octets),
+                    Shown::Malformed(error) => {
+                        self.malformed.push((login.ask.mechanism, error));
                         Outcome::refused(Refused::Wrong)
                     }
-                    Evidence::NtlmFlags(flags) => {
-                        Outcome::Challenge(challenge(*flags, &Names::new(HOST), [7; 8], NOW.0))
-                    }
-                    Evidence::NtlmProof(proof) => {
-                        let right = proof.verify(&NtHash::of_password(PASSWORD));
-                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
-                    }
-                    Evidence::DigestChallenge => Outcome::Challenge(TIMESTAMP.as_bytes().to_vec()),
-                    Evidence::DigestProof(proof) => {
-                        let right = Key::of_password(proof.digest(), PASSWORD).is_some_and(|key| proof.verify(&key));
-                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
-                    }
-                    other => panic!("{other:?} is not tried here"),
                 };
                 session.logged_in(outcome);
                 session

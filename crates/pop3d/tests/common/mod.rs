@@ -17,10 +17,8 @@ use postroad_mail::{
 };
 use postroad_pop3d::{Job, Outcome, Session, Settings};
 use postroad_protocol::{Peer, Protocol, Step, TlsFacts};
-use postroad_sasl::Evidence;
-use postroad_sasl::digest::Key;
-use postroad_sasl::ntlm::{Names, NtHash, challenge};
 use postroad_store::{AccountId, Locks, Receipt, Store, Timestamp};
+use postroad_testkit::evidence::{Shown, shown, timestamp};
 use postroad_testkit::transcript::{Directive, Open, Stage};
 use postroad_testkit::{TestStore, wait};
 
@@ -28,8 +26,6 @@ use postroad_testkit::{TestStore, wait};
 pub const PASSWORD: &str = "wonder land";
 /// The server's name.
 const HOST: &str = "pop.example.test";
-/// What CRAM-MD5 and APOP are asked with.
-const TIMESTAMP: &str = "<0707.1795316400000000@pop.example.test>";
 /// When all of it happens: 2026-11-22T03:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_795_316_400_000_000);
 /// The people.
@@ -155,25 +151,13 @@ impl World {
                 session
             }
             Job::Login(login) => {
-                let outcome = match &login.ask.evidence {
-                    Evidence::Password(password) => self.verify(&login.ask.authcid, password.expose()),
-                    Evidence::Malformed(error) => {
-                        self.malformed.push((login.ask.mechanism, *error));
+                let outcome = match shown(&login.ask.evidence, PASSWORD, HOST) {
+                    Shown::Password(password) => self.verify(&login.ask.authcid, password),
+                    Shown::Challenge(octets) => Outcome::Challenge(octets),
+                    Shown::Malformed(error) => {
+                        self.malformed.push((login.ask.mechanism, error));
                         Outcome::refused(Refused::Wrong)
                     }
-                    Evidence::NtlmFlags(flags) => {
-                        Outcome::Challenge(challenge(*flags, &Names::new(HOST), [7; 8], NOW.0))
-                    }
-                    Evidence::NtlmProof(proof) => {
-                        let right = proof.verify(&NtHash::of_password(PASSWORD));
-                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
-                    }
-                    Evidence::DigestChallenge => Outcome::Challenge(TIMESTAMP.as_bytes().to_vec()),
-                    Evidence::DigestProof(proof) => {
-                        let right = Key::of_password(proof.digest(), PASSWORD).is_some_and(|key| proof.verify(&key));
-                        self.verify(&login.ask.authcid, if right { PASSWORD } else { "wrong" })
-                    }
-                    other => panic!("{other:?} is not tried here"),
                 };
                 session.logged_in(outcome);
                 session
@@ -328,7 +312,7 @@ pub fn tls() -> TlsFacts {
 impl Stage<Session> for World {
     fn open(&mut self, open: &Open) -> Result<Session, String> {
         let (mut settings, mut remote, mut facts) = (open_settings(), [127, 0, 0, 1], None);
-        let mut timestamp = None;
+        let mut apop = None;
         for word in &open.words {
             match word.as_str() {
                 "tls" => facts = Some(tls()),
@@ -337,7 +321,7 @@ impl Stage<Session> for World {
                 "exclusive" => settings.exclusive = true,
                 "interval" => settings.login_interval = Duration::from_secs(60),
                 "expire" => settings.expire_days = Some(30),
-                "apop" => timestamp = Some(TIMESTAMP.to_owned()),
+                "apop" => apop = Some(timestamp(HOST)),
                 "ntlm" | "cram-md5" | "external" | "scram-sha-256-plus" => {
                     settings.mechanisms.extend(postroad_sasl::find(word));
                 }
@@ -345,7 +329,7 @@ impl Stage<Session> for World {
                 name => return self.logged_in(name),
             }
         }
-        Ok(self.connect(settings, remote, facts).with_apop(timestamp))
+        Ok(self.connect(settings, remote, facts).with_apop(apop))
     }
 
     fn perform(&mut self, session: Session, job: Job) -> Session {
