@@ -293,6 +293,7 @@ impl Session {
             Ok(_) | Err(_) => account.clone(),
         };
         let heard = heard.map_or(ModSeq(0), |account| account.modseq);
+        let heard_login = account.as_ref().map_or(ModSeq(0), |account| account.modseq);
         if account.as_ref().is_none_or(|account| account.state != State::Active) {
             self.say_suspended();
             return Ok(());
@@ -310,7 +311,7 @@ impl Session {
         idle.more = sync::gather(self, tx.read())? == sync::Gathered::Part;
         if !idle.more {
             idle.more = sync::tell_expunged(self)? == sync::Gathered::Part;
-            idle.heard = heard;
+            (idle.heard, idle.heard_login) = (heard, heard_login);
         }
         Ok(())
     }
@@ -344,7 +345,7 @@ impl Session {
             Phase::Idle(mut idle) => {
                 // Tried again at the next tick, not at once: the store may be away for a while.
                 idle.more = false;
-                idle.heard = ModSeq(i64::MAX);
+                (idle.heard, idle.heard_login) = (ModSeq(i64::MAX), ModSeq(i64::MAX));
                 self.phase = Phase::Idle(idle);
                 return;
             }

@@ -76,6 +76,8 @@ pub(crate) struct Idle {
     /// What was heard of the account. -1 until the first look; the highest there is after a look that failed,
     /// so that only a tick leads to the next.
     pub(crate) heard: ModSeq,
+    /// The same of the account that logged in, while a mailbox of another is selected: its keys for URLs (RFC 4467 §7).
+    pub(crate) heard_login: ModSeq,
     /// A look goes on: there is more to tell.
     pub(crate) more: bool,
 }
@@ -229,8 +231,11 @@ impl Session {
             return Step::Wait(Job::Idle { accounts });
         }
         match (&self.phase, &self.view) {
-            (Phase::Idle(Idle { heard: since, .. }), Some(view)) => {
-                Step::Wait(Job::Idle { accounts: vec![(view.account, *since)] })
+            (Phase::Idle(idle), Some(view)) => {
+                let mut accounts = vec![(view.account, idle.heard)];
+                let login = self.login.as_ref().map(|login| login.account());
+                accounts.extend(login.filter(|login| *login != view.account).map(|login| (login, idle.heard_login)));
+                Step::Wait(Job::Idle { accounts })
             }
             (Phase::Idle(Idle { heard: since, .. }), None) if self.enabled.annotations.is_some() => match &self.login {
                 Some(login) => Step::Wait(Job::Idle { accounts: vec![(login.account(), *since)] }),

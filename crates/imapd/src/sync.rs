@@ -12,7 +12,7 @@ use std::sync::Arc;
 use postroad_imap::{ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
 use postroad_mail::view::{Query, Want};
-use postroad_mail::{Entry, Flags, Rights, UidSet, acl, mailboxes, view};
+use postroad_mail::{Entry, Flags, Rights, UidSet, acl, mailboxes, urlauth, view};
 use postroad_store::{ModSeq, ReadTx, WriteTx};
 
 use crate::context;
@@ -42,10 +42,14 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
         return Ok(Gathered::All);
     }
     tell_kept_flags(session, tx)?;
-    let Some(view) = &session.view else { return Ok(Gathered::All) };
+    if session.view.is_none() {
+        return Ok(Gathered::All);
+    }
     if session.looked.is_some() {
         return context::update(session, tx);
     }
+    tell_key_of_other(session, tx)?;
+    let view = session.view()?;
     let (known, account, mailbox, mut mark) = (view.uid_next, view.account, view.mailbox, view.mark);
     let mut arrived = Vec::new();
     loop {
@@ -62,8 +66,7 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
             load_map_as_of(session, tx, &changes.vanished)?;
         }
         if changes.new_key && session.account()? == account {
-            // RFC 4467 §7, RESETKEY.
-            session.writer().untagged(Status::Ok, Some(&ResponseCode::UrlMech), "the mailbox has a new key");
+            tell_new_key(session);
         }
         session.view_mut()?.vanished(&changes.vanished);
         tell_flags(session, tx, &old)?;
@@ -86,6 +89,30 @@ pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Err
     session.push_arrived(&came);
     context::touched(session, arrived.iter());
     context::update(session, tx)
+}
+
+/// RFC 4467 §7, RESETKEY: sessions of the user that have the mailbox selected hear of it.
+fn tell_new_key(session: &mut Session) {
+    session.writer().untagged(Status::Ok, Some(&ResponseCode::UrlMech), "the mailbox has a new key");
+}
+
+/// What tells this login's key for a mailbox of somebody else from others: one statement. Nothing in one's own, whose operations
+/// tell ([`changes::Changes::new_key`]).
+pub(crate) fn key_of_other(session: &Session, tx: &ReadTx, place: Place) -> Result<Option<urlauth::Mark>, Error> {
+    let (user, Place { account: owner, mailbox }) = (session.account()?, place);
+    match user == owner {
+        true => Ok(None),
+        false => Ok(urlauth::mark(tx, urlauth::Place { user, owner, mailbox })?),
+    }
+}
+
+/// Tells that the key is another, or gone, in a mailbox of somebody else: also that there is one now.
+fn tell_key_of_other(session: &mut Session, tx: &ReadTx) -> Result<(), Error> {
+    let now = key_of_other(session, tx, session.place()?)?;
+    if std::mem::replace(&mut session.view_mut()?.url_key, now) != now {
+        tell_new_key(session);
+    }
+    Ok(())
 }
 
 /// Whether the selected mailbox may still be read: one statement where it is somebody else's. Tells nothing, so that it can be

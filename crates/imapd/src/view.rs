@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use postroad_imap::{MessageSet, NumberSet, Numbering, ResponseCode, Status};
 use postroad_mail::changes::Mark;
-use postroad_mail::{MailboxId, Rights, UidSet};
+use postroad_mail::{MailboxId, Rights, UidSet, urlauth};
 use postroad_store::AccountId;
 
 use crate::context::Context;
@@ -48,6 +48,8 @@ pub(crate) struct View {
     pub(crate) uid_next: u32,
     /// What is recent to this session (RFC 3501 §2.3.2), perhaps with messages that are not in the view.
     pub(crate) recent_uids: Arc<UidSet>,
+    /// This login's key for URLs of a mailbox of somebody else, as the client last heard of it; nothing in one's own.
+    pub(crate) url_key: Option<urlauth::Mark>,
     /// Messages came since SELECT that the mailbox's row does not have as announced: see `recent.rs`.
     pub(crate) unclaimed: bool,
     /// How many of the messages in the view are recent.

@@ -148,6 +148,32 @@ pub(crate) fn begin(tx: &mut WriteTx, account: AccountId) -> Result<ModSeq> {
     .ok_or(Error::NotFound(What::Account))
 }
 
+/// The first write of as many operations at once, which [`end_many`] ends: the modseq of the last of them. One statement.
+pub(crate) fn begin_many(tx: &mut WriteTx, account: AccountId, count: i64) -> Result<ModSeq> {
+    let text = "UPDATE account SET modseq = modseq + $2 WHERE id = $1 RETURNING modseq";
+    tx.returning(text, params![account, count], |row| row.id(0))?.pop().ok_or(Error::NotFound(What::Account))
+}
+
+/// The last write of operations that [`begin_many`] began, one for each row of `mailboxes` (its columns are `mailbox` and `place`,
+/// from 1 on; `$1` is the account): those with the modseqs after the first up to the second. They change no label. One statement.
+pub(crate) fn end_many(
+    tx: &mut WriteTx,
+    by: &By,
+    account: AccountId,
+    (after, last): (ModSeq, ModSeq),
+    (operation, before): (Operation, &[u8]),
+    mailboxes: &str,
+) -> Result<()> {
+    let text = format!(
+        "INSERT INTO journal (account, modseq, at, actor, what, mailbox, other, uids, other_uids, before)
+         SELECT CAST($1 AS BIGINT), $2 + m.place, CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS TEXT), m.mailbox,
+             NULL, '', '', CAST($6 AS {{bytes}}) FROM ({mailboxes}) AS m"
+    );
+    tx.execute(&text, params![account, after, by.now, &by.actor.to_string(), operation.name(), before])?;
+    tx.publish(account, last);
+    Ok(())
+}
+
 /// What [`end`] writes besides author and place.
 pub(crate) struct Note<'a> {
     pub(crate) operation: Operation,

@@ -7,7 +7,7 @@
 //!
 //! What it never does: show a key to anybody, or parse a URL.
 
-use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
 use subtle::ConstantTimeEq;
 
 use crate::accounts::{self, State};
@@ -56,7 +56,18 @@ impl std::fmt::Debug for Key {
 /// What the token begins with: how it was made (RFC 4467 §2.4.1). 1: BLAKE3 with a key.
 const ALGORITHM: &str = "01";
 
+/// Tells two keys apart, and nothing of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark([u8; 8]);
+
 impl Key {
+    /// What tells this key from others.
+    fn mark(&self) -> Mark {
+        let mut mark = [0; 8];
+        blake3::Hasher::new_derive_key(MARK).update(&self.0).finalize_xof().fill(&mut mark);
+        Mark(mark)
+    }
+
     /// The token for a URL without its token: digits of base 16 in small letters.
     pub fn sign(&self, rump: &str) -> String {
         format!("{ALGORITHM}{}", blake3::keyed_hash(&self.0, rump.as_bytes()).to_hex())
@@ -182,6 +193,12 @@ pub fn key(tx: &ReadTx, place: Place) -> Result<Option<Key>> {
     }
 }
 
+/// What tells a user's key for a mailbox from others, if there is one: by it who has a mailbox of others selected hears that
+/// there is another. One statement.
+pub fn mark(tx: &ReadTx, place: Place) -> Result<Option<Mark>> {
+    Ok(key(tx, place)?.map(|key| key.mark()))
+}
+
 /// A user's key for a mailbox, made when there is none. Up to three statements. Locks: the user's account.
 ///
 /// Errors: `Limit(UrlKeys)`.
@@ -200,8 +217,8 @@ pub fn key_or_new(tx: &mut WriteTx, now: Timestamp, place: Place) -> Result<Key>
 
 /// Gives a user a new key for a mailbox: all URLs made with the old are void. Six statements. Locks: the user's account.
 ///
-/// Who has a mailbox of their own selected is told ([`crate::changes::Changes::new_key`]); in one of others, and of
-/// [`remove_all`], nobody hears.
+/// Who has the mailbox selected hears of it: of one of their own by the operation ([`crate::changes::Changes::new_key`]), of one
+/// of others by [`mark`].
 pub fn reset(tx: &mut WriteTx, by: &By, place: Place) -> Result<()> {
     let Place { user, owner, mailbox } = place;
     let modseq = journal::begin(tx, user)?;
@@ -221,12 +238,34 @@ pub fn reset(tx: &mut WriteTx, by: &By, place: Place) -> Result<()> {
     journal::end(tx, by, user, modseq, &note)
 }
 
-/// Removes all keys of a user. Three statements. Locks: the user's account.
+/// Removes all keys of a user. Up to six statements. Locks: the user's account.
+///
+/// An operation for each mailbox of the user's own that there was a key for, so that who has it selected hears (RFC 4467 §7); one
+/// for all where there is none.
 pub fn remove_all(tx: &mut WriteTx, by: &By, user: AccountId) -> Result<()> {
-    let modseq = journal::begin(tx, user)?;
+    let text = "SELECT CAST(count(*) AS BIGINT) FROM url_key WHERE account = $1 AND owner = $1";
+    let own = tx.one(text, params![user], |row| row.int(0))?;
+    let last = match own {
+        0 => journal::begin(tx, user)?,
+        own => journal::begin_many(tx, user, own)?,
+    };
+    if own > 0 {
+        let keys = "SELECT mailbox, row_number() OVER (ORDER BY mailbox) AS place FROM url_key
+                    WHERE account = $1 AND owner = $1";
+        let text = format!(
+            "UPDATE mailbox SET highest_modseq = $2 + k.place FROM ({keys}) AS k
+             WHERE mailbox.account = $1 AND mailbox.id = k.mailbox"
+        );
+        let before_them = ModSeq(last.0 - own);
+        tx.execute(&text, params![user, before_them])?;
+        journal::end_many(tx, by, user, (before_them, last), (Operation::Credential, b"url keys\n"), keys)?;
+    }
     tx.execute("DELETE FROM url_key WHERE account = $1", params![user])?;
+    if own > 0 {
+        return Ok(());
+    }
     let note = Note { before: b"url keys\n", ..Note::plain(Operation::Credential) };
-    journal::end(tx, by, user, modseq, &note)
+    journal::end(tx, by, user, last, &note)
 }
 
 /// The keys of all users go with their mailboxes. One statement.
@@ -249,6 +288,8 @@ fn insert(tx: &mut WriteTx, now: Timestamp, place: Place, key: &Key) -> Result<(
     Ok(())
 }
 
+/// What [`Mark`]s are derived for.
+const MARK: &str = "postroad: which key for URLs it is";
 /// Most keys of one user: of as many mailboxes, own ones and those of others.
 pub const MAX_KEYS: usize = 10_000;
 

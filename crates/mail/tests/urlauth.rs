@@ -5,6 +5,7 @@ mod common;
 
 use common::{World, account, by, each};
 use postroad_mail::acl::{self, Change};
+use postroad_mail::changes::{self, Mark};
 use postroad_mail::urlauth::{self, Place, Right};
 use postroad_mail::{Error, MailboxId, Rights, accounts};
 use postroad_store::{AccountId, Locks, Timestamp};
@@ -79,6 +80,38 @@ fn a_url_is_worth_what_its_user_may_read() {
             move |tx: &mut postroad_store::WriteTx| accounts::set_state(tx, &by(), bob, accounts::State::Suspended);
         world.store.write_blocking(Locks::account(bob), suspended).unwrap();
         assert_eq!(place(world, bob, theirs), None, "of who is suspended");
+        world.audit();
+    });
+}
+
+/// RESETKEY without a name is an operation for each mailbox of one's own that there was a key for.
+#[test]
+fn all_keys_go_and_each_mailbox_knows() {
+    each(|world| {
+        let alice = world.alice;
+        let modseq = |world: &World| world.read(move |tx| accounts::by_id(tx, alice)).unwrap().unwrap().modseq;
+        let marks = |world: &World, id: MailboxId| {
+            let of = Place { user: alice, owner: alice, mailbox: id };
+            let changed = move |tx: &postroad_store::ReadTx, since| changes::changes_since(tx, alice, id, since, 10);
+            world.read(move |tx| Ok((urlauth::mark(tx, of)?, changed(tx, Mark::at(postroad_store::ModSeq(0)))?.mark)))
+        };
+        let names = ["INBOX", "Sent", "Junk"].map(|name| place(world, alice, name).unwrap());
+        let before = modseq(world);
+        world.write(move |tx| urlauth::remove_all(tx, &by(), alice)).unwrap();
+        assert_eq!(modseq(world).0, before.0 + 1, "also without a key it is one operation");
+        names[..2].iter().for_each(|one| drop(token(world, *one)));
+        let seen = names.map(|one| marks(world, one.mailbox).unwrap().1);
+        assert!(marks(world, names[0].mailbox).unwrap().0.is_some());
+        let before = modseq(world);
+        world.write(move |tx| urlauth::remove_all(tx, &by(), alice)).unwrap();
+        assert_eq!(modseq(world).0, before.0 + 2);
+        for (index, one) in names.into_iter().enumerate() {
+            let (since, id) = (seen[index], one.mailbox);
+            let changes = world.read(move |tx| changes::changes_since(tx, alice, id, since, 10)).unwrap();
+            assert_eq!(changes.new_key, index < 2, "{index}");
+            assert!(changes.changed.is_empty() && changes.vanished.is_empty());
+            assert_eq!(marks(world, id).unwrap().0, None);
+        }
         world.audit();
     });
 }

@@ -12,6 +12,6 @@ pub(crate) fn run(session: &mut Session, tag: &Tag) -> Option<Reply> {
     session.framer.expect_line();
     // The world listens before the session looks, so that nothing can come between: the first wait is for
     // anything at all, and tells what happened before IDLE.
-    session.phase = Phase::Idle(Idle { tag: tag.clone(), heard: ModSeq(-1), more: false });
+    session.phase = Phase::Idle(Idle { tag: tag.clone(), heard: ModSeq(-1), heard_login: ModSeq(-1), more: false });
     None
 }

@@ -106,6 +106,7 @@ fn open(
         told: Mark::at(mailbox.highest_modseq),
         uid_next: mailbox.uidnext,
         recent_uids: Arc::new(recent::between(first_recent, mailbox.uidnext)),
+        url_key: sync::key_of_other(session, tx, target.place())?,
         unclaimed: false,
         recent,
         keywords: Arc::new(view::keywords(tx, account, mailbox.id)?),

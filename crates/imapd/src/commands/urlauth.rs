@@ -39,9 +39,22 @@ pub(crate) fn generate_with_keys(session: &mut Session, tx: &mut WriteTx, all: &
     for one in all {
         let place = place(session, tx, one)?;
         let key = urlauth::key_or_new(tx, session.now, place)?;
+        heard(session, tx, place)?;
         signed.push(full(&one.url, &key)?);
     }
     Ok(told(session, &signed))
+}
+
+/// A key that this session made itself is not told of as one that is new.
+fn heard(session: &mut Session, tx: &ReadTx, made: urlauth::Place) -> Result<(), Error> {
+    let account = session.account()?;
+    if let Some(view) = &mut session.view
+        && account != view.account
+        && (view.account, view.mailbox) == (made.owner, made.mailbox)
+    {
+        view.url_key = urlauth::mark(tx, made)?;
+    }
+    Ok(())
 }
 
 /// What comes back is a URL that can be used.
