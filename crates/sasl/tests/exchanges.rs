@@ -4,7 +4,7 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Account, begin, row, tls};
+use common::{Account, begin, meet, row, tls};
 use postroad_sasl::{Answer, Bindings, Client, ClientIdentity, Error, Evidence, Secret, Turn, Unusable, usable};
 
 /// Runs an exchange in which the world takes any password: gives the challenges, and who it was with which.
@@ -191,18 +191,8 @@ fn both_sides_understand_each_other() {
             let mut client = Client::new(row(name), identity, &bindings).expect("sendable");
             let initial = early.then(|| client.initial()).flatten();
             let bytes = initial.as_ref().map(|text| text.expose().as_bytes());
-            let (mut exchange, mut turn) = begin(name, bytes, Some(&tls));
-            let who = loop {
-                turn = match turn {
-                    Turn::Challenge(challenge) => {
-                        let answer = client.answer(challenge.as_bytes()).expect("an answer");
-                        exchange.answer(answer.expose().as_bytes())
-                    }
-                    Turn::Ask(ask) => exchange.answered(account.answer(ask)),
-                    Turn::Done(who) => break who,
-                    other => panic!("{name}: {other:?}"),
-                };
-            };
+            let last = meet(&mut client, begin(name, bytes, Some(&tls)), &mut account);
+            let Turn::Done(who) = last else { panic!("{name}: {last:?}") };
             let acts = if authzid.is_empty() || matches!(name, "LOGIN" | "CRAM-MD5") { "-" } else { authzid };
             assert_eq!(who, format!("{acts} m=e,"), "{name}");
             assert_eq!(client.finished(None), Ok(()), "{name}");

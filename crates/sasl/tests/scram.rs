@@ -4,7 +4,7 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Account, begin, row, run, tls};
+use common::{Account, begin, meet, row, run, tls};
 use postroad_sasl::{Bindings, Client, ClientIdentity, Error, Secret, Turn, choose};
 
 fn coded(text: &str) -> String {
@@ -233,18 +233,11 @@ fn a_client_that_could_bind_says_so_and_hears_of_a_list_that_was_cut() {
         let identity = ClientIdentity::password("user", Secret::new("pencil".into())).expect("a nonce");
         let mut client = Client::new(row(mechanism), identity, bindings).expect("a client");
         let first = client.initial().expect("it speaks first");
-        let (mut exchange, mut turn) = begin(mechanism, Some(first.expose().as_bytes()), Some(connection));
-        let ended = loop {
-            turn = match turn {
-                Turn::Challenge(text) => {
-                    let answer = client.answer(text.as_bytes()).expect("an answer");
-                    exchange.answer(answer.expose().as_bytes())
-                }
-                Turn::Ask(ask) => exchange.answered(account.answer(ask)),
-                Turn::Done(_) => break client.finished(None).map(|()| "user"),
-                Turn::Malformed(error, _) => break Err(error),
-                Turn::Refused(_) | Turn::Unavailable | Turn::Failed(_) => panic!("{turn:?}"),
-            };
+        let begun = begin(mechanism, Some(first.expose().as_bytes()), Some(connection));
+        let ended = match meet(&mut client, begun, &mut account) {
+            Turn::Done(_) => client.finished(None).map(|()| "user"),
+            Turn::Malformed(error, _) => Err(error),
+            other => panic!("{other:?}"),
         };
         assert_eq!(ended, ends, "{mechanism} {bindings:?}");
     }

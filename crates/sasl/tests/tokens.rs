@@ -4,7 +4,7 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Account, begin, row, run, tls};
+use common::{Account, begin, meet, row, run, tls};
 use postroad_sasl::{Bindings, Client, ClientIdentity, Credential, Error, Evidence, Secret, TokenRefusal, Turn};
 
 fn coded(text: &str) -> String {
@@ -94,19 +94,11 @@ fn clients_show_tokens_and_certificates() {
             let mut client = Client::new(row(name), identity, &Bindings::default()).expect("a client");
             let tls = tls();
             let initial = client.initial().expect("it speaks first");
-            let (mut exchange, mut turn) = begin(name, Some(initial.expose().as_bytes()), Some(&tls));
-            let mut account = Account::new("me", "good");
-            let ended = loop {
-                turn = match turn {
-                    Turn::Challenge(text) => {
-                        let answer = client.answer(text.as_bytes()).expect("an answer");
-                        exchange.answer(answer.expose().as_bytes())
-                    }
-                    Turn::Ask(ask) => exchange.answered(account.answer(ask)),
-                    Turn::Done(_) => break true,
-                    Turn::Refused(_) => break false,
-                    other => panic!("{name}: {other:?}"),
-                }
+            let begun = begin(name, Some(initial.expose().as_bytes()), Some(&tls));
+            let ended = match meet(&mut client, begun, &mut Account::new("me", "good")) {
+                Turn::Done(_) => true,
+                Turn::Refused(_) => false,
+                other => panic!("{name}: {other:?}"),
             };
             assert_eq!(ended, opens || name == "EXTERNAL", "{name} {token}");
         }

@@ -4,7 +4,8 @@
 use postroad_sasl::digest::Key;
 use postroad_sasl::scram::{Hash, Keys, Offer};
 use postroad_sasl::{
-    Answer, Ask, Bindings, Channel, ClientCertificate, Error, Evidence, Exchange, MECHANISMS, Mechanism, Turn, find,
+    Answer, Ask, Bindings, Channel, Client, ClientCertificate, Error, Evidence, Exchange, MECHANISMS, Mechanism, Turn,
+    find,
 };
 
 /// The challenge of CRAM-MD5, of RFC 2195 §2.
@@ -82,6 +83,24 @@ impl Account {
         }
     }
 }
+
+/// A client and a server of ours, until one of them has the last word: what is then the server's turn.
+pub fn meet(client: &mut Client, (mut exchange, mut turn): (Talk, Next), account: &mut Account) -> Next {
+    for _ in 0..ROUNDS_MAX {
+        turn = match turn {
+            Turn::Challenge(text) => {
+                let answer = client.answer(text.as_bytes()).expect("an answer");
+                exchange.answer(answer.expose().as_bytes())
+            }
+            Turn::Ask(ask) => exchange.answered(account.answer(ask)),
+            last => return last,
+        };
+    }
+    panic!("they do not end")
+}
+
+/// More than any mechanism has.
+const ROUNDS_MAX: usize = 10;
 
 /// Runs an exchange: the initial response, then each line; gives the challenges and the end.
 pub fn run(
