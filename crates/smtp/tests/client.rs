@@ -7,10 +7,12 @@
 //! Each file is replayed with the server's bytes and the message whole, octet by octet, and in pieces of seven octets: the
 //! client's bytes and what it tells must be the same. A transcript ends when all of both was seen.
 
+mod escapes;
 mod remote;
 
 use std::path::Path;
 
+use escapes::unescape;
 use remote::{Drive, settings, transaction};
 
 #[derive(Debug)]
@@ -134,31 +136,4 @@ fn parse(name: &str, text: &str) -> (Vec<String>, Vec<Line>) {
         }
     }
     (words, lines)
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('r') => bytes.push(b'\r'),
-                Some('n') => bytes.push(b'\n'),
-                Some('0') => bytes.push(0),
-                Some('x') => {
-                    let digits: String = chars.by_ref().take(2).collect();
-                    bytes.push(u8::from_str_radix(&digits, 16).expect("two hex digits"));
-                }
-                other => panic!("unknown escape {other:?}"),
-            },
-            '{' => {
-                let inside: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                let (count, what) = inside.split_once('*').expect("{n*text}");
-                let count = count.parse().expect("a number");
-                bytes.extend(unescape(what).repeat(count));
-            }
-            other => bytes.extend_from_slice(other.to_string().as_bytes()),
-        }
-    }
-    bytes
 }
