@@ -49,9 +49,7 @@ async fn a_reader_that_stopped_reading_is_dropped() {
     assert_eq!(server.door.limits.open(), 1);
     // More than all the buffers between us hold.
     client.say("lines 100000\n").await;
-    while server.door.limits.open() > 0 {
-        tokio::task::yield_now().await;
-    }
+    server.open_at_most(0).await;
 }
 
 #[tokio::test]
@@ -140,9 +138,7 @@ async fn a_client_beyond_the_limit_hears_why() {
     first.say("close\n").await;
     assert_eq!(first.rest().await, "bye\r\n");
     drop(first);
-    while server.door.limits.open() > 1 {
-        tokio::task::yield_now().await;
-    }
+    server.open_at_most(1).await;
     let mut fourth = Client::connect(&server).await;
     fourth.expect("hello").await;
 }

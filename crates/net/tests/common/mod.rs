@@ -227,6 +227,21 @@ pub struct Server {
     pub files: CertificateFiles,
 }
 
+impl Server {
+    /// Waits until no more connections are open than these.
+    pub async fn open_at_most(&self, count: usize) {
+        let gone = async {
+            while self.door.limits.open() > count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("connections end in time");
+    }
+}
+
+/// What is waited for comes within this, or never. Not for tests whose clock stands.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 pub fn door(limits: LimitSettings, times: Times) -> (Door, Arc<Certificates>, CertificateFiles, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let names = ["mail.example.test".to_owned()];
