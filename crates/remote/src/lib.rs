@@ -13,6 +13,7 @@
 pub mod connection;
 pub mod desk;
 mod error;
+mod exact;
 mod frame;
 pub mod login;
 pub mod migrate;

@@ -102,23 +102,20 @@ impl Access {
     async fn sign_in(&self, connection: &mut Connection) -> Result<()> {
         let Place { user, host, port, security } = &self.place;
         let unfit = |error: postroad_sasl::Error| Error::User(format!("{user} cannot sign in at {host}: {error}"));
-        let token = match &self.credential {
-            Credential::Command(command) => Some(printed(command).await?),
-            Credential::Token(token) => Some(token.clone()),
-            Credential::Granted(desk) => Some(granted(desk, host).await?),
-            Credential::Password(_) => None,
+        // Exchange Online and others say that they take tokens only when they are asked with one.
+        let token = |text: String| {
+            let token = postroad_sasl::Credential::Token { token: Secret::new(text), host: host.clone(), port: *port };
+            (token, postroad_sasl::find("XOAUTH2"))
         };
-        let (identity, forced) = match (&self.credential, token) {
-            (Credential::Password(password), _) => {
-                (ClientIdentity::password(user.as_str(), Secret::new(password.clone())).map_err(unfit)?, None)
+        let (shown, forced) = match &self.credential {
+            Credential::Password(password) => {
+                (postroad_sasl::Credential::Password(Secret::new(password.clone())), None)
             }
-            (Credential::Token(_) | Credential::Command(_) | Credential::Granted(_), token) => {
-                let token = Secret::new(token.unwrap_or_default());
-                let shown = postroad_sasl::Credential::Token { token, host: host.clone(), port: *port };
-                // Exchange Online and others say what they take only when they are asked with it.
-                (ClientIdentity::new(user.as_str(), shown).map_err(unfit)?, postroad_sasl::find("XOAUTH2"))
-            }
+            Credential::Token(text) => token(text.clone()),
+            Credential::Command(command) => token(printed(command).await?),
+            Credential::Granted(desk) => token(granted(desk, host).await?),
         };
+        let identity = ClientIdentity::new(user.as_str(), shown).map_err(unfit)?;
         let private = connection.private || *security == Security::None;
         let offered: Vec<&str> = connection
             .session

@@ -62,6 +62,13 @@ impl Line {
         self
     }
 
+    /// The same for a message with NULs, as a `literal8`, for servers that have BINARY (RFC 3516 §4.4).
+    pub fn binary_message(mut self, size: u64) -> Line {
+        self.text(b" ");
+        self.parts.push(Part::Message { size, binary: true });
+        self
+    }
+
     /// The same for a message whose header has UTF-8 in it, for servers that have enabled `UTF8=ACCEPT` (RFC 6855 §4).
     pub fn utf8_message(mut self, size: u64) -> Line {
         self.text(b" UTF8 (");
@@ -135,6 +142,21 @@ mod tests {
             Line::new("X").flags(["\\Seen", "a b", "$MDNSent", "", "\\"]).parts,
             [Part::Text(b"X (\\Seen $MDNSent)".to_vec())]
         );
+    }
+
+    #[test]
+    fn messages_are_announced_as_what_they_are() {
+        let message = |binary| Part::Message { size: 3, binary };
+        for (line, expected) in [
+            (Line::new("X").message(3), vec![Part::Text(b"X ".to_vec()), message(false)]),
+            (Line::new("X").binary_message(3), vec![Part::Text(b"X ".to_vec()), message(true)]),
+            (
+                Line::new("X").utf8_message(3),
+                vec![Part::Text(b"X UTF8 (".to_vec()), message(true), Part::Text(b")".to_vec())],
+            ),
+        ] {
+            assert_eq!(line.parts, expected);
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub struct Known {
     pub size: u64,
     /// Its flags and keywords as they were last seen where it comes from.
     pub marks: String,
-    /// What tells it from all others there, where the server says so; else empty.
+    /// What tells it from all others there, where the server says so; else empty. Outwards: the number of its content here, which
+    /// is a hint: a restore gives new ones.
     pub identity: String,
 }
 
@@ -171,6 +172,23 @@ pub fn like(
         row_of,
     )?;
     Ok(rows.into_iter().map(|row| (row.identity.clone(), row)).collect())
+}
+
+/// Outwards: rows of a link with one of `identities`, each with its folder, of all folders but one. One statement.
+pub fn elsewhere(
+    tx: &ReadTx,
+    account: AccountId,
+    link: i64,
+    identities: &[&str],
+    except: i64,
+) -> Result<Vec<(i64, Known)>> {
+    let text = format!(
+        "SELECT {COLUMNS}, r.folder FROM remote_message AS r
+         WHERE r.account = $1 AND r.link = $2 AND r.identity <> '' AND r.identity {{in:$3}} AND r.folder <> $4
+         ORDER BY r.folder, r.uid"
+    );
+    let params = params![account, link, identities.to_vec(), except];
+    Ok(tx.rows(&text, params, |row| Ok((row.int(7)?, row_of(row)?)))?)
 }
 
 /// Another place for a message that is here.

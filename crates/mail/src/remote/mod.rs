@@ -20,8 +20,8 @@ use postroad_store::{AccountId, ReadTx, Row, Timestamp, WriteTx, params};
 use crate::{MailboxId, Result, sql};
 
 pub use messages::{
-    Found, Known, Locate, Place, Proof, Taken, adopt, copy, deliver, forget, known, like, proof, remember, set_marks,
-    summary,
+    Found, Known, Locate, Place, Proof, Taken, adopt, copy, deliver, elsewhere, forget, known, like, proof, remember,
+    set_marks, summary,
 };
 
 /// The tables.

@@ -9,7 +9,7 @@ use postroad_mail::{Actor, By, Filing, Intake, Role, UidSet, expunge, mailboxes,
 use postroad_message::Limits;
 use postroad_store::{AccountId, Locks, Store, Timestamp, WriteTx};
 
-use super::mapping::{choose, find_or_make, flags_of};
+use super::mapping::{choose, find_or_make, flags_of, inverted};
 use super::{Answer, FolderState, Meta, Opening, PAGE, Request, Row};
 use crate::{Error, Result};
 
@@ -115,6 +115,7 @@ impl Local {
             Request::Entries { folder, from } => self.entries(folder, from)?,
             Request::Read { folder, uid, from } => return self.read(folder, uid, from),
             Request::ReadAll { folder, uids } => return self.read_all(folder, uids),
+            Request::Elsewhere { folder, messages } => self.elsewhere(folder, &messages)?,
             Request::Sent { folder, messages } => self.sent(folder, messages)?,
             Request::Mark { folder, marker } => self.mark(folder, marker)?,
             Request::Forget { folder, uids } => self.forget(folder, uids)?,
@@ -200,8 +201,6 @@ impl Local {
         let place = self.at(folder)?;
         let rows = self.store.read_blocking(move |tx| remote::known(tx, place, from, PAGE))?;
         let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.uid + 1);
-        let row =
-            |row: Known| Row { uid: row.uid, other: row.other, marks: row.marks, hash: hex(&row.hash), size: row.size };
         Ok(Answer::Known { rows: rows.into_iter().map(row).collect(), next })
     }
 
@@ -253,7 +252,7 @@ impl Local {
             let size = usize::try_from(meta.size).unwrap_or(usize::MAX);
             let (own, after) = rest.split_at_checked(size).ok_or_else(|| Error::Here("octets are missing".into()))?;
             rest = after;
-            let hash = *blake3::hash(own).as_bytes();
+            let hash = known_by(&meta, blake3::hash(own));
             if let Some(void) = self.orphan(folder, &hash) {
                 adopted.push((void, meta.uid, meta.marks));
                 continue;
@@ -293,7 +292,7 @@ impl Local {
         if let Some(why) = refused {
             return Ok(Answer::Filed { filed: 0, adopted: 0, refused: vec![(meta.uid, why.to_owned())] });
         }
-        let hash = *hasher.finalize().as_bytes();
+        let hash = known_by(&meta, hasher.finalize());
         if let Some(void) = self.orphan(folder, &hash) {
             return self.commit(by, place, Vec::new(), vec![(void, meta.uid, meta.marks)], Vec::new());
         }
@@ -496,6 +495,10 @@ pub(super) fn state(folder: &Folder, mailbox: String, new: bool) -> FolderState 
     FolderState { id, name, mailbox, new, uidvalidity, modseq, marker }
 }
 
+pub(super) fn row(known: Known) -> Row {
+    Row { uid: known.uid, other: known.other, marks: known.marks, hash: hex(&known.hash), size: known.size }
+}
+
 fn here_of(here: &mut UidSet, row: Option<&Known>) {
     if let Some(row) = row.filter(|row| row.other > 0) {
         here.insert(row.other);
@@ -510,6 +513,11 @@ fn ready(meta: Meta, intake: Intake, hash: [u8; 32]) -> Result<Taken> {
         filing.received = of_header.map(|micros| Timestamp(micros.clamp(0, LATEST)));
     }
     Ok(Taken { arrival, filing, uid: meta.uid, identity: meta.identity, hash, marks: meta.marks })
+}
+
+/// What is written down as a message's checksum.
+fn known_by(meta: &Meta, hash: blake3::Hash) -> [u8; 32] {
+    if meta.doubtful { inverted(hash.as_bytes()) } else { *hash.as_bytes() }
 }
 
 fn filing(meta: &Meta) -> Filing {

@@ -4,6 +4,8 @@ use postroad_archive::folder::mailbox_name;
 use postroad_mail::{By, Flags, Keyword, Mailbox, MailboxName, Role, mailboxes};
 use postroad_store::{AccountId, ReadTx, WriteTx};
 
+use super::local::hex;
+
 /// The mailbox for a folder: the one that was named, the account's own for the same role, or one of the same name.
 pub(crate) fn choose(
     tx: &ReadTx,
@@ -64,6 +66,17 @@ pub(super) fn flags_of(marks: &str) -> (Flags, Vec<Keyword>) {
 pub(super) fn marks_of(flags: Flags, keywords: &postroad_mail::Keywords) -> String {
     let names = flags.names().map(str::to_owned).chain(keywords.iter().map(str::to_owned));
     crate::migrate::marks(names)
+}
+
+/// What is written down in place of the checksum of a message of which nobody told whether its octets 0x80 are NULs there:
+/// it is stored as it came, and can never pass for proved.
+pub(super) fn inverted(hash: &[u8; 32]) -> [u8; 32] {
+    hash.map(|octet| !octet)
+}
+
+/// The same in hexadecimal; what is no checksum stays.
+pub(crate) fn doubtful(hash: &str) -> String {
+    blake3::Hash::from_hex(hash).map_or_else(|_| hash.to_owned(), |hash| hex(&inverted(hash.as_bytes())))
 }
 
 /// Words of one message's marks.

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 pub use caller::{Desk, Waiting, serve};
 pub use local::Local;
-pub(crate) use mapping::{choose, find_or_make};
+pub(crate) use mapping::{choose, doubtful, find_or_make};
 
 /// What is known of a message besides its octets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Meta {
     /// Its octets, when they come along.
     #[serde(default)]
     pub size: u64,
+    /// Some of its octets 0x80 may be NULs there, which nothing told ([`crate::exact`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
 }
 
 /// A folder there, and what it is here.
@@ -109,6 +112,8 @@ pub enum Request {
     Read { folder: i64, uid: u32, from: u64 },
     /// Outwards: octets of whole messages, one after the other; together at most [`READ_OCTETS`].
     ReadAll { folder: i64, uids: Vec<u32> },
+    /// Outwards: where messages, by their contents' numbers, are there in other folders.
+    Elsewhere { folder: i64, messages: Vec<i64> },
     /// Outwards: a message is there.
     Sent { folder: i64, messages: Vec<Sent> },
     /// Outwards: the marker.
@@ -130,6 +135,20 @@ pub struct Sent {
     pub size: u64,
     /// Flags as they are there now.
     pub marks: String,
+    /// The content's number.
+    #[serde(default)]
+    pub message: i64,
+}
+
+/// Outwards: where a message is there that is to be in another folder too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The content's number.
+    pub message: i64,
+    /// The folder's number in the link.
+    pub folder: i64,
+    /// What is known of it there.
+    pub row: Row,
 }
 
 /// Outwards: a message of a mailbox.
@@ -213,6 +232,8 @@ pub enum Answer {
     Mailboxes(Vec<MailboxState>),
     /// Outwards: a page.
     Entries { entries: Vec<Entry>, next: Option<u32> },
+    /// Outwards: messages that are there, one place for each.
+    Elsewhere(Vec<Elsewhere>),
     /// Outwards: octets follow in the frame.
     Octets,
     /// It cannot be done now; why.

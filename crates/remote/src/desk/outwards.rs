@@ -7,9 +7,9 @@ use postroad_mail::remote::{self, Folder, Known, Place};
 use postroad_mail::{Mailbox, MessageId, Query, Role, UidSet, Want, mailboxes, view};
 use postroad_store::{BlobId, ReadTx};
 
-use super::local::{Local, state};
+use super::local::{Local, row, state};
 use super::mapping::marks_of;
-use super::{Answer, Entry, MailboxState, PIECE, READ_OCTETS, Sent};
+use super::{Answer, Elsewhere, Entry, MailboxState, PIECE, READ_OCTETS, Sent};
 use crate::{Error, Result};
 
 impl Local {
@@ -106,6 +106,25 @@ impl Local {
         Ok((Answer::Octets, octets))
     }
 
+    /// Where contents are there in other folders.
+    pub(super) fn elsewhere(&self, folder: i64, messages: &[i64]) -> Result<Answer> {
+        let (account, link) = (self.account, self.link);
+        let identities: HashMap<String, i64> = messages.iter().map(|message| (identity(*message), *message)).collect();
+        let names: Vec<String> = identities.keys().filter(|name| !name.is_empty()).cloned().collect();
+        let found = self.store.read_blocking(move |tx| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            remote::elsewhere(tx, account, link, &names, folder)
+        })?;
+        let mut all: HashMap<i64, Elsewhere> = HashMap::new();
+        for (folder, known) in found {
+            if let Some(message) = identities.get(&known.identity) {
+                let one = Elsewhere { message: *message, folder, row: row(known) };
+                all.entry(*message).or_insert(one);
+            }
+        }
+        Ok(Answer::Elsewhere(all.into_values().collect()))
+    }
+
     pub(super) fn sent(&self, folder: i64, messages: Vec<Sent>) -> Result<Answer> {
         let place = self.at(folder)?;
         let mut rows = Vec::new();
@@ -118,7 +137,7 @@ impl Local {
                 hash: *hash.as_bytes(),
                 size: sent.size,
                 marks: sent.marks,
-                identity: String::new(),
+                identity: identity(sent.message),
             });
         }
         self.write(move |tx| remote::remember(tx, place, &rows))?;
@@ -142,6 +161,11 @@ impl Local {
         self.write(move |tx| remote::forget(tx, place, &uids.into_iter().map(i64::from).collect::<Vec<_>>()))?;
         Ok(Answer::Done)
     }
+}
+
+/// What the rows of a content have in common; nothing for those that an older version wrote.
+fn identity(message: i64) -> String {
+    if message > 0 { message.to_string() } else { String::new() }
 }
 
 /// Entries of All Mail whose messages are in no other mailbox: the others go with theirs.

@@ -5,6 +5,7 @@ use postroad_mail::remote::{self, Locate, Proof};
 use postroad_message::Summary;
 
 use super::local::Local;
+use super::mapping::inverted;
 use super::{Answer, Difference, Proved};
 use crate::Result;
 
@@ -31,6 +32,10 @@ impl Local {
                 // Without an entry of its own it is found under its labels.
                 found.moved += u64::from(row.place == Locate::Moved && row.known.other > 0);
                 return;
+            }
+            Ok(hash) if inverted(&hash) == row.known.hash => {
+                "it is stored as it came, and its octets 0x80 may be NULs there: BODY[] shows those so, and BINARY[] did not tell"
+                    .to_owned()
             }
             Ok(_) => "its octets here are not those that were sent".to_owned(),
             Err(error) => format!("cannot be read here: {error}"),

@@ -9,9 +9,10 @@ use super::FolderReport;
 use super::folders::Folder;
 use super::scan::examine;
 use crate::connection::{Connection, goodbye, succeeded};
-use crate::desk::{Answer, Desk, Difference, Request};
+use crate::desk::{Answer, Desk, Difference, Request, doubtful};
+use crate::exact::{self, Look, Looked};
 use crate::frame::unexpected;
-use crate::{Access, Result};
+use crate::{Access, Error, Result};
 
 /// Compares a folder. After an error nothing of it is in the report.
 pub(super) async fn fetch_again(
@@ -35,7 +36,7 @@ pub(super) async fn fetch_again(
         let hashes = hashes(&mut line, &uids).await?;
         for uid in uids {
             let why = match hashes.get(&uid) {
-                Some(hash) if Some(hash) == expected.get(&uid) => {
+                Some(hash) if expected.get(&uid).is_some_and(|known| *known == *hash || *known == doubtful(hash)) => {
                     equal += 1;
                     continue;
                 }
@@ -56,10 +57,33 @@ pub(super) async fn fetch_again(
     Ok(())
 }
 
-/// BLAKE3 of messages, by uid, in hexadecimal. The next windows are asked for before one has come.
+/// BLAKE3 of messages, by uid, in hexadecimal: with their NULs, where the other server tells of them.
 pub(crate) async fn hashes(line: &mut Connection, uids: &[u32]) -> Result<HashMap<u32, String>> {
-    let mut hashes = HashMap::new();
-    let mut hasher: Option<blake3::Hasher> = None;
+    let mut first = look(line, uids, exact::BODY).await?;
+    if exact::has_binary(line) {
+        let mut aside: Vec<u32> = first.iter().filter(|(_, looked)| looked.doubtful).map(|(uid, _)| *uid).collect();
+        aside.sort_unstable();
+        let second = look(line, &aside, exact::BINARY).await?;
+        for uid in aside {
+            let Some(shown) = first.get_mut(&uid) else { continue };
+            match second.get(&uid) {
+                Some(told) if told.shown == shown.shown => shown.hash = told.hash,
+                Some(_) | None => {
+                    if let Some(exact) = exact::fetch(line, uid).await? {
+                        shown.hash = blake3::hash(&exact.octets);
+                    }
+                }
+            }
+        }
+    }
+    Ok(first.into_iter().map(|(uid, looked)| (uid, looked.hash.to_hex().to_string())).collect())
+}
+
+/// What messages are like, by uid. The next windows are asked for before one has come. With BINARY those are left out that
+/// the other server refuses.
+async fn look(line: &mut Connection, uids: &[u32], item: &str) -> Result<HashMap<u32, Looked>> {
+    let mut found_all = HashMap::new();
+    let mut coming: Option<Look> = None;
     let mut windows = uids.chunks(WINDOW);
     let mut sent: VecDeque<Tag> = VecDeque::new();
     loop {
@@ -67,28 +91,34 @@ pub(crate) async fn hashes(line: &mut Connection, uids: &[u32]) -> Result<HashMa
             && let Some(window) = windows.next()
         {
             let set = NumberSet::from_unsorted(window.iter().copied());
-            sent.push_back(line.session.send(Line::new("UID FETCH").set(&set).word("(UID BODY.PEEK[])"))?);
+            sent.push_back(line.session.send(Line::new("UID FETCH").set(&set).word(item))?);
         }
         if sent.is_empty() {
-            return Ok(hashes);
+            return Ok(found_all);
         }
         match line.event().await? {
-            Event::Begin(_) => hasher = Some(blake3::Hasher::new()),
+            Event::Begin(_) => coming = Some(Look::default()),
             Event::Piece(octets) => {
-                if let Some(hasher) = &mut hasher {
-                    hasher.update(&octets);
+                if let Some(look) = &mut coming {
+                    look.feed(&octets);
                 }
             }
             Event::Response(Response::Fetch(found)) => {
-                let streamed = hasher.take().map(|hasher| hasher.finalize());
-                let hash = streamed.or_else(|| found.body.as_ref().map(|body| blake3::hash(body)));
-                if let (Some(uid), Some(hash)) = (found.uid, hash) {
-                    hashes.insert(uid, hash.to_hex().to_string());
+                let look = coming.take().or_else(|| {
+                    let mut look = Look::default();
+                    look.feed(found.body.as_ref()?);
+                    Some(look)
+                });
+                if let (Some(uid), Some(look)) = (found.uid, look) {
+                    found_all.insert(uid, look.end());
                 }
             }
             Event::Response(Response::Word(word)) if word.status == Status::Bye => return Err(goodbye(&word)),
             Event::Done(done) => {
-                succeeded(done.word)?;
+                match succeeded(done.word) {
+                    Err(Error::Refused(_)) if item == exact::BINARY => {}
+                    outcome => drop(outcome?),
+                }
                 sent.retain(|tag| *tag != done.tag);
             }
             Event::Response(_) | Event::Greeting(_) | Event::End | Event::Send | Event::Handshake => {}

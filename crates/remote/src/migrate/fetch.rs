@@ -1,6 +1,7 @@
-//! Octets of messages come in windows and are handed to the desk in batches.
+//! Octets of messages come in windows and are handed to the desk in batches. Those that may have NULs, which BODY[] does not
+//! show, are asked for a second time, with BINARY ([`crate::exact`]).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use postroad_imap::NumberSet;
 use postroad_imap::client::{Event, Line, Response, Status, Tag};
@@ -8,6 +9,7 @@ use postroad_imap::client::{Event, Line, Response, Status, Tag};
 use super::{FolderReport, Progress, Watch};
 use crate::connection::{Connection, goodbye, succeeded};
 use crate::desk::{Answer, BATCH_MESSAGES, BATCH_OCTETS, Desk, Difference, Meta, PIECE, Request, Waiting};
+use crate::exact::{self, Exact, Look, Looked};
 use crate::frame::unexpected;
 use crate::{Error, Result};
 
@@ -24,6 +26,24 @@ pub(super) struct Fetching<'a, W> {
     octets: Vec<u8>,
     /// The batch that the desk has now.
     filing: Option<(Waiting, Vec<Meta>)>,
+    asking: Asking,
+    /// What the message that is coming looks like, where that matters.
+    look: Option<Look>,
+    /// Messages that may have NULs, by uid, with what BODY[] was.
+    aside: BTreeMap<u32, Looked>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    /// BODY[], which is the message.
+    Plain,
+    /// BODY[]; what may have NULs is set aside.
+    First,
+    /// BINARY[], which is the message when it is BODY[] but for the NULs.
+    Second,
+    /// BODY[] of what is too large to be compared octet by octet: it is what it may be.
+    Last,
 }
 
 /// The message that is coming.
@@ -46,20 +66,57 @@ impl<'a, W: Watch> Fetching<'a, W> {
         wanted: Vec<Meta>,
     ) -> Fetching<'a, W> {
         let wanted = wanted.into_iter().map(|meta| (meta.uid, meta)).collect();
-        Fetching { desk, folder, report, progress, watch, wanted, batch: Vec::new(), octets: Vec::new(), filing: None }
+        Fetching {
+            desk,
+            folder,
+            report,
+            progress,
+            watch,
+            wanted,
+            batch: Vec::new(),
+            octets: Vec::new(),
+            filing: None,
+            asking: Asking::Plain,
+            look: None,
+            aside: BTreeMap::new(),
+        }
     }
 
     /// Fetches what is wanted from the mailbox that is open. What came before an error is filed, or comes again.
     pub(super) async fn run(&mut self, connection: &mut Connection) -> Result<()> {
-        let outcome = self.windows(connection).await;
+        let outcome = self.all(connection).await;
         // What came whole is kept even when the connection broke.
         let filed = self.flush().await.and(self.settle().await);
         self.octets.clear();
         outcome.and(filed)
     }
 
-    async fn windows(&mut self, connection: &mut Connection) -> Result<()> {
-        let mut todo: VecDeque<NumberSet> = windows(self.wanted.values());
+    async fn all(&mut self, connection: &mut Connection) -> Result<()> {
+        if !exact::has_binary(connection) {
+            return self.windows(connection, Asking::Plain).await;
+        }
+        self.windows(connection, Asking::First).await?;
+        self.windows(connection, Asking::Second).await?;
+        // What is left has parts that came decoded.
+        for uid in self.aside.keys().copied().collect::<Vec<u32>>() {
+            if let Some(Exact { octets, certain }) = exact::fetch(connection, uid).await? {
+                self.aside.remove(&uid);
+                let Some(meta) = self.wanted.remove(&uid) else { continue };
+                self.file(Meta { doubtful: !certain, ..meta }, octets).await?;
+            }
+        }
+        self.windows(connection, Asking::Last).await
+    }
+
+    async fn windows(&mut self, connection: &mut Connection, asking: Asking) -> Result<()> {
+        self.asking = asking;
+        let (item, again) = match asking {
+            Asking::Plain | Asking::First => (exact::BODY, false),
+            Asking::Second => (exact::BINARY, true),
+            Asking::Last => (exact::BODY, true),
+        };
+        let mut todo: VecDeque<NumberSet> =
+            windows(self.wanted.values().filter(|meta| !again || self.aside.contains_key(&meta.uid)));
         let mut alone: HashSet<u32> = HashSet::new();
         let mut sent: VecDeque<(Tag, NumberSet)> = VecDeque::new();
         let mut coming = Coming::Nothing;
@@ -67,7 +124,7 @@ impl<'a, W: Watch> Fetching<'a, W> {
             while sent.len() < WINDOWS_MAX
                 && let Some(set) = todo.pop_front()
             {
-                let line = Line::new("UID FETCH").set(&set).word("(UID BODY.PEEK[])");
+                let line = Line::new("UID FETCH").set(&set).word(item);
                 sent.push_back((connection.session.send(line)?, set));
             }
             if sent.is_empty() {
@@ -107,8 +164,12 @@ impl<'a, W: Watch> Fetching<'a, W> {
         todo: &mut VecDeque<NumberSet>,
         alone: &mut HashSet<u32>,
     ) -> Result<()> {
-        let left: Vec<u32> = set.iter().filter(|uid| self.wanted.contains_key(uid)).collect();
+        let first = self.asking == Asking::First;
+        let waits = |uid: &u32| self.wanted.contains_key(uid) && !(first && self.aside.contains_key(uid));
+        let left: Vec<u32> = set.iter().filter(waits).collect();
         match succeeded(word) {
+            // The first answer says what it can.
+            Ok(_) if self.asking == Asking::Second => Ok(()),
             Ok(_) => {
                 for uid in left {
                     // It was expunged meanwhile, or the server passes it over: asked for alone, that is told apart.
@@ -135,11 +196,16 @@ impl<'a, W: Watch> Fetching<'a, W> {
     }
 
     fn lost(&mut self, uid: u32, why: &str) {
+        // The first answer is left.
+        if self.asking == Asking::Second {
+            return;
+        }
         self.wanted.remove(&uid);
         self.report.differences.push(Difference { uid, message_id: None, why: why.to_owned() });
     }
 
     async fn begin(&mut self, size: u64) -> Result<Coming> {
+        self.look = matches!(self.asking, Asking::First | Asking::Second).then(Look::default);
         if size <= WHOLE_MAX {
             return Ok(Coming::Whole(Vec::with_capacity(usize::try_from(size).unwrap_or(0))));
         }
@@ -153,6 +219,9 @@ impl<'a, W: Watch> Fetching<'a, W> {
     async fn piece(&mut self, coming: &mut Coming, octets: &[u8]) -> Result<()> {
         self.progress.octets += octets.len() as u64;
         self.watch.progress(*self.progress);
+        if let Some(look) = &mut self.look {
+            look.feed(octets);
+        }
         match coming {
             Coming::Whole(body) => body.extend_from_slice(octets),
             Coming::Large(waiting, size) => {
@@ -169,7 +238,9 @@ impl<'a, W: Watch> Fetching<'a, W> {
 
     /// A message is whole, and it is known which.
     async fn came(&mut self, uid: Option<u32>, body: Coming, refused: bool) -> Result<()> {
-        let meta = uid.and_then(|uid| self.wanted.remove(&uid));
+        let looked = self.look.take().map(Look::end);
+        let settled = uid.is_some_and(|uid| self.settles(uid, looked));
+        let meta = uid.filter(|_| settled).and_then(|uid| self.wanted.remove(&uid));
         let Some(meta) = meta else {
             if let Coming::Large(..) = body {
                 self.desk.ask(Request::Abandon).await?;
@@ -180,14 +251,10 @@ impl<'a, W: Watch> Fetching<'a, W> {
             self.lost(meta.uid, "the other server says that it has no octets (NIL)");
             return Ok(());
         }
+        let seen = self.aside.remove(&meta.uid);
+        let meta = Meta { doubtful: self.asking == Asking::Last && seen.is_some(), ..meta };
         match body {
-            Coming::Whole(body) => {
-                if self.octets.len() + body.len() > BATCH_OCTETS || self.batch.len() >= BATCH_MESSAGES {
-                    self.flush().await?;
-                }
-                self.batch.push(Meta { size: body.len() as u64, ..meta });
-                self.octets.extend_from_slice(&body);
-            }
+            Coming::Whole(body) => self.file(meta, body).await?,
             Coming::Large(waiting, size) => {
                 self.desk.begin(Request::Piece, waiting)?.answer().await?;
                 let message = Meta { size, ..meta };
@@ -197,6 +264,43 @@ impl<'a, W: Watch> Fetching<'a, W> {
             }
             Coming::Nothing | Coming::Dropped => {}
         }
+        Ok(())
+    }
+
+    /// Whether what came is the message. What may have NULs is set aside; a second answer counts when it differs in
+    /// nothing else.
+    fn settles(&mut self, uid: u32, looked: Option<Looked>) -> bool {
+        match (self.asking, looked) {
+            (Asking::First, Some(looked)) if looked.doubtful && self.wanted.contains_key(&uid) => {
+                self.aside.insert(uid, looked);
+                false
+            }
+            (Asking::Second, looked) => {
+                self.aside.get(&uid).zip(looked).is_some_and(|(first, second)| first.shown == second.shown)
+            }
+            (Asking::Plain | Asking::First | Asking::Last, _) => true,
+        }
+    }
+
+    /// Puts a message into the batch; one that is too large for that goes by itself.
+    async fn file(&mut self, meta: Meta, body: Vec<u8>) -> Result<()> {
+        let message = Meta { size: body.len() as u64, ..meta };
+        if body.len() > BATCH_OCTETS {
+            self.flush().await?;
+            self.settle().await?;
+            self.desk.ask(Request::Begin).await?;
+            for piece in body.chunks(PIECE) {
+                self.desk.begin(Request::Piece, piece.to_vec())?.answer().await?;
+            }
+            let request = Request::Complete { folder: self.folder, message: message.clone() };
+            let answer = self.desk.ask(request).await?;
+            return self.filed(answer, &[message]);
+        }
+        if self.octets.len() + body.len() > BATCH_OCTETS || self.batch.len() >= BATCH_MESSAGES {
+            self.flush().await?;
+        }
+        self.batch.push(message);
+        self.octets.extend_from_slice(&body);
         Ok(())
     }
 

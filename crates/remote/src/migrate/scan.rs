@@ -162,6 +162,7 @@ fn meta(found: &Fetched) -> Option<Meta> {
         date: found.date.map(|date| date.seconds.saturating_mul(1_000_000)),
         identity: found.identity.clone().unwrap_or_default(),
         size: found.size.unwrap_or(0),
+        doubtful: false,
     })
 }
 

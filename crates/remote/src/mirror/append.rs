@@ -9,6 +9,7 @@ use postroad_imap::client::{Code, Event, Line, Response, Status, Tag, Word};
 use super::header::Header;
 use crate::connection::{Connection, goodbye, succeeded};
 use crate::desk::{Answer, Desk, Difference, Entry, PIECE, Request, Sent, Waiting};
+use crate::exact;
 use crate::frame::unexpected;
 use crate::migrate::{Progress, Watch};
 use crate::{Error, Result};
@@ -38,6 +39,8 @@ pub(super) struct Appending<'a, W> {
     again: bool,
     /// The server has enabled UTF8=ACCEPT.
     utf8: bool,
+    /// It takes messages with NULs.
+    binary: bool,
     came: Came,
 }
 
@@ -67,8 +70,8 @@ type Batch = Vec<Entry>;
 impl<'a, W: Watch> Appending<'a, W> {
     pub(super) fn new(target: Target<'a>, progress: &'a mut Progress, watch: &'a mut W) -> Appending<'a, W> {
         let (pending, single, otherwise) = (VecDeque::new(), Vec::new(), Vec::new());
-        let (again, utf8, came) = (false, false, Came::default());
-        Appending { target, progress, watch, pending, single, otherwise, again, utf8, came }
+        let (again, utf8, binary, came) = (false, false, false, Came::default());
+        Appending { target, progress, watch, pending, single, otherwise, again, utf8, binary, came }
     }
 
     /// Appends all; messages that are refused are named.
@@ -79,6 +82,7 @@ impl<'a, W: Watch> Appending<'a, W> {
             self.refuse(entry.uid, "a message without octets cannot be carried".to_owned());
         }
         self.utf8 = line.session.takes_utf8();
+        self.binary = exact::has_binary(line);
         let many = line.session.has("MULTIAPPEND") && line.session.has("LITERAL+");
         self.batches(line, batches(entries), many).await?;
         let single = std::mem::take(&mut self.single);
@@ -136,10 +140,14 @@ impl<'a, W: Watch> Appending<'a, W> {
             command = command.flags(flags(&entry.marks, self.target.keywords)).word(&format!("\"{}\"", date.format()));
             command = match header.goes_as_utf8(self.again) {
                 true => command.utf8_message(entry.size),
+                // RFC 3516 §4.4, RFC 9051 §4.3: a plain literal has no NUL.
+                false if self.binary && self.has_nul(entry, octets.get(at)).await? => {
+                    command.binary_message(entry.size)
+                }
                 false => command.message(entry.size),
             };
-            let (uid, size, marks) = (entry.uid, entry.size, entry.marks.clone());
-            let one = Sent { uid, other: 0, hash: String::new(), size, marks };
+            let (uid, size, marks, message) = (entry.uid, entry.size, entry.marks.clone(), entry.message);
+            let one = Sent { uid, other: 0, hash: String::new(), size, marks, message };
             sent.push(Going { entry: entry.clone(), sent: one, header });
         }
         let tag = line.session.send(command)?;
@@ -182,6 +190,21 @@ impl<'a, W: Watch> Appending<'a, W> {
             Some(octets) => Ok(Header::of(octets)),
             None => Ok(Header::of(&piece(self.target.desk, self.target.id, entry.uid, 0).await?)),
         }
+    }
+
+    async fn has_nul(&self, entry: &Entry, octets: Option<&Vec<u8>>) -> Result<bool> {
+        if let Some(octets) = octets {
+            return Ok(memchr::memchr(0, octets).is_some());
+        }
+        let mut at = 0;
+        while at < entry.size {
+            let octets = piece(self.target.desk, self.target.id, entry.uid, at).await?;
+            if octets.is_empty() || memchr::memchr(0, &octets).is_some() {
+                return Ok(!octets.is_empty());
+            }
+            at += octets.len() as u64;
+        }
+        Ok(false)
     }
 
     /// Messages without an answer.

@@ -15,10 +15,11 @@ use crate::{Error, Result};
 
 /// A folder that is open there.
 pub(super) struct Mirrored<'a> {
-    desk: &'a Desk,
-    wish: &'a Wish,
-    id: i64,
-    wire: Vec<u8>,
+    pub(super) desk: &'a Desk,
+    pub(super) wish: &'a Wish,
+    pub(super) layout: &'a Layout,
+    pub(super) id: i64,
+    pub(super) wire: Vec<u8>,
     uidvalidity: u32,
     uidnext: u32,
     /// Keywords that the folder keeps; none for any.
@@ -38,7 +39,7 @@ impl<'a> Mirrored<'a> {
         line: &mut Connection,
         desk: &'a Desk,
         own: &MailboxState,
-        layout: &Layout,
+        layout: &'a Layout,
         wire: Vec<u8>,
         wish: &'a Wish,
     ) -> Result<Mirrored<'a>> {
@@ -49,8 +50,33 @@ impl<'a> Mirrored<'a> {
         if own.subscribed && !there {
             line.run(Line::new("SUBSCRIBE").string(&wire), |_| ()).await?;
         }
+        let mailbox = line.session.names().text(&wire);
+        let report = FolderReport { folder: own.name.clone(), mailbox, new: !there, ..FolderReport::default() };
+        let mut folder = Mirrored {
+            desk,
+            wish,
+            id: own.folder.id,
+            wire,
+            layout,
+            uidvalidity: 0,
+            uidnext: 0,
+            keywords: None,
+            marker: own.folder.marker,
+            resumed: own.folder.marker > 0,
+            rows: HashMap::new(),
+            entries: Vec::new(),
+            report,
+        };
+        folder.select(line).await?;
+        folder.known(own.folder.uidvalidity).await?;
+        folder.listed().await?;
+        Ok(folder)
+    }
+
+    /// Opens the folder, at first or once more.
+    pub(super) async fn select(&mut self, line: &mut Connection) -> Result<()> {
         let (mut uidvalidity, mut uidnext, mut keywords) = (0, 0, None);
-        line.must(Line::new("SELECT").string(&wire), |response| {
+        line.must(Line::new("SELECT").string(&self.wire), |response| {
             if let Response::Word(word) = response {
                 match word.code {
                     Some(Code::UidValidity(found)) => uidvalidity = found,
@@ -63,25 +89,11 @@ impl<'a> Mirrored<'a> {
             }
         })
         .await?;
-        let mailbox = line.session.names().text(&wire);
-        let report = FolderReport { folder: own.name.clone(), mailbox, new: !there, ..FolderReport::default() };
-        let mut folder = Mirrored {
-            desk,
-            wish,
-            id: own.folder.id,
-            wire,
-            uidvalidity,
-            uidnext,
-            keywords,
-            marker: own.folder.marker,
-            resumed: own.folder.marker > 0,
-            rows: HashMap::new(),
-            entries: Vec::new(),
-            report,
-        };
-        folder.known(own.folder.uidvalidity).await?;
-        folder.listed().await?;
-        Ok(folder)
+        if self.uidvalidity != 0 && self.uidvalidity != uidvalidity {
+            return Err(Error::Refused(format!("{} was made anew meanwhile; run it again", self.report.mailbox)));
+        }
+        (self.uidvalidity, self.uidnext, self.keywords) = (uidvalidity, uidnext, keywords);
+        Ok(())
     }
 
     /// What is known. Rows of another uidvalidity are void: everything there is looked at.
@@ -173,6 +185,9 @@ impl<'a> Mirrored<'a> {
         if !adoptable.is_empty() {
             new = self.adopt(new, &mut adoptable).await?;
         }
+        let before = new.len();
+        new = self.copy(line, new).await?;
+        progress.messages += (before - new.len()) as u64;
         let (desk, id, wire) = (self.desk, self.id, self.wire.as_slice());
         let target = Target { desk, id, wire, keywords: self.keywords.as_deref() };
         let mut appending = Appending::new(target, progress, watch);
@@ -180,7 +195,7 @@ impl<'a> Mirrored<'a> {
         let Came { sent, silent, refused, .. } = appending.finish().await?;
         self.report.taken += sent.len() as u64 + silent.len() as u64;
         self.report.bytes += sent.iter().chain(&silent).map(|sent| sent.size).sum::<u64>();
-        self.rows.extend(sent.into_iter().map(|sent| (sent.uid, row(sent))));
+        self.know(sent);
         outcome?;
         self.report.differences.extend(refused);
         if !silent.is_empty() {
@@ -238,8 +253,8 @@ impl<'a> Mirrored<'a> {
             found.retain(|_, uids| !uids.is_empty());
             match other {
                 Some(other) => {
-                    let (uid, size) = (entry.uid, entry.size);
-                    known.push(Sent { uid, other, hash, size, marks: String::new() });
+                    let (uid, size, message) = (entry.uid, entry.size, entry.message);
+                    known.push(Sent { uid, other, hash, size, marks: String::new(), message });
                 }
                 None => left.push(entry),
             }
@@ -247,7 +262,7 @@ impl<'a> Mirrored<'a> {
         for page in known.chunks(BATCH_MESSAGES) {
             self.desk.ask(Request::Sent { folder: self.id, messages: page.to_vec() }).await?;
         }
-        self.rows.extend(known.into_iter().map(|sent| (sent.uid, row(sent))));
+        self.know(known);
         Ok(left)
     }
 
@@ -266,16 +281,21 @@ impl<'a> Mirrored<'a> {
         for page in placed.chunks(BATCH_MESSAGES) {
             self.desk.ask(Request::Sent { folder: self.id, messages: page.to_vec() }).await?;
         }
-        self.rows.extend(placed.into_iter().map(|sent| (sent.uid, row(sent))));
+        self.know(placed);
         Ok(())
+    }
+
+    /// Messages that are there, written down.
+    pub(super) fn know(&mut self, sent: Vec<Sent>) {
+        self.rows.extend(sent.into_iter().map(|sent| (sent.uid, row(sent))));
     }
 
     /// Flags that changed here are set there.
     async fn flags(&mut self, line: &mut Connection) -> Result<()> {
-        let mut groups: BTreeMap<String, Vec<(u32, Row)>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Vec<(Entry, Row)>> = BTreeMap::new();
         for entry in &self.entries {
             if let Some(row) = self.rows.get(&entry.uid).filter(|row| row.marks != entry.marks) {
-                groups.entry(entry.marks.clone()).or_default().push((entry.uid, row.clone()));
+                groups.entry(entry.marks.clone()).or_default().push((entry.clone(), row.clone()));
             }
         }
         for (marks, changed) in groups {
@@ -284,8 +304,9 @@ impl<'a> Mirrored<'a> {
                 let flags = super::append::flags(&marks, self.keywords.as_deref());
                 let stored = Line::new("UID STORE").set(&uids).word("FLAGS.SILENT").flags(flags);
                 line.must(stored, |_| ()).await?;
-                let sent = |(uid, row): &(u32, Row)| Sent {
-                    uid: *uid,
+                let sent = |(entry, row): &(Entry, Row)| Sent {
+                    uid: entry.uid,
+                    message: entry.message,
                     other: row.other,
                     hash: row.hash.clone(),
                     size: row.size,

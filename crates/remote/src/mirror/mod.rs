@@ -1,13 +1,14 @@
 //! An account is mirrored outwards to another IMAP server, so that nobody is locked in.
 //!
 //! One run: each mailbox has a folder there (made when it is missing; one with the same role is taken), what is new is
-//! appended, flags follow, what went here goes there (only what a mirror put there), and in the end every message is fetched
+//! appended, or copied from where it is already, flags follow, what went here goes there (only what a mirror put there), and in the end every message is fetched
 //! from there and compared with what was sent.
 //!
 //! A message whose answer was lost (APPEND went out, the connection broke) is not sent twice: before the first APPEND of a folder
 //! its next uid is written down, and what is there from that uid on is recognised by its checksum.
 
 mod append;
+mod copy;
 mod folder;
 mod header;
 
@@ -64,6 +65,8 @@ impl<W: Watch> Run<'_, W> {
             return Err(unexpected());
         };
         self.choose(&mut boxes)?;
+        // All Mail first: what loses its last label is copied from there before it goes there.
+        boxes.sort_by_key(|own| own.role.as_deref() != Some("all"));
         self.frame.progress.of = boxes.iter().map(|own| u64::from(own.messages)).sum();
         for mut own in boxes {
             // What attempts did that a broken connection ended.
@@ -76,6 +79,7 @@ impl<W: Watch> Run<'_, W> {
                 report.bytes += before.bytes;
                 report.flags += before.flags;
                 report.gone += before.gone;
+                report.entries += before.entries;
                 let Err(error) = outcome else { break report };
                 self.frame.progress = Progress { octets: self.frame.progress.octets, ..progress };
                 if report.taken > before.taken {

@@ -3,6 +3,8 @@
 mod broken;
 mod fake;
 mod gmail;
+mod labels;
+mod nul;
 mod odd;
 mod round;
 mod utf8;
