@@ -128,8 +128,24 @@ impl Default for Fields {
     }
 }
 
+/// How long each name is: few names have one length.
+const LENGTHS: [u8; NAMES.len()] = {
+    let mut lengths = [0; NAMES.len()];
+    let mut at = 0;
+    while at < NAMES.len() {
+        lengths[at] = NAMES[at].len() as u8;
+        at += 1;
+    }
+    lengths
+};
+
 fn number(name: &[u8]) -> Option<u8> {
-    NAMES.iter().position(|n| n.as_bytes().eq_ignore_ascii_case(name)).map(|i| i as u8)
+    let length = u8::try_from(name.len()).ok()?;
+    memchr::memchr_iter(length, &LENGTHS).find(|at| NAMES[*at].as_bytes().eq_ignore_ascii_case(name)).map(|at| at as u8)
+}
+
+fn is_bulky(number: u8) -> bool {
+    NAMES.get(usize::from(number)).is_some_and(|name| BULKY.contains(name))
 }
 
 /// On-disk format: the low 16 bits of [`crate::thread::hash`] of the name in lower case.
@@ -207,13 +223,15 @@ impl Fields {
     }
 
     fn has_room(&self, number: u8, more: usize, limit: usize) -> bool {
-        let bulky = |n: u8| NAMES.get(usize::from(n)).is_some_and(|name| BULKY.contains(name));
         if self.kept.len() >= KEPT_MAX {
             return false;
         }
         let used: usize = self.kept.iter().map(|(_, raw)| raw.len()).sum();
-        let used_bulky: usize = self.kept.iter().filter(|(n, _)| bulky(*n)).map(|(_, raw)| raw.len()).sum();
-        used + more <= limit && (!bulky(number) || used_bulky + more <= BULKY_BYTES)
+        if used + more > limit || !is_bulky(number) {
+            return used + more <= limit;
+        }
+        let used: usize = self.kept.iter().filter(|(n, _)| is_bulky(*n)).map(|(_, raw)| raw.len()).sum();
+        used + more <= BULKY_BYTES
     }
 
     fn remember(&mut self, name: &[u8]) {

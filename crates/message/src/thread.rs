@@ -117,6 +117,9 @@ pub fn message_ids(value: &[u8], limit: usize) -> Vec<String> {
 
 /// White space inside comes from folding by senders that should not.
 fn clean_id(id: &[u8]) -> String {
+    if id.len() <= ID_MAX && id.iter().all(u8::is_ascii_graphic) {
+        return String::from_utf8_lossy(id).trim_matches(['<', '>']).to_owned();
+    }
     let id: Vec<u8> = id.iter().copied().filter(|b| !b.is_ascii_whitespace() && *b != 0).take(ID_MAX).collect();
     match String::from_utf8_lossy(&id) {
         Cow::Borrowed(text) => text.trim_matches(['<', '>']).to_owned(),

@@ -40,6 +40,9 @@ struct Entry {
     angle: Option<Vec<u8>>,
 }
 
+/// Octets that are looked at one by one.
+const SPECIALS: &[u8] = b" \t\r\n(\"<,;:[\\";
+
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -82,8 +85,11 @@ impl Parser<'_> {
                 self.at += 2;
             }
             _ => {
-                self.at += 1;
-                self.entry.push(&[byte], &[byte]);
+                // What follows it and has no meaning here goes with it.
+                let run = &self.bytes[self.at..];
+                let length = run.iter().skip(1).position(|byte| SPECIALS.contains(byte)).map_or(run.len(), |at| at + 1);
+                self.entry.run(&run[..length]);
+                self.at += length;
             }
         }
     }
@@ -178,16 +184,25 @@ impl Parser<'_> {
 }
 
 impl Entry {
+    /// Adds octets that stand for themselves.
+    fn run(&mut self, run: &[u8]) {
+        self.has_at_sign |= self.angle.is_none() && run.contains(&b'@');
+        self.add(run, run, matches!(run.first(), Some(b'.' | b'@')));
+    }
+
     /// Adds a piece: how it reads, and how it stands in an address.
     fn push(&mut self, text: &[u8], raw: &[u8]) {
+        self.add(text, raw, false);
+    }
+
+    fn add(&mut self, text: &[u8], raw: &[u8], is_joint: bool) {
         if self.angle.is_some() {
             // Words after the brackets belong to nothing.
             return;
         }
-        self.has_at_sign |= raw == b"@";
         let joins = self.words.last().is_some_and(|(_, word)| {
             // obs-local-part and obs-domain (RFC 5322 §4.4): white space around dots and the at sign.
-            !self.gap || word.ends_with(b".") || word.ends_with(b"@") || raw == b"." || raw == b"@"
+            !self.gap || is_joint || word.ends_with(b".") || word.ends_with(b"@")
         });
         if self.gap && !self.display.is_empty() {
             self.display.push(b' ');

@@ -6,7 +6,8 @@ use crate::decode::Encoding;
 use crate::{Content, Envelope, Fields, HeaderDate, Param, Part, Summary};
 
 pub(super) fn summary(summary: &Summary) -> Vec<u8> {
-    let mut sections = [Writer::default(), Writer::default(), Writer::default(), Writer::default()];
+    let mut sections = [ENVELOPE_MOSTLY, PART_MOSTLY, FIELDS_MOSTLY, summary.preview.len()]
+        .map(|octets| Writer(Vec::with_capacity(octets)));
     sections[0].envelope(&summary.envelope);
     sections[1].part(&summary.structure);
     sections[2].fields(&summary.fields);
@@ -15,7 +16,8 @@ pub(super) fn summary(summary: &Summary) -> Vec<u8> {
         HeaderDate::Valid(time) => time,
         HeaderDate::Missing | HeaderDate::Invalid => crate::date::DateTime::utc(0),
     };
-    let mut out = Writer(vec![VERSION]);
+    let mut out = Writer(Vec::with_capacity(HEAD_MAX + sections.iter().map(|section| section.0.len()).sum::<usize>()));
+    out.0.push(VERSION);
     out.number(summary.size);
     out.number(summary.lines);
     out.number(flags(summary));
@@ -36,6 +38,13 @@ pub(super) fn part(part: &Part) -> Vec<u8> {
     writer.part(part);
     writer.0
 }
+
+/// Octets of ten numbers and the version.
+const HEAD_MAX: usize = 101;
+/// Octets that most envelopes, structures and kept fields fit into.
+const ENVELOPE_MOSTLY: usize = 256;
+const PART_MOSTLY: usize = 128;
+const FIELDS_MOSTLY: usize = 768;
 
 #[derive(Default)]
 struct Writer(Vec<u8>);

@@ -168,19 +168,31 @@ impl Text {
         self.literal(piece);
     }
 
-    fn literal(&mut self, piece: &str) {
-        piece.chars().for_each(|c| self.character(c));
+    fn literal(&mut self, mut piece: &str) {
+        while let Some(c) = piece.chars().next() {
+            // A word goes at once.
+            let word = piece.bytes().take_while(|byte| matches!(byte, b'!'..=b'~')).count();
+            match word {
+                0 => self.character(c),
+                _ => self.word(&piece[..word]),
+            }
+            piece = &piece[word.max(c.len_utf8())..];
+        }
     }
 
-    fn character(&mut self, c: char) {
-        if c.is_whitespace() {
-            self.space = true;
-            return;
-        }
+    /// Without white space.
+    fn word(&mut self, word: &str) {
         if std::mem::take(&mut self.space) && !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push(' ');
         }
-        self.text.push(c);
+        self.text.push_str(word);
+    }
+
+    fn character(&mut self, c: char) {
+        match c.is_whitespace() {
+            true => self.space = true,
+            false => self.word(c.encode_utf8(&mut [0; 4])),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ struct Word<'a> {
 /// A header value as text: unfolded, RFC 2047 words decoded, raw 8-bit understood. Control characters become spaces.
 pub fn decode(value: &[u8]) -> String {
     let value = unfold(value);
+    if value.iter().all(|byte| matches!(byte, b' '..=b'~')) && !value.windows(2).any(|two| two == b"=?") {
+        return loose_text(&value);
+    }
     let mut out = Text::default();
     let mut rest: &[u8] = &value;
     while let Some(at) = memchr::memmem::find(rest, b"=?") {

@@ -96,13 +96,14 @@ impl Piece {
 /// The text without what it quotes, if anything else is there.
 fn plain_preview(text: &str, characters: usize) -> String {
     let own = text.lines().filter(|line| !line.starts_with('>'));
-    let mut piece = String::new();
+    let (mut piece, mut count) = (String::new(), 0);
     for line in own {
-        if piece.chars().count() > characters.saturating_mul(2) {
+        if count > characters.saturating_mul(2) {
             break;
         }
         piece.push_str(line);
         piece.push(' ');
+        count += line.chars().count() + 1;
     }
     let preview = collapse(&piece, characters);
     if preview.is_empty() { collapse(text, characters) } else { preview }
@@ -110,16 +111,19 @@ fn plain_preview(text: &str, characters: usize) -> String {
 
 /// White space to one space, invisible characters (which senders use to keep the preview empty) removed.
 fn collapse(text: &str, characters: usize) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(text.len().min(characters));
     let mut count = 0;
     let mut space = false;
     for c in text.chars() {
-        if c.is_whitespace() || c.is_control() {
-            space = true;
-            continue;
-        }
-        if is_invisible(c) {
-            continue;
+        // Most are of these.
+        if !matches!(c, '!'..='~') {
+            if c.is_whitespace() || c.is_control() {
+                space = true;
+                continue;
+            }
+            if is_invisible(c) {
+                continue;
+            }
         }
         if std::mem::take(&mut space) && count > 0 {
             if count + 1 >= characters {
