@@ -54,8 +54,8 @@ pub struct Signature(Box<[u64; WORDS]>);
 pub struct Grams(Vec<u16>);
 
 impl Signature {
-    /// Octets when stored.
-    pub const LENGTH: usize = BUCKETS / 8;
+    /// Octets of all bits.
+    const LENGTH: usize = BUCKETS / 8;
 
     /// Of an empty text.
     pub fn new() -> Signature {
@@ -87,20 +87,30 @@ impl Signature {
     }
 
     fn add_salted(&mut self, text: &str, salt: u64) {
+        if text.is_ascii() {
+            return self.add_ascii(text.as_bytes(), salt);
+        }
         let mut reader = Reader { salt, ..Reader::default() };
         let bits = &mut self.0;
         let mut set = |bucket: u16| bits[usize::from(bucket >> 6)] |= 1 << (bucket & 63);
-        if text.is_ascii() {
-            for byte in text.bytes() {
-                reader.ascii(byte, &mut set);
+        for c in text.chars() {
+            match u8::try_from(c) {
+                Ok(byte) if byte < 128 => reader.ascii(byte, &mut set),
+                Ok(_) | Err(_) => skeleton_of(c, &mut |c| reader.character(c, &mut set)),
             }
-        } else {
-            for c in text.chars() {
-                match u8::try_from(c) {
-                    Ok(byte) if byte < 128 => reader.ascii(byte, &mut set),
-                    Ok(_) | Err(_) => skeleton_of(c, &mut |c| reader.character(c, &mut set)),
-                }
-            }
+        }
+    }
+
+    /// What [`Reader`] makes of ASCII, without a branch for each end of a word.
+    fn add_ascii(&mut self, text: &[u8], salt: u64) {
+        let (mut before, mut last) = (0, 0);
+        for byte in text {
+            let letter = LETTERS[usize::from(byte & 127)];
+            let is_group = u64::from((before != 0) & (last != 0) & (letter != 0));
+            let group = u64::from(before) << (2 * CHAR_BITS) | u64::from(last) << CHAR_BITS | u64::from(letter);
+            let bucket = bucket(group, salt);
+            self.0[usize::from(bucket >> 6)] |= is_group << (bucket & 63);
+            (before, last) = (last, letter);
         }
     }
 
@@ -117,28 +127,83 @@ impl Signature {
         &self.0
     }
 
-    /// As it is stored.
+    /// As it is stored: the octets that are not zero, behind a bit for each octet that says which those are; or, where that is
+    /// no shorter, all octets.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+        let mut all = [0; Signature::LENGTH];
+        for (octets, word) in all.chunks_exact_mut(8).zip(self.0.iter()) {
+            octets.copy_from_slice(&word.to_le_bytes());
+        }
+        let mut bytes = vec![0; MAP];
+        for (at, eight) in all.chunks_exact(8).enumerate() {
+            for (bit, octet) in eight.iter().enumerate() {
+                bytes[at] |= u8::from(*octet != 0) << bit;
+            }
+            bytes.extend(eight.iter().filter(|octet| **octet != 0));
+        }
+        if bytes.len() < Signature::LENGTH { bytes } else { all.to_vec() }
     }
 
     /// As it was stored; `None` when it was something else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Signature> {
-        if bytes.len() != Signature::LENGTH {
-            return None;
+        let mut all = [0; Signature::LENGTH];
+        match Stored::of(bytes)? {
+            Stored::All(bytes) => all.copy_from_slice(bytes),
+            Stored::Some(map, mut rest) => {
+                for (_, octet) in all.iter_mut().enumerate().filter(|(at, _)| has_bit(map, *at)) {
+                    (*octet, rest) = rest.split_first().map(|(first, rest)| (*first, rest))?;
+                }
+            }
         }
         let mut signature = Signature::new();
-        for (word, bytes) in signature.0.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_le_bytes(bytes.try_into().ok()?);
+        for (word, octets) in signature.0.iter_mut().zip(all.chunks_exact(8)) {
+            *word = u64::from_le_bytes(octets.try_into().ok()?);
         }
         Some(signature)
     }
 
-    /// Whether stored bytes could have the groups, without reading all of them. Bytes of another length may have all.
+    /// Whether stored bytes could have the groups, without reading all of them. Bytes of another form may have all.
     pub fn bytes_may_have(bytes: &[u8], grams: &Grams) -> bool {
-        bytes.len() != Signature::LENGTH
-            || grams.0.iter().all(|bucket| bytes[usize::from(bucket >> 3)] >> (bucket & 7) & 1 == 1)
+        let Some(stored) = Stored::of(bytes) else { return true };
+        grams.0.iter().all(|bucket| stored.octet(usize::from(bucket >> 3)) >> (bucket & 7) & 1 == 1)
     }
+}
+
+/// What [`Signature::to_bytes`] wrote.
+enum Stored<'a> {
+    /// All octets.
+    All(&'a [u8]),
+    /// Which octets are not zero, and those.
+    Some(&'a [u8], &'a [u8]),
+}
+
+impl<'a> Stored<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Stored<'a>> {
+        if bytes.len() == Signature::LENGTH {
+            return Some(Stored::All(bytes));
+        }
+        let (map, octets) = bytes.split_at_checked(MAP)?;
+        (ones(map) == octets.len()).then_some(Stored::Some(map, octets))
+    }
+
+    fn octet(&self, at: usize) -> u8 {
+        match self {
+            Stored::All(octets) => octets[at],
+            Stored::Some(map, _) if !has_bit(map, at) => 0,
+            Stored::Some(map, octets) => {
+                let own = (map[at / 8] & ((1 << (at % 8)) - 1)).count_ones() as usize;
+                octets[ones(&map[..at / 8]) + own]
+            }
+        }
+    }
+}
+
+fn has_bit(map: &[u8], at: usize) -> bool {
+    map[at / 8] >> (at % 8) & 1 == 1
+}
+
+fn ones(octets: &[u8]) -> usize {
+    octets.iter().map(|octet| octet.count_ones() as usize).sum()
 }
 
 impl Default for Signature {
@@ -243,11 +308,8 @@ impl Reader {
         }
     }
 
-    /// On-disk format: a change is a new [`crate::VERSION`].
     fn bucket(&self, group: u64) -> u16 {
-        let mixed = (group ^ self.salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        (mixed >> (64 - BITS)) as u16
+        bucket(group, self.salt)
     }
 
     fn letter(&mut self, letter: u32, set: &mut impl FnMut(u16)) {
@@ -260,9 +322,33 @@ impl Reader {
     }
 }
 
+/// On-disk format: a change is a new [`crate::VERSION`].
+fn bucket(group: u64, salt: u64) -> u16 {
+    let mixed = (group ^ salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed >> (64 - BITS)) as u16
+}
+
 fn pair(first: char, second: char) -> u64 {
     u64::from(u32::from(first)) << CHAR_BITS | u64::from(u32::from(second))
 }
+
+/// Octets that say which octets of a signature are not zero.
+const MAP: usize = BUCKETS / 64;
+
+/// Letters and digits of ASCII as they are in a skeleton; 0 for what is neither.
+const LETTERS: [u8; 128] = {
+    let mut letters = [0; 128];
+    let mut at = 0;
+    while at < letters.len() {
+        let byte = at as u8;
+        if byte.is_ascii_alphanumeric() {
+            letters[at] = byte.to_ascii_lowercase();
+        }
+        at += 1;
+    }
+    letters
+};
 
 const CHAR_BITS: u32 = 21;
 const PAIR_MASK: u64 = (1 << (2 * CHAR_BITS)) - 1;
@@ -323,13 +409,32 @@ mod tests {
     #[test]
     fn stored_forms() {
         let whole = Signature::of("some text, and 日本");
-        assert_eq!(Signature::from_bytes(&whole.to_bytes()), Some(whole.clone()));
+        let plain: Vec<u8> = whole.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert!(whole.to_bytes().len() < MAP + 64, "what is mostly zero is short");
+        for stored in [whole.to_bytes(), plain] {
+            assert_eq!(Signature::from_bytes(&stored), Some(whole.clone()));
+            assert_eq!(Signature::from_bytes(&stored[1..]), None);
+            assert!(Signature::bytes_may_have(&stored, &Grams::of("some")));
+            assert!(!Signature::bytes_may_have(&stored, &Grams::of("other")));
+            assert!(Signature::bytes_may_have(&stored[1..], &Grams::of("other")), "who knows");
+        }
         assert_eq!(Signature::from_bytes(b"short"), None);
-        let grams = Grams::of("some");
-        assert!(Signature::bytes_may_have(&whole.to_bytes(), &grams));
-        assert!(!Signature::bytes_may_have(&whole.to_bytes(), &Grams::of("other")));
-        assert!(Signature::bytes_may_have(b"damaged", &grams), "who knows");
-        assert!(Signature::full().may_have(&grams));
+        assert!(Signature::bytes_may_have(b"damaged", &Grams::of("other")), "who knows");
+        let full = Signature::full();
+        assert!(full.may_have(&Grams::of("some")) && full.to_bytes().len() == Signature::LENGTH);
+        assert_eq!(Signature::from_bytes(&full.to_bytes()), Some(full));
+    }
+
+    #[test]
+    fn ascii_has_the_groups_that_other_texts_have() {
+        let text = "Hello, World! x2 ab abc; a-b-c ABCdef 12345 the_end";
+        // What is no ASCII stands alone at the end.
+        let other = Signature::of(&format!("{text} \u{e9}"));
+        assert_eq!(Signature::of(text), other);
+        let mut salted = [Signature::new(), Signature::new()];
+        salted[0].add_field(Field::To, text);
+        salted[1].add_field(Field::To, &format!("{text} \u{e9}"));
+        assert_eq!(salted[0], salted[1]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub const SLICES_PER_PAGE: usize = 8;
 pub const PAGES: usize = BUCKETS / SLICES_PER_PAGE;
 
 /// A set of the documents of a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice([u64; DOCUMENTS / 64]);
 
 impl Slice {
@@ -45,35 +45,62 @@ impl Slice {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// The documents among the first `count` that are in it, or that are not.
+    /// The documents among the first `count` that are in it, or that are not, rising.
     fn places(&self, count: usize, inside: bool) -> impl Iterator<Item = usize> + '_ {
-        (0..count).filter(move |document| self.has(*document) == inside)
+        let flip = if inside { 0 } else { u64::MAX };
+        self.0.iter().enumerate().take(count.div_ceil(64)).flat_map(move |(at, word)| {
+            let counted = (count - at * 64).min(64) as u32;
+            let mut rest = (word ^ flip) & u64::MAX >> (64 - counted);
+            std::iter::from_fn(move || {
+                (rest != 0).then(|| {
+                    let place = at * 64 + rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    place
+                })
+            })
+        })
     }
 }
 
 /// The pages of at most [`DOCUMENTS`] signatures, in order.
-pub fn pages(signatures: &[Signature]) -> Vec<Vec<u8>> {
+pub fn pages(signatures: &[&Signature]) -> Vec<Vec<u8>> {
     let count = signatures.len().min(DOCUMENTS);
-    let mut slices = vec![Slice::NONE; BUCKETS];
-    for (document, signature) in signatures.iter().take(count).enumerate() {
-        for (at, word) in signature.words().iter().enumerate() {
-            let mut rest = *word;
-            while rest != 0 {
-                slices[at * 64 + rest.trailing_zeros() as usize].insert(document);
-                rest &= rest - 1;
+    let mut pages = Vec::with_capacity(PAGES);
+    // 64 bits of all documents at a time, in squares of 64 documents.
+    for word in 0..BUCKETS / 64 {
+        let mut slices = [Slice::NONE; 64];
+        for (at, documents) in signatures[..count].chunks(64).enumerate() {
+            let mut square = [0; 64];
+            for (row, signature) in square.iter_mut().zip(documents) {
+                *row = signature.words()[word];
+            }
+            turn(&mut square);
+            for (slice, row) in slices.iter_mut().zip(square) {
+                slice.0[at] = row;
             }
         }
+        pages.extend(slices.chunks(SLICES_PER_PAGE).map(|slices| {
+            let mut page = Vec::new();
+            slices.iter().for_each(|slice| write(slice, count, &mut page));
+            page
+        }));
     }
-    let page = |slices: &[Slice]| {
-        let mut page = Vec::new();
-        for slice in slices {
-            let body = write(slice, count);
-            page.extend((body.len() as u16).to_le_bytes());
-            page.extend(body);
+    pages
+}
+
+/// Turns a square of bits on its side: bit `a` of word `b` becomes bit `b` of word `a`. Halves change places, then halves of
+/// halves.
+fn turn(square: &mut [u64; 64]) {
+    let (mut half, mut low) = (32, u64::from(u32::MAX));
+    while half > 0 {
+        for at in (0..64).filter(|at| at & half == 0) {
+            let differs = (square[at] >> half ^ square[at + half]) & low;
+            square[at] ^= differs << half;
+            square[at + half] ^= differs;
         }
-        page
-    };
-    slices.chunks(SLICES_PER_PAGE).map(page).collect()
+        half /= 2;
+        low ^= low << half;
+    }
 }
 
 /// The page of a bit.
@@ -98,32 +125,34 @@ fn find(mut page: &[u8], place: usize) -> Option<&[u8]> {
     None
 }
 
-fn write(slice: &Slice, count: usize) -> Vec<u8> {
+/// Adds a slice to its page.
+fn write(slice: &Slice, count: usize, page: &mut Vec<u8>) {
+    let from = page.len();
+    page.extend([0; 2]);
     let inside = slice.count();
-    if inside == 0 {
-        return Vec::new();
+    if inside > 0 && inside >= count {
+        page.push(ALL);
+    } else if inside > 0 {
+        let few = inside * 2 <= count;
+        let named = if few { inside } else { count - inside };
+        let low_bits = (count / named).ilog2();
+        page.push(if few { GAPS } else { GAPS_OUTSIDE } + low_bits as u8);
+        let mut bits = Bits { bytes: page, waiting: 0, count: 0 };
+        let mut next = 0;
+        for place in slice.places(count, few) {
+            bits.rice((place - next) as u32, low_bits);
+            next = place + 1;
+        }
+        bits.end();
+        let octets = count.div_ceil(8);
+        if page.len() - from - 2 > octets {
+            page.truncate(from + 2);
+            page.push(PLAIN);
+            page.extend(slice.0.iter().flat_map(|word| word.to_le_bytes()).take(octets));
+        }
     }
-    if inside >= count {
-        return vec![ALL];
-    }
-    let few = inside * 2 <= count;
-    let named = if few { inside } else { count - inside };
-    let low_bits = (count / named).ilog2();
-    let mut bits = Bits::default();
-    let mut next = 0;
-    for place in slice.places(count, few) {
-        bits.rice((place - next) as u32, low_bits);
-        next = place + 1;
-    }
-    let first = if few { GAPS } else { GAPS_OUTSIDE };
-    let mut body = vec![first + low_bits as u8];
-    body.extend(bits.bytes);
-    let octets = count.div_ceil(8);
-    if body.len() <= octets {
-        return body;
-    }
-    let plain = slice.0.iter().flat_map(|word| word.to_le_bytes()).take(octets);
-    std::iter::once(PLAIN).chain(plain).collect()
+    let length = (page.len() - from - 2) as u16;
+    page[from..from + 2].copy_from_slice(&length.to_le_bytes());
 }
 
 fn read(body: &[u8], count: usize) -> Option<Slice> {
@@ -168,31 +197,39 @@ fn gaps(bytes: &[u8], low_bits: u32, count: usize) -> Option<Slice> {
 }
 
 /// Bits, the highest of an octet first.
-#[derive(Default)]
-struct Bits {
-    bytes: Vec<u8>,
-    used: u32,
+struct Bits<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// Bits that are no whole octet yet are its lowest.
+    waiting: u64,
+    count: u32,
 }
 
-impl Bits {
-    fn push(&mut self, bit: bool) {
-        if self.used.is_multiple_of(8) {
-            self.bytes.push(0);
+impl Bits<'_> {
+    /// At most 32 bits.
+    fn push(&mut self, bits: u32, count: u32) {
+        self.waiting = self.waiting << count | u64::from(bits);
+        self.count += count;
+        while self.count >= 8 {
+            self.count -= 8;
+            self.bytes.push((self.waiting >> self.count) as u8);
         }
-        if let Some(last) = self.bytes.last_mut() {
-            *last |= u8::from(bit) << (7 - self.used % 8);
-        }
-        self.used += 1;
     }
 
     /// Zeros as many as the high part says, a one, the low bits: an end without a one is no number.
     fn rice(&mut self, number: u32, low_bits: u32) {
-        for _ in 0..number >> low_bits {
-            self.push(false);
+        let mut zeros = number >> low_bits;
+        while zeros > 16 {
+            self.push(0, 16);
+            zeros -= 16;
         }
-        self.push(true);
-        for bit in (0..low_bits).rev() {
-            self.push(number >> bit & 1 == 1);
+        let one = 1 << low_bits;
+        self.push(one | number & (one - 1), zeros + 1 + low_bits);
+    }
+
+    /// Fills the last octet with zeros.
+    fn end(self) {
+        if self.count > 0 {
+            self.bytes.push((self.waiting << (8 - self.count)) as u8);
         }
     }
 }
@@ -231,7 +268,7 @@ mod tests {
             let texts: Vec<String> =
                 (0..count).map(|n| format!("all {} half{} seldom{}", n % 2, n % 2, n % 97 / 96)).collect();
             let signatures: Vec<Signature> = texts.iter().map(|text| Signature::of(text)).collect();
-            let pages = pages(&signatures);
+            let pages = pages(&signatures.iter().collect::<Vec<_>>());
             assert_eq!(pages.len(), PAGES);
             for bucket in 0..BUCKETS as u16 {
                 let slice = slice(&pages[page_of(bucket) as usize], bucket, count);
@@ -244,7 +281,7 @@ mod tests {
 
     #[test]
     fn damage_proposes_and_never_excludes() {
-        let pages = pages(&[Signature::of("some text"), Signature::of("another")]);
+        let pages = pages(&[&Signature::of("some text"), &Signature::of("another")]);
         let bucket = Grams::of("some").buckets()[0];
         let whole = &pages[page_of(bucket) as usize];
         for length in 0..whole.len() {

@@ -116,7 +116,7 @@ fn fuzz_slices_hold_what_signatures_held() {
     postroad_fuzz::check!(20).with_type::<Vec<Vec<u8>>>().for_each(|seeds| {
         let texts: Vec<String> = seeds.iter().map(|seed| text(seed)).take(slices::DOCUMENTS).collect();
         let signatures: Vec<Signature> = texts.iter().map(|text| signature(text)).collect();
-        let pages = slices::pages(&signatures);
+        let pages = slices::pages(&signatures.iter().collect::<Vec<_>>());
         for (document, text) in texts.iter().enumerate() {
             for bucket in Grams::of(text).buckets() {
                 let slice = slices::slice(&pages[slices::page_of(*bucket) as usize], *bucket, texts.len());

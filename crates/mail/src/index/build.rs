@@ -15,6 +15,8 @@ use crate::{Result, sql};
 
 /// Messages that one [`gather`] reads.
 const MESSAGES_PER_JOB: usize = 256;
+/// Messages of which one [`gather`] looks whether they have a signature.
+const LOOKED_AT_PER_JOB: usize = 8_192;
 /// Octets that one [`gather`] reads, a message at least.
 const OCTETS_PER_JOB: u64 = 2 * 1024 * 1024;
 /// Octets of text of one message that are indexed; a message with more may have everything.
@@ -25,6 +27,8 @@ const KEEP: usize = 64;
 const SMALL: u64 = postroad_store::BLOB_INLINE_MAX as u64;
 /// A message may become visible so much later than its id says (in microseconds, as ids count them): clocks of nodes differ.
 const LATE: i64 = 60_000_000 << 10;
+/// The same on SQLite, where ids are given while nobody else writes: only a clock that was set back.
+const LATE_ON_SQLITE: i64 = 2_000_000 << 10;
 
 /// Signatures of messages that have none yet.
 #[derive(Debug)]
@@ -67,31 +71,50 @@ pub fn gather(tx: &ReadTx, account: AccountId, behind: Option<&Gathered>) -> Res
         return Ok(gathered);
     }
     let from = behind.map_or(upto, |behind| behind.upto);
-    let known = known(tx, account, from)?;
+    let unknown = unknown(tx, account, from, &mut gathered)?;
     let rows = tx.rows(
-        "SELECT m.id, m.blob, m.size, m.summary FROM message AS m WHERE m.account = $1 AND m.id > $2
-         AND m.id NOT IN (SELECT r.message FROM search_recent AS r WHERE r.account = $1 AND r.message > $2)
-         ORDER BY m.id LIMIT $3",
-        params![account, from, sql::limit(MESSAGES_PER_JOB)],
+        "SELECT m.id, m.blob, m.size, m.summary FROM message AS m WHERE m.account = $1 AND m.id {in:$2} ORDER BY m.id",
+        params![account, &unknown],
         |row| Ok((row.int(0)?, row.id(1)?, sql::unsigned(row, 2)?, row.bytes(3)?)),
     )?;
-    gathered.more = rows.len() == MESSAGES_PER_JOB;
-    gathered.upto = from;
     let mut octets = 0;
-    for (id, blob, size, summary) in rows {
-        gathered.upto = id;
-        if known.contains(&id) {
-            continue;
-        }
+    let count = rows.len();
+    for (at, (id, blob, size, summary)) in rows.into_iter().enumerate() {
         let (signature, unpacked) = sign(tx, blob, size, &summary);
         gathered.documents.push((id, signature));
         octets += size.min(TEXT_MAX) + unpacked;
-        if octets >= OCTETS_PER_JOB {
+        if octets >= OCTETS_PER_JOB && at + 1 < count {
+            gathered.upto = id;
             gathered.more = true;
             break;
         }
     }
     Ok(gathered)
+}
+
+/// The next messages behind `from` without a signature, by id; how far this looked, and whether there is more, is noted in
+/// `gathered`. Most of those looked at have one, as those that may come late are looked for again and again: of them no row is
+/// read.
+fn unknown(tx: &ReadTx, account: AccountId, from: i64, gathered: &mut Gathered) -> Result<Vec<i64>> {
+    let mut ids = tx.rows(
+        "SELECT m.id FROM message AS m WHERE m.account = $1 AND m.id > $2
+         AND m.id NOT IN (SELECT r.message FROM search_recent AS r WHERE r.account = $1 AND r.message > $2)
+         ORDER BY m.id LIMIT $3",
+        params![account, from, sql::limit(LOOKED_AT_PER_JOB)],
+        |row| row.int(0),
+    )?;
+    gathered.more = ids.len() == LOOKED_AT_PER_JOB;
+    gathered.upto = ids.last().copied().unwrap_or(from);
+    if !ids.is_empty() {
+        let known = known(tx, account, from)?;
+        ids.retain(|id| !known.contains(id));
+    }
+    if ids.len() > MESSAGES_PER_JOB {
+        ids.truncate(MESSAGES_PER_JOB);
+        gathered.upto = ids[MESSAGES_PER_JOB - 1];
+        gathered.more = true;
+    }
+    Ok(ids)
 }
 
 /// Messages behind `from` that are in segments.
@@ -171,10 +194,14 @@ fn piece(
 }
 
 /// Those of which no segment was made since they were gathered: several nodes look for what is to be done. One statement.
-fn not_in_segments(tx: &ReadTx, account: AccountId, documents: &[(i64, Signature)]) -> Result<Vec<(i64, Signature)>> {
+fn not_in_segments<'a>(
+    tx: &ReadTx,
+    account: AccountId,
+    documents: &'a [(i64, Signature)],
+) -> Result<Vec<&'a (i64, Signature)>> {
     let Some(first) = documents.iter().map(|(id, _)| *id).min() else { return Ok(Vec::new()) };
     let known = known(tx, account, first.saturating_sub(1))?;
-    Ok(documents.iter().filter(|(id, _)| !known.contains(id)).cloned().collect())
+    Ok(documents.iter().filter(|(id, _)| !known.contains(id)).collect())
 }
 
 /// Writes what was gathered. Locks: [`super::LOCK`]. Four statements, two thousand rows when it makes a segment.
@@ -196,8 +223,9 @@ pub fn file(tx: &mut WriteTx, gathered: &Gathered) -> Result<()> {
         "ON CONFLICT (account, message) DO NOTHING",
     )?;
     // While there is more, the account stays due; at the end those that may come late are looked for again.
+    let late = if tx.is_postgres() { LATE } else { LATE_ON_SQLITE };
     let (upto, modseq) =
-        if gathered.more { (gathered.upto, -1) } else { (gathered.upto.saturating_sub(LATE).max(0), gathered.modseq) };
+        if gathered.more { (gathered.upto, -1) } else { (gathered.upto.saturating_sub(late).max(0), gathered.modseq) };
     tx.execute(
         "INSERT INTO search_state (account, version, upto, modseq) VALUES ($1, $2, $3, $4)
          ON CONFLICT (account) DO UPDATE SET upto = excluded.upto, modseq = excluded.modseq",
@@ -248,13 +276,13 @@ pub fn file_packed(tx: &mut WriteTx, packed: &Packed) -> Result<()> {
     super::forget_messages(tx, packed.account, &done)
 }
 
-fn segment(tx: &mut WriteTx, account: AccountId, documents: &[(i64, Signature)]) -> Result<()> {
+fn segment(tx: &mut WriteTx, account: AccountId, documents: &[&(i64, Signature)]) -> Result<()> {
     if documents.is_empty() {
         return Ok(());
     }
     let id = new_id();
     let ids: Vec<i64> = documents.iter().map(|(id, _)| *id).collect();
-    let signatures: Vec<Signature> = documents.iter().map(|(_, signature)| signature.clone()).collect();
+    let signatures: Vec<&Signature> = documents.iter().map(|(_, signature)| signature).collect();
     let pages = slices::pages(&signatures);
     let rows: Vec<[Param<'_>; 4]> = (0i64..)
         .zip(&pages)

@@ -1,6 +1,6 @@
 //! The full-text index: which messages could have a text in them.
 //!
-//! A message's signature (`postroad_search::Signature`: the letter groups of its text, 2 KB) is made after it was
+//! A message's signature (`postroad_search::Signature`: the letter groups of its text, at most 2 KB) is made after it was
 //! stored, within a second as a rule, by `serve/index.rs` of the server. It belongs to the content, so copies and moves
 //! cost nothing. A signature first lies alone in `search_recent`; a thousand of them become a segment, turned on its
 //! side (`postroad_search::slices`), of which a search reads only the slices of its letter groups. Both databases have the
