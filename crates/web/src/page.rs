@@ -63,6 +63,11 @@ fn frame(title: &str, body: &str) -> String {
     )
 }
 
+/// What was wrong with a form, above it.
+pub(crate) fn alert(wrong: Option<&str>) -> String {
+    wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why))).unwrap_or_default()
+}
+
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

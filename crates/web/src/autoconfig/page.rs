@@ -8,13 +8,13 @@ use axum::response::Response;
 use super::profile::NAME_MAX;
 use super::{Offer, Offers, Protocol, Security};
 use crate::oauth::form::encode;
-use crate::page::escape;
+use crate::page::{alert, escape};
 use crate::pages::page;
 use crate::qr::svg;
 
 /// Asks for an address. `wrong`: why the last one did not do.
 pub(super) fn asked(offers: &Offers, typed: &str, wrong: Option<&str>) -> Response {
-    let wrong = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why))).unwrap_or_default();
+    let wrong = alert(wrong);
     let body = format!(
         "{wrong}<p>Type your mail address, and see what your mail program has to know. Most programs find it by themselves: \
          give them your address and your password, and only look here if they ask for more.</p>\n\

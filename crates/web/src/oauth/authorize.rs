@@ -43,7 +43,7 @@ pub(super) async fn resumed(asked: Asked) -> Response {
 }
 
 fn ticket(provider: &Provider, form: &Form) -> Option<(String, Timestamp)> {
-    match Goal::of_ticket(form.get("ticket")?, &provider.sealer, provider.now())? {
+    match Goal::of_form(form, provider)? {
         Goal::Authorize { query, asked } => Some((query, asked)),
         Goal::Account | Goal::SecondStep | Goal::AppPassword | Goal::Passkey | Goal::Device { .. } => None,
     }

@@ -8,6 +8,9 @@ use postroad_store::seal::Sealer;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+use super::Provider;
+use super::form::Form;
+
 /// Where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -37,6 +40,11 @@ impl Goal {
         };
         let text = json!({ "made": now.0, "goal": goal }).to_string();
         URL_SAFE_NO_PAD.encode(sealer.seal(PURPOSE, text.as_bytes()))
+    }
+
+    /// That of the ticket that a form carries.
+    pub(crate) fn of_form(form: &Form, provider: &Provider) -> Option<Goal> {
+        Goal::of_ticket(form.get("ticket")?, &provider.sealer, provider.now())
     }
 
     /// `None` for what is no ticket of ours, or an old one.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use axum::body::Bytes;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::held::{Held, held, take_away};
 use postroad_identity::sessions;
@@ -11,7 +11,6 @@ use postroad_store::Locks;
 
 use super::{Asked, Viewer, by, failed, hidden, log_in, moment, not_ours, page, to};
 use crate::oauth::form::Form;
-use crate::oauth::guard::Cookie;
 use crate::oauth::ticket::Goal;
 use crate::page::escape;
 
@@ -133,7 +132,6 @@ pub(super) async fn logged_out(asked: Asked, body: Bytes) -> Response {
             return failed("a session could not be ended", &error);
         }
     }
-    let mut response = page(StatusCode::OK, "Logged out", "<p><a href=\"/login\">Log in again</a></p>\n", None);
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set("", &asked.visitor));
-    response
+    let again = "<p><a href=\"/login\">Log in again</a></p>\n";
+    asked.with_session("", page(StatusCode::OK, "Logged out", again, None))
 }

@@ -13,7 +13,7 @@ use postroad_store::Locks;
 use super::{Asked, Viewer, by, failed, hidden, log_in, not_ours, page};
 use crate::oauth::Provider;
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::{alert, escape};
 
 /// What it may be for: the name in the form, in words, and what that is.
 const USES: [(&str, &str, &[Service]); 4] = [
@@ -39,7 +39,6 @@ pub(super) async fn shown(asked: Asked) -> Response {
 }
 
 fn form_page(viewer: &Viewer, name: &str, wrong: Option<&str>) -> Response {
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let options = |pairs: &[(&str, &str)]| -> String {
         pairs.iter().map(|(value, words)| format!("<option value=\"{value}\">{words}</option>\n")).collect()
     };
@@ -54,7 +53,7 @@ fn form_page(viewer: &Viewer, name: &str, wrong: Option<&str>) -> Response {
          <label for=\"term\">How long</label>\n<select id=\"term\" name=\"term\">\n{}</select>\n\
          <p class=\"acts\"><button>Make the password</button></p>\n</form>\n\
          <p><a href=\"/account\">To your account</a></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
         hidden(&[("token", &viewer.token)]),
         escape(name),
         options(&uses),

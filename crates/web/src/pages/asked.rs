@@ -48,6 +48,12 @@ impl Asked {
         cookie.of(&self.headers, &self.visitor)
     }
 
+    /// A response that gives the browser another session; none with an empty one.
+    pub(crate) fn with_session(&self, session: &str, mut response: Response) -> Response {
+        response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(session, &self.visitor));
+        response
+    }
+
     /// What the browser calls itself.
     pub(crate) fn agent(&self) -> &str {
         self.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()

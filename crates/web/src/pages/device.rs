@@ -15,7 +15,7 @@ use super::{Asked, Viewer, consent, failed, hidden, log_in, not_ours, page, prob
 use crate::oauth::Provider;
 use crate::oauth::form::Form;
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::{alert, escape};
 
 pub(super) async fn shown(asked: Asked) -> Response {
     let code: String = asked.parameters().get("user_code").unwrap_or_default().chars().take(CODE_SHOWN_MAX).collect();
@@ -59,14 +59,13 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
 
 /// Asks for the code.
 fn ask(viewer: &Viewer, code: &str, wrong: Option<&str>) -> Response {
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let body = format!(
         "{}<form method=\"post\" action=\"/device\">\n{}\
          <label for=\"code\">The code that your device shows</label>\n\
          <input id=\"code\" name=\"user_code\" autocomplete=\"off\" autocapitalize=\"characters\" spellcheck=\"false\" \
          maxlength=\"20\" placeholder=\"XXXX-XXXX\" required autofocus value=\"{}\">\n\
          <p class=\"acts\"><button>Go on</button></p>\n</form>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
         hidden(&[("token", &viewer.token)]),
         escape(code),
     );
@@ -78,7 +77,7 @@ fn ask(viewer: &Viewer, code: &str, wrong: Option<&str>) -> Response {
 async fn look(provider: &Provider, viewer: &Viewer, code: &str) -> Response {
     let now = provider.now();
     if !provider.typed.take(viewer.account.id, now) {
-        return problem(StatusCode::TOO_MANY_REQUESTS, "That were too many codes. Please wait ten minutes.");
+        return problem(StatusCode::TOO_MANY_REQUESTS, "Those were too many codes. Please wait ten minutes.");
     }
     let Some(typed) = devices::typed(code) else { return ask(viewer, code, Some(WRONG)) };
     let wanted = typed.clone();

@@ -1,8 +1,8 @@
 //! Logging in.
 //!
 //! The steps: the password, verified by `login` with its bans and bounds; then whatever else the account asks for
-//! ([`second_step`]), or a passkey in place of both ([`super::passkey`]); then the session is complete, and the ticket says where to. A session that is not complete opens
-//! nothing.
+//! ([`second_step`]), or a passkey in place of both ([`super::passkey`]); then the session is complete, and the ticket says
+//! where to. A session that is not complete opens nothing.
 
 use axum::body::Bytes;
 use axum::http::{StatusCode, header};
@@ -20,7 +20,7 @@ use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::{alert, escape};
 
 /// Sends somebody to the log-in page, and behind it where they wanted to go.
 pub(crate) fn first(provider: &Provider, goal: &Goal) -> Response {
@@ -53,7 +53,6 @@ pub(super) async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &
     let ticket = goal.ticket(&provider.sealer, provider.now());
     let (name, leads_to, hint) = asker(provider, goal).await;
     let login = wrong.map_or(hint.as_deref().unwrap_or_default(), |(login, _)| login);
-    let alert = wrong.map(|(_, why)| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let program =
         name.map(|name| format!("<p>To go on with <b>{}</b>, show this mail server who you are.</p>\n", escape(&name)));
     let token = guard::form_token(&seed);
@@ -80,7 +79,7 @@ pub(super) async fn form_page(asked: &Asked, goal: &Goal, wrong: Option<(&str, &
          required {}>\n\
          <p class=\"acts\"><button>Log in</button></p>\n</form>\n{}\
          <p><small>This is {}. Check that the address bar says so before you type your password.</small></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong.map(|(_, why)| why)),
         program.unwrap_or_default(),
         hidden(&[("ticket", &ticket), ("token", &token)]),
         escape(login),
@@ -114,9 +113,7 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
     if !guard::is_ours(&asked.headers, asked.cookie(Cookie::Form).as_deref(), form.get("token")) {
         return not_ours();
     }
-    let now = provider.now();
-    let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, now));
-    let Some(goal) = goal else { return too_old() };
+    let Some(goal) = Goal::of_form(&form, provider) else { return too_old() };
     let (login, password) = (form.get("login").unwrap_or_default().trim(), form.get("password").unwrap_or_default());
     let ask = Ask {
         mechanism: "form",
@@ -167,14 +164,13 @@ async fn begin(asked: &Asked, who: &Authenticated, goal: &Goal) -> Response {
         Ok(written) => written.value,
         Err(error) => return super::failed("a session could not begin", &error),
     };
-    let mut response = if more_is_due {
+    let response = if more_is_due {
         second_step::first(provider, goal)
     } else {
         metrics::counter!("postroad_pages_logins_total", "by" => "password").increment(1);
         onwards(provider, goal)
     };
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
-    response
+    asked.with_session(&cookie, response)
 }
 
 /// A new session for each log-in, so that nobody prepares one for somebody else (RFC 9700 and everybody); the one that the

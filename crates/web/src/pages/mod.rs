@@ -1,8 +1,8 @@
 //! The pages that people see: logging in, consenting, letting a device in, their sessions and devices, app passwords,
 //! passkeys and the second step.
 //!
-//! Plain HTML with forms, which need no scripts: the only one asks for passkeys, where somebody wants to; readable on a narrow phone, in the dark, with large letters and by a screen
-//! reader. Nothing is loaded from anywhere, nobody may frame them, forms lead only where the policy says.
+//! Plain HTML with forms, which need no scripts: the only one asks for passkeys, where somebody wants to; readable on a narrow
+//! phone, in the dark, with large letters and by a screen reader. Nothing is loaded from anywhere, nobody may frame them, forms lead only where the policy says.
 //!
 //! Standards: HTML, WCAG 2.2 (labels, order, contrast), Content Security Policy 3.
 

@@ -3,7 +3,6 @@
 //! Standards: WebAuthn level 2 §7.2 (with discoverable credentials: the passkey says whose it is), RFC 8176.
 
 use axum::body::Bytes;
-use axum::http::header;
 use axum::response::Response;
 use postroad_identity::passkeys::{self, Answer, NotShown, Question};
 use postroad_identity::sessions::Begun;
@@ -22,8 +21,7 @@ pub(in super::super) async fn posted(asked: Asked, body: Bytes) -> Response {
     if !guard::is_ours(&asked.headers, asked.cookie(Cookie::Form).as_deref(), form.get("token")) {
         return not_ours();
     }
-    let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, provider.now()));
-    let Some(goal) = goal else { return log_in::too_old() };
+    let Some(goal) = Goal::of_form(&form, provider) else { return log_in::too_old() };
     let Some((question, answer)) = shown(provider, Purpose::LogIn, &form) else {
         return log_in::form_page(&asked, &goal, Some(("", REFUSED))).await;
     };
@@ -31,9 +29,7 @@ pub(in super::super) async fn posted(asked: Asked, body: Bytes) -> Response {
         Ok(Ok((login, cookie))) => {
             provider.logins.passkey_shown(&login, asked.visitor.address, Service::Jmap);
             metrics::counter!("postroad_pages_logins_total", "by" => "passkey").increment(1);
-            let mut response = log_in::onwards(provider, &goal);
-            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
-            response
+            asked.with_session(&cookie, log_in::onwards(provider, &goal))
         }
         Ok(Err((login, why))) => {
             refused(&asked.visitor, &login, why);

@@ -14,7 +14,7 @@ use postroad_store::Locks;
 use super::super::{Asked, Viewer, by, failed, log_in, page_with_passkeys, to};
 use super::{Asking, Purpose, REFUSED, making, question, refused};
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::alert;
 
 pub(in super::super) async fn shown(asked: Asked) -> Response {
     match asked.fresh_viewer().await {
@@ -44,13 +44,12 @@ async fn form_page(asked: &Asked, viewer: &Viewer, wrong: Option<&str>) -> Respo
         Ok(form) => form,
         Err(error) => return failed("a passkey could not be begun", &error),
     };
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let body = format!(
         "{}<p>A passkey is a key that your device, your password manager or a security key keeps. You log in to these pages \
          with it by a finger, a look or a PIN, without the password; nobody can ask it from you on another site.</p>\n\
          <noscript><p>Browsers show passkeys to scripts alone, and here they are switched off. Everything else on these \
          pages works without.</p></noscript>\n{form}<p><a href=\"/account\">To your account</a></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
     );
     let code = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     page_with_passkeys(code, "Passkey", &body, None)

@@ -9,7 +9,7 @@ pub(super) mod page;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use postroad_identity::passkeys::{self, Answer, NotShown, Question};
 use postroad_identity::second::{self, Verdict};
@@ -25,7 +25,7 @@ use crate::oauth::Provider;
 use crate::oauth::form::{Form, encode};
 use crate::oauth::guard::{self, Cookie};
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::alert;
 
 /// Sends somebody here whose password was right.
 pub(super) fn first(provider: &Provider, goal: &Goal) -> Response {
@@ -43,8 +43,7 @@ async fn waiting(asked: &Asked) -> Result<Option<(Session, Account)>, Response> 
 
 pub(super) async fn shown(asked: Asked) -> Response {
     let (provider, form) = (&asked.provider, asked.parameters());
-    let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, provider.now()));
-    let Some(goal) = goal else { return log_in::too_old() };
+    let Some(goal) = Goal::of_form(&form, provider) else { return log_in::too_old() };
     match waiting(&asked).await {
         Ok(Some((_, account))) => form_page(&asked, account.id, &goal, None).await,
         Ok(None) => log_in::first(provider, &goal),
@@ -89,7 +88,6 @@ async fn form_page(asked: &Asked, account: AccountId, goal: &Goal, wrong: Option
         Ok(asking) => asking,
         Err(error) => return failed("a second step could not be asked for", &error),
     };
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let body = format!(
         "{}<form method=\"post\" action=\"/login/second-step\">\n{}\
          <label for=\"code\">{}</label>\n\
@@ -97,7 +95,7 @@ async fn form_page(asked: &Asked, account: AccountId, goal: &Goal, wrong: Option
          spellcheck=\"false\" maxlength=\"40\" required autofocus>\n\
          <p class=\"acts\"><button>Go on</button></p>\n</form>\n{passkey}\
          <p><small>Who has lost all of them asks the administrator of this server.</small></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
         hidden(&[("ticket", &ticket), ("token", &token)]),
         if codes {
             "The code that your authenticator shows, or one of your recovery codes"
@@ -164,8 +162,7 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
     if !asked.is_theirs(form.get("token")) {
         return not_ours();
     }
-    let goal = form.get("ticket").and_then(|ticket| Goal::of_ticket(ticket, &provider.sealer, provider.now()));
-    let Some(goal) = goal else { return log_in::too_old() };
+    let Some(goal) = Goal::of_form(&form, provider) else { return log_in::too_old() };
     let (session, account) = match waiting(&asked).await {
         Ok(Some(found)) => found,
         Ok(None) => return log_in::first(provider, &goal),
@@ -194,9 +191,7 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
         Ok((_, Some(cookie))) => {
             tracing::info!(remote = %asked.visitor.address, login, "the second step of a log-in was done");
             metrics::counter!("postroad_pages_logins_total", "by" => "second-step").increment(1);
-            let mut response = log_in::onwards(provider, &goal);
-            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&cookie, &asked.visitor));
-            response
+            asked.with_session(&cookie, log_in::onwards(provider, &goal))
         }
         Ok((Proved::Right(_) | Proved::Off, None)) => log_in::first(provider, &goal),
         Ok((proved, None)) => {
@@ -211,7 +206,7 @@ pub(super) async fn posted(asked: Asked, body: Bytes) -> Response {
 fn said(asked: &Asked, login: &str, proved: &Proved) -> String {
     match proved {
         Proved::Closed(pause) => {
-            format!("That were too many wrong codes. Please try again in {} minutes.", pause.as_secs() / 60 + 1)
+            format!("Those were too many wrong codes. Please try again in {} minutes.", pause.as_secs() / 60 + 1)
         }
         Proved::Refused(why) => {
             passkey::refused(&asked.visitor, login, *why);

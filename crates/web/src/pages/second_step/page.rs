@@ -6,7 +6,7 @@
 //! Standards: RFC 6238; the `otpauth` addresses that authenticators read.
 
 use axum::body::Bytes;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,9 +23,8 @@ use super::super::{
 use super::{Proof, Proved, WRONG, Ways, said, ways};
 use crate::oauth::Provider;
 use crate::oauth::form::encode;
-use crate::oauth::guard::Cookie;
 use crate::oauth::ticket::Goal;
-use crate::page::escape;
+use crate::page::{alert, escape};
 use crate::qr::svg;
 
 pub(in super::super) async fn shown(asked: Asked) -> Response {
@@ -61,7 +60,6 @@ fn on(
     ways: &Ways,
     wrong: Option<&str>,
 ) -> Result<String, Error> {
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let programs = if known.programs {
         "Mail programs may go on with the account's password: the administrator has said so."
     } else {
@@ -96,7 +94,7 @@ fn on(
         "{}<p>It is on since {}. You have <b>{}</b> recovery codes left.{by} {programs}</p>\n<h2>New recovery codes</h2>\n{}{}\
          <h2>Turn it off</h2>\n<p>Also when you change to another authenticator: turn it off, then on again.</p>\n{}{}\
          <p><a href=\"/account\">To your account</a></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
         moment(known.created),
         known.recovery_left,
         form("codes", "renew", "Make new recovery codes"),
@@ -122,7 +120,6 @@ async fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Op
     );
     let groups: Vec<&str> = typed.as_bytes().chunks(4).filter_map(|four| std::str::from_utf8(four).ok()).collect();
     let sealed = URL_SAFE_NO_PAD.encode(provider.sealer.seal(&purpose(viewer), shared.octets()));
-    let alert = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(why)));
     let body = format!(
         "{}<p>With a second step nobody opens your account by your password alone. You need an authenticator: a program, \
          mostly on your phone, that shows a new code every half minute.</p>\n\
@@ -137,7 +134,7 @@ async fn set_up(provider: &Provider, viewer: &Viewer, shared: &Shared, wrong: Op
          maxlength=\"12\" required>\n\
          <p class=\"acts\"><button>Turn the second step on</button></p>\n</form>\n{}\
          <p><a href=\"/account\">Not now</a></p>\n",
-        alert.unwrap_or_default(),
+        alert(wrong),
         svg(&place, "QR code for your authenticator").unwrap_or_default(),
         groups.join(" "),
         hidden(&[("token", &viewer.token), ("sealed", &sealed)]),
@@ -202,9 +199,7 @@ pub(in super::super) async fn turned_on(asked: Asked, body: Bytes) -> Response {
 /// It is on, and the cookie is another one.
 fn begun(asked: &Asked, viewer: &Viewer, codes: &[String], cookie: &str) -> Response {
     tracing::info!(remote = %asked.visitor.address, account = %viewer.account.id, "a second step was turned on");
-    let mut response = codes_page("The second step is on", codes);
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(cookie, &asked.visitor));
-    response
+    asked.with_session(cookie, codes_page("The second step is on", codes))
 }
 
 pub(in super::super) async fn turned_on_by_passkeys(asked: Asked, body: Bytes) -> Response {
