@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Twice what the longest test program takes on two slow cores.
-const LIMIT: Duration = Duration::from_secs(600);
+/// Thrice what the longest test program takes on two slow cores.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Cargo's setting that has each test program run by [`run`].
 pub(crate) fn runner() -> Result<String> {

@@ -45,7 +45,7 @@ impl Keep {
     pub const ALL: Keep = Keep { flags: Flags::ALL, keywords: true };
 }
 
-/// Copies entries into a mailbox of another account. Eleven statements, and five for each [`STRETCH`] of entries. Locks: both
+/// Copies entries into a mailbox of another account. Eleven statements, and six for each [`STRETCH`] of entries. Locks: both
 /// accounts', taken in one order whichever way the entries go; so are the rows that count references to contents, which other
 /// accounts may share.
 ///

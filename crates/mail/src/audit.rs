@@ -1,5 +1,7 @@
 //! Compares everything that is kept with a recount. For `postroad check` and the crash tests.
 
+mod marks;
+
 use postroad_store::{AccountId, ReadTx, Row, params};
 
 use crate::Result;
@@ -27,6 +29,8 @@ pub fn audit(tx: &ReadTx, account: AccountId) -> Result<Vec<Fault>> {
             tx.rows(&text, params![account], |row| Ok(Fault { account, what: format!("{what}: {}", numbers(row)?) }))?;
         faults.extend(found);
     }
+    marks::audit(tx, account, &mut faults)?;
+    faults.truncate(MAX_FAULTS);
     Ok(faults)
 }
 
@@ -37,10 +41,6 @@ fn numbers(row: &Row<'_>) -> postroad_store::Result<String> {
 
 /// Each check finds rows (what it is about, what is kept, what a recount says) that contradict.
 const CHECKS: &[(&str, &str)] = &[
-    ("messages of a mailbox", MAILBOX_MESSAGES),
-    ("unseen of a mailbox", MAILBOX_UNSEEN),
-    ("deleted of a mailbox", MAILBOX_DELETED),
-    ("size of a mailbox", MAILBOX_SIZE),
     (
         "uidnext of a mailbox and its highest uid",
         "SELECT b.id, b.uidnext, e.top FROM mailbox AS b
@@ -49,15 +49,6 @@ const CHECKS: &[(&str, &str)] = &[
                    UNION ALL SELECT mailbox, uid FROM expunged WHERE account = $1) AS u GROUP BY mailbox) AS e
               ON e.mailbox = b.id
          WHERE b.account = $1 AND e.top >= b.uidnext",
-    ),
-    (
-        "highest modseq of a mailbox and that of its entries",
-        "SELECT b.id, b.highest_modseq, e.top FROM mailbox AS b
-         JOIN (SELECT mailbox, max(modseq) AS top FROM (
-                   SELECT mailbox, modseq FROM entry WHERE account = $1
-                   UNION ALL SELECT mailbox, modseq FROM expunged WHERE account = $1) AS u GROUP BY mailbox) AS e
-              ON e.mailbox = b.id
-         WHERE b.account = $1 AND e.top > b.highest_modseq",
     ),
     (
         "modseq of the account and of a mailbox",
@@ -118,14 +109,6 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE e.account = $1 GROUP BY e.mailbox, e.message HAVING count(*) > 1",
     ),
     (
-        "flags of a message with labels that differ",
-        "SELECT e.message, min(e.flags & 23), max(e.flags & 23) FROM entry AS e
-         JOIN label_account AS l ON l.account = e.account AND l.whole = 1
-         WHERE e.account = $1 GROUP BY e.message
-         HAVING min(e.flags & 23) <> max(e.flags & 23) OR min(e.keywords) <> max(e.keywords)",
-    ),
-    ("a starred message that is not in Starred, or the other way round", LABELS_STARRED),
-    (
         "uidvalidity of a mailbox and the last one given",
         "SELECT b.id, b.uidvalidity, a.last_uidvalidity FROM mailbox AS b JOIN account AS a ON a.id = b.account
          WHERE b.account = $1 AND (b.uidvalidity > a.last_uidvalidity OR b.id >= a.next_mailbox)",
@@ -144,32 +127,6 @@ const LABELS_OUTSIDE: &str = "SELECT e.mailbox, e.uid, e.message FROM entry AS e
      WHERE e.account = $1 AND EXISTS (
          SELECT 1 FROM entry AS h WHERE h.account = $1 AND h.message = e.message AND h.mailbox <> e.mailbox)";
 
-const LABELS_STARRED: &str = "SELECT e.mailbox, e.uid, e.flags FROM entry AS e
-     JOIN label_account AS l ON l.account = e.account AND l.whole = 1
-     JOIN mailbox AS b ON b.account = e.account AND b.id = e.mailbox
-     WHERE e.account = $1 AND ((b.role = 'flagged' AND (e.flags & 4) = 0)
-         OR (b.role = 'all' AND (e.flags & 4) = 4 AND NOT EXISTS (
-             SELECT 1 FROM entry AS h JOIN mailbox AS s ON s.account = h.account AND s.id = h.mailbox
-             WHERE h.account = $1 AND h.message = e.message AND s.role = 'flagged')))";
-
-const MAILBOX_MESSAGES: &str = "SELECT b.id, b.messages, COALESCE(e.n, 0) FROM mailbox AS b
-     LEFT JOIN (SELECT mailbox, CAST(count(*) AS BIGINT) AS n FROM entry WHERE account = $1 GROUP BY mailbox) AS e
-          ON e.mailbox = b.id
-     WHERE b.account = $1 AND b.messages <> COALESCE(e.n, 0)";
-const MAILBOX_UNSEEN: &str = "SELECT b.id, b.unseen, COALESCE(e.n, 0) FROM mailbox AS b
-     LEFT JOIN (SELECT mailbox, CAST(count(*) AS BIGINT) AS n FROM entry
-                WHERE account = $1 AND (flags & 1) = 0 GROUP BY mailbox) AS e
-          ON e.mailbox = b.id
-     WHERE b.account = $1 AND b.unseen <> COALESCE(e.n, 0)";
-const MAILBOX_DELETED: &str = "SELECT b.id, b.deleted, COALESCE(e.n, 0) FROM mailbox AS b
-     LEFT JOIN (SELECT mailbox, CAST(count(*) AS BIGINT) AS n FROM entry
-                WHERE account = $1 AND (flags & 8) = 8 GROUP BY mailbox) AS e
-          ON e.mailbox = b.id
-     WHERE b.account = $1 AND b.deleted <> COALESCE(e.n, 0)";
-const MAILBOX_SIZE: &str = "SELECT b.id, b.size, COALESCE(e.n, 0) FROM mailbox AS b
-     LEFT JOIN (SELECT mailbox, CAST(sum(size) AS BIGINT) AS n FROM entry WHERE account = $1 GROUP BY mailbox) AS e
-          ON e.mailbox = b.id
-     WHERE b.account = $1 AND b.size <> COALESCE(e.n, 0)";
 const USED_MESSAGES: &str = "SELECT a.id, a.used_messages, m.n FROM account AS a
      CROSS JOIN (SELECT CAST(count(*) AS BIGINT) AS n FROM message AS c WHERE c.account = $1
                  AND EXISTS (SELECT 1 FROM entry AS e WHERE e.account = $1 AND e.message = c.id)) AS m

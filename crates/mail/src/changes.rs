@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use postroad_store::{AccountId, ModSeq, ReadTx, params};
 
-use crate::selected::Place;
+use crate::pages::{self, Having};
+use crate::selected::Before;
 use crate::{Entry, Mailbox, MailboxId, Result, UidSet, Want, mailboxes, sql, view};
 
 /// How far a session has seen a mailbox: all operations below `modseq`, and of `modseq` itself the
@@ -44,7 +45,7 @@ pub struct Changes {
 }
 
 /// What happened in `mailbox` since `mark`, at most `limit` changed entries at a time. One statement when
-/// nothing happened, four otherwise.
+/// nothing happened, five otherwise.
 ///
 /// The journal says which entries may have changed; a page may be empty and not the last, where later operations
 /// changed them again.
@@ -60,19 +61,18 @@ pub fn changes_since(tx: &ReadTx, account: AccountId, mailbox: MailboxId, mark: 
         return Ok(Changes { mailbox: Some(row), ..nothing });
     }
     let Touched { uids, until, new_key } = touched(tx, account, mailbox, mark, limit.max(1))?;
-    let place = Place::of(&uids);
-    let text = format!(
-        "SELECT uid, flags, keywords, modseq, saved, message, size FROM entry
-         WHERE account = $1 AND mailbox = $2 AND modseq >= $3 AND {} ORDER BY uid",
-        place.clause("uid", 4)
-    );
-    let params = vec![account.into(), mailbox.into(), mark.modseq.into()];
-    let mut changed = tx.rows(&text, &place.params(params), |row| view::entry(row, Want::Flags))?;
     let here = mark..until.unwrap_or(Mark::at(row.highest_modseq));
-    changed.retain(|entry| {
-        let at = Mark { modseq: entry.modseq, uid: entry.uid };
-        at > here.start && at <= here.end && uids.contains(entry.uid)
-    });
+    let (mut marks, mut changed) = (Vec::new(), Vec::new());
+    if !uids.is_empty() {
+        pages::each(tx, account, mailbox, &uids, Having::All, |entry| {
+            let at = Mark { modseq: entry.modseq, uid: entry.uid };
+            if at > here.start && at <= here.end {
+                marks.push(Before::from(entry));
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    view::with_rows(tx, account, mailbox, Want::Flags, marks, &mut changed)?;
     let vanished = vanished_since(tx, account, mailbox, mark.modseq)?;
     Ok(Changes { mailbox: Some(row), mark: here.end, vanished, changed, more: until.is_some(), new_key })
 }

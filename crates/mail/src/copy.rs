@@ -5,7 +5,8 @@ use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 use crate::expunge::After;
 use crate::journal::{self, Note, Operation};
 use crate::selected::{self, Before, Place, Tally};
-use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, expunge, keywords, labels, sql};
+use crate::view::Glance;
+use crate::{Bound, By, Error, Flags, MailboxId, Result, UidSet, What, expunge, keywords, labels, pages, sql};
 
 /// What [`copy`] or [`move_to`] did (RFC 4315 COPYUID: the n-th source uid became the n-th target uid).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Copied {
 }
 
 /// Copies entries into a mailbox of the same account (which may be the same mailbox) with their flags.
-/// Costs nothing of the quota. Six statements for any number of entries, one more for keywords.
+/// Costs nothing of the quota. Seven statements for any number of entries, one more for keywords.
 ///
 /// Errors: `NotFound(Mailbox)` for the target, `Limit(Uids)`.
 pub fn copy(
@@ -44,7 +45,7 @@ pub fn copy(
 }
 
 /// Moves entries (RFC 6851): in one operation they are in `to` and gone from `from`.
-/// Nine statements for any number of entries, one more for keywords. Errors as [`copy`].
+/// Twelve statements for any number of entries, one more for keywords. Errors as [`copy`].
 pub fn move_to(
     tx: &mut WriteTx,
     by: &By,
@@ -114,7 +115,7 @@ impl Target {
     }
 }
 
-/// Puts `entries` of `from` also into the target. Two statements, one more for keywords.
+/// Puts `entries` of `from` also into the target. Three statements, one more for keywords.
 fn place(
     tx: &mut WriteTx,
     by: &By,
@@ -133,15 +134,14 @@ fn place(
         Place::List(_) => ("$4 + row_number() OVER (ORDER BY uid) - 1", next),
     };
     let text = format!(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT account, CAST($3 AS BIGINT), {uid}, message, flags, keywords,
-                CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
+        "INSERT INTO entry (account, mailbox, uid, message, saved, size)
+         SELECT account, CAST($3 AS BIGINT), {uid}, message, CAST($5 AS BIGINT), size
          FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
-        place.clause("uid", 7)
+        place.clause("uid", 6)
     );
-    let first = Param::from(first);
-    let params = vec![account.into(), from.into(), target.id.into(), first, modseq.into(), by.now.into()];
+    let params = vec![account.into(), from.into(), target.id.into(), Param::from(first), by.now.into()];
     tx.execute(&text, &place.params(params))?;
+    admit_marks(tx, account, target, modseq, entries, Flags::ALL)?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());
     if target.id != from {
         keywords::carry(tx, account, target.id, modseq, used)?;
@@ -156,6 +156,27 @@ fn place(
     })
 }
 
+/// Entries that were put into the target under its next uids, in this order, get these flags (of them those of `keep`), keywords
+/// and sizes. One statement.
+pub(crate) fn admit_marks(
+    tx: &mut WriteTx,
+    account: AccountId,
+    target: &Target,
+    modseq: ModSeq,
+    entries: &[Before],
+    keep: Flags,
+) -> Result<()> {
+    let dropped = Flags::ALL.without(keep);
+    let marks = (target.uidnext..).zip(entries).map(|(uid, entry)| Glance {
+        uid,
+        flags: entry.flags.without(dropped),
+        keywords: entry.keywords.as_stored(),
+        modseq,
+        size: u64::try_from(entry.size).unwrap_or(0),
+    });
+    pages::append(tx, (account, target.id), marks)
+}
+
 /// Counts entries that were put into the target under its next uids. One statement.
 pub(crate) fn admit(tx: &mut WriteTx, account: AccountId, target: &Target, modseq: ModSeq, tally: Tally) -> Result<()> {
     tx.execute(
@@ -167,7 +188,7 @@ pub(crate) fn admit(tx: &mut WriteTx, account: AccountId, target: &Target, modse
     Ok(())
 }
 
-/// Puts `entries` into the target and takes them out of `from`. Five statements, one more for keywords.
+/// Puts `entries` into the target and takes them out of `from`. Eight statements, one more for keywords.
 pub(crate) fn refile(
     tx: &mut WriteTx,
     by: &By,

@@ -93,7 +93,7 @@ impl<'a> Kept<'a> {
 /// Files a message in a mailbox: content, entry, counters, thread, quota, journal.
 ///
 /// `Err(OverQuota | Suspended | NotFound | Limit)` has written nothing: the caller may go on with the next
-/// recipient in the same transaction. Seven statements (on SQLite one for each further thread key), one more
+/// recipient in the same transaction. Eight statements (on SQLite one for each further thread key), one more
 /// for a shared blob, one to two more for keywords.
 pub fn deliver(
     tx: &mut WriteTx,

@@ -1,9 +1,12 @@
 //! Entries are removed and restored.
 
+use std::collections::BTreeMap;
+
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, Timestamp, WriteTx, params};
 
-use crate::copy::{Copied, Target, admit};
+use crate::copy::{Copied, Target, admit, admit_marks};
 use crate::journal::{self, Note, Operation};
+use crate::pages;
 use crate::selected::{self, Before, Place, Tally};
 use crate::{By, Error, Flags, Keywords, MailboxId, MessageId, Result, UidSet, keywords, sql};
 
@@ -17,7 +20,7 @@ pub struct Expunged {
 }
 
 /// Removes the entries with `\Deleted`, of `only` these uids (UID EXPUNGE) or all (EXPUNGE).
-/// They stay restorable until the retention has passed. Eight statements for any number of entries.
+/// They stay restorable until the retention has passed. Ten statements for any number of entries.
 pub fn expunge(
     tx: &mut WriteTx,
     by: &By,
@@ -30,13 +33,13 @@ pub fn expunge(
     take(tx, by, account, mailbox, &entries)
 }
 
-/// Removes entries whatever their flags (POP3 QUIT, JMAP). Eight statements for any number of entries.
+/// Removes entries whatever their flags (POP3 QUIT, JMAP). Ten statements for any number of entries.
 pub fn remove(tx: &mut WriteTx, by: &By, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Expunged> {
     let entries = selected::entries(tx, account, mailbox, uids)?;
     take(tx, by, account, mailbox, &entries)
 }
 
-/// Removes `entries`. Seven statements.
+/// Removes `entries`. Nine statements where all have the same flags and keywords.
 fn take(tx: &mut WriteTx, by: &By, account: AccountId, mailbox: MailboxId, entries: &[Before]) -> Result<Expunged> {
     if entries.is_empty() {
         return Ok(Expunged { modseq: None, uids: UidSet::new() });
@@ -65,7 +68,8 @@ pub(crate) enum After {
     Elsewhere,
 }
 
-/// Takes entries out of a mailbox; counters are the caller's. Two statements.
+/// Takes entries out of a mailbox; counters are the caller's. Four statements where all have the same flags and keywords, one more
+/// for each other combination.
 pub(crate) fn take_out(
     tx: &mut WriteTx,
     by: &By,
@@ -75,23 +79,56 @@ pub(crate) fn take_out(
     modseq: ModSeq,
     after: After,
 ) -> Result<()> {
-    let place = Place::of(uids);
-    let text = format!(
-        "INSERT INTO expunged (account, mailbox, uid, message, flags, keywords, saved, size, modseq, at, restorable)
-         SELECT account, mailbox, uid, message, flags, keywords, saved, size, CAST($3 AS BIGINT),
-                CAST($4 AS BIGINT), CAST($5 AS BIGINT)
-         FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
-        place.clause("uid", 6)
-    );
-    let restorable = Param::from(after == After::Restorable);
-    let params = vec![account.into(), mailbox.into(), modseq.into(), by.now.into(), restorable];
-    tx.execute(&text, &place.params(params))?;
-    forget(tx, account, mailbox, uids)
+    let removed = pages::remove(tx, (account, mailbox), uids)?;
+    for ((flags, keywords), alike) in alike(&removed, uids) {
+        let place = Place::of(&alike);
+        let text = format!(
+            "INSERT INTO expunged (account, mailbox, uid, message, flags, keywords, saved, size, modseq, at, restorable)
+             SELECT account, mailbox, uid, message, CAST($6 AS BIGINT), CAST($7 AS TEXT), saved, size, CAST($3 AS BIGINT),
+                    CAST($4 AS BIGINT), CAST($5 AS BIGINT)
+             FROM entry WHERE account = $1 AND mailbox = $2 AND {}",
+            place.clause("uid", 8)
+        );
+        let restorable = Param::from(after == After::Restorable);
+        let mut params = vec![account.into(), mailbox.into(), modseq.into(), by.now.into(), restorable];
+        params.extend([Param::from(flags.bits()), Param::from(keywords.as_stored())]);
+        tx.execute(&text, &place.params(params))?;
+    }
+    delete_rows(tx, account, mailbox, uids)
+}
+
+/// Entries by their flags and keywords, for statements about entries that there are: between neighbours within one range of `uids`
+/// nothing else lies, so that few ranges name them all.
+fn alike<'a>(entries: &'a [Before], uids: &UidSet) -> BTreeMap<(Flags, &'a Keywords), UidSet> {
+    let mut all: BTreeMap<(Flags, &Keywords), Vec<(u32, u32)>> = BTreeMap::new();
+    let mut ranges = uids.ranges().iter();
+    let mut range = ranges.next();
+    let mut before: Option<&Before> = None;
+    for entry in entries {
+        let mut near = true;
+        while range.is_some_and(|(_, high)| *high < entry.uid) {
+            range = ranges.next();
+            near = false;
+        }
+        let own = all.entry((entry.flags, &entry.keywords)).or_default();
+        let same = before.is_some_and(|one| one.flags == entry.flags && one.keywords == entry.keywords);
+        match own.last_mut() {
+            Some(last) if near && same => last.1 = entry.uid,
+            Some(_) | None => own.push((entry.uid, entry.uid)),
+        }
+        before = Some(entry);
+    }
+    all.into_iter().map(|(marks, ranges)| (marks, UidSet::from_ranges(ranges))).collect()
 }
 
 /// Takes entries out of a mailbox that live on in another one, and of which the journal's row tells all that anybody will ask: where
-/// they were, that they vanished, and where they went. One statement.
+/// they were, that they vanished, and where they went. Three statements, one more where pages become empty.
 pub(crate) fn forget(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<()> {
+    pages::remove(tx, (account, mailbox), uids)?;
+    delete_rows(tx, account, mailbox, uids)
+}
+
+fn delete_rows(tx: &mut WriteTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<()> {
     let place = Place::of(uids);
     let text = format!("DELETE FROM entry WHERE account = $1 AND mailbox = $2 AND {}", place.clause("uid", 3));
     tx.execute(&text, &place.params(vec![account.into(), mailbox.into()]))?;
@@ -157,7 +194,7 @@ pub fn removed(tx: &ReadTx, account: AccountId, mailbox: MailboxId, limit: usize
 }
 
 /// Puts removed entries back, under new uids, without `\Deleted`, into `to`. Counts against the quota again.
-/// Nine statements for any number of entries, one more for keywords.
+/// Ten statements for any number of entries, one more for keywords.
 ///
 /// Errors: `NotFound(Mailbox)` for `to`, `Limit(Uids)`, `OverQuota`.
 pub fn restore(
@@ -175,7 +212,8 @@ pub fn restore(
         return Ok(Copied { modseq: None, uidvalidity: target.uidvalidity, source, target: UidSet::new() });
     }
     let modseq = claim_quota(tx, account, mailbox, &source)?;
-    put_back(tx, by, account, mailbox, &source, &target, modseq)?;
+    put_back(tx, by, account, mailbox, &source, &target)?;
+    admit_marks(tx, account, &target, modseq, &entries, Flags::ALL.without(Flags::DELETED))?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());
     keywords::carry(tx, account, to, modseq, used)?;
     for entry in &mut entries {
@@ -209,19 +247,16 @@ fn put_back(
     mailbox: MailboxId,
     uids: &UidSet,
     target: &Target,
-    modseq: ModSeq,
 ) -> Result<()> {
     let place = Place::of(uids);
-    // All flags but \Deleted: 31 - 8.
     let text = format!(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
-         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, (flags & 23),
-                keywords, CAST($5 AS BIGINT), CAST($6 AS BIGINT), size
+        "INSERT INTO entry (account, mailbox, uid, message, saved, size)
+         SELECT account, CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY uid) - 1, message, CAST($5 AS BIGINT), size
          FROM expunged WHERE account = $1 AND mailbox = $2 AND restorable = 1 AND {}",
-        place.clause("uid", 7)
+        place.clause("uid", 6)
     );
     let first = Param::from(target.uidnext);
-    let params = vec![account.into(), mailbox.into(), target.id.into(), first, modseq.into(), by.now.into()];
+    let params = vec![account.into(), mailbox.into(), target.id.into(), first, by.now.into()];
     tx.execute(&text, &place.params(params))?;
     let text = format!(
         "UPDATE expunged SET restorable = 0 WHERE account = $1 AND mailbox = $2 AND {}",

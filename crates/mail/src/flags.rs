@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use postroad_store::{AccountId, ModSeq, Param, WriteTx};
+use postroad_store::{AccountId, ModSeq, WriteTx};
 
 use crate::journal::{self, Note, Operation};
 use crate::keywords::{self, Spelled};
-use crate::selected::{self, Before, Place, Tally};
+use crate::pages;
+use crate::selected::{self, Before, Tally};
 use crate::{Bound, By, Error, Flags, Keyword, Keywords, MailboxId, Result, UidSet};
 
-/// Most keywords that one change names: they become one SQL expression.
+/// Most keywords that one change names.
 pub const MAX_NAMED: usize = 200;
 
 /// How flags change (RFC 9051 §6.4.6).
@@ -68,26 +69,27 @@ pub fn change(
     let spelled = keywords::spell(tx, account, mailbox, named)?;
     let mut answer = Changed { modseq: None, changed: Vec::new(), unchanged: UidSet::new(), modified: UidSet::new() };
     let mut before = Vec::new();
-    for entry in selected::entries(tx, account, mailbox, uids)? {
+    let mut pages = pages::load(tx, (account, mailbox), uids)?;
+    for entry in pages.of(uids) {
         if unchanged_since.is_some_and(|since| entry.modseq > since) {
             answer.modified.insert(entry.uid);
             continue;
         }
-        let (flags, keywords) = change.applied(&entry, &spelled);
+        let (flags, keywords) = change.applied(entry, &spelled);
         if flags == entry.flags && same(&keywords, &entry.keywords) {
             answer.unchanged.insert(entry.uid);
             continue;
         }
-        answer.changed.push(ChangedEntry { uid: entry.uid, flags, keywords });
-        before.push(entry);
+        let now = Before { flags, keywords, ..entry.clone() };
+        answer.changed.push(ChangedEntry { uid: now.uid, flags, keywords: now.keywords.clone() });
+        before.push(std::mem::replace(entry, now));
     }
     if before.is_empty() {
         return Ok(answer);
     }
     let modseq = journal::begin(tx, account)?;
     let changed = selected::uids(&before);
-    let among = if unchanged_since.is_none() { uids } else { &changed };
-    change.write(tx, account, mailbox, (among, &changed), &spelled, modseq)?;
+    pages.save(tx, &changed, modseq)?;
     if !matches!(change, FlagChange::Remove(..)) {
         keywords::learn(tx, account, mailbox, modseq, &spelled)?;
     }
@@ -124,7 +126,7 @@ impl FlagChange {
         }
     }
 
-    /// An entry's flags after the change: exactly what [`FlagChange::write`] does in SQL.
+    /// An entry's flags after the change.
     fn applied(&self, entry: &Before, spelled: &Spelled) -> (Flags, Keywords) {
         let kept = |named: &[Keyword]| -> Vec<Keyword> {
             let own = entry.keywords.iter().map(|text| Keyword::stored(text.to_owned()));
@@ -143,64 +145,4 @@ impl FlagChange {
             FlagChange::Replace(flags, _) => (*flags, spelled.all.iter().cloned().collect()),
         }
     }
-
-    /// Writes the change to all of `changed`, which are those of `among` that it changes. One statement; its text depends on how
-    /// many keywords are named.
-    fn write(
-        &self,
-        tx: &mut WriteTx,
-        account: AccountId,
-        mailbox: MailboxId,
-        (among, changed): (&UidSet, &UidSet),
-        spelled: &Spelled,
-        modseq: ModSeq,
-    ) -> Result<()> {
-        // flags = (flags & $4) | $5
-        let (keep, set, named): (Flags, Flags, &[Keyword]) = match self {
-            FlagChange::Add(flags, _) => (Flags::ALL, *flags, &spelled.all),
-            FlagChange::Remove(flags, _) => (Flags::ALL.without(*flags), Flags::NONE, &spelled.known),
-            FlagChange::Replace(flags, _) => (Flags::NONE, *flags, &spelled.all),
-        };
-        let all: Keywords = named.iter().cloned().collect();
-        let single: Vec<String> = named.iter().map(|keyword| format!(" {keyword} ")).collect();
-        let flags_only = named.is_empty() && !matches!(self, FlagChange::Replace(..));
-        // A range is one walk over its rows, a list a search for each: where a range is meant, the rows tell which change.
-        let (place, really) = match among.ranges() {
-            [_] if flags_only && changed.ranges().len() > 1 => (Place::of(among), "AND ((flags & $4) | $5) <> flags"),
-            [] | [..] => (Place::of(changed), ""),
-        };
-        let mut params =
-            vec![account.into(), mailbox.into(), modseq.into(), Param::from(keep.bits()), Param::from(set.bits())];
-        let keywords = match self {
-            FlagChange::Replace(..) => {
-                params.push(Param::from(all.as_stored()));
-                ", keywords = $6".to_owned()
-            }
-            FlagChange::Add(..) | FlagChange::Remove(..) if named.is_empty() => String::new(),
-            FlagChange::Add(..) => {
-                params.push(Param::from(all.as_stored().trim_start()));
-                params.extend(single.iter().map(Param::from));
-                format!(
-                    ", keywords = {} || CAST($6 AS TEXT)",
-                    without("COALESCE(NULLIF(keywords, ''), ' ')", 7, single.len())
-                )
-            }
-            FlagChange::Remove(..) => {
-                params.extend(single.iter().map(Param::from));
-                format!(", keywords = COALESCE(NULLIF({}, ' '), '')", without("keywords", 6, single.len()))
-            }
-        };
-        let text = format!(
-            "UPDATE entry SET flags = (flags & $4) | $5{keywords}, modseq = $3
-             WHERE account = $1 AND mailbox = $2 AND {} {really}",
-            place.clause("uid", params.len() + 1)
-        );
-        tx.execute(&text, &place.params(params))?;
-        Ok(())
-    }
-}
-
-/// SQL that takes the keywords in `$first ..` (each with a space on both sides) out of `text`.
-fn without(text: &str, first: usize, count: usize) -> String {
-    (first..first + count).fold(text.to_owned(), |inner, number| format!("replace({inner}, ${number}, ' ')"))
 }

@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 
 use postroad_store::dump::{Table, Value};
-use postroad_store::{AccountId, ReadTx, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, ModSeq, ReadTx, Timestamp, WriteTx, params};
 
 use crate::accounts::{self, State};
 use crate::journal::{self, Note, Operation};
-use crate::{Address, By, Error, Result, What, addresses, credentials, domains};
+use crate::view::Glance;
+use crate::{Address, By, Error, Flags, MailboxId, Result, What, addresses, credentials, domains, pages};
 
 /// Gives mailboxes new uidvalidities on the way in. Rows of `account` come before those of `mailbox`.
 #[derive(Debug, Clone)]
@@ -118,6 +119,41 @@ pub fn without_taken(tx: &ReadTx, table: &Table, rows: &mut Vec<Vec<Value>>) -> 
         }
     }
     Ok(names)
+}
+
+/// Entries as backups had them before there were pages (version 7 of the schema): what lies in pages now goes there, and out of the
+/// rows. They come in the order of their key. One statement for each mailbox.
+pub fn into_pages(tx: &mut WriteTx, id: AccountId, table: &mut Table, rows: &mut [Vec<Value>]) -> Result<()> {
+    const MOVED: [&str; 3] = ["flags", "keywords", "modseq"];
+    if table.name != "entry" || table.column("flags").is_none() {
+        return Ok(());
+    }
+    let bad = || Error::Corrupt("a row of entry without what every entry has".into());
+    let place = |name: &str| table.column(name).ok_or_else(bad);
+    let (mailbox, uid, flags, keywords, modseq, size) =
+        (place("mailbox")?, place("uid")?, place("flags")?, place("keywords")?, place("modseq")?, place("size")?);
+    let number = |row: &[Value], at: usize| row.get(at).and_then(Value::int).ok_or_else(bad);
+    for alike in rows.chunk_by(|a, b| a.get(mailbox) == b.get(mailbox)) {
+        let entries = alike.iter().map(|row| {
+            Ok(Glance {
+                uid: u32::try_from(number(row, uid)?).map_err(|_| bad())?,
+                flags: Flags::from_bits(number(row, flags)?),
+                keywords: row.get(keywords).and_then(Value::text).ok_or_else(bad)?,
+                modseq: ModSeq(number(row, modseq)?),
+                size: u64::try_from(number(row, size)?).map_err(|_| bad())?,
+            })
+        });
+        let entries = entries.collect::<Result<Vec<_>>>()?;
+        let first = alike.first().ok_or_else(bad)?;
+        pages::append(tx, (id, MailboxId(number(first, mailbox)?)), entries.into_iter())?;
+    }
+    let kept: Vec<bool> = table.columns.iter().map(|column| !MOVED.contains(&column.name.as_str())).collect();
+    for row in rows {
+        let mut kept = kept.iter();
+        row.retain(|_| kept.next().copied().unwrap_or(true));
+    }
+    table.columns.retain(|column| !MOVED.contains(&column.name.as_str()));
+    Ok(())
 }
 
 /// Its rows are loaded: gives it its address and those of `others` that are free, and the state that it had. One

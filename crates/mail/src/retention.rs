@@ -201,6 +201,7 @@ fn purge(tx: &mut WriteTx, account: AccountId) -> Result<Swept> {
     }
     for table in [
         "entry",
+        "entry_page",
         "expunged",
         "thread_key",
         "keyword",

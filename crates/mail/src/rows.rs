@@ -9,7 +9,8 @@ use std::collections::hash_map::Entry;
 use postroad_store::{AccountId, BlobId, ModSeq, Param, Timestamp, TraceId, WriteTx, params};
 
 use crate::selected::Tally;
-use crate::{Error, Flags, Keywords, MailboxId, MessageId, Result, ThreadId, What, sql};
+use crate::view::Glance;
+use crate::{Error, Flags, Keywords, MailboxId, MessageId, Result, ThreadId, What, pages, sql};
 
 /// Most keys of a message that threads are found by.
 pub const MAX_THREAD_KEYS: usize = 32;
@@ -166,9 +167,9 @@ pub(crate) fn insert_contents(tx: &mut WriteTx, account: AccountId, contents: &[
     Ok(())
 }
 
-/// Writes entries. Counters are the caller's.
+/// Writes entries, whose uids rise. Counters are the caller's. Two statements.
 pub(crate) fn insert_entries(tx: &mut WriteTx, under: Under, entries: &[Placed<'_>]) -> Result<()> {
-    let rows: Vec<[Param<'_>; 9]> = entries
+    let rows: Vec<[Param<'_>; 6]> = entries
         .iter()
         .map(|entry| {
             [
@@ -176,18 +177,18 @@ pub(crate) fn insert_entries(tx: &mut WriteTx, under: Under, entries: &[Placed<'
                 under.mailbox.into(),
                 entry.uid.into(),
                 entry.message.into(),
-                entry.flags.bits().into(),
-                entry.keywords.as_stored().into(),
-                under.modseq.into(),
                 under.saved.into(),
                 entry.size.into(),
             ]
         })
         .collect();
-    tx.insert_rows(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)",
-        &rows,
-        "",
-    )?;
-    Ok(())
+    tx.insert_rows("INSERT INTO entry (account, mailbox, uid, message, saved, size)", &rows, "")?;
+    let marks = entries.iter().map(|entry| Glance {
+        uid: entry.uid,
+        flags: entry.flags,
+        keywords: entry.keywords.as_stored(),
+        modseq: under.modseq,
+        size: u64::try_from(entry.size).unwrap_or(0),
+    });
+    pages::append(tx, (under.account, under.mailbox), marks)
 }

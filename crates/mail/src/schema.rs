@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { owner: "mail", version: 4, sql: V4 },
     Migration { owner: "mail", version: 5, sql: V5 },
     Migration { owner: "mail", version: 6, sql: V6 },
+    Migration { owner: "mail", version: 7, sql: V7 },
     Migration { owner: "mail.search", version: 1, sql: crate::index::TABLES },
     Migration { owner: "mail.acl", version: 1, sql: ACL_V1 },
     Migration { owner: "mail.pop3", version: 1, sql: crate::maildrop::TABLES },
@@ -264,4 +265,33 @@ DROP INDEX entry_deleted;
 /// there for years would have every EXPUNGE read the mailbox up to it.
 const V6: &str = "
 CREATE INDEX entry_deleted ON entry (account, mailbox, uid) WHERE (flags & 8) = 8;
+";
+
+/// What changes of entries lies in pages of 128 uids (`pages`), so that a change of many writes few rows; the entries keep what
+/// never changes.
+const V7: &str = "
+CREATE TABLE entry_page (
+    account BIGINT NOT NULL,
+    mailbox BIGINT NOT NULL,
+    page BIGINT NOT NULL,
+    runs {text} NOT NULL,
+    sizes {text} NOT NULL,
+    entries BIGINT NOT NULL,
+    unseen BIGINT NOT NULL,
+    deleted BIGINT NOT NULL,
+    PRIMARY KEY (account, mailbox, page)
+);
+INSERT INTO entry_page (account, mailbox, page, runs, sizes, entries, unseen, deleted)
+SELECT account, mailbox, uid / 128,
+       string_agg(CAST(uid % 128 AS TEXT) || ' ' || CAST(flags AS TEXT) || ' ' || CAST(modseq AS TEXT) || keywords || '
+', '' ORDER BY uid),
+       string_agg(CAST(size AS TEXT) || ' ', '' ORDER BY uid), count(*),
+       CAST(sum(CASE WHEN (flags & 1) = 0 THEN 1 ELSE 0 END) AS BIGINT),
+       CAST(sum(CASE WHEN (flags & 8) = 8 THEN 1 ELSE 0 END) AS BIGINT)
+FROM entry GROUP BY account, mailbox, uid / 128;
+CREATE INDEX entry_page_deleted ON entry_page (account, mailbox, page) WHERE deleted > 0;
+DROP INDEX entry_deleted;
+ALTER TABLE entry DROP COLUMN flags;
+ALTER TABLE entry DROP COLUMN keywords;
+ALTER TABLE entry DROP COLUMN modseq;
 ";

@@ -5,6 +5,8 @@ use std::ops::{Add, ControlFlow};
 
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
+use crate::pages::{self, Having};
+use crate::view::Glance;
 use crate::{Error, Flags, Keywords, MailboxId, Result, UidSet, What, sql};
 
 /// An entry before the operation.
@@ -55,35 +57,47 @@ impl Place {
     }
 }
 
-/// The entries of `uids` that exist, by uid. One statement, one more for several ranges that may hold more
-/// than [`LIST_MAX`] uids.
+impl From<Glance<'_>> for Before {
+    fn from(entry: Glance<'_>) -> Before {
+        Before {
+            uid: entry.uid,
+            flags: entry.flags,
+            keywords: Keywords::stored(entry.keywords.to_owned()),
+            modseq: entry.modseq,
+            size: sql::number(entry.size),
+        }
+    }
+}
+
+/// The entries of `uids` that exist, by uid. One statement.
 pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "", "ORDER BY uid", account, mailbox, uids)
+    let mut found = Vec::new();
+    pages::each(tx, account, mailbox, uids, Having::All, |entry| {
+        found.push(Before::from(entry));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
-/// The entries of `uids` that exist and have `\Deleted`, by uid. Reads no others. Statements as [`entries`].
+/// The entries of `uids` that exist and have `\Deleted`, by uid. Reads no pages without any. One statement.
 pub(crate) fn deleted(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "entry", "{by:entry_deleted}", "AND (flags & 8) = 8 ORDER BY uid", account, mailbox, uids)
+    let mut found = Vec::new();
+    pages::each(tx, account, mailbox, uids, Having::Deleted, |entry| {
+        if entry.flags.contains(Flags::DELETED) {
+            found.push(Before::from(entry));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
-/// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal.
+/// The restorable entries of `uids` that were removed, by uid; their modseq is that of the removal. One statement, one more for
+/// several ranges that may hold more than [`LIST_MAX`] uids.
 pub(crate) fn restorable(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
-    read(tx, "expunged", "", "AND restorable = 1 ORDER BY uid", account, mailbox, uids)
-}
-
-fn read(
-    tx: &ReadTx,
-    table: &str,
-    by: &str,
-    rest: &str,
-    account: AccountId,
-    mailbox: MailboxId,
-    uids: &UidSet,
-) -> Result<Vec<Before>> {
-    let (place, filter) = place(tx, table, account, mailbox, uids)?;
+    let (place, filter) = place(tx, account, mailbox, uids)?;
     let text = format!(
-        "SELECT uid, flags, keywords, modseq, size FROM {table} {by}
-         WHERE account = $1 AND mailbox = $2 AND {} {rest}",
+        "SELECT uid, flags, keywords, modseq, size FROM expunged
+         WHERE account = $1 AND mailbox = $2 AND {} AND restorable = 1 ORDER BY uid",
         place.clause("uid", 3)
     );
     let mut found = Vec::new();
@@ -106,13 +120,13 @@ fn read(
 /// Where to look for a client's set, and whether the rows found must be filtered by it. Several ranges of
 /// which one is open (`1,5,9:*`) are cut to what there is; were it still too much for a list, everything
 /// between the first and the last is looked at.
-fn place(tx: &ReadTx, table: &str, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<(Place, bool)> {
+fn place(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<(Place, bool)> {
     let most = LIST_MAX as u64;
     if uids.ranges().len() == 1 || uids.count() <= most {
         return Ok((Place::of(uids), false));
     }
     let top = tx.one(
-        &format!("SELECT max(uid) FROM {table} WHERE account = $1 AND mailbox = $2"),
+        "SELECT max(uid) FROM expunged WHERE account = $1 AND mailbox = $2",
         params![account, mailbox],
         |row| row.int_or_null(0),
     )?;

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use postroad_store::{AccountId, BlobId, ModSeq, Param, ReadTx, Row, Timestamp, WriteTx, params};
+use postroad_store::{AccountId, BlobId, ModSeq, ReadTx, Row, Timestamp, WriteTx, params};
 
-use crate::selected::{LIST_MAX, Place};
+use crate::pages::{self, Having};
+use crate::selected::{self, Before, LIST_MAX, Place};
 use crate::{Error, Flags, Keywords, Mailbox, MailboxId, MessageId, Result, ThreadId, UidSet, What, sql};
 
 /// Which entries, and how much of each.
@@ -24,7 +25,7 @@ pub struct Query<'a> {
 /// How much of each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Want {
-    /// What the entry's own row has: flags, modseq, size, saved.
+    /// What the entry itself has: flags, modseq, size, saved.
     Flags,
     /// And received time, thread and blob of its content: another row.
     Facts,
@@ -66,24 +67,31 @@ pub struct Facts {
     pub summary: Vec<u8>,
 }
 
-/// Entries of a mailbox, by uid.
-///
-/// One statement for a single range; for more ranges, one for each stretch of ranges that could hold
-/// `limit` entries.
+/// Entries of a mailbox, by uid. Two statements for each [`LIST_MAX`] entries of the answer.
 pub fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, query: &Query<'_>) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
-    let mut ranges = query.uids.ranges();
-    while found.len() < query.limit && !ranges.is_empty() {
-        let room = query.limit - found.len();
-        let (stretch, rest) = ranges.split_at(stretch(ranges, room.min(LIST_MAX)));
-        ranges = rest;
-        let place = Place::of(&UidSet::from_ranges(stretch.iter().copied()));
-        part(tx, account, mailbox, query, &place, room, &mut found)?;
+    let mut from = 1;
+    loop {
+        let rest = query.uids.intersection(&UidSet::range(from, u32::MAX));
+        let room = (query.limit - found.len()).min(LIST_MAX);
+        if room == 0 || rest.is_empty() {
+            return Ok(found);
+        }
+        let mut marks = Vec::new();
+        glance(tx, account, mailbox, &Query { uids: &rest, limit: room, ..query.clone() }, |entry| {
+            marks.push(Before::from(entry));
+            ControlFlow::Continue(())
+        })?;
+        let last = marks.last().filter(|_| marks.len() == room).and_then(|entry| entry.uid.checked_add(1));
+        with_rows(tx, account, mailbox, query.want, marks, &mut found)?;
+        match last {
+            Some(next) => from = next,
+            None => return Ok(found),
+        }
     }
-    Ok(found)
 }
 
-/// An entry as it lies in its row: what listings of flags are made of.
+/// What changes of an entry, and its size: what listings of flags are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Glance<'a> {
     /// Its uid.
@@ -99,7 +107,7 @@ pub struct Glance<'a> {
 }
 
 /// Shows entries of a mailbox by uid, until `Break` or the query's limit; no statement can run meanwhile. What the query wants of
-/// each does not matter. Statements as [`entries`]; false when `each` broke it off.
+/// each does not matter. One statement, which reads a row for each 128 uids; false when `each` broke it off.
 pub fn glance(
     tx: &ReadTx,
     account: AccountId,
@@ -107,71 +115,54 @@ pub fn glance(
     query: &Query<'_>,
     mut each: impl FnMut(Glance<'_>) -> ControlFlow<()>,
 ) -> Result<bool> {
-    let (mut ranges, mut room, mut broken) = (query.uids.ranges(), query.limit, false);
-    while room > 0 && !ranges.is_empty() && !broken {
-        let (stretch, rest) = ranges.split_at(stretch(ranges, room.min(LIST_MAX)));
-        ranges = rest;
-        let place = Place::of(&UidSet::from_ranges(stretch.iter().copied()));
-        let params = vec![account.into(), mailbox.into(), Param::from(sql::limit(room))];
-        let (since, params, first) = match query.changed_since {
-            None => ("", params, 4),
-            Some(since) => ("AND modseq > $4", params.into_iter().chain([since.into()]).collect(), 5),
-        };
-        let text = format!(
-            "SELECT uid, flags, keywords, modseq, size FROM entry
-             WHERE account = $1 AND mailbox = $2 {since} AND {} ORDER BY uid LIMIT $3",
-            place.clause("uid", first)
-        );
-        tx.each(&text, &place.params(params), |row| {
-            room -= 1;
-            let flow = each(Glance {
-                uid: sql::small(row, 0)?,
-                flags: Flags::from_bits(row.int(1)?),
-                keywords: row.str(2)?,
-                modseq: row.id(3)?,
-                size: sql::unsigned(row, 4)?,
-            });
-            broken = flow.is_break();
-            Ok(flow)
-        })?;
+    let (mut room, mut broken) = (query.limit, false);
+    if room == 0 || query.uids.is_empty() {
+        return Ok(true);
     }
+    pages::each(tx, account, mailbox, query.uids, Having::All, |entry| {
+        if query.changed_since.is_some_and(|since| entry.modseq <= since) {
+            return ControlFlow::Continue(());
+        }
+        room -= 1;
+        broken = each(entry).is_break();
+        if broken || room == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     Ok(!broken)
 }
 
-/// How many of the first ranges to ask for together: as many as hold at most `room` uids, at least one. So
-/// the database never sorts more than `room` rows, and a large range is read in the order of its index.
-fn stretch(ranges: &[(u32, u32)], room: usize) -> usize {
-    let mut uids = 0u64;
-    let within = ranges.iter().take_while(|(low, high)| {
-        uids += u64::from(high - low) + 1;
-        uids <= room as u64
-    });
-    within.count().max(1)
-}
-
-fn part(
+/// Entries with these marks, by uid, and what their rows have besides. One statement.
+pub(crate) fn with_rows(
     tx: &ReadTx,
     account: AccountId,
     mailbox: MailboxId,
-    query: &Query<'_>,
-    place: &Place,
-    room: usize,
+    want: Want,
+    marks: Vec<Before>,
     found: &mut Vec<Entry>,
 ) -> Result<()> {
-    let (columns, join) = columns(query.want);
-    let params = vec![account.into(), mailbox.into(), Param::from(sql::limit(room))];
-    let (since, params, place_sql) = match query.changed_since {
-        None => ("", params, place.clause("e.uid", 4)),
-        Some(since) => {
-            let params = params.into_iter().chain([since.into()]).collect();
-            ("AND e.modseq > $4", params, place.clause("e.uid", 5))
-        }
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let uids = selected::uids(&marks);
+    let place = match (uids.first(), uids.last()) {
+        // To walk over a few that are not meant is cheaper than to search for each.
+        (Some(first), Some(last)) if u64::from(last - first) < 2 * uids.count() => Place::Range(first, last),
+        (_, _) => Place::of(&uids),
     };
+    let (columns, join) = columns(want);
     let text = format!(
-        "SELECT {columns} FROM entry AS e {join}
-         WHERE e.account = $1 AND e.mailbox = $2 {since} AND {place_sql} ORDER BY e.uid LIMIT $3"
+        "SELECT {columns} FROM entry AS e {join} WHERE e.account = $1 AND e.mailbox = $2 AND {} ORDER BY e.uid",
+        place.clause("e.uid", 3)
     );
-    found.extend(tx.rows(&text, &place.params(params), |row| entry(row, query.want))?);
+    found.reserve(marks.len());
+    let mut marks = marks.into_iter().peekable();
+    tx.each(&text, &place.params(vec![account.into(), mailbox.into()]), |row| {
+        let uid = sql::small(row, 0)?;
+        while marks.next_if(|mark| mark.uid < uid).is_some() {}
+        if let Some(mark) = marks.next_if(|mark| mark.uid == uid) {
+            found.push(entry(row, want, mark)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(())
 }
 
@@ -179,51 +170,41 @@ fn part(
 fn columns(want: Want) -> (&'static str, &'static str) {
     const JOIN: &str = "JOIN message AS m ON m.account = e.account AND m.id = e.message";
     match want {
-        Want::Flags => ("e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size", ""),
-        Want::Facts => {
-            ("e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size, m.received, m.thread, m.blob", JOIN)
-        }
-        Want::Summary => (
-            "e.uid, e.flags, e.keywords, e.modseq, e.saved, e.message, e.size, m.received, m.thread, m.blob, m.summary",
-            JOIN,
-        ),
+        Want::Flags => ("e.uid, e.saved, e.message", ""),
+        Want::Facts => ("e.uid, e.saved, e.message, m.received, m.thread, m.blob", JOIN),
+        Want::Summary => ("e.uid, e.saved, e.message, m.received, m.thread, m.blob, m.summary", JOIN),
     }
 }
 
-pub(crate) fn entry(row: &Row<'_>, want: Want) -> postroad_store::Result<Entry> {
+fn entry(row: &Row<'_>, want: Want, mark: Before) -> postroad_store::Result<Entry> {
     let facts = match want {
         Want::Flags => None,
         Want::Facts | Want::Summary => Some(Facts {
-            received: row.id(7)?,
-            thread: row.id(8)?,
-            blob: row.id(9)?,
-            summary: if want == Want::Summary { row.bytes(10)? } else { Vec::new() },
+            received: row.id(3)?,
+            thread: row.id(4)?,
+            blob: row.id(5)?,
+            summary: if want == Want::Summary { row.bytes(6)? } else { Vec::new() },
         }),
     };
     Ok(Entry {
-        uid: sql::small(row, 0)?,
-        flags: Flags::from_bits(row.int(1)?),
-        keywords: Keywords::stored(row.text(2)?),
-        modseq: row.id(3)?,
-        saved: row.id(4)?,
-        message: row.id(5)?,
-        size: sql::unsigned(row, 6)?,
+        uid: mark.uid,
+        flags: mark.flags,
+        keywords: mark.keywords,
+        modseq: mark.modseq,
+        saved: row.id(1)?,
+        message: row.id(2)?,
+        size: u64::try_from(mark.size).unwrap_or(0),
         facts,
     })
 }
 
 /// All uids of a mailbox, rising: the map from sequence numbers. One statement.
 pub fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<u32>> {
-    let uids = tx.rows(
-        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 ORDER BY uid",
-        params![account, mailbox],
-        |row| sql::small(row, 0),
-    )?;
-    Ok(uids)
+    pages::uids(tx, account, mailbox)
 }
 
 /// The uids of entries that have all of `with` and none of `without` (SEARCH UNSEEN and the like). One
-/// statement; of deleted ones no others are read, unseen ones are looked for from the end until all that there are were found.
+/// statement; of deleted and of unseen ones no pages without any are read.
 pub fn uids_by_flags(
     tx: &ReadTx,
     account: AccountId,
@@ -231,31 +212,30 @@ pub fn uids_by_flags(
     with: Flags,
     without: Flags,
 ) -> Result<UidSet> {
-    let among = if with.contains(Flags::DELETED) {
-        "SELECT uid, flags FROM entry {by:entry_deleted} WHERE account = $1 AND mailbox = $2 AND (flags & 8) = 8"
-    } else if without.contains(Flags::SEEN) {
-        "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid DESC
-         LIMIT (SELECT unseen FROM mailbox WHERE account = $1 AND id = $2)"
-    } else {
-        "SELECT uid, flags FROM entry WHERE account = $1 AND mailbox = $2"
+    let having = match (with.contains(Flags::DELETED), without.contains(Flags::SEEN)) {
+        (true, _) => Having::Deleted,
+        (false, true) => Having::Unseen,
+        (false, false) => Having::All,
     };
-    let uids = tx.rows(
-        &format!("SELECT uid FROM ({among}) AS e WHERE (flags & $3) = $3 AND (flags & $4) = 0"),
-        params![account, mailbox, with.bits(), without.bits()],
-        |row| sql::small(row, 0),
-    )?;
-    Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
+    let mut found = UidSet::new();
+    pages::each(tx, account, mailbox, &UidSet::all(), having, |entry| {
+        if entry.flags.contains(with) && !entry.flags.intersects(without) {
+            found.insert(entry.uid);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
 /// The last `limit` entries without `\Seen` among those at or behind `from`. One statement, which reads no others.
 pub fn unseen_from(tx: &ReadTx, account: AccountId, mailbox: MailboxId, from: u32, limit: u32) -> Result<UidSet> {
-    let uids = tx.rows(
-        "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND uid >= $3 AND (flags & 1) = 0
-         ORDER BY uid DESC LIMIT $4",
-        params![account, mailbox, from, limit],
-        |row| sql::small(row, 0),
-    )?;
-    Ok(UidSet::from_ranges(uids.into_iter().map(|uid| (uid, uid))))
+    let mut found: Vec<u32> = Vec::new();
+    let most = limit as usize;
+    pages::each_unseen(tx, account, mailbox, ("DESC", from), |uids| {
+        found.extend(uids.iter().rev().take(most - found.len()));
+        if found.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(UidSet::from_ranges(found.into_iter().map(|uid| (uid, uid))))
 }
 
 /// The uid of the first entry without `\Seen` (RFC 3501 §6.3.1 `[UNSEEN]`, with its sequence number), which `counts` is
@@ -264,33 +244,20 @@ pub fn first_unseen(tx: &ReadTx, account: AccountId, counts: &Mailbox) -> Result
     if counts.unseen == 0 {
         return Ok(None);
     }
-    let (order, nth) = match counts.unseen > counts.messages / 2 {
-        true => ("", 1),
-        // The unseen ones are the latest, as a rule: the first is the last that is met on the way down.
-        false => ("DESC", counts.unseen),
-    };
-    let mut found = None;
-    tx.each(
-        &format!(
-            "SELECT uid FROM entry WHERE account = $1 AND mailbox = $2 AND (flags & 1) = 0 ORDER BY uid {order} LIMIT $3"
-        ),
-        params![account, counts.id, nth],
-        |row| {
-            found = Some(sql::small(row, 0)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
+    // The unseen ones are the latest, as a rule: the first is the last that is met on the way down.
+    let (order, most) = if counts.unseen > counts.messages / 2 { ("", 1) } else { ("DESC", counts.unseen as usize) };
+    let (mut first, mut met) = (None, 0);
+    pages::each_unseen(tx, account, counts.id, (order, 1), |uids| {
+        first = uids.first().copied().or(first);
+        met += uids.len();
+        if met >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(first)
 }
 
-/// How many entries lie before `uid`: its sequence number less one. Counts them: prefer the map.
+/// How many entries lie before `uid`: its sequence number less one. Counts pages of them: prefer the map.
 pub fn entries_before(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uid: u32) -> Result<u32> {
-    let count = tx.one(
-        "SELECT CAST(count(*) AS BIGINT) FROM entry WHERE account = $1 AND mailbox = $2 AND uid < $3",
-        params![account, mailbox, uid],
-        |row| sql::small(row, 0),
-    )?;
-    Ok(count)
+    pages::before(tx, account, mailbox, uid)
 }
 
 /// The keywords that the mailbox knows, for the FLAGS response, in the order in which it met them.

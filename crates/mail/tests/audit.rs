@@ -24,6 +24,10 @@ fn every_check_can_fail() {
         ("used messages of the account", "UPDATE account SET used_messages = 77"),
         ("used bytes of the account", "UPDATE account SET used_bytes = 0"),
         ("a uid both present and removed", "UPDATE expunged SET uid = 2"),
+        ("an entry and its page", "UPDATE entry SET size = size + 1 WHERE uid = 2 AND mailbox = 1"),
+        ("an entry and its page", "DELETE FROM entry WHERE uid = 5"),
+        ("messages of a mailbox", "DELETE FROM entry_page WHERE mailbox = 2"),
+        ("counters of a page", "UPDATE entry_page SET unseen = unseen - 1"),
         ("uidvalidity of a mailbox and the last one given", "UPDATE account SET next_mailbox = 2"),
     ];
     each(|world| {

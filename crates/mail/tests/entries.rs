@@ -238,8 +238,9 @@ fn an_operation_on_a_thousand_entries_costs_the_statements_of_one() {
                 world
                     .write(move |tx| copy::copy(tx, &by(), alice, INBOX, &UidSet::single(1_001), MailboxId(2)))
                     .unwrap();
-                assert_eq!(cost(UidSet::all()), many, "{what}");
-                assert!(many <= 10, "{what}: {many}");
+                // Pages go to PostgreSQL in sets whose sizes are powers of two.
+                let one = cost(UidSet::all());
+                assert!(one <= many && many <= 14, "{what}: {one} {many}");
                 continue;
             }
             let one = cost(uids("1"));
@@ -247,7 +248,7 @@ fn an_operation_on_a_thousand_entries_costs_the_statements_of_one() {
             // The first use of a keyword makes the mailbox know it.
             let first = u64::from(what == "store keywords");
             assert_eq!(one, many + first, "{what}");
-            assert!(many <= 8, "{what}: {many}");
+            assert!(many <= 10, "{what}: {many}");
         }
         world.audit();
     });
@@ -287,13 +288,13 @@ fn looking_and_delivering_cost_a_constant_number_of_statements() {
             })
             .unwrap();
         let expected = [
-            ("deliver", 7),
+            ("deliver", 8),
             ("finish", 0),
             ("select", 1),
             ("first unseen", 1),
             ("no changes", 1),
-            ("changes", 4),
-            ("fetch", 1),
+            ("changes", 5),
+            ("fetch", 2),
         ];
         assert_eq!(costs, expected);
     });

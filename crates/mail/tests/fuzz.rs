@@ -114,3 +114,20 @@ fn fuzz_intake_is_the_same_in_any_pieces() {
         assert_eq!(take(&message, usize::from(*piece)), whole);
     });
 }
+
+#[test]
+fn fuzz_pages_of_entries_are_read_or_refused() {
+    check!(2_000).with_type::<(u32, String, String)>().for_each(|(page, runs, sizes)| {
+        let _ = postroad_mail::read_page(*page, runs, sizes, |entry| assert_eq!(entry.uid / 128, *page));
+    });
+    // Close to real ones.
+    check!(2_000).with_type::<(u8, Vec<(u8, u8, u8, u8)>)>().for_each(|(page, lines)| {
+        let line = |(low, high, flags, word): &(u8, u8, u8, u8)| {
+            format!("{}-{high} {flags} 7{}\n", low % 128, if word % 2 == 0 { " $Junk " } else { "" })
+        };
+        let (runs, mut rows) = (lines.iter().map(line).collect::<String>(), 0);
+        let sizes = "5 ".repeat(lines.len());
+        let read = postroad_mail::read_page((*page).into(), &runs, &sizes, |_| rows += 1);
+        assert!(read.is_err() || rows == lines.len());
+    });
+}

@@ -6,7 +6,7 @@ use postroad_store::{AccountId, ReadTx, WriteTx, params};
 
 use super::Homes;
 use super::steps::{self, Sibling, by_mailbox};
-use crate::copy::{Target, admit};
+use crate::copy::{Target, admit, admit_marks};
 use crate::expunge::After;
 use crate::journal::{self, Note, Operation};
 use crate::keywords;
@@ -99,29 +99,15 @@ fn gather(tx: &mut WriteTx, by: &By, account: AccountId, homes: &Homes, ids: &[i
     }
 }
 
-/// The entries of messages. One statement.
+/// The entries of messages. One statement, and one for each mailbox that they are in.
 fn entries_of(tx: &ReadTx, account: AccountId, ids: &[i64]) -> Result<Vec<Sibling>> {
     let ids = ids.to_vec();
     let rows = tx.rows(
-        "SELECT message, mailbox, uid, flags, keywords, modseq, size FROM entry {by:entry_message}
-         WHERE account = $1 AND message {in:$2}",
+        "SELECT message, mailbox, uid FROM entry {by:entry_message} WHERE account = $1 AND message {in:$2}",
         params![account, &ids],
-        |row| {
-            Ok(Sibling {
-                of: 0,
-                message: row.id(0)?,
-                mailbox: row.id(1)?,
-                before: Before {
-                    uid: sql::small(row, 2)?,
-                    flags: Flags::from_bits(row.int(3)?),
-                    keywords: Keywords::stored(row.text(4)?),
-                    modseq: row.id(5)?,
-                    size: row.int(6)?,
-                },
-            })
-        },
+        |row| Ok(Sibling::unmarked(0, row.id(0)?, row.id(1)?, sql::small(row, 2)?)),
     )?;
-    Ok(rows)
+    steps::marked(tx, account, rows)
 }
 
 /// The entries of a message that stay, and those that go: with a label it is neither in Trash nor in Junk, and it is once in
@@ -159,7 +145,7 @@ fn union(homes: &Homes, entries: &[Sibling], starred: bool) -> (Flags, Keywords)
     (flags, words.unwrap_or_default())
 }
 
-/// Puts messages into a mailbox, in the order of their ids; their entries have the same flags by now. Five statements, one more
+/// Puts messages into a mailbox, in the order of their ids; their entries have the same flags by now. Six statements, one more
 /// for keywords.
 fn put(tx: &mut WriteTx, by: &By, account: AccountId, messages: &[(MessageId, Before)], to: MailboxId) -> Result<()> {
     if messages.is_empty() {
@@ -169,15 +155,16 @@ fn put(tx: &mut WriteTx, by: &By, account: AccountId, messages: &[(MessageId, Be
     let modseq = journal::begin(tx, account)?;
     let ids: Vec<i64> = messages.iter().map(|(message, _)| message.0).collect();
     tx.execute(
-        "INSERT INTO entry (account, mailbox, uid, message, flags, keywords, modseq, saved, size)
+        "INSERT INTO entry (account, mailbox, uid, message, saved, size)
          SELECT CAST($1 AS BIGINT), CAST($3 AS BIGINT), $4 + row_number() OVER (ORDER BY e.message) - 1, e.message,
-                e.flags, e.keywords, CAST($5 AS BIGINT), CAST($6 AS BIGINT), e.size
-         FROM (SELECT message, min(flags & 23) AS flags, min(keywords) AS keywords, min(size) AS size
+                CAST($5 AS BIGINT), e.size
+         FROM (SELECT message, min(size) AS size
                FROM entry {by:entry_message} WHERE account = $1 AND message {in:$2} GROUP BY message) AS e",
-        params![account, &ids, to, i64::from(target.uidnext), modseq, by.now],
+        params![account, &ids, to, i64::from(target.uidnext), by.now],
     )?;
-    keywords::carry(tx, account, to, modseq, messages.iter().flat_map(|(_, one)| one.keywords.iter()))?;
     let placed: Vec<Before> = messages.iter().map(|(_, one)| one.clone()).collect();
+    admit_marks(tx, account, &target, modseq, &placed, Flags::ALL.without(Flags::DELETED))?;
+    keywords::carry(tx, account, to, modseq, messages.iter().flat_map(|(_, one)| one.keywords.iter()))?;
     admit(tx, account, &target, modseq, Tally::of(&placed))?;
     let last = target.uidnext + u32::try_from(messages.len()).unwrap_or(u32::MAX) - 1;
     let other_uids = UidSet::range(target.uidnext, last);

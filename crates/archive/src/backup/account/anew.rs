@@ -230,10 +230,11 @@ impl Anew<'_> {
             "message" => self.messages += rows.len() as u64,
             _ => {}
         }
-        let table = table.clone();
+        let (mut table, id) = (table.clone(), self.id);
         let written = self.plan.store.write_blocking(Locks::account(self.id), move |tx| {
             tx.blob_retain_all(&references)?;
             let pinned = restored::without_taken(tx, &table, &mut rows)?;
+            restored::into_pages(tx, id, &mut table, &mut rows)?;
             dump::load(tx, &table, &rows)?;
             Ok::<_, Error>(pinned)
         })?;

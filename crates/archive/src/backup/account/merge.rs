@@ -110,12 +110,18 @@ impl Merge<'_> {
             Ok(true)
         })?;
         let mut entries: HashMap<i64, Vec<Old>> = HashMap::new();
+        let mut marks = marks(source)?;
         source.each("entry", |table, row| {
             let at = |name: &str| table.column(name).and_then(|place| row.get(place));
             let number = |name: &str| at(name).and_then(|value| value.int());
-            if let (Some(mailbox), Some(message), Some(flags)) = (number("mailbox"), number("message"), number("flags"))
-            {
-                let keywords = at("keywords").and_then(|value| value.text()).unwrap_or_default().to_owned();
+            if let (Some(mailbox), Some(uid), Some(message)) = (number("mailbox"), number("uid"), number("message")) {
+                // Backups from before there were pages have flags in the entries.
+                let (flags, keywords) = match number("flags") {
+                    Some(flags) => {
+                        (flags, at("keywords").and_then(|value| value.text()).unwrap_or_default().to_owned())
+                    }
+                    None => marks.remove(&(mailbox, uid)).unwrap_or_default(),
+                };
                 entries.entry(mailbox).or_default().push(Old { message, flags, keywords });
             }
             Ok(true)
@@ -311,6 +317,27 @@ fn received(source: &Source<'_>) -> Result<HashMap<i64, i64>> {
         Ok(true)
     })?;
     Ok(received)
+}
+
+/// Flags and keywords of entries, by mailbox and uid.
+fn marks(source: &Source<'_>) -> Result<HashMap<(i64, i64), (i64, String)>> {
+    let mut found = HashMap::new();
+    source.each("entry_page", |table, row| {
+        let at = |name: &str| row.get(table.column(name)?);
+        let number = |name: &str| at(name)?.int();
+        let text = |name: &str| at(name)?.text();
+        if let (Some(mailbox), Some(page), Some(runs), Some(sizes)) =
+            (number("mailbox"), number("page"), text("runs"), text("sizes"))
+        {
+            let page = u32::try_from(page).unwrap_or(u32::MAX);
+            let read = postroad_mail::read_page(page, runs, sizes, |entry| {
+                found.insert((mailbox, entry.uid.into()), (entry.flags.bits(), entry.keywords.to_owned()));
+            });
+            read.map_err(|error| Error::Damaged(error.to_string()))?;
+        }
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 /// Annotations by mailbox; 0 is the account itself.
