@@ -4,7 +4,8 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use postroad_login::Logins;
 use postroad_mail::accounts::{self, State};
@@ -13,7 +14,7 @@ use postroad_mail::{Authenticated, Refused, Service, credentials};
 use postroad_sasl::gss::{Acceptor, Context, Fault, Form, Question, Step};
 use postroad_sasl::{Answer, Ask, Evidence};
 use postroad_store::{AccountId, Store};
-use postroad_testkit::{each_store, wait};
+use postroad_testkit::{TestStore, each_store, wait};
 
 use common::{FROM, NOW, account, by, change, domain};
 
@@ -184,3 +185,78 @@ fn faults_of_the_library_let_nobody_in() {
         assert_eq!(ask(&without, peer(), Service::Pop3), Answer::refused(Refused::Wrong));
     });
 }
+
+/// Counts who is with it in one moment. The first to come waits for more than there may be.
+#[derive(Debug, Default)]
+struct Crowded {
+    state: Mutex<Crowd>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Crowd {
+    inside: usize,
+    most: usize,
+    all: usize,
+}
+
+impl Acceptor for Crowded {
+    fn step(&self, _: Option<&Context>, _: Form, _: &[u8], _: &[&str], _: Option<&[u8]>) -> Result<Step, Fault> {
+        let mut crowd = self.state.lock().expect("nobody panics with it");
+        crowd.inside += 1;
+        crowd.all += 1;
+        crowd.most = crowd.most.max(crowd.inside);
+        self.came.notify_all();
+        // The first ones stay until there are as many as there may be, and the very first a moment longer.
+        while crowd.all < AT_ONCE {
+            crowd = self.came.wait(crowd).expect("nobody panics with it");
+        }
+        if crowd.all == AT_ONCE {
+            crowd = self.came.wait_timeout_while(crowd, MOMENT, |crowd| crowd.all == AT_ONCE).expect("likewise").0;
+        }
+        crowd.inside -= 1;
+        Err(Fault::Refused("too much of a crowd".into()))
+    }
+
+    fn unwrap(&self, _: &Context, _: &[u8]) -> Result<Vec<u8>, Fault> {
+        Err(Fault::Unavailable("nothing stands".into()))
+    }
+
+    fn peer(&self, _: &Context) -> Result<String, Fault> {
+        Err(Fault::Unavailable("nothing stands".into()))
+    }
+}
+
+/// What the library reads and writes for a ticket takes threads that others need: a crowd of clients does not get them all.
+#[test]
+fn so_many_tickets_are_looked_at_in_one_moment() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS, postroad_identity::MIGRATIONS]);
+    populate(&test.store);
+    let crowded = Arc::new(Crowded::default());
+    let acceptor: Arc<dyn Acceptor> = crowded.clone();
+    let logins = Logins::new(test.store.clone(), Arc::new(|| NOW), None, 2).expect("random numbers");
+    let logins = Arc::new(logins.with_kerberos(acceptor, BTreeMap::new()));
+    wait(async {
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..3 * AT_ONCE {
+            let logins = Arc::clone(&logins);
+            all.spawn(async move {
+                let evidence = Evidence::Gss(Box::new(token("alice@EXAMPLE.TEST")));
+                let ask = Ask { mechanism: "GSSAPI", authzid: None, authcid: String::new(), evidence };
+                logins.verify(ask, FROM, Service::Imap).await
+            });
+        }
+        let answers = all.join_all().await;
+        assert!(
+            answers.iter().all(|answer| matches!(answer, Answer::Refused { why: Refused::Wrong, .. })),
+            "{answers:?}"
+        );
+    });
+    let crowd = crowded.state.lock().expect("nobody panics with it");
+    assert_eq!((crowd.most, crowd.all, crowd.inside), (AT_ONCE, 3 * AT_ONCE, 0), "all are looked at, in their turn");
+}
+
+/// As many as there may be.
+const AT_ONCE: usize = 4;
+/// How long one more has to come, if it could.
+const MOMENT: Duration = Duration::from_millis(300);

@@ -6,6 +6,7 @@ mod files;
 mod gmail;
 mod killed;
 mod many;
+mod nul;
 mod tls;
 mod tokens;
 mod utf8;
