@@ -109,7 +109,8 @@ impl Having {
     }
 }
 
-/// Shows the entries of `uids` by uid, until `Break`; no statement can run meanwhile. One statement. False when `each` broke it off.
+/// Shows the entries of `uids` by uid, until `Break`; no statement can run meanwhile. One statement for each [`AT_ONCE`] pages, for
+/// PostgreSQL sends all that it is asked for. False when `each` broke it off.
 pub(crate) fn each(
     tx: &ReadTx,
     account: AccountId,
@@ -118,25 +119,35 @@ pub(crate) fn each(
     having: Having,
     mut each: impl FnMut(Glance<'_>) -> ControlFlow<()>,
 ) -> Result<bool> {
-    let pages = Pages::of(uids);
     let mut within = Within { ranges: uids.ranges() };
     let (by, and) = having.clause();
-    let text = format!(
-        "SELECT page, runs, sizes FROM entry_page {by}
-         WHERE account = $1 AND mailbox = $2 AND {} {and} ORDER BY page",
-        pages.clause
-    );
-    let mut broken = false;
-    tx.each(&text, &pages.params(account, mailbox), |row| {
-        let flow = decode(sql::small(row, 0)?, row.str(1)?, row.str(2)?, |entry| match within.has(entry.uid) {
-            true => each(entry),
-            false => ControlFlow::Continue(()),
+    let (mut broken, mut rest) = (false, Some(uids.clone()));
+    while let Some(uids) = rest.take().filter(|uids| !uids.is_empty()) {
+        let pages = Pages::of(&uids);
+        let text = format!(
+            "SELECT page, runs, sizes FROM entry_page {by}
+             WHERE account = $1 AND mailbox = $2 AND {} {and} ORDER BY page LIMIT {AT_ONCE}",
+            pages.clause
+        );
+        let (mut read, mut last) = (0, 0);
+        tx.each(&text, &pages.params(account, mailbox), |row| {
+            (read, last) = (read + 1, sql::small(row, 0)?);
+            let flow = decode(last, row.str(1)?, row.str(2)?, |entry| match within.has(entry.uid) {
+                true => each(entry),
+                false => ControlFlow::Continue(()),
+            })?;
+            broken = flow.is_break();
+            Ok(flow)
         })?;
-        broken = flow.is_break();
-        Ok(flow)
-    })?;
+        if let (false, true, Some(next)) = (broken, read == AT_ONCE, (last + 1).checked_mul(PAGE)) {
+            rest = Some(uids.intersection(&UidSet::range(next, u32::MAX)));
+        }
+    }
     Ok(!broken)
 }
+
+/// Pages that one statement reads: 32,768 uids.
+const AT_ONCE: u32 = 256;
 
 /// All uids of a mailbox, rising. One statement.
 pub(crate) fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Result<Vec<u32>> {
@@ -157,21 +168,21 @@ pub(crate) fn uids(tx: &ReadTx, account: AccountId, mailbox: MailboxId) -> Resul
     Ok(found)
 }
 
-/// Shows the uids at or behind `from` of entries without `\Seen`, rising within each page, the pages by `order`, until `Break`. One
-/// statement.
+/// Shows the uids at or behind `from` of entries without `\Seen`, rising within each page, the pages by `order`, `most` of them, until
+/// `Break`. One statement.
 pub(crate) fn each_unseen(
     tx: &ReadTx,
     account: AccountId,
     mailbox: MailboxId,
-    (order, from): (&str, u32),
+    (order, from, most): (&str, u32, u32),
     mut each: impl FnMut(&[u32]) -> ControlFlow<()>,
 ) -> Result<()> {
     let text = format!(
         "SELECT page, runs FROM entry_page
-         WHERE account = $1 AND mailbox = $2 AND page >= $3 AND unseen > 0 ORDER BY page {order}"
+         WHERE account = $1 AND mailbox = $2 AND page >= $3 AND unseen > 0 ORDER BY page {order} LIMIT $4"
     );
     let mut uids = Vec::new();
-    tx.each(&text, params![account, mailbox, page_of(from)], |row| {
+    tx.each(&text, params![account, mailbox, page_of(from), most], |row| {
         let page = sql::small(row, 0)?;
         let first = first_of(page)?;
         uids.clear();

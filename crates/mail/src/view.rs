@@ -231,7 +231,7 @@ pub fn uids_by_flags(
 pub fn unseen_from(tx: &ReadTx, account: AccountId, mailbox: MailboxId, from: u32, limit: u32) -> Result<UidSet> {
     let mut found: Vec<u32> = Vec::new();
     let most = limit as usize;
-    pages::each_unseen(tx, account, mailbox, ("DESC", from), |uids| {
+    pages::each_unseen(tx, account, mailbox, ("DESC", from, limit), |uids| {
         found.extend(uids.iter().rev().take(most - found.len()));
         if found.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -245,12 +245,12 @@ pub fn first_unseen(tx: &ReadTx, account: AccountId, counts: &Mailbox) -> Result
         return Ok(None);
     }
     // The unseen ones are the latest, as a rule: the first is the last that is met on the way down.
-    let (order, most) = if counts.unseen > counts.messages / 2 { ("", 1) } else { ("DESC", counts.unseen as usize) };
+    let (order, most) = if counts.unseen > counts.messages / 2 { ("", 1) } else { ("DESC", counts.unseen) };
     let (mut first, mut met) = (None, 0);
-    pages::each_unseen(tx, account, counts.id, (order, 1), |uids| {
+    pages::each_unseen(tx, account, counts.id, (order, 1, most), |uids| {
         first = uids.first().copied().or(first);
         met += uids.len();
-        if met >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if met >= most as usize { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(first)
 }

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::ops::ControlFlow;
+
 use common::{World, by, each, keyword, mail, name, uids};
 use postroad_mail::changes::{self, Mark, changes_since};
 use postroad_mail::view::{self, Query, Want};
@@ -10,7 +12,7 @@ use postroad_mail::{
     Actor, By, Error, Filing, FlagChange, Flags, Kept, Keyword, MailboxId, Role, UidSet, accounts, copy, deliver,
     expunge, flags, history, journal, mailboxes, quota, retention,
 };
-use postroad_store::{ModSeq, Timestamp, TraceId};
+use postroad_store::{ModSeq, Timestamp, TraceId, params};
 
 const INBOX: MailboxId = MailboxId::INBOX;
 
@@ -611,5 +613,52 @@ fn of_a_range_only_what_changes_gets_the_new_modseq() {
             assert_eq!((entry.flags, Some(entry.modseq)), (flags, modseq), "uid {}", entry.uid);
         }
         world.audit();
+    });
+}
+
+/// More pages than one statement reads: nothing is left out, nothing told twice.
+#[test]
+fn mailboxes_of_many_pages_are_read_to_their_end() {
+    each(|world| {
+        let alice = world.alice;
+        let uid = |number: u32| number * 1_280 + 5;
+        world
+            .write(move |tx| {
+                for number in 0..700 {
+                    // Every other one is deleted and was never read.
+                    let odd = i64::from(number % 2);
+                    let runs = if odd == 1 { "5 8 1\n" } else { "5 1 1\n" };
+                    tx.execute(
+                        "INSERT INTO entry_page (account, mailbox, page, runs, sizes, entries, unseen, deleted)
+                         VALUES ($1, 1, $2, $3, '7 ', 1, $4, $4)",
+                        params![alice, uid(number) / 128, runs, odd],
+                    )?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let all: Vec<u32> = (0..700).map(uid).collect();
+        let odd: UidSet = (0..700).filter(|number| number % 2 == 1).map(uid).collect();
+        world
+            .read(move |tx| {
+                assert_eq!(view::uids(tx, alice, INBOX)?, all);
+                for (limit, from, count) in [(10_000, 0, 700), (600, 0, 600), (256, 0, 256), (10_000, 100, 600)] {
+                    let set = UidSet::range(uid(from), u32::MAX);
+                    let query = Query { uids: &set, want: Want::Flags, changed_since: None, limit };
+                    let mut told = Vec::new();
+                    view::glance(tx, alice, INBOX, &query, |entry| {
+                        told.push(entry.uid);
+                        ControlFlow::Continue(())
+                    })?;
+                    assert_eq!(told, all[from as usize..][..count], "{limit} from {from}");
+                }
+                assert_eq!(view::uids_by_flags(tx, alice, INBOX, Flags::DELETED, Flags::NONE)?, odd);
+                assert_eq!(view::uids_by_flags(tx, alice, INBOX, Flags::NONE, Flags::SEEN)?, odd);
+                assert_eq!(view::entries_before(tx, alice, INBOX, uid(650))?, 650);
+                let last: UidSet = odd.iter().skip(340).collect();
+                assert_eq!(view::unseen_from(tx, alice, INBOX, 1, 10)?, last);
+                Ok(())
+            })
+            .unwrap();
     });
 }
