@@ -120,6 +120,11 @@ pub(crate) const MESSAGES_PER_JOB: usize = 2_000;
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Octets of APPENDs that are handed to the disk at once.
 pub(crate) const APPEND_CHUNK: usize = 64 * 1024;
+/// So many octets of messages of at most [`APPEND_LIGHT_MESSAGE`] are taken wherever the session is: that is done sooner than another
+/// thread has begun.
+pub(crate) const APPEND_LIGHT: usize = 2 * APPEND_CHUNK;
+/// A message that is soon parsed, hashed and compressed.
+pub(crate) const APPEND_LIGHT_MESSAGE: u64 = 32 * 1024;
 /// APPENDs that came together share a transaction up to so many messages ...
 pub(crate) const APPEND_BATCH_MESSAGES: usize = 256;
 /// ... or octets; one APPEND with more has a transaction of its own.

@@ -19,6 +19,9 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024 * 1024;
 /// So much of the header block of a message that is stored as it is waits in memory; the rest, of whatever length, flows on.
 pub const HELD_HEADER_BYTES: usize = 1024 * 1024;
 
+/// A message that is stored as it is waits in one piece up to so many bytes: it is parsed and stored at once, and copied nowhere.
+const WHOLE_MAX: usize = 32 * 1024;
+
 /// A message of so many bytes is small.
 const SMALL: u64 = 32 * 1024;
 
@@ -34,6 +37,8 @@ pub struct Intake {
 
 /// How far a message has come.
 enum State {
+    /// All that came is in `header`, and neither the parser nor the upload has seen it: it is small, and stays as it is.
+    Whole,
     /// No line of the header block so far is empty. `line` is where the current line begins, `seen` how far
     /// it was searched for its end.
     Header { line: usize, seen: usize },
@@ -78,11 +83,38 @@ impl Intake {
 
     /// Ready for the bytes of a message whose header block nobody will look at or edit: it may be as long as the message.
     pub fn as_it_is(upload: Upload, limits: Limits) -> Intake {
-        Intake { as_it_is: true, ..Intake::new(upload, limits) }
+        Intake { as_it_is: true, state: State::Whole, ..Intake::new(upload, limits) }
     }
 
     /// Takes bytes. Errors: `Message` for a header block beyond [`MAX_HEADER_BYTES`], `Store`.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed> {
+        if matches!(self.state, State::Whole) {
+            if self.stays_whole(bytes) {
+                self.header.extend_from_slice(bytes);
+                return Ok(Fed::More);
+            }
+            self.state = State::Header { line: 0, seen: 0 };
+            let held = std::mem::take(&mut self.header);
+            self.flow(&held)?;
+        }
+        self.flow(bytes)
+    }
+
+    /// [`Intake::feed`] for bytes that nobody else needs: they may be kept where they are.
+    pub fn take(&mut self, bytes: Vec<u8>) -> Result<Fed> {
+        if matches!(self.state, State::Whole) && self.header.is_empty() && self.stays_whole(&bytes) {
+            self.header = bytes;
+            return Ok(Fed::More);
+        }
+        self.feed(&bytes)
+    }
+
+    /// Whether all that came is small also with these.
+    fn stays_whole(&self, bytes: &[u8]) -> bool {
+        self.header.len() + bytes.len() <= self.upload.room().min(WHOLE_MAX)
+    }
+
+    fn flow(&mut self, bytes: &[u8]) -> Result<Fed> {
         self.seal()?;
         let State::Header { line, seen } = &mut self.state else {
             self.body(bytes)?;
@@ -111,7 +143,7 @@ impl Intake {
         if self.header.len() > MAX_HEADER_BYTES { Err(TOO_LONG) } else { Ok(Fed::More) }
     }
 
-    /// The header block so far, with its blank line once it ended.
+    /// The header block so far, with its blank line once it ended; of a small message that is stored as it is, all that came.
     pub fn header(&self) -> &[u8] {
         &self.header
     }
@@ -121,7 +153,7 @@ impl Intake {
     pub fn header_mut(&mut self) -> Option<&mut Vec<u8>> {
         match self.state {
             State::Header { .. } | State::Ended { .. } => Some(&mut self.header),
-            State::Body => None,
+            State::Whole | State::Body => None,
         }
     }
 
@@ -129,7 +161,7 @@ impl Intake {
     pub fn waiting(&self) -> &[u8] {
         match &self.state {
             State::Ended { body } => body,
-            State::Header { .. } | State::Body => &[],
+            State::Whole | State::Header { .. } | State::Body => &[],
         }
     }
 
@@ -137,7 +169,7 @@ impl Intake {
     pub fn size(&self) -> u64 {
         let waiting = match &self.state {
             State::Ended { body } => body.len(),
-            State::Header { .. } | State::Body => 0,
+            State::Whole | State::Header { .. } | State::Body => 0,
         };
         (self.header.len() + waiting) as u64 + self.upload.size()
     }
@@ -150,8 +182,10 @@ impl Intake {
     /// Ends the message. `prefix` is whole header lines to put first (Return-Path, Received). Blocks on the
     /// disk or the object store: not in a transaction, and on an async thread only when [`Intake::is_small`].
     pub fn finish(mut self, mut prefix: Vec<u8>) -> Result<Arrival> {
-        if matches!(self.state, State::Header { .. }) {
-            self.state = State::Ended { body: Vec::new() };
+        match self.state {
+            State::Whole => self.parser.feed(&self.header),
+            State::Header { .. } => self.state = State::Ended { body: Vec::new() },
+            State::Ended { .. } | State::Body => {}
         }
         self.seal()?;
         let mut summary = self.parser.finish().summary;

@@ -7,7 +7,7 @@ use common::{by, each};
 use postroad_mail::intake::{HELD_HEADER_BYTES, MAX_HEADER_BYTES};
 use postroad_mail::view::{self, Query, Want};
 use postroad_mail::{Error, Fed, Filing, Intake, MailboxId, UidSet, deliver};
-use postroad_message::{Limits, Summary};
+use postroad_message::{Limits, Parser, Summary};
 
 #[test]
 fn the_header_is_edited_once_and_the_summary_knows_it() {
@@ -37,6 +37,45 @@ fn the_header_is_edited_once_and_the_summary_knows_it() {
         assert_eq!(summary.envelope.subject.as_deref(), Some("b"));
         let body = usize::try_from(summary.structure.body_start).unwrap();
         assert_eq!(&bytes[body..], b"body\r\n");
+    });
+}
+
+#[test]
+fn what_stays_as_it_is_is_parsed_and_stored_the_same_in_whatever_pieces() {
+    each(|world| {
+        let head = b"Subject: a\r\nMessage-ID: <1@x>\r\n\r\n";
+        let prefix = b"Return-Path: <>\r\n";
+        // About what waits in one piece, and what lies in the database.
+        let sizes = [0, 20, 5_000, 32_767, 32_768, 32_769, 60_000, 128 * 1024 + 1];
+        let pieces = [11_000, 40_000, 200_000];
+        for (size, piece) in sizes.into_iter().flat_map(|size| pieces.map(|piece| (size, piece))) {
+            let message: Vec<u8> =
+                head.iter().copied().chain((0..size).map(|at| b"text\r\n"[at % 6])).take(size).collect();
+            for (owned, outside) in [(false, false), (true, false), (true, true)] {
+                let mut upload = world.store.upload();
+                if outside {
+                    upload.outside();
+                }
+                let mut intake = Intake::as_it_is(upload, Limits::default());
+                for piece in message.chunks(piece) {
+                    match owned {
+                        true => intake.take(piece.to_vec()).unwrap(),
+                        false => intake.feed(piece).unwrap(),
+                    };
+                    assert!(intake.header_mut().is_none() || size > 32 * 1024 || outside);
+                }
+                assert_eq!(intake.size(), size as u64);
+                let arrival = intake.finish(prefix.to_vec()).unwrap();
+                let whole = [&prefix[..], &message].concat();
+                assert_eq!(arrival.size, whole.len() as u64);
+                assert_eq!(arrival.summary, Parser::parse(&whole), "{size} in pieces of {piece}");
+                let bytes = world.write(move |tx| {
+                    let blob = tx.blob_put(&arrival.blob)?;
+                    Ok(tx.blob_read(blob, 0..u64::MAX)?)
+                });
+                assert!(bytes.unwrap() == whole, "{size} in pieces of {piece}");
+            }
+        }
     });
 }
 

@@ -62,6 +62,8 @@ struct Command {
     feeds: VecDeque<Feed>,
     /// Octets in `feeds`.
     waiting: usize,
+    /// What of its messages is safe.
+    safe: Safe,
     /// Octets of all its messages: what is announced counts as come.
     octets: u64,
     /// What the keywords of its messages take in memory.
@@ -72,6 +74,21 @@ struct Command {
     failed: Option<Reply>,
     /// After the answer to its failure the connection ends.
     close: bool,
+}
+
+/// Octets of messages that are whole and not filed yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Safe {
+    octets: u64,
+    /// Of their summaries, as they are stored.
+    summaries: usize,
+}
+
+impl Safe {
+    fn add(&mut self, more: Safe) {
+        self.octets = self.octets.saturating_add(more.octets);
+        self.summaries = self.summaries.saturating_add(more.summaries);
+    }
 }
 
 /// A message that comes.
@@ -146,7 +163,7 @@ impl Appending {
         for command in self.commands.iter().filter(|command| command.is_over()) {
             messages += command.messages.len();
             octets = octets.saturating_add(command.octets);
-            summaries += command.summaries();
+            summaries += command.safe.summaries;
             keywords += command.keywords;
         }
         let many = messages >= APPEND_BATCH_MESSAGES || octets >= APPEND_BATCH_OCTETS;
@@ -167,6 +184,7 @@ impl Command {
             messages: Vec::new(),
             feeds: VecDeque::new(),
             waiting: 0,
+            safe: Safe::default(),
             octets: 0,
             keywords: 0,
             ended: false,
@@ -186,12 +204,6 @@ impl Command {
         number || matches!(self.feeds.front(), Some(Feed::Url(_)))
     }
 
-    /// Octets of the summaries of its messages that are safe, as they are stored.
-    fn summaries(&self) -> usize {
-        let safe = self.messages.iter().filter_map(|message| message.arrival.as_ref());
-        safe.map(|arrival| arrival.summary_bytes.len()).sum()
-    }
-
     fn has_url(&self) -> bool {
         self.feeds.iter().any(|feed| matches!(feed, Feed::Url(_)))
     }
@@ -209,6 +221,7 @@ impl Command {
         self.messages = Vec::new();
         self.feeds = VecDeque::new();
         self.waiting = 0;
+        self.safe = Safe::default();
         self.octets = 0;
         self.keywords = 0;
     }
@@ -320,8 +333,8 @@ impl Session {
     }
 }
 
-/// Octets of the summaries of messages that are safe and not filed, as they are stored. In memory they are many times as
-/// much: of a message of 20 KB in 2,000 parts, a megabyte.
+/// Octets of the summaries of messages that are safe and not filed, as they are stored: of a message of 20 KB in 2,000 parts
+/// they are more than the message.
 const SUMMARIES_MAX: usize = 16 * 1024 * 1024;
 
 /// Octets of the keywords of one APPEND's messages in memory: ten for each of as many messages as a command may bring.

@@ -53,12 +53,16 @@ impl World<Session> for ImapWorld {
             }
             Job::Disk => {
                 let store = self.store.clone();
+                let quick = session.is_disk_quick(store.upload().room());
                 let work = move || {
                     let mut session = session;
                     let line = session.run_disk(|| store.upload());
                     (session, line)
                 };
-                let (session, line) = tokio::task::spawn_blocking(work).await.map_err(|_| lost())?;
+                let (session, line) = match quick {
+                    true => work(),
+                    false => tokio::task::spawn_blocking(work).await.map_err(|_| lost())?,
+                };
                 // Here, where the log knows the connection.
                 if let Some(line) = line {
                     tracing::error!("imap: {line}");

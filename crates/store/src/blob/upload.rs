@@ -101,6 +101,11 @@ impl Upload {
         self.size
     }
 
+    /// Bytes that it keeps in memory until [`Upload::finish`]; with more it goes to a file.
+    pub fn room(&self) -> usize {
+        self.inline
+    }
+
     /// Whether [`Upload::finish`] is quick, with no disk and no network in it: what came is small and lies in memory.
     pub fn is_small(&self) -> bool {
         self.spill.is_none() && self.memory.len() <= SMALL
