@@ -202,6 +202,35 @@ impl Default for Part {
     /// An empty `text/plain; charset=us-ascii` (RFC 2045 §5.2).
     fn default() -> Part {
         Part {
+            content_type: "text".to_owned(),
+            subtype: "plain".to_owned(),
+            params: vec![Param { name: "charset".to_owned(), value: "us-ascii".to_owned() }],
+            ..Part::blank()
+        }
+    }
+}
+
+impl Summary {
+    /// What is yet to be filled in: without the default of [`Part`], which nobody would see.
+    pub(crate) fn blank() -> Summary {
+        Summary {
+            size: 0,
+            lines: 0,
+            envelope: Envelope::default(),
+            date: HeaderDate::Missing,
+            structure: Part::blank(),
+            fields: Fields::default(),
+            preview: String::new(),
+            has_attachment: false,
+            facts: Facts::default(),
+        }
+    }
+}
+
+impl Part {
+    /// No part, until one is put in its place.
+    pub(crate) fn blank() -> Part {
+        Part {
             header_start: 0,
             body_start: 0,
             body_end: 0,

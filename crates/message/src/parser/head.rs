@@ -11,6 +11,8 @@ use crate::{Disposition, Envelope, Fields, HeaderDate, Param, Part};
 const ADDRESSES_MAX: usize = 2048;
 /// Octets kept of one text, such as a subject.
 const TEXT_MAX: usize = 8 << 10;
+/// Octets of the longest name of a field that is understood.
+const NAME_MAX: usize = 32;
 /// Tags kept of Content-Language.
 const LANGUAGES_MAX: usize = 16;
 
@@ -54,6 +56,15 @@ impl Head {
             part.subtype = "rfc822".to_owned();
             part.params.clear();
         }
+        Head::of(kind, part)
+    }
+
+    /// The head that is there while none is read.
+    pub(super) fn none() -> Head {
+        Head::of(HeadKind::Part, Part::blank())
+    }
+
+    fn of(kind: HeadKind, part: Part) -> Head {
         Head {
             kind,
             field: Vec::new(),
@@ -120,14 +131,14 @@ impl Head {
         if self.kind == HeadKind::Top {
             self.out.fields.push(field.name, field.raw, cut, limits.kept_bytes);
         }
-        if field.name.len() > 32 {
-            return;
-        }
-        let name = field.name.to_ascii_lowercase();
+        let mut space = [0; NAME_MAX];
+        let Some(name) = space.get_mut(..field.name.len()) else { return };
+        name.copy_from_slice(field.name);
+        name.make_ascii_lowercase();
         if name.starts_with(b"content-") {
-            self.content_field(&name, field.value);
+            self.content_field(name, field.value);
         } else if self.kind != HeadKind::Part {
-            self.envelope_field(&name, field.value);
+            self.envelope_field(name, field.value);
         }
     }
 

@@ -121,7 +121,7 @@ impl Parser {
             tree: Tree::default(),
             preview: Preview::default(),
             text_left: limits.text_bytes,
-            summary: Summary::default(),
+            summary: Summary::blank(),
             marks: None,
         }
     }
@@ -178,35 +178,39 @@ impl Parser {
     fn header(&mut self, bytes: &[u8]) -> usize {
         let end = memchr::memchr(b'\n', bytes);
         let taken = end.map_or(bytes.len(), |i| i + 1);
+        self.count(&bytes[..taken]);
         let room = self.limits.field_bytes.saturating_sub(self.pending.len());
+        if end.is_some() && taken <= room && self.pending.is_empty() && !self.pending_cut {
+            self.header_line(&bytes[..taken], false);
+            return taken;
+        }
         self.pending_cut |= taken > room;
         self.pending.extend_from_slice(&bytes[..taken.min(room)]);
-        self.count(&bytes[..taken]);
         if end.is_some() {
-            self.header_line();
+            let line = std::mem::take(&mut self.pending);
+            let cut = std::mem::take(&mut self.pending_cut);
+            self.header_line(&line, cut);
+            // The buffer is kept for the next line.
+            self.pending = line;
+            self.pending.clear();
         }
         taken
     }
 
-    /// A whole header line is in `pending`.
-    fn header_line(&mut self) {
-        let line = std::mem::take(&mut self.pending);
-        let cut = std::mem::take(&mut self.pending_cut);
+    /// A whole header line; `cut`: without its end.
+    fn header_line(&mut self, line: &[u8], cut: bool) {
         let here = self.here();
-        if matches!(line.as_slice(), b"\n" | b"\r\n") {
+        if matches!(line, b"\n" | b"\r\n") {
             self.begin_body(here);
-        } else if let Some(delimiter) = self.delimiter(&line, cut) {
+        } else if let Some(delimiter) = self.delimiter(line, cut) {
             // The blank line is missing: the part ends within its header.
             let start = self.line;
             self.begin_body(start);
             self.boundary(delimiter);
         } else {
-            self.head.line(&line, cut, &self.limits);
+            self.head.line(line, cut, &self.limits);
         }
         self.line = here;
-        // The buffer is kept for the next line.
-        self.pending = line;
-        self.pending.clear();
     }
 
     fn delimiter(&self, line: &[u8], cut: bool) -> Option<tree::Delimiter> {
@@ -217,7 +221,7 @@ impl Parser {
     fn begin_body(&mut self, at: Mark) {
         self.mark();
         let kind = self.head.kind();
-        let head = std::mem::replace(&mut self.head, Head::new(HeadKind::Part, 0, false));
+        let head = std::mem::replace(&mut self.head, Head::none());
         let is_body = at.offset == self.here().offset;
         let finished = head.finish(&self.limits, &mut self.text_left);
         self.summary.facts.header_cut |= finished.cut;
