@@ -235,9 +235,9 @@ impl Part {
             body_start: 0,
             body_end: 0,
             lines: 0,
-            content_type: "text".to_owned(),
-            subtype: "plain".to_owned(),
-            params: vec![Param { name: "charset".to_owned(), value: "us-ascii".to_owned() }],
+            content_type: String::new(),
+            subtype: String::new(),
+            params: Vec::new(),
             id: None,
             description: None,
             encoding: Encoding::SevenBit,
@@ -248,9 +248,7 @@ impl Part {
             content: Content::Leaf,
         }
     }
-}
 
-impl Part {
     /// Octets of the body (BODYSTRUCTURE's body-fld-octets).
     pub fn body_size(&self) -> u64 {
         self.body_end.saturating_sub(self.body_start)
