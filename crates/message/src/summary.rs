@@ -39,6 +39,9 @@ pub struct Facts {
     pub eight_bit_header: bool,
     /// A byte above 127 after the top header block: relaying needs 8BITMIME (RFC 6152).
     pub eight_bit_body: bool,
+    /// Of a message with `eight_bit_body`: no header of a part, or of a message within, has such a byte. Messages that were parsed
+    /// before this was looked for do not say so.
+    pub ascii_parts: bool,
     /// A NUL somewhere: relaying needs BINARYMIME (RFC 3030).
     pub nul: bool,
     /// A line feed without a carriage return before it.
@@ -47,6 +50,13 @@ pub struct Facts {
     pub limited: bool,
     /// A header block or field was longer than the limits allow and was read in part only.
     pub header_cut: bool,
+}
+
+impl Facts {
+    /// Whether headers of parts, or of messages within, may have a byte above 127.
+    pub fn has_eight_bit_parts(&self) -> bool {
+        self.eight_bit_body && !self.ascii_parts
+    }
 }
 
 /// RFC 9051 §7.5.2: the envelope. Absent fields are `None` or empty.

@@ -8,13 +8,18 @@
 //! | Received, Message-ID and others with a grammar | left out where they are not ASCII (§2.4) |
 //! | Subject and all others | encoded words (§2.3) |
 //!
+//! The headers are those of the message, of its parts and of the messages within it: [`Told`] is all of a message with them.
+//!
 //! What it never does: touch a header that is not UTF-8, since nobody knows what it says, or a body.
+
+mod told;
 
 use std::borrow::Cow;
 
 use crate::address::{self, Address, Mailbox};
 use crate::header::{Field, content_disposition, content_type, decode, encode_field, encode_text, fields, fold};
 use crate::summary::{Content, Envelope, Param, Part, Summary};
+pub use told::{Piece, Told, blocks, spans};
 
 /// The part before the `@` of what stands for an address that ASCII cannot say (RFC 6858 §2.1).
 pub const LOCAL: &str = "invalid";

@@ -1,7 +1,6 @@
 //! The commands: a table of who may say what when, and what each does.
 
-use std::borrow::Cow;
-
+use postroad_message::surrogate::Told;
 use postroad_sasl::wipe;
 
 use crate::capability;
@@ -9,7 +8,7 @@ use crate::listing::{Column, Listing};
 use crate::login;
 use crate::maildrop::{Maildrop, NoMessage};
 use crate::session::{Phase, Session};
-use crate::transfer::{self, Encoder, Transfer};
+use crate::transfer::{Encoder, Transfer};
 
 /// A row of the table.
 struct Row {
@@ -229,6 +228,7 @@ fn send(session: &mut Session, number: &str, body_lines: Option<u64>) {
         said: false,
         done: false,
         utf8: session.utf8,
+        told: Told::default(),
         encoder: Encoder::new(body_lines),
     }));
 }
@@ -238,8 +238,8 @@ impl Session {
     fn say_message(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(format!("+OK {} octets\r\n", bytes.len()).as_bytes());
         let mut encoder = Encoder::new(None);
-        let bytes = if self.utf8 { Cow::Borrowed(bytes) } else { transfer::in_ascii(bytes) };
-        encoder.encode(&bytes, &mut self.out);
+        let told = if self.utf8 { Told::default() } else { Told::of(bytes) };
+        encoder.encode(&told.rewrite(0, bytes), &mut self.out);
         encoder.finish(&mut self.out);
     }
 }

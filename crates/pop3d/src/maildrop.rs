@@ -120,6 +120,16 @@ impl Maildrop {
         self.octets = self.messages.iter().map(|message| message.size).sum();
     }
 
+    /// What is stored beside the message of a number; `None`: it is gone from INBOX. One statement.
+    pub(crate) fn summary(&self, tx: &ReadTx, number: usize) -> Result<Option<Vec<u8>>, Error> {
+        let message = number.checked_sub(1).and_then(|index| self.messages.get(index));
+        let Some(message) = message else { return Ok(None) };
+        let uids = UidSet::single(message.uid);
+        let query = Query { uids: &uids, want: Want::Summary, changed_since: None, limit: 1 };
+        let found = view::entries(tx, self.account, self.inbox, &query)?.pop();
+        Ok(found.and_then(|entry| entry.facts).map(|facts| facts.summary))
+    }
+
     /// The first message that is not marked, from `index` on, with its number.
     pub(crate) fn next_live(&self, index: usize) -> Option<(usize, Message)> {
         let rest = self.messages.get(index..)?;

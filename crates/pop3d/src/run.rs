@@ -1,7 +1,5 @@
 //! The jobs of a session, as the world carries them out in a transaction.
 
-use std::borrow::Cow;
-
 use postroad_mail::accounts::{self, State};
 use postroad_mail::maildrop::{self, Opened, Terms};
 use postroad_mail::{By, expunge};
@@ -29,7 +27,7 @@ impl Session {
                 opening.read_on(tx, login.account(), staged)
             }
             Phase::Sending(transfer) => {
-                transfer.read_on(tx, staged)?;
+                transfer.read_on(tx, maildrop.as_ref(), staged)?;
                 if let (true, true, Some(maildrop)) = (transfer.done, transfer.reads_ahead, maildrop) {
                     ahead.fill(tx, maildrop, transfer.number);
                 }
@@ -235,7 +233,7 @@ impl Opening {
 
 impl Transfer {
     /// Reads the message, a chunk per job.
-    fn read_on(&mut self, tx: &ReadTx, staged: &mut Vec<u8>) -> Result<(), Error> {
+    fn read_on(&mut self, tx: &ReadTx, maildrop: Option<&Maildrop>, staged: &mut Vec<u8>) -> Result<(), Error> {
         let end = self.offset.saturating_add(CHUNK).min(self.size);
         let (whole, part);
         let bytes: &[u8] = match self.size <= QUICK_OCTETS_MAX {
@@ -250,9 +248,11 @@ impl Transfer {
         };
         if self.offset == 0 {
             staged.extend_from_slice(format!("+OK {} octets\r\n", self.size).as_bytes());
+            if !self.utf8 {
+                self.told = transfer::in_ascii(tx, maildrop, (self.number, self.size), (self.blob, bytes))?;
+            }
         }
-        let shown = if self.offset > 0 || self.utf8 { Cow::Borrowed(bytes) } else { transfer::in_ascii(bytes) };
-        self.encoder.encode(&shown, staged);
+        self.encoder.encode(&self.told.rewrite(self.offset, bytes), staged);
         self.offset = end;
         // A blob shorter than its row says would otherwise be read for ever.
         self.done = end == self.size || bytes.is_empty() || self.encoder.is_full();

@@ -4,13 +4,15 @@
 //! first dots are doubled, NUL becomes 0x80 (Outlook stops at NUL), and the header block ends with an empty
 //! line even when the message does not have one (old Outlook Express waits for it).
 
-use std::borrow::Cow;
-
 use memchr::{memchr, memchr_iter};
 
+use postroad_message::SummaryView;
 use postroad_message::header::EndFinder;
-use postroad_message::surrogate;
-use postroad_store::BlobId;
+use postroad_message::surrogate::{self, Told};
+use postroad_store::{BlobId, ReadTx};
+
+use crate::error::Error;
+use crate::maildrop::Maildrop;
 
 /// A RETR or TOP under way.
 #[derive(Debug)]
@@ -33,20 +35,37 @@ pub(crate) struct Transfer {
     pub(crate) done: bool,
     /// The client takes UTF-8 in headers.
     pub(crate) utf8: bool,
+    /// What is told otherwise to a client that does not.
+    pub(crate) told: Told,
     pub(crate) encoder: Encoder,
 }
 
-/// The beginning of a message for a client that did not say UTF8: its header in ASCII (RFC 6858), unless the header is longer
-/// than the piece that it begins with. What LIST says is the size of the message as it is stored (§4 of it).
-pub(crate) fn in_ascii(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let end = EndFinder::new().feed(bytes).unwrap_or(0);
-    match surrogate::header(&bytes[..end]) {
-        Some(mut message) => {
-            message.extend_from_slice(&bytes[end..]);
-            Cow::Owned(message)
-        }
-        None => Cow::Borrowed(bytes),
+/// What of a message is told otherwise to a client that did not say UTF8: headers in ASCII (RFC 6858). `first`: the octets that it
+/// begins with. What LIST says is the size of the message as it is stored (§4 of it).
+pub(crate) fn in_ascii(
+    tx: &ReadTx,
+    maildrop: Option<&Maildrop>,
+    (number, size): (usize, u64),
+    (blob, first): (BlobId, &[u8]),
+) -> Result<Told, Error> {
+    if first.len() as u64 >= size {
+        return Ok(Told::of(first));
     }
+    let mut told = Told::default();
+    let stored = maildrop.map(|maildrop| maildrop.summary(tx, number)).transpose()?.flatten();
+    let summary = stored.as_deref().and_then(|stored| SummaryView::new(stored).ok());
+    let structure = summary.as_ref().and_then(|summary| summary.structure().ok());
+    let (Some(summary), Some(structure)) = (summary, structure) else {
+        // Another session removed it, or what is known of it is damaged: its own header is here.
+        let end = EndFinder::new().feed(first).unwrap_or(0);
+        told.look(std::slice::from_ref(&(0..end as u64)), 0, &first[..end]);
+        return Ok(told);
+    };
+    let blocks = surrogate::blocks(summary.facts, &structure);
+    for span in surrogate::spans(&blocks) {
+        told.look(&blocks, span.start, &tx.blob_read(blob, span.clone())?);
+    }
+    Ok(told)
 }
 
 /// Turns a message's octets into the lines of a response.

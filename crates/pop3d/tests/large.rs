@@ -28,6 +28,38 @@ fn read(response: &str) -> (String, String) {
     (first.to_owned(), text)
 }
 
+/// RFC 6858: the headers of parts are known from what is stored beside the message; of one that another session took away meanwhile
+/// the message's own is.
+#[test]
+fn headers_deep_in_a_large_message_come_in_ascii() {
+    let test = TestStore::sqlite(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    let part = |name: &str| {
+        let lines = "0123456789".repeat(7) + "\r\n";
+        let head = format!("--x\r\nContent-Type: a/b; name=\"{name}\"\r\nContent-Description: {name}\r\n\r\n");
+        head + &lines.repeat(3_000)
+    };
+    let parts: String = ["Grüße", "plain", "über"].map(part).concat();
+    let text = format!("Subject: Grüße\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n{parts}--x--\r\n");
+    let expected = text
+        .replace("Subject: Grüße", "Subject: =?utf-8?b?R3LDvMOfZQ==?=")
+        .replace("Description: Grüße", "Description: =?utf-8?b?R3LDvMOfZQ==?=")
+        .replace("Description: über", "Description: =?utf-8?q?=C3=BCber?=")
+        .replace("name=\"Grüße\"", "name*=utf-8''Gr%C3%BC%C3%9Fe")
+        .replace("name=\"über\"", "name*=utf-8''%C3%BCber");
+    world.deliver("alice", text.as_bytes());
+    let session = world.logged_in("alice").expect("a login");
+    let (session, said, _) = world.say(session, b"RETR 1\r\n");
+    let (_, got) = read(&said);
+    assert!(got == expected, "{}", &got[..300]);
+    world.remove("alice", 1);
+    let (session, said, _) = world.say(session, b"RETR 1\r\n");
+    let (_, got) = read(&said);
+    assert!(got == text.replacen("Subject: Grüße", "Subject: =?utf-8?b?R3LDvMOfZQ==?=", 1));
+    let (_, said, _) = world.say(session, b"QUIT\r\n");
+    assert!(said.starts_with("+OK"));
+}
+
 #[test]
 fn a_large_message_comes_in_pieces_and_whole() {
     let test = TestStore::sqlite(&[postroad_mail::MIGRATIONS]);

@@ -1,12 +1,17 @@
 //! One message's FETCH response, which may stop after any item and in any literal.
 
+mod ascii;
+
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use postroad_imap::command::{FetchItem, Label, Partial, Section, SectionText};
 use postroad_imap::{DateTime, Writer};
 use postroad_mail::{Entry, Facts};
 use postroad_message::decode::Encoding;
-use postroad_message::{Limits, Parser, Part, SectionKind, Summary, SummaryView, header, surrogate};
+use postroad_message::surrogate::{self, Piece, Told};
+use postroad_message::{Limits, Parser, Part, SectionKind, SummaryView, header};
 use postroad_store::ReadTx;
 
 use crate::error::Error;
@@ -36,8 +41,8 @@ pub(super) struct Message {
     /// The summary was damaged and made again.
     parsed_again: bool,
     pub(super) unknown_encoding: bool,
-    /// The header in ASCII for a client without UTF-8, once that is known; `None` within: it goes as it is.
-    surrogate: Option<Option<Vec<u8>>>,
+    /// What is told otherwise to a client without UTF-8, once that is known.
+    told: Option<Arc<Told>>,
     /// Something was told in ASCII that is not.
     pub(super) downgraded: bool,
     /// The summary was made ASCII.
@@ -49,6 +54,8 @@ pub(super) struct Message {
 enum Stream {
     /// Octets of the message, in a literal whose head is written.
     Plain(Range<u64>),
+    /// The same with headers in ASCII (RFC 6858). True: in a literal8, where a NUL stays.
+    Told(Arc<Told>, VecDeque<Piece>, bool),
     /// A part is measured, and told then.
     Measuring(Box<Measured>),
     /// Decoded octets, in a literal whose head is written.
@@ -94,7 +101,7 @@ impl Message {
             begun_before: false,
             parsed_again: false,
             unknown_encoding: false,
-            surrogate: None,
+            told: None,
             downgraded: false,
             downgraded_summary: false,
         }
@@ -223,21 +230,29 @@ impl Message {
             }
             FetchItem::Body | FetchItem::BodyStructure => {
                 writer.fetch_name(item);
-                let (mut structure, extended) = (self.summary()?.read_structure(), *item == FetchItem::BodyStructure);
+                let extended = *item == FetchItem::BodyStructure;
+                if !writer.utf8
+                    && let Some(structure) = self.structure_as_told(tx)?
+                {
+                    structure::write(&mut writer, &structure, extended);
+                    return Ok(Value::Done);
+                }
+                let mut structure = self.summary()?.read_structure();
                 structure::write_stored(&mut writer, &mut structure, extended).map_err(|_| Error::Summary)?;
             }
             FetchItem::Rfc822 => {
                 writer.fetch_name(item);
-                return self.with_header(&mut writer, tx, 0..self.entry.size, None);
+                return self.as_told(&mut writer, tx, 0..self.entry.size, None);
             }
             FetchItem::Rfc822Header => {
                 writer.fetch_name(item);
                 let range = 0..self.summary()?.body_start;
-                return self.with_header(&mut writer, tx, range, None);
+                return self.as_told(&mut writer, tx, range, None);
             }
             FetchItem::Rfc822Text => {
                 writer.fetch_name(item);
-                return Ok(plain(&mut writer, self.summary()?.body_start..self.entry.size, None));
+                let range = self.summary()?.body_start..self.entry.size;
+                return self.as_told(&mut writer, tx, range, None);
             }
             FetchItem::Section { section, partial, .. } => {
                 writer.fetch_name(item);
@@ -245,11 +260,11 @@ impl Message {
             }
             FetchItem::Binary { part, partial, .. } => {
                 writer.fetch_name(item);
-                return self.binary(&mut writer, part, *partial, Purpose::Content);
+                return self.binary(&mut writer, tx, part, *partial, Purpose::Content);
             }
             FetchItem::BinarySize { part } => {
                 writer.fetch_name(item);
-                return self.binary(&mut writer, part, None, Purpose::Size);
+                return self.binary(&mut writer, tx, part, None, Purpose::Size);
             }
         }
         Ok(Value::Done)
@@ -286,23 +301,9 @@ impl Message {
         let select = match &section.text {
             Some(SectionText::HeaderFields(names)) => (names, header::select as fn(&[u8], &[&str]) -> Vec<u8>),
             Some(SectionText::HeaderFieldsNot(names)) => (names, header::select_not as fn(&[u8], &[&str]) -> Vec<u8>),
-            Some(SectionText::Header) | None if section.part.is_empty() => {
-                return self.with_header(writer, tx, range, partial);
-            }
-            // RFC 6858 §2.2: headers of parts as well, where they are asked for by themselves.
-            Some(SectionText::Header | SectionText::Mime)
-                if !writer.utf8 && self.summary()?.facts.eight_bit_body && range.end - range.start <= HEADER_MAX =>
-            {
-                let block = self.octets.read(tx, range.clone())?;
-                if surrogate::header(block).is_none() {
-                    return Ok(plain(writer, range, partial));
-                }
-                let block = block.to_vec();
-                self.selected(writer, block, partial);
-                return Ok(Value::Done);
-            }
+            // RFC 6858 §2: headers of parts, and of messages within, as well.
             Some(SectionText::Header | SectionText::Text | SectionText::Mime) | None => {
-                return Ok(plain(writer, range, partial));
+                return self.as_told(writer, tx, range, partial);
             }
         };
         let (names, select) = select;
@@ -324,71 +325,6 @@ impl Message {
         literal(writer, &selected, partial);
     }
 
-    /// The message, or its header; the header in ASCII for a client without UTF-8 (RFC 6858).
-    fn with_header(
-        &mut self,
-        writer: &mut Writer<'_>,
-        tx: &ReadTx,
-        range: Range<u64>,
-        partial: Option<Partial>,
-    ) -> Result<Value, Error> {
-        if writer.utf8 {
-            return Ok(plain(writer, range, partial));
-        }
-        let (body, made) = self.header_in_ascii(tx)?;
-        let Some(made) = made else { return Ok(plain(writer, range, partial)) };
-        let length = made.len() as u64;
-        let wanted = part_of(0..length + range.end.saturating_sub(body), partial);
-        if wanted.is_empty() {
-            writer.raw(b"\"\"");
-            self.downgraded = true;
-            return Ok(Value::Done);
-        }
-        writer.literal_head(wanted.end - wanted.start);
-        let index = |at: u64| usize::try_from(at.min(length)).unwrap_or(made.len());
-        write_text(writer.out, &made[index(wanted.start)..index(wanted.end)]);
-        let rest = |at: u64| body + at.saturating_sub(length);
-        self.downgraded = true;
-        Ok(Value::Stream(Stream::Plain(rest(wanted.start)..rest(wanted.end))))
-    }
-
-    /// RFC822.SIZE for a client without UTF-8: of the message as it is told, where the summary is at hand and says that it is
-    /// told otherwise than it is stored. RFC 6858 §3 would take the stored size for all, but clients that fetch by pieces
-    /// stop at the size.
-    fn told_size(&mut self, tx: &ReadTx) -> Result<u64, Error> {
-        if self.entry.facts.as_ref().is_none_or(|facts| facts.summary.is_empty()) {
-            return Ok(self.entry.size);
-        }
-        let size = self.entry.size;
-        let (body, made) = self.header_in_ascii(tx)?;
-        Ok(made.map_or(size, |made| made.len() as u64 + size.saturating_sub(body)))
-    }
-
-    /// Where the body begins, and the header in ASCII if it is in UTF-8 (RFC 6858).
-    fn header_in_ascii(&mut self, tx: &ReadTx) -> Result<(u64, Option<&[u8]>), Error> {
-        let (body, eight_bit) = {
-            let summary = self.summary()?;
-            (summary.body_start, summary.facts.eight_bit_header)
-        };
-        if !eight_bit || body > HEADER_MAX {
-            return Ok((body, None));
-        }
-        if self.surrogate.is_none() {
-            self.surrogate = Some(surrogate::header(self.octets.read(tx, 0..body)?));
-        }
-        Ok((body, self.surrogate.as_ref().and_then(|made| made.as_deref())))
-    }
-
-    /// What is told of the summary is in ASCII from now on.
-    fn summary_in_ascii(&mut self) -> Result<(), Error> {
-        (self.downgraded, self.downgraded_summary) = (true, true);
-        if let Some(facts) = &mut self.entry.facts {
-            let summary = Summary::decode(&facts.summary).map_err(|_| Error::Summary)?;
-            facts.summary = surrogate::summary(&summary).encode();
-        }
-        Ok(())
-    }
-
     /// Where a section is in the message; `None`: there is no such section.
     fn range(&self, part: &[u32], kind: SectionKind) -> Result<Option<Range<u64>>, Error> {
         if !part.is_empty() {
@@ -406,6 +342,7 @@ impl Message {
     fn binary(
         &mut self,
         writer: &mut Writer<'_>,
+        tx: &ReadTx,
         part: &[u32],
         partial: Option<Partial>,
         purpose: Purpose,
@@ -424,6 +361,10 @@ impl Message {
             self.unknown_encoding = true;
             writer.raw(if purpose == Purpose::Size { b"0" } else { b"NIL" });
             return Ok(Value::Done);
+        }
+        let told = if writer.utf8 { None } else { Some(self.told(tx)?) };
+        if let Some(told) = told.filter(|told| encoding.is_identity() && told.changes(&body)) {
+            return self.binary_as_told(writer, told, &body, partial, purpose);
         }
         if encoding.is_identity() && purpose == Purpose::Size {
             writer.raw((body.end - body.start).to_string().as_bytes());
@@ -456,6 +397,27 @@ impl Message {
                     }
                 }
                 Ok((!range.is_empty()).then_some(Stream::Plain(range)))
+            }
+            Stream::Told(told, mut pieces, nul) => {
+                let write = if nul { write_octets } else { write_text };
+                while let Some(piece) = pieces.pop_front() {
+                    match piece {
+                        Piece::Made(index, range) => write(&mut session.staged, told.made(index, range)),
+                        Piece::Stored(mut range) => {
+                            let piece = self.octets.next(tx, &range)?;
+                            range.start += piece.len() as u64;
+                            budget.spend(piece.len() as u64);
+                            write(&mut session.staged, piece);
+                            if !range.is_empty() {
+                                pieces.push_front(Piece::Stored(range));
+                            }
+                        }
+                    }
+                    if exhausted(session, budget) {
+                        break;
+                    }
+                }
+                Ok((!pieces.is_empty()).then_some(Stream::Told(told, pieces, nul)))
             }
             Stream::Measuring(mut measured) => {
                 if !measured.measuring.go_on(session, tx, &mut self.octets, budget)? {
@@ -496,6 +458,7 @@ impl Message {
         if let Some(facts) = &mut self.entry.facts {
             facts.summary = summary;
         }
+        self.told = None;
         Ok(())
     }
 }
@@ -560,6 +523,10 @@ fn write_text(out: &mut Vec<u8>, octets: &[u8]) {
         out[from + nul] = 0x80;
         from += nul + 1;
     }
+}
+
+fn write_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    out.extend_from_slice(octets);
 }
 
 /// Octets of a header block that HEADER.FIELDS looks at. The parser interprets no more of it either.

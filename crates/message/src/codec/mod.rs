@@ -26,6 +26,7 @@ const HEADER_CUT: u64 = 1 << 5;
 const HAS_ATTACHMENT: u64 = 1 << 6;
 const DATE_VALID: u64 = 1 << 7;
 const DATE_INVALID: u64 = 1 << 8;
+const ASCII_PARTS: u64 = 1 << 9;
 
 impl Summary {
     /// The stored form.
@@ -187,6 +188,7 @@ fn facts(flags: u64) -> Facts {
     Facts {
         eight_bit_header: has(EIGHT_BIT_HEADER),
         eight_bit_body: has(EIGHT_BIT_BODY),
+        ascii_parts: has(ASCII_PARTS),
         nul: has(NUL),
         bare_lf: has(BARE_LF),
         limited: has(LIMITED),
@@ -204,6 +206,7 @@ fn flags(summary: &Summary) -> u64 {
     [
         (facts.eight_bit_header, EIGHT_BIT_HEADER),
         (facts.eight_bit_body, EIGHT_BIT_BODY),
+        (facts.ascii_parts, ASCII_PARTS),
         (facts.nul, NUL),
         (facts.bare_lf, BARE_LF),
         (facts.limited, LIMITED),

@@ -45,6 +45,8 @@ pub(super) struct Finished {
     pub(super) date: HeaderDate,
     pub(super) fields: Fields,
     pub(super) cut: bool,
+    /// It has no byte above 127.
+    pub(super) ascii: bool,
 }
 
 impl Head {
@@ -78,6 +80,7 @@ impl Head {
                 date: HeaderDate::Missing,
                 fields: Fields::default(),
                 cut: false,
+                ascii: true,
             },
         }
     }
@@ -93,6 +96,8 @@ impl Head {
             self.end_field(limits);
         }
         self.octets = self.octets.saturating_add(line.len());
+        // Nobody saw the rest of a line that was cut.
+        self.out.ascii &= !cut && line.is_ascii();
         if self.octets > limits.header_bytes {
             self.out.cut = true;
             self.field_cut = true;

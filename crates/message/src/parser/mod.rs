@@ -92,6 +92,8 @@ pub struct Parser {
     preview: Preview,
     text_left: usize,
     summary: Summary,
+    /// No header but that of the message has a byte above 127.
+    ascii_parts: bool,
     /// Where headers and bodies end, for who looks at what they hold.
     marks: Option<Vec<u64>>,
 }
@@ -122,6 +124,7 @@ impl Parser {
             preview: Preview::default(),
             text_left: limits.text_bytes,
             summary: Summary::blank(),
+            ascii_parts: true,
             marks: None,
         }
     }
@@ -225,6 +228,7 @@ impl Parser {
         let is_body = at.offset == self.here().offset;
         let finished = head.finish(&self.limits, &mut self.text_left);
         self.summary.facts.header_cut |= finished.cut;
+        self.ascii_parts &= kind == HeadKind::Top || finished.ascii;
         if kind == HeadKind::Top {
             self.summary.facts.eight_bit_header = self.scan.take_eight_bit();
             self.summary.envelope = finished.envelope;
@@ -335,8 +339,10 @@ impl Parser {
         }
         self.preview.end();
         let (structure, limited) = self.tree.finish(end);
+        let eight_bit_body = self.scan.take_eight_bit();
         self.summary.facts = Facts {
-            eight_bit_body: self.scan.take_eight_bit(),
+            eight_bit_body,
+            ascii_parts: eight_bit_body && self.ascii_parts,
             nul: self.scan.nul(),
             bare_lf: self.scan.bare_lf(),
             limited,
