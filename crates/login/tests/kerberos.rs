@@ -186,7 +186,7 @@ fn faults_of_the_library_let_nobody_in() {
     });
 }
 
-/// Counts who is with it in one moment. The first to come waits for more than there may be.
+/// Counts who is with it in one moment. The first to come wait for one more than there may be.
 #[derive(Debug, Default)]
 struct Crowded {
     state: Mutex<Crowd>,
@@ -207,10 +207,8 @@ impl Acceptor for Crowded {
         crowd.all += 1;
         crowd.most = crowd.most.max(crowd.inside);
         self.came.notify_all();
-        // The first ones stay until there are as many as there may be, and the very first a moment longer.
-        while crowd.all < AT_ONCE {
-            crowd = self.came.wait(crowd).expect("nobody panics with it");
-        }
+        // The first ones stay until there are as many as there may be, and a moment longer.
+        crowd = self.came.wait_timeout_while(crowd, PATIENCE, |crowd| crowd.all < AT_ONCE).expect("likewise").0;
         if crowd.all == AT_ONCE {
             crowd = self.came.wait_timeout_while(crowd, MOMENT, |crowd| crowd.all == AT_ONCE).expect("likewise").0;
         }
@@ -258,5 +256,7 @@ fn so_many_tickets_are_looked_at_in_one_moment() {
 
 /// As many as there may be.
 const AT_ONCE: usize = 4;
+/// How long these may take: where fewer are let in, the test fails with their number.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one more has to come, if it could.
 const MOMENT: Duration = Duration::from_millis(300);

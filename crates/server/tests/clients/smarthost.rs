@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use postroad_testkit::{Hasty, eventually, lines, output_of};
+use postroad_testkit::{Hasty, eventually, lines, output_of, postgres};
 
 use super::program::{PASSWORD, Server, message, postroad, run};
 use super::provider::allow;
@@ -12,9 +12,30 @@ const WHO: &str = "alice@example.test";
 const DOMAIN: &str = "far.test";
 const TO: &str = "dave@far.test";
 
+/// Where a server has its data.
+#[derive(Debug, Clone, Copy)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    const ALL: [Database; 2] = [Database::Sqlite, Database::Postgres];
+
+    /// Options of quickstart for a new one, and these.
+    fn and(self, more: &[&str]) -> Vec<String> {
+        let own = match self {
+            Database::Sqlite => Vec::new(),
+            Database::Postgres => vec!["--database".to_owned(), postgres::fresh_database()],
+        };
+        own.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect()
+    }
+}
+
 /// A server that sends out; routes lead to addresses, so that nobody asks the resolver.
-fn sender() -> Server {
-    Server::start(&["--resolver", "127.0.0.1:9"])
+fn sender(database: Database) -> Server {
+    let options = database.and(&["--resolver", "127.0.0.1:9"]);
+    Server::start(&options.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Hands a message in, on its way to the other server.
@@ -50,8 +71,9 @@ fn offer(text: &str, mechanisms: &[&str]) -> String {
 }
 
 /// A smarthost that has the other domain, too.
-fn smarthost(change: impl FnOnce(&str, u16) -> String) -> Server {
-    let host = Server::changed(&[], change);
+fn smarthost(database: Database, change: impl FnOnce(&str, u16) -> String) -> Server {
+    let options = database.and(&[]);
+    let host = Server::changed(&options.iter().map(String::as_str).collect::<Vec<_>>(), change);
     postroad(&host, &["domain", "add", DOMAIN]).good();
     postroad(&host, &["account", "add", TO, "--password", PASSWORD]).good();
     host
@@ -59,8 +81,12 @@ fn smarthost(change: impl FnOnce(&str, u16) -> String) -> Server {
 
 #[test]
 fn a_route_signs_in_by_what_the_other_server_offers() {
-    let sender = sender();
-    let host = smarthost(|text, _| offer(text, &["NTLM"]));
+    Database::ALL.into_iter().for_each(by_offer);
+}
+
+fn by_offer(database: Database) {
+    let sender = sender(database);
+    let host = smarthost(database, |text, _| offer(text, &["NTLM"]));
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("password");
     std::fs::write(&file, format!("{PASSWORD}\n")).expect("written");
@@ -120,10 +146,14 @@ fn consent(sender: &Server, issuer: &str) {
 
 #[test]
 fn a_route_signs_in_with_tokens_that_somebody_allowed_and_renews_them() {
-    let sender = sender();
+    Database::ALL.into_iter().for_each(by_tokens);
+}
+
+fn by_tokens(database: Database) {
+    let sender = sender(database);
     let hasty = Hasty::bind();
     let issuer = hasty.issuer();
-    let host = smarthost(|text, pages| {
+    let host = smarthost(database, |text, pages| {
         hasty.serve(pages);
         text.replacen("[oauth]\n", &format!("[oauth]\nissuer = \"{issuer}\"\n"), 1)
     });

@@ -81,12 +81,34 @@ fn labels_come_over_as_mailboxes_each_message_once() {
     let to = from.replace("alice@", "bob@");
     let second = Process::quickstart(PROGRAM, OURS, &[]);
     let plain = from.replace(&there.address(143).port().to_string(), &second.address(143).port().to_string());
+    let mirror = |to: &str| {
+        let report = run(here.data(), &["mirror", ALICE, "--to", to, "--password-file", password]).with_code(0);
+        assert_eq!(report["proved"], true, "{report:#}");
+        (sum(&report, "taken"), sum(&report, "entries"))
+    };
     for to in [&to, &plain] {
-        for taken in [None, Some(0)] {
-            let report = run(here.data(), &["mirror", ALICE, "--to", to, "--password-file", password]).with_code(0);
-            assert_eq!(report["proved"], true, "{report:#}");
-            assert!(taken.is_none_or(|taken| taken == sum(&report, "taken")), "{report:#}");
-        }
+        // Of the four messages one has two labels.
+        assert_eq!(mirror(to), (4, 1), "{to}");
+        assert_eq!(mirror(to), (0, 0), "{to}");
     }
     assert_eq!(counts(&second, ALICE), named(&[("Archive", 2), ("INBOX", 2), ("work", 1)]));
+    let shown = |name: &str| imap(&there, "bob@example.test", &[format!("STATUS \"{name}\" (MESSAGES)")]);
+    assert!(shown("[Gmail]/All Mail").contains("(MESSAGES 4)"), "one message each: {}", shown("[Gmail]/All Mail"));
+
+    // One gets a label more, another loses its last ones.
+    let commands = [
+        "SELECT INBOX",
+        "UID STORE 2 +X-GM-LABELS (another)",
+        "UID STORE 1 -X-GM-LABELS (work)",
+        "UID STORE 1 -X-GM-LABELS (\\Inbox)",
+    ];
+    imap(&here, ALICE, &commands.map(str::to_owned));
+    for to in [&to, &plain] {
+        let (taken, _) = mirror(to);
+        assert_eq!((taken, mirror(to)), (0, (0, 0)), "{to}");
+    }
+    assert_eq!(counts(&second, ALICE), named(&[("Archive", 3), ("INBOX", 1), ("another", 1)]));
+    for (name, expected) in [("[Gmail]/All Mail", 4), ("INBOX", 1), ("another", 1), ("work", 0)] {
+        assert!(shown(name).contains(&format!("(MESSAGES {expected})")), "{}", shown(name));
+    }
 }
