@@ -41,6 +41,7 @@ pub(crate) const NEEDED: &[&str] = &[
     "python3-dnspython",           // both ask the test's name server by it
     "chromium",                    // a browser at the pages: passkeys, and all without scripts
     "chromium-driver",             // drives it
+    "thunderbird",                 // sets itself up from an address, and reads
     "python3",                     // smtplib, imaplib, poplib
     "openssl",                     // certificates and s_client in the TLS tests
     "mount",                       // small, full and read-only file systems, where the tests may mount

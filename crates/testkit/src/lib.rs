@@ -16,6 +16,7 @@
 //! - [`evidence`]: signing in by any mechanism, for services; [`hostile`]: messages made to hurt.
 //! - [`pages`]: somebody at a provider's pages by curl, and a provider whose tokens end at once.
 //! - [`chromium`]: a real browser; [`authenticator`]: what holds a passkey, honest or not.
+//! - [`thunderbird`]: a real mail program with windows.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
 
 pub mod authenticator;
@@ -39,6 +40,7 @@ pub mod remote;
 pub mod run;
 pub mod sink;
 pub mod stores;
+pub mod thunderbird;
 pub mod transcript;
 pub mod unbound;
 
@@ -58,6 +60,7 @@ pub use remote::Remote;
 pub use run::{Lines, Ran, StopAtEnd, ended, eventually, in_time, lines, output, output_of, run, run_in};
 pub use sink::Sink;
 pub use stores::{TestStore, each_store, stores};
+pub use thunderbird::Thunderbird;
 pub use unbound::Unbound;
 
 use std::future::Future;

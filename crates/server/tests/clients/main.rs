@@ -23,5 +23,6 @@ mod provider;
 mod python;
 mod smarthost;
 mod swaks;
+mod thunderbird;
 mod tokens;
 mod trace;
