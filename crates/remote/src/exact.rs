@@ -228,6 +228,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn fuzz_a_message_that_is_told_as_it_is_comes_back() {
+        postroad_fuzz::check!(2_000).with_type::<(Vec<u8>, Vec<u8>, u8)>().for_each(|(message, other, cut)| {
+            let restored = restore(shown(message), Some(message));
+            assert_eq!(restored, Exact { octets: message.clone(), certain: true });
+            // Whatever else is told: it is the same but for its NULs.
+            let restored = restore(shown(message), Some(other));
+            assert_eq!(shown(&restored.octets), shown(message));
+            let mut look = Look::default();
+            message.chunks(usize::from(*cut).max(1)).for_each(|piece| look.feed(piece));
+            let looked = look.end();
+            assert_eq!((looked.hash, looked.shown), (blake3::hash(message), blake3::hash(&shown(message))));
+            assert_eq!(looked.doubtful, !looked.nul && is_doubtful(message));
+        });
+    }
+
     /// What Dovecot answers for parts that are encoded (2.3).
     #[test]
     fn both_answers_together_give_the_message() {

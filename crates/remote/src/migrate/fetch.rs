@@ -92,31 +92,40 @@ impl<'a, W: Watch> Fetching<'a, W> {
     }
 
     async fn all(&mut self, connection: &mut Connection) -> Result<()> {
+        let mut uids: Vec<u32> = self.wanted.keys().copied().collect();
+        uids.sort_unstable();
         if !exact::has_binary(connection) {
-            return self.windows(connection, Asking::Plain).await;
+            return self.windows(connection, Asking::Plain, &uids).await;
         }
-        self.windows(connection, Asking::First).await?;
-        self.windows(connection, Asking::Second).await?;
-        // What is left has parts that came decoded.
-        for uid in self.aside.keys().copied().collect::<Vec<u32>>() {
-            if let Some(Exact { octets, certain }) = exact::fetch(connection, uid).await? {
-                self.aside.remove(&uid);
-                let Some(meta) = self.wanted.remove(&uid) else { continue };
-                self.file(Meta { doubtful: !certain, ..meta }, octets).await?;
+        // What is asked for twice comes later: not much later, since uids here are given in the order in which mail comes.
+        for part in uids.chunks(SET_ASIDE_MAX) {
+            self.windows(connection, Asking::First, part).await?;
+            self.windows(connection, Asking::Second, &self.left_aside()).await?;
+            // What is left has parts that came decoded.
+            for uid in self.left_aside() {
+                if let Some(Exact { octets, certain }) = exact::fetch(connection, uid).await? {
+                    self.aside.remove(&uid);
+                    let Some(meta) = self.wanted.remove(&uid) else { continue };
+                    self.file(Meta { doubtful: !certain, ..meta }, octets).await?;
+                }
             }
+            self.windows(connection, Asking::Last, &self.left_aside()).await?;
+            self.aside.clear();
         }
-        self.windows(connection, Asking::Last).await
+        Ok(())
     }
 
-    async fn windows(&mut self, connection: &mut Connection, asking: Asking) -> Result<()> {
+    fn left_aside(&self) -> Vec<u32> {
+        self.aside.keys().copied().collect()
+    }
+
+    async fn windows(&mut self, connection: &mut Connection, asking: Asking, uids: &[u32]) -> Result<()> {
         self.asking = asking;
-        let (item, again) = match asking {
-            Asking::Plain | Asking::First => (exact::BODY, false),
-            Asking::Second => (exact::BINARY, true),
-            Asking::Last => (exact::BODY, true),
+        let item = match asking {
+            Asking::Plain | Asking::First | Asking::Last => exact::BODY,
+            Asking::Second => exact::BINARY,
         };
-        let mut todo: VecDeque<NumberSet> =
-            windows(self.wanted.values().filter(|meta| !again || self.aside.contains_key(&meta.uid)));
+        let mut todo: VecDeque<NumberSet> = windows(uids.iter().filter_map(|uid| self.wanted.get(uid)));
         let mut alone: HashSet<u32> = HashSet::new();
         let mut sent: VecDeque<(Tag, NumberSet)> = VecDeque::new();
         let mut coming = Coming::Nothing;
@@ -356,6 +365,8 @@ fn windows<'m>(wanted: impl Iterator<Item = &'m Meta>) -> VecDeque<NumberSet> {
     windows
 }
 
+/// Messages after which those are asked for again that were set aside.
+const SET_ASIDE_MAX: usize = 500;
 /// Commands on their way at once.
 const WINDOWS_MAX: usize = 3;
 const WINDOW_MESSAGES: u64 = 100;
