@@ -39,9 +39,10 @@ const INSIDE: [&str; 21] = [
     "alias",
     "labels",
 ];
-/// Words of files that are replayed in process only: RFC 5032 asks the clock, what NOTIFY pushes comes whenever it comes, and behind
-/// COMPRESS the lines are none (`clients/compress.py` and the tests of the connection loop speak it).
-const ELSEWHERE: [&str; 3] = [" YOUNGER ", " NOTIFY SET ", " COMPRESS DEFLATE"];
+/// Words of files that are replayed in process only: RFC 5032 asks the clock, a SAVEDATE is the day on which the test runs, what NOTIFY
+/// pushes comes whenever it comes, and behind COMPRESS the lines are none (`clients/compress.py` and the tests of the connection loop
+/// speak it).
+const ELSEWHERE: [&str; 4] = [" YOUNGER ", " SAVEDON ", " NOTIFY SET ", " COMPRESS DEFLATE"];
 /// Words of `@open` that need another connection, other settings or other people than a trial has.
 const OTHER: [&str; 11] =
     ["remote", "tls", "from", "size", "no-stls", "carol", "ntlm", "cram-md5", "apop", "external", "scram-sha-256-plus"];
