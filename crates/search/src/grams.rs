@@ -103,14 +103,14 @@ impl Signature {
 
     /// What [`Reader`] makes of ASCII, without a branch for each end of a word.
     fn add_ascii(&mut self, text: &[u8], salt: u64) {
-        let (mut before, mut last) = (0, 0);
+        // The last three characters, and a bit for each that is a letter.
+        let (mut group, mut letters) = (0u64, 0u8);
         for byte in text {
             let letter = LETTERS[usize::from(byte & 127)];
-            let is_group = u64::from((before != 0) & (last != 0) & (letter != 0));
-            let group = u64::from(before) << (2 * CHAR_BITS) | u64::from(last) << CHAR_BITS | u64::from(letter);
+            group = (group << CHAR_BITS | u64::from(letter)) & GROUP_MASK;
+            letters = (letters << 1 | u8::from(letter != 0)) & 7;
             let bucket = bucket(group, salt);
-            self.0[usize::from(bucket >> 6)] |= is_group << (bucket & 63);
-            (before, last) = (last, letter);
+            self.0[usize::from(bucket >> 6)] |= u64::from(letters == 7) << (bucket & 63);
         }
     }
 
@@ -352,6 +352,7 @@ const LETTERS: [u8; 128] = {
 
 const CHAR_BITS: u32 = 21;
 const PAIR_MASK: u64 = (1 << (2 * CHAR_BITS)) - 1;
+const GROUP_MASK: u64 = (1 << (3 * CHAR_BITS)) - 1;
 
 /// Scripts whose words are written without spaces, and of which two characters say a lot. Hangul comes taken apart.
 fn is_ideograph(c: char) -> bool {
