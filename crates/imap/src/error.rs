@@ -30,6 +30,8 @@ pub enum Problem {
     FilterCharset,
     /// CREATE asks for a special use that is not known: answer `NO [USEATTR]`.
     UnknownUse(String),
+    /// X-GM-RAW asks for what is not known: answer `NO [CANNOT]` with these words.
+    Unsearchable(&'static str),
 }
 
 impl fmt::Display for ParseError {
@@ -41,6 +43,7 @@ impl fmt::Display for ParseError {
             Problem::BadCharset(name) => write!(f, "the charset {name} is not known"),
             Problem::FilterCharset => f.write_str("filters are UTF-8: no other charset stands beside FILTER"),
             Problem::UnknownUse(name) => write!(f, "the special use {name} is not known"),
+            Problem::Unsearchable(what) => f.write_str(what),
         }
     }
 }

@@ -313,6 +313,7 @@ impl Session {
                     Problem::FilterCharset => Reply::new(Status::Bad, Some(charsets()), error.to_string()),
                     // RFC 6154 §3.
                     Problem::UnknownUse(_) => Reply::no(ResponseCode::UseAttr, error.to_string()),
+                    Problem::Unsearchable(what) => Reply::no(ResponseCode::Cannot, *what),
                     Problem::UnknownCommand(_) | Problem::Expected(_) | Problem::TooMuch(_) => {
                         Reply::bad(error.to_string())
                     }

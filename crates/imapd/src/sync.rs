@@ -34,8 +34,9 @@ pub(crate) enum Gathered {
     Part,
 }
 
-/// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing
-/// happened, none where this look has shown that already. [`Error::Deselected`] when the mailbox is gone.
+/// Brings the view up to date, tells EXISTS, RECENT and FETCH FLAGS. Costs one statement when nothing happened, none where this
+/// look has shown that already; in a mailbox of somebody else one more for the rights, and one for the key for URLs.
+/// [`Error::Deselected`] when the mailbox is gone.
 pub(crate) fn gather(session: &mut Session, tx: &ReadTx) -> Result<Gathered, Error> {
     refresh_rights(session, tx)?;
     if session.is_frozen() {

@@ -6,7 +6,7 @@ use std::fmt;
 use encoding_rs::Encoding;
 
 use crate::command::fetch::FetchItem;
-use crate::command::gmail::{self, Label};
+use crate::command::gmail::{self, Label, Near};
 use crate::command::{Body, notify};
 use crate::cursor::{Cursor, Rule};
 use crate::date::Date;
@@ -186,6 +186,10 @@ pub enum SearchKey {
     HasAttachment,
     /// `filename:text` within `X-GM-RAW`: a part's file name has the text.
     FileName(String),
+    /// `has:userlabels` within `X-GM-RAW`: a label that is not one of Gmail's own.
+    UserLabels,
+    /// `AROUND` within `X-GM-RAW`.
+    Near(Box<Near>),
 }
 
 impl SearchKey {

@@ -13,6 +13,7 @@ use super::{is_on, is_own, of_wire, unknown};
 use crate::context;
 use crate::error::Error;
 use crate::session::{Place, Session};
+use crate::target;
 
 /// A key whose parts of this extension are sets of messages. No statement without such.
 ///
@@ -33,7 +34,8 @@ pub(crate) fn expanded<'k>(
     if count > KEYS_MAX {
         return Err(Error::no(postroad_imap::ResponseCode::Limit, "too many labels and ids in one search"));
     }
-    let mut looking = Looking { tx, place, own: is_own(session, place)?, names: None };
+    let me = target::who(session)?.address().to_owned();
+    let mut looking = Looking { tx, place, own: is_own(session, place)?, raw: false, me, names: None };
     looking.key(&key).map(Cow::Owned)
 }
 
@@ -50,6 +52,8 @@ fn count(key: &SearchKey) -> usize {
                 | SearchKey::GmailThread(_)
                 | SearchKey::Label(_)
                 | SearchKey::LabelLike(_)
+                | SearchKey::UserLabels
+                | SearchKey::Near(_)
                 | SearchKey::HasAttachment
                 | SearchKey::FileName(_)
         )),
@@ -61,6 +65,10 @@ struct Looking<'a> {
     place: Place,
     /// The mailbox is of an account whose labels this login may know.
     own: bool,
+    /// Within X-GM-RAW.
+    raw: bool,
+    /// The address that logged in.
+    me: String,
     /// The mailboxes, once they were needed.
     names: Option<Vec<Mailbox>>,
 }
@@ -75,7 +83,16 @@ impl Looking<'_> {
             SearchKey::Or(first, second) => {
                 return Ok(SearchKey::Or(Box::new(self.key(first)?), Box::new(self.key(second)?)));
             }
-            SearchKey::GmailRaw(inner) => return self.key(inner),
+            SearchKey::GmailRaw(inner) => {
+                let outside = std::mem::replace(&mut self.raw, true);
+                let key = self.key(inner);
+                self.raw = outside;
+                return key;
+            }
+            SearchKey::From(who) if self.is_me(who) => return Ok(SearchKey::From(self.me.clone())),
+            SearchKey::To(who) if self.is_me(who) => return Ok(SearchKey::To(self.me.clone())),
+            SearchKey::Cc(who) if self.is_me(who) => return Ok(SearchKey::Cc(self.me.clone())),
+            SearchKey::Bcc(who) if self.is_me(who) => return Ok(SearchKey::Bcc(self.me.clone())),
             SearchKey::Not(inner) => return Ok(SearchKey::Not(Box::new(self.key(inner)?))),
             SearchKey::Fuzzy(inner) => return Ok(SearchKey::Fuzzy(Box::new(self.key(inner)?))),
             SearchKey::GmailMessage(id) => match i64::try_from(*id) {
@@ -88,6 +105,7 @@ impl Looking<'_> {
             },
             SearchKey::Label(label) => self.label(label)?,
             SearchKey::LabelLike(name) => self.like(name)?,
+            SearchKey::UserLabels => self.labelled()?,
             other => return Ok(other.clone()),
         };
         Ok(context::these(&uids))
@@ -113,17 +131,42 @@ impl Looking<'_> {
         if !self.own {
             return Ok(UidSet::new());
         }
-        if self.names.is_none() {
-            let all = mailboxes::list(self.tx, self.place.account)?.into_iter();
-            self.names = Some(all.filter_map(|listed| listed.mailbox).collect());
-        }
         let wanted = loosely(name);
+        self.read_names()?;
         let rows = self.names.iter().flatten().filter(|row| row.selectable && loosely(row.name.as_str()) == wanted);
         let mut found = UidSet::new();
         for row in rows.take(LIKE_MAX) {
             found = found.union(&self.with(row)?);
         }
         Ok(found)
+    }
+
+    /// The messages with a label that somebody made.
+    fn labelled(&mut self) -> Result<UidSet, Error> {
+        if !self.own {
+            return Ok(UidSet::new());
+        }
+        self.read_names()?;
+        let made = |row: &&Mailbox| row.selectable && row.role.is_none() && !row.name.is_inbox();
+        let rows: Vec<&Mailbox> = self.names.iter().flatten().filter(made).collect();
+        if rows.len() > MADE_MAX {
+            let text = "these are too many labels to ask for all at once";
+            return Err(Error::no(postroad_imap::ResponseCode::Limit, text));
+        }
+        rows.into_iter().try_fold(UidSet::new(), |found, row| Ok(found.union(&self.with(row)?)))
+    }
+
+    fn read_names(&mut self) -> Result<(), Error> {
+        if self.names.is_none() {
+            let all = mailboxes::list(self.tx, self.place.account)?.into_iter();
+            self.names = Some(all.filter_map(|listed| listed.mailbox).collect());
+        }
+        Ok(())
+    }
+
+    /// `from:me` within X-GM-RAW.
+    fn is_me(&self, who: &str) -> bool {
+        self.raw && who.eq_ignore_ascii_case("me")
     }
 
     /// The messages of this mailbox that are also in that one: all of them when it is the same.
@@ -141,5 +184,7 @@ fn loosely(name: &str) -> String {
 
 /// Keys of one search that ask the database.
 const KEYS_MAX: usize = 100;
+/// Labels that `has:userlabels` asks for, each in a statement.
+const MADE_MAX: usize = 100;
 /// Mailboxes that one `label:` may mean.
 const LIKE_MAX: usize = 16;

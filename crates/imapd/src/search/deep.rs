@@ -130,7 +130,12 @@ impl Findings {
                         *found = Some(true);
                     }
                 }
-                Needle::Exact(..) | Needle::Fuzzy(_) => {}
+                Needle::Near(_) if concerned && found.is_none() => {
+                    if wanted.needle.is_in(text) {
+                        *found = Some(true);
+                    }
+                }
+                Needle::Exact(..) | Needle::Fuzzy(_) | Needle::Near(_) => {}
             }
         }
     }

@@ -286,11 +286,17 @@ impl Keys<'_> {
             SearchKey::SentSince(date) => self.of_summary(Node::Sent(date.days..i64::MAX)),
             SearchKey::HasAttachment => self.of_summary(Node::Attachment),
             SearchKey::FileName(text) => self.of_summary(Node::FileName(self.needle(text))),
+            SearchKey::Near(near) => {
+                let needle = Needle::near(self.collation, near);
+                self.wanted.push(Wanted { scope: Scope::All, needle });
+                self.of_summary(Node::Text(self.wanted.len() - 1))
+            }
             SearchKey::GmailRaw(_)
             | SearchKey::GmailMessage(_)
             | SearchKey::GmailThread(_)
             | SearchKey::Label(_)
-            | SearchKey::LabelLike(_) => {
+            | SearchKey::LabelLike(_)
+            | SearchKey::UserLabels => {
                 return Err(Error::bug("a label that was not looked up"));
             }
             SearchKey::Larger(size) => Node::Larger(*size),
