@@ -6,7 +6,7 @@ use postroad_sasl::Answer;
 use postroad_sasl::digest::{CHALLENGE_RANDOM, Proof, challenge};
 use postroad_store::Locks;
 
-use crate::{Denied, Logins, Who, unavailable};
+use crate::{Denied, Logins, Who, random, unavailable};
 
 pub use postroad_mail::credentials::DigestSealer;
 
@@ -28,11 +28,7 @@ impl Logins {
     /// A challenge, used once; the same for whoever asks.
     pub(crate) fn digest_challenge(&self) -> Result<Answer<Authenticated, Refused>, Denied> {
         let digests = self.digests.as_ref().ok_or(Denied::Refused(Refused::Wrong))?;
-        let mut random = [0; CHALLENGE_RANDOM];
-        getrandom::fill(&mut random).map_err(|error| {
-            tracing::error!(%error, "the system gives no random numbers");
-            Denied::Unavailable
-        })?;
+        let random: [u8; CHALLENGE_RANDOM] = random()?;
         Ok(Answer::Challenge(challenge(&random, (self.clock)().0, &digests.host).into_bytes()))
     }
 

@@ -363,6 +363,18 @@ impl Logins {
     }
 }
 
+/// Numbers that nobody has had before.
+pub(crate) fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], Denied> {
+    let mut random = [0; OCTETS];
+    match getrandom::fill(&mut random) {
+        Ok(()) => Ok(random),
+        Err(error) => {
+            tracing::error!(%error, "the system gives no random numbers");
+            Err(Denied::Unavailable)
+        }
+    }
+}
+
 pub(crate) fn unavailable(error: Error) -> Denied {
     match &error {
         Error::Store(store) => tracing::error!(%error, next_step = store.next_step(), "a login could not be looked up"),

@@ -6,7 +6,7 @@ use postroad_sasl::Answer;
 use postroad_sasl::ntlm::{Names, Proof, challenge};
 use postroad_store::Locks;
 
-use crate::{Denied, Logins, Who, unavailable};
+use crate::{Denied, Logins, Who, random, unavailable};
 
 pub use postroad_mail::credentials::NtlmSealer;
 
@@ -27,12 +27,7 @@ impl Logins {
     /// A challenge, used once; the same for whoever asks.
     pub(crate) fn ntlm_challenge(&self, flags: u32) -> Result<Answer<Authenticated, Refused>, Denied> {
         let ntlm = self.ntlm.as_ref().ok_or(Denied::Refused(Refused::Wrong))?;
-        let mut number = [0; 8];
-        getrandom::fill(&mut number).map_err(|error| {
-            tracing::error!(%error, "the system gives no random numbers");
-            Denied::Unavailable
-        })?;
-        Ok(Answer::Challenge(challenge(flags, &ntlm.names, number, (self.clock)().0)))
+        Ok(Answer::Challenge(challenge(flags, &ntlm.names, random()?, (self.clock)().0)))
     }
 
     /// Whether a proof is right.

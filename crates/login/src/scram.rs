@@ -6,7 +6,7 @@ use postroad_sasl::Answer;
 use postroad_sasl::scram::{Hash, Offer, Proof};
 use postroad_store::Locks;
 
-use crate::{Denied, Logins, Who, unavailable};
+use crate::{Denied, Logins, Who, random, unavailable};
 
 impl Logins {
     /// What a proof is to be made with; also for who is not there.
@@ -14,11 +14,7 @@ impl Logins {
         let secret = self.server_secret().await?;
         let look = self.look(move |tx| credentials::scram_candidates(tx, &who.authcid, hash, &secret));
         let candidates = look.await.map_err(unavailable)?;
-        let mut random = [0; NONCE];
-        getrandom::fill(&mut random).map_err(|error| {
-            tracing::error!(%error, "the system gives no random numbers");
-            Denied::Unavailable
-        })?;
+        let random: [u8; NONCE] = random()?;
         Ok(Answer::Scram(candidates.offer(Offer::nonce(&random))))
     }
 
