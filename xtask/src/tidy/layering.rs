@@ -114,7 +114,7 @@ struct Lints {
 
 pub(super) fn check(root: &Path) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut stand_on) = (BTreeSet::new(), BTreeMap::new());
     for entry in std::fs::read_dir(root.join("crates"))? {
         let path = entry?.path().join("Cargo.toml");
         if !path.is_file() {
@@ -124,6 +124,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<Fault>> {
         let manifest: Manifest = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         seen.insert(folder.clone());
+        let ours = manifest.dependencies.keys().filter_map(|name| name.strip_prefix("postroad-"));
+        stand_on.insert(folder.clone(), ours.map(str::to_owned).collect());
         faults.extend(check_crate(&folder, &manifest));
     }
     for layer in LAYERS {
@@ -131,7 +133,31 @@ pub(super) fn check(root: &Path) -> Result<Vec<Fault>> {
             faults.push(format!("xtask/src/tidy/layering.rs: the table names {}, which is gone", layer.name));
         }
     }
+    faults.extend(check_map(&std::fs::read_to_string(root.join("ARCHITECTURE.md"))?, &stand_on));
     Ok(faults)
+}
+
+/// The map's rows, ``| `crates/web` | what it is | what it stands on | never |``, say what the manifests say.
+fn check_map(map: &str, stand_on: &BTreeMap<String, BTreeSet<String>>) -> Vec<Fault> {
+    let rows: BTreeMap<&str, BTreeSet<String>> = map
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `crates/")?.split('|');
+            let name = cells.next()?.trim().strip_suffix('`')?;
+            let stands_on = cells.nth(1).filter(|_| cells.clone().count() == 2)?;
+            Some((name, stands_on.split_whitespace().map(str::to_owned).collect()))
+        })
+        .collect();
+    let differs = |(name, ours): (&String, &BTreeSet<String>)| {
+        let told = rows.get(name.as_str());
+        let why = match told {
+            None => "has no row in the table of crates".to_owned(),
+            Some(told) if told == ours => return None,
+            Some(_) => format!("stands on: {}", ours.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
+        };
+        Some(format!("ARCHITECTURE.md: crates/{name} {why}"))
+    };
+    stand_on.iter().filter_map(differs).collect()
 }
 
 fn check_crate(folder: &str, manifest: &Manifest) -> Vec<Fault> {
@@ -175,6 +201,26 @@ mod tests {
 
     fn faults(folder: &str, manifest: &str) -> Vec<Fault> {
         check_crate(folder, &toml::from_str(manifest).expect("a manifest"))
+    }
+
+    #[test]
+    fn the_map_says_what_the_manifests_say() {
+        let map = "| crate | what | stands on | never |\n| `crates/imap` | words | sasl | state |\n\
+                   | see | `crates/imap` |\n| `crates/store` | the seam | | mail |\n";
+        let ours = |rows: &[(&str, &[&str])]| {
+            let row = |(name, ours): &(&str, &[&str])| {
+                ((*name).to_owned(), ours.iter().map(|one| (*one).to_owned()).collect())
+            };
+            check_map(map, &rows.iter().map(row).collect())
+        };
+        assert_eq!(ours(&[("imap", &["sasl"]), ("store", &[])]), Vec::<String>::new());
+        assert_eq!(
+            ours(&[("imap", &["sasl", "store"]), ("web", &[])]),
+            [
+                "ARCHITECTURE.md: crates/imap stands on: sasl store",
+                "ARCHITECTURE.md: crates/web has no row in the table of crates"
+            ]
+        );
     }
 
     #[test]
