@@ -4,6 +4,9 @@ use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::client::Client as Lines;
 use crate::ledger::body;
 use crate::{PASSWORD, Random};
@@ -47,7 +50,7 @@ impl Client<'_> {
         lines.say(b"AUTH LOGIN\r\n")?;
         lines.reply()?;
         for word in [self.author, PASSWORD] {
-            lines.say(format!("{}\r\n", base64(word)).as_bytes())?;
+            lines.say(format!("{}\r\n", BASE64_STANDARD.encode(word)).as_bytes())?;
             lines.reply()?;
         }
         for _ in 0..count {
@@ -90,18 +93,4 @@ impl Client<'_> {
         self.promises.open().get_mut(&id).expect("it was planned").acknowledged = true;
         Ok(())
     }
-}
-
-/// RFC 4648 §4.
-fn base64(text: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let number = three.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let index = (number >> (18 - 6 * place)) & 63;
-            encoded.push(if place <= three.len() { char::from(ALPHABET[index as usize]) } else { '=' });
-        }
-    }
-    encoded
 }
