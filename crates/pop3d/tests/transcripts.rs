@@ -1,6 +1,7 @@
 //! The transcripts of `transcripts/`, replayed on each store: a fresh one for each file.
 //!
-//! `UPDATE_EXPECT=1` writes what was answered into the files; read the difference before you keep it.
+//! `TRANSCRIPT=idle` replays the files with this in their name only. `UPDATE_EXPECT=1` writes what was answered into the files;
+//! read the difference before you keep it.
 
 mod common;
 
@@ -9,17 +10,10 @@ use postroad_testkit::{TestStore, transcript};
 use common::World;
 
 fn replay_all(open: impl Fn() -> TestStore) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
-    let mut failures = Vec::new();
-    for file in transcript::files(folder, "pop3") {
+    transcript::each_file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts"), "pop3", |file| {
         let test = open();
-        let world = World::new(&test);
-        let check = std::panic::AssertUnwindSafe(|| transcript::check_file(&file, world));
-        if let Err(panic) = std::panic::catch_unwind(check) {
-            failures.push(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| file.display().to_string()));
-        }
-    }
-    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n\n"));
+        transcript::check_file(file, World::new(&test));
+    });
 }
 
 #[test]

@@ -134,6 +134,24 @@ pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<std::path::PathBu
     files
 }
 
+/// Checks each transcript file of a folder whose name contains what `TRANSCRIPT` says, all of them without it.
+///
+/// # Panics
+/// With what each of those said that differ.
+pub fn each_file(folder: impl AsRef<Path>, extension: &str, mut check: impl FnMut(&Path)) {
+    let only = std::env::var("TRANSCRIPT").unwrap_or_default();
+    let mut failures = Vec::new();
+    for file in files(folder, extension) {
+        if !file.file_name().is_some_and(|name| name.to_string_lossy().contains(&only)) {
+            continue;
+        }
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&file))) {
+            failures.push(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| file.display().to_string()));
+        }
+    }
+    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n\n"));
+}
+
 /// Compares text with lines that may have holes, for directives that say what something must look like.
 /// The error shows both.
 pub fn same_text(expected: &str, found: &str) -> Result<(), String> {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use postroad_protocol::Interrupt;
 
 use super::local::take_line;
 use super::replay::Wire;
 use super::{Directive, Open};
+use crate::run::PATIENCE;
 
 /// The connections of one transcript.
 pub struct Remote<C, D> {
@@ -119,6 +119,3 @@ where
 fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
 }
-
-/// How long an answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
