@@ -275,8 +275,7 @@ impl<W, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive<'_, W, S> {
         let done = unless_panicking(work.as_mut()).await;
         drop(work);
         self.wire.jobs += 1;
-        metrics::histogram!("postroad_job_seconds", "listener" => Arc::clone(&self.wire.listener), "stage" => stage)
-            .record(started.elapsed());
+        self.wire.measured(stage).record(started.elapsed());
         match done {
             Ok(Ok(mut session)) => {
                 // Taken now, so that a panic in the next step does not swallow the answer to work that is done.

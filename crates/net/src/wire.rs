@@ -31,6 +31,8 @@ pub(crate) struct Wire<S> {
     pub(crate) jobs: u64,
     /// What of the two above was counted in the metrics.
     counted: (u64, u64),
+    /// The measure of the last stage: to find it takes longer than to add to it, and clients do the same thing again and again.
+    measured: Option<(&'static str, metrics::Histogram)>,
 }
 
 impl<S> Wire<S> {
@@ -46,6 +48,7 @@ impl<S> Wire<S> {
             sent: 0,
             jobs: 0,
             counted: (0, 0),
+            measured: None,
         }
     }
 
@@ -60,6 +63,14 @@ impl<S> Wire<S> {
 
     pub(crate) fn queued(&self) -> usize {
         self.output.len()
+    }
+
+    /// How long jobs of this stage take.
+    pub(crate) fn measured(&mut self, stage: &'static str) -> &metrics::Histogram {
+        let listener = &self.listener;
+        let find = || metrics::histogram!("postroad_job_seconds", "listener" => Arc::clone(listener), "stage" => stage);
+        self.measured.take_if(|(last, _)| *last != stage);
+        &self.measured.get_or_insert_with(|| (stage, find())).1
     }
 
     fn count(&mut self) {
