@@ -35,9 +35,8 @@ pub(crate) struct Exact {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
     hasher: blake3::Hasher,
-    /// Over the octets with 0x80 for NUL, as BODY[] would have them.
-    shown: blake3::Hasher,
-    nul: bool,
+    /// Since the first NUL: over the octets with 0x80 for each, as BODY[] would have them.
+    shown: Option<blake3::Hasher>,
     letters: Letters,
 }
 
@@ -55,23 +54,24 @@ pub(crate) struct Looked {
 
 impl Look {
     pub(crate) fn feed(&mut self, octets: &[u8]) {
-        self.hasher.update(octets);
-        self.letters.feed(octets);
-        if !self.nul && memchr(0, octets).is_some() {
-            self.nul = true;
+        if self.shown.is_none() && memchr(0, octets).is_some() {
+            self.shown = Some(self.hasher.clone());
         }
-        if self.nul {
-            let masked: Vec<u8> =
-                octets.iter().map(|octet| if *octet == 0 { STANDS_FOR_NUL } else { *octet }).collect();
-            self.shown.update(&masked);
-        } else {
-            self.shown.update(octets);
+        self.hasher.update(octets);
+        match &mut self.shown {
+            Some(shown) => {
+                let show = |octet: &u8| if *octet == 0 { STANDS_FOR_NUL } else { *octet };
+                shown.update(&octets.iter().map(show).collect::<Vec<u8>>());
+            }
+            // Once there is a NUL, nothing is in doubt.
+            None => self.letters.feed(octets),
         }
     }
 
     pub(crate) fn end(self) -> Looked {
-        let doubtful = !self.nul && self.letters.end();
-        Looked { hash: self.hasher.finalize(), shown: self.shown.finalize(), nul: self.nul, doubtful }
+        let (hash, nul) = (self.hasher.finalize(), self.shown.is_some());
+        let shown = self.shown.map_or(hash, |shown| shown.finalize());
+        Looked { hash, shown, nul, doubtful: !nul && self.letters.end() }
     }
 }
 
