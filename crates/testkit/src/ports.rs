@@ -12,7 +12,9 @@ const CLAIM: u16 = 1;
 /// that the kernel gives to outgoing connections.
 const FIRST: u16 = 10_000;
 const LAST: u16 = 24_000;
-const STEP: u16 = 7;
+/// No two ports of [`STANDARD`] and [`CLAIM`] are a multiple of this apart, so that no port of one offset is one of another: who
+/// has an offset does not listen at once.
+const STEP: u16 = 27;
 
 /// A port offset that no other test on this machine has while this value lives.
 #[derive(Debug)]
@@ -110,6 +112,16 @@ const SHARED_LAST: u16 = 32_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_port_belongs_to_two_offsets() {
+        let all: Vec<u16> = STANDARD.into_iter().chain([CLAIM]).collect();
+        for one in &all {
+            for other in all.iter().filter(|other| other > &one) {
+                assert_ne!((other - one) % STEP, 0, "{one} and {other}");
+            }
+        }
+    }
 
     #[test]
     fn two_tests_get_two_offsets() {
