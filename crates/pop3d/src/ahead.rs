@@ -5,23 +5,22 @@
 //! maildrop is as it was at login (RFC 1939 §4), so nothing told from here can be out of date.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use postroad_store::ReadTx;
+use postroad_store::{BlobBytes, ReadTx};
 
 use crate::maildrop::Maildrop;
 
 /// What was read ahead, in the order of the numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    messages: VecDeque<(usize, Arc<Vec<u8>>)>,
+    messages: VecDeque<(usize, BlobBytes)>,
     /// The last message that was asked for.
     last: usize,
 }
 
 impl Ahead {
     /// The message `number`, if it was read. What lies before it is forgotten.
-    pub(crate) fn take(&mut self, number: usize) -> Option<Arc<Vec<u8>>> {
+    pub(crate) fn take(&mut self, number: usize) -> Option<BlobBytes> {
         if number != self.last + 1 {
             // Whoever jumps about is not read ahead for.
             self.messages.clear();
@@ -71,7 +70,7 @@ const MESSAGES: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use postroad_store::BlobBytes;
 
     use super::Ahead;
 
@@ -80,13 +79,13 @@ mod tests {
         let mut ahead = Ahead::default();
         assert!(!ahead.asked(1), "the first says nothing of the second");
         assert!(ahead.asked(2));
-        ahead.messages = [3, 4, 6].map(|number| (usize::from(number), Arc::new(vec![number]))).into();
-        assert_eq!(ahead.take(3), Some(Arc::new(vec![3])));
-        assert_eq!(ahead.take(4), Some(Arc::new(vec![4])));
+        ahead.messages = [3, 4, 6].map(|number| (usize::from(number), BlobBytes::from(vec![number]))).into();
+        assert_eq!(ahead.take(3), Some(BlobBytes::from(vec![3])));
+        assert_eq!(ahead.take(4), Some(BlobBytes::from(vec![4])));
         assert_eq!(ahead.take(5), None, "it was marked as deleted when the others were read");
         assert!(ahead.asked(5));
-        assert_eq!(ahead.take(6), Some(Arc::new(vec![6])));
-        ahead.messages = [7, 8].map(|number| (usize::from(number), Arc::new(vec![number]))).into();
+        assert_eq!(ahead.take(6), Some(BlobBytes::from(vec![6])));
+        ahead.messages = [7, 8].map(|number| (usize::from(number), BlobBytes::from(vec![number]))).into();
         assert_eq!(ahead.take(2), None);
         assert!(!ahead.asked(2) && ahead.messages.is_empty());
     }

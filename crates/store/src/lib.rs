@@ -34,7 +34,7 @@ pub mod trace;
 mod tx;
 mod wire;
 
-pub use blob::{BLOB_INLINE_MAX, Prepared, Swept, Upload};
+pub use blob::{BLOB_INLINE_MAX, BlobBytes, Prepared, Swept, Upload};
 pub use error::{Code, Error, Result};
 pub use hub::Hub;
 pub use id::{AccountId, BlobId, ModSeq, NotAnId, Timestamp, TraceId, new_id};

@@ -12,7 +12,7 @@ use postroad_mail::{Entry, Facts};
 use postroad_message::decode::Encoding;
 use postroad_message::surrogate::{self, Piece, Told};
 use postroad_message::{Limits, Parser, Part, SectionKind, SummaryView, header};
-use postroad_store::ReadTx;
+use postroad_store::{BlobBytes, ReadTx};
 
 use crate::error::Error;
 use crate::fetch::binary::{Decoding, Measuring, Telling};
@@ -110,6 +110,12 @@ impl Message {
     /// With its labels.
     pub(super) fn labelled(self, labels: Vec<Label>) -> Message {
         Message { labels, ..self }
+    }
+
+    /// With its octets, if they are at hand.
+    pub(super) fn reading(mut self, bytes: Option<BlobBytes>) -> Message {
+        self.octets.at_hand(bytes);
+        self
     }
 
     pub(super) fn uid(&self) -> u32 {

@@ -29,13 +29,13 @@ use postroad_imap::{Numbering, ResponseCode, Status};
 use postroad_mail::changes::{self, Mark};
 use postroad_mail::view::{self, Query};
 use postroad_mail::{Entry, UidSet};
-use postroad_store::{ReadTx, WriteTx};
+use postroad_store::{BlobBytes, ReadTx, WriteTx};
 
 use crate::error::{Error, Reply};
 use crate::gmail;
 use crate::message_limit;
 use crate::session::{Flow, Session};
-use crate::settings::MESSAGES_PER_JOB;
+use crate::settings::{MESSAGES_PER_JOB, OUTPUT_BUDGET};
 use crate::sync;
 use crate::view::{number_set, uid_set};
 use light::Collecting;
@@ -62,6 +62,8 @@ pub(crate) struct Cursor {
     downgraded: UidSet,
     /// Some message could not be read; the others are told first.
     damage: Option<Error>,
+    /// Octets of a message, of those that were read last.
+    mean_size: Option<u64>,
     /// What is told of a whole mailbox, to be remembered.
     collecting: Option<Collecting>,
 }
@@ -153,11 +155,12 @@ fn up_to(
 ) -> Result<bool, Error> {
     let mut looked = 0;
     loop {
-        let rest = plan.next(cursor.last, end, plan.batch);
+        let limit = batch(session, plan, cursor);
+        let rest = plan.next(cursor.last, end, limit);
         if rest.is_empty() {
             return Ok(true);
         }
-        let mut entries = rows(session, tx, plan, &rest)?;
+        let mut entries = rows(session, tx, plan, (&rest, limit))?;
         let lowest = rest.first();
         if plan.cut.is_some() {
             entries.reverse();
@@ -169,11 +172,13 @@ fn up_to(
             true => Some(gmail::labels_of(session, tx, &entries)?),
             false => None,
         };
-        let all = entries.len() < plan.batch;
-        if plan.reads_text {
-            octets::ahead(tx, entries.iter())?;
-        }
+        let all = entries.len() < limit;
+        let mut bytes = match plan.reads_text {
+            true => together(session, tx, cursor, &entries)?.into_iter(),
+            false => Vec::new().into_iter(),
+        };
         for entry in entries {
+            let bytes = bytes.next().flatten();
             if looked == MESSAGES_PER_JOB || exhausted(session, budget) {
                 return Ok(false);
             }
@@ -185,7 +190,7 @@ fn up_to(
             };
             let newly_seen = cursor.seen.changed.contains(uid);
             let labels = labels.as_ref().map(|labels| gmail::written(labels, uid)).unwrap_or_default();
-            let message = Box::new(Message::new(entry, sequence, newly_seen).labelled(labels));
+            let message = Box::new(Message::new(entry, sequence, newly_seen).labelled(labels).reading(bytes));
             if !one(session, tx, plan, cursor, message, budget)? {
                 return Ok(false);
             }
@@ -199,8 +204,41 @@ fn up_to(
     }
 }
 
-fn rows(session: &Session, tx: &ReadTx, plan: &Plan, uids: &UidSet) -> Result<Vec<Entry>, Error> {
-    let query = Query { uids, want: plan.want, changed_since: plan.changed_since, limit: plan.batch };
+/// How many rows to read next: where messages' octets are told too, about as many as the job still has room for.
+fn batch(session: &Session, plan: &Plan, cursor: &Cursor) -> usize {
+    match cursor.mean_size {
+        Some(mean) if plan.reads_text => {
+            let wanted = room(session) / mean.max(1) + 1;
+            usize::try_from(wanted).unwrap_or(BODIES_MAX).min(BODIES_MAX)
+        }
+        Some(_) | None => plan.batch,
+    }
+}
+
+/// Octets that the job may still tell.
+fn room(session: &Session) -> u64 {
+    OUTPUT_BUDGET.saturating_sub(session.staged.len()) as u64
+}
+
+/// The octets of messages that are told next, as many as the job has room for.
+fn together(
+    session: &mut Session,
+    tx: &ReadTx,
+    cursor: &mut Cursor,
+    entries: &[Entry],
+) -> Result<Vec<Option<BlobBytes>>, Error> {
+    let (octets, room) = (entries.iter().map(|entry| entry.size).sum::<u64>(), room(session));
+    if let Some(count) = u64::try_from(entries.len()).ok().filter(|count| *count > 0) {
+        cursor.mean_size = Some(octets / count);
+    }
+    // Room for them at once, and for what stands around them, instead of for twice as much again and again.
+    let answer = usize::try_from(octets.min(room)).unwrap_or(0) + entries.len() * ANSWER_ROUND;
+    session.staged.reserve(answer);
+    octets::together(tx, entries, room)
+}
+
+fn rows(session: &Session, tx: &ReadTx, plan: &Plan, (uids, limit): (&UidSet, usize)) -> Result<Vec<Entry>, Error> {
+    let query = Query { uids, want: plan.want, changed_since: plan.changed_since, limit };
     let place = session.place()?;
     Ok(view::entries(tx, place.account, place.mailbox, &query)?)
 }
@@ -276,3 +314,8 @@ fn reply(plan: &Plan, fetch: &Fetch, cursor: &Cursor) -> Reply {
     }
     Reply::ok("FETCH done")
 }
+
+/// Rows read at once when each message's bytes are read too, and it is known how large they are.
+const BODIES_MAX: usize = 256;
+/// Octets of a response beside the literal in it, about.
+const ANSWER_ROUND: usize = 64;

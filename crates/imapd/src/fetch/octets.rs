@@ -1,10 +1,9 @@
 //! The bytes of one message, read by ranges; shared with SEARCH.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use postroad_mail::Entry;
-use postroad_store::{BlobId, ReadTx};
+use postroad_store::{BlobBytes, BlobId, ReadTx};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -24,7 +23,7 @@ pub(crate) struct Octets {
 #[derive(Debug)]
 enum Piece {
     Own(Vec<u8>),
-    Shared(Arc<Vec<u8>>),
+    Shared(BlobBytes),
 }
 
 impl Piece {
@@ -40,6 +39,13 @@ impl Octets {
     /// Of a message of `size` octets that a client asks for.
     pub(crate) fn new(blob: BlobId, size: u64) -> Octets {
         Octets { blob, size, start: 0, piece: Piece::Own(Vec::new()), asked_again: true }
+    }
+
+    /// With all of them, if they are at hand.
+    pub(crate) fn at_hand(&mut self, bytes: Option<BlobBytes>) {
+        if let Some(bytes) = bytes {
+            self.piece = Piece::Shared(bytes);
+        }
     }
 
     /// Of one among many that are looked through.
@@ -72,7 +78,17 @@ impl Octets {
     }
 }
 
-/// Messages are about to be read, in this order: where that spares journeys to the database, the first of them are read now.
+/// The bytes of the small ones among messages that are about to be told, in this order, as many as `room` octets: each in its
+/// place, nothing for what is not at hand.
+pub(crate) fn together(tx: &ReadTx, entries: &[Entry], room: u64) -> Result<Vec<Option<BlobBytes>>, Error> {
+    let blob =
+        |entry: &Entry| entry.facts.as_ref().filter(|_| entry.size <= SMALL).map(|facts| (facts.blob, entry.size));
+    let small: Vec<(BlobId, u64)> = entries.iter().filter_map(blob).collect();
+    let mut found = tx.blobs_whole(&small, room)?.into_iter();
+    Ok(entries.iter().map(|entry| blob(entry).and_then(|_| found.next().flatten())).collect())
+}
+
+/// Messages are about to be looked through, in this order: where that spares journeys to the database, the first of them are read now.
 pub(crate) fn ahead<'a>(tx: &ReadTx, entries: impl Iterator<Item = &'a Entry>) -> Result<(), Error> {
     let small = entries.filter(|entry| entry.size <= SMALL);
     Ok(tx.blobs_ahead(small.filter_map(|entry| Some((entry.facts.as_ref()?.blob, entry.size))))?)

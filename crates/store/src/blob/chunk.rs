@@ -4,6 +4,7 @@
 
 use crate::{Error, Result};
 use std::cell::RefCell;
+use std::io::Cursor;
 use std::ops::Range;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -66,22 +67,40 @@ pub(crate) fn checks_itself(stored: &[u8], encoding: Encoding) -> bool {
 
 /// The plain bytes, at most `size` of them.
 pub(crate) fn decode(stored: &[u8], encoding: Encoding, size: usize) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    decode_behind(stored, encoding, size, &mut plain)?;
+    Ok(plain)
+}
+
+/// The plain bytes behind those in `out`, `size` of them or as many as there is room for; none where it fails.
+pub(crate) fn decode_behind(stored: &[u8], encoding: Encoding, size: usize, out: &mut Vec<u8>) -> Result<()> {
     match encoding {
-        Encoding::Raw => Ok(stored.to_vec()),
-        Encoding::Zstd => unpack(stored, size)
+        Encoding::Raw => {
+            out.extend_from_slice(stored);
+            Ok(())
+        }
+        Encoding::Zstd => unpack(stored, size, out)
             .map_err(|error| Error::Corrupt(format!("its compressed bytes cannot be unpacked: {error}"))),
     }
 }
 
-fn unpack(stored: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+fn unpack(stored: &[u8], size: usize, out: &mut Vec<u8>) -> std::io::Result<()> {
     UNPACKER.with_borrow_mut(|kept| {
         let mut unpacker = match kept.take() {
             Some(unpacker) => unpacker,
             None => Decompressor::new()?,
         };
-        let plain = unpacker.decompress(stored, size)?;
-        *kept = Some(unpacker);
-        Ok(plain)
+        let before = out.len();
+        out.reserve(size);
+        let mut behind = Cursor::new(std::mem::take(out));
+        behind.set_position(before as u64);
+        let unpacked = unpacker.decompress_to_buffer(stored, &mut behind);
+        *out = behind.into_inner();
+        match unpacked {
+            Ok(_) => *kept = Some(unpacker),
+            Err(_) => out.truncate(before),
+        }
+        unpacked.map(|_| ())
     })
 }
 

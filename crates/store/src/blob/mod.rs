@@ -14,23 +14,25 @@
 
 mod ahead;
 mod bucket;
+mod bytes;
 mod chunk;
 mod folder;
 mod recent;
 mod shared;
 mod stored;
 mod sweep;
+mod together;
 mod upload;
 
 use crate::{BlobId, BlobPlace, Error, Param, ReadTx, Result, Row, Settings, WriteTx, params};
 pub(crate) use ahead::Ahead;
 use bucket::Bucket;
+pub use bytes::BlobBytes;
 use chunk::{Encoding, Index};
 use folder::Folder;
 pub(crate) use folder::fault as fault_of_file;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 pub(crate) use stored::{Arriving, Chunks, content};
 pub use sweep::Swept;
 pub(crate) use sweep::{check_home, sweep};
@@ -215,12 +217,12 @@ impl ReadTx {
 
     /// All bytes of a small blob, checksum verified when it was read, which may have been lately: for what clients ask for
     /// again and again. Without a statement where they are at hand.
-    pub fn blob_whole(&self, blob: BlobId) -> Result<Arc<Vec<u8>>> {
+    pub fn blob_whole(&self, blob: BlobId) -> Result<BlobBytes> {
         if let Some(known) = self.blobs().recent.find(blob) {
             return Ok(known);
         }
-        let bytes = Arc::new(self.blob_read(blob, 0..u64::MAX)?);
-        self.blobs().recent.keep(blob, &bytes);
+        let bytes = BlobBytes::from(self.blob_read(blob, 0..u64::MAX)?);
+        self.blobs().recent.keep([(blob, &bytes)]);
         Ok(bytes)
     }
 
@@ -286,11 +288,21 @@ fn cut(mut all: Vec<u8>, range: &Range<u64>) -> Vec<u8> {
 
 /// The bytes that sit in a row.
 fn whole(data: &[u8], encoding: Encoding, hash: &[u8], size: u64) -> Result<Vec<u8>> {
-    let plain = chunk::decode(data, encoding, usize::try_from(size).unwrap_or(usize::MAX))?;
-    let verified = chunk::checks_itself(data, encoding) || blake3::hash(&plain).as_bytes()[..] == *hash;
+    let mut plain = Vec::new();
+    whole_behind(data, encoding, hash, size, &mut plain)?;
+    Ok(plain)
+}
+
+/// The bytes that sit in a row, behind those in `out`; none where they are wrong.
+fn whole_behind(data: &[u8], encoding: Encoding, hash: &[u8], size: u64, out: &mut Vec<u8>) -> Result<()> {
+    let before = out.len();
+    chunk::decode_behind(data, encoding, usize::try_from(size).unwrap_or(usize::MAX), out)?;
+    let plain = &out[before..];
+    let verified = chunk::checks_itself(data, encoding) || blake3::hash(plain).as_bytes()[..] == *hash;
     if verified && plain.len() as u64 == size {
-        return Ok(plain);
+        return Ok(());
     }
+    out.truncate(before);
     Err(Error::Corrupt("its bytes do not match their hash".into()))
 }
 

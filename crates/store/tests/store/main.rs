@@ -7,6 +7,7 @@ mod migrations;
 mod objects;
 mod postgres;
 mod sql;
+mod together;
 mod transactions;
 
 use postroad_store::Migration;
