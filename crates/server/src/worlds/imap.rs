@@ -31,15 +31,18 @@ impl World<Session> for ImapWorld {
         }
         match job {
             Job::Read(_) | Job::Idle { .. } => {
-                let look = move |tx: &ReadTx, session: &mut Session| session.run_read(tx, now);
-                let (session, result) = match session.is_quick() {
+                let look = move |tx: &ReadTx, session: &mut Box<Session>| session.run_read(tx, now);
+                let quick = session.is_quick();
+                // It changes hands a dozen times on its way to the database and back.
+                let session = Box::new(session);
+                let (session, result) = match quick {
                     true => self.store.read_quick_with(session, look).await,
                     false => self.store.read_with(session, look).await,
                 };
                 let mut session = session.ok_or_else(lost)?;
                 log(&result);
                 session.read_done(result);
-                Ok(session)
+                Ok(*session)
             }
             Job::Write(locks, _) => {
                 let (session, result) = self
