@@ -226,6 +226,26 @@ fn who_is_not_known_comes_again_and_is_known_in_the_end() {
     });
 }
 
+/// Each recipient of a message waits by themselves, whether or not it is written down yet.
+#[test]
+fn each_recipient_of_a_message_comes_again() {
+    each_store(MIGRATIONS, |test| {
+        let begin = format!("@open N relay from {STRANGER}\n{HELLO}C: MAIL FROM:<a@poor.test>\nS: 250 {{*}}\n");
+        let both = |reply: &str| {
+            let rcpt = |name: &str| format!("C: RCPT TO:<{name}@example.test>\n");
+            format!("{}{}{}S: {reply}\nS: {reply}\nS: {reply}\n", rcpt("alice"), rcpt("bob"), rcpt("Alice"))
+        };
+        let text = [
+            numbered(&(begin.clone() + &both(AGAIN) + "C: QUIT\nS: 221 {*}\n"), 1),
+            "@advance 2m\n".into(),
+            numbered(&(begin.clone() + &both(&AGAIN.replace("5 minutes", "3 minutes")) + "C: QUIT\nS: 221 {*}\n"), 2),
+            "@advance 3m\n".into(),
+            numbered(&(begin + &both(TAKEN) + "C: QUIT\nS: 221 {*}\n"), 3),
+        ];
+        transcript::check(&text.concat(), behind_greylist(&test.store, GreylistMode::All));
+    });
+}
+
 #[test]
 fn all_addresses_that_a_domain_vouches_for_are_one() {
     let test = TestStore::memory(MIGRATIONS);

@@ -91,7 +91,7 @@ impl Default for Terms {
 }
 
 /// Mail of somebody for somebody.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Try {
     /// A domain, or a network in CIDR notation.
     pub source: String,

@@ -10,13 +10,14 @@
 //! A domain whose SPF record names the client is one source, whichever of its addresses comes again. Where the DNS gives no
 //! answer about SPF, the domain counts when it is known already.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postroad_mailauth::{iprev, spf};
 use postroad_net::Network;
 use postroad_smtp::Reply;
-use postroad_store::{AccountId, Locks, Timestamp};
+use postroad_store::{AccountId, Locks, Store, Timestamp};
 use postroad_trust::greylist::{self, Lesson, Standing, Terms, Try};
 use tokio::time::Instant;
 
@@ -53,6 +54,25 @@ pub struct GreylistSettings {
 pub(crate) struct Greylist {
     settings: GreylistSettings,
     room: Mutex<Room>,
+    put_off: Arc<PutOff>,
+}
+
+/// Who was asked to come again and is not written down yet. Nobody waits for that: one transaction takes all who came while the
+/// one before was under way, so that a message with many recipients, and many messages, cost a write or two. What is lost when
+/// a server breaks off makes somebody wait once more.
+#[derive(Debug, Default)]
+struct PutOff {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// When each came.
+    waiting: HashMap<Try, Timestamp>,
+    /// Those that are being written.
+    writing: HashMap<Try, Timestamp>,
+    /// Somebody writes.
+    busy: bool,
 }
 
 /// How many new rows this server may write before it counts what there is.
@@ -83,7 +103,9 @@ impl Greylist {
     pub(crate) fn new(settings: GreylistSettings) -> Option<Greylist> {
         match settings.mode {
             GreylistMode::Off => None,
-            GreylistMode::Suspicious | GreylistMode::All => Some(Greylist { settings, room: Mutex::default() }),
+            GreylistMode::Suspicious | GreylistMode::All => {
+                Some(Greylist { settings, room: Mutex::default(), put_off: Arc::default() })
+            }
         }
     }
 
@@ -103,6 +125,52 @@ impl Greylist {
         room.left = left.min(ROOM_AT_ONCE).saturating_sub(1);
         room.full_until = (left == 0).then(|| now + FULL_FOR);
         left > 0
+    }
+}
+
+impl PutOff {
+    /// Keeps one. `None`: too many wait to be written. Says whether somebody must begin to write.
+    fn keep(&self, of: Try, now: Timestamp) -> Option<bool> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.waiting.len() >= PUT_OFF_MAX {
+            return None;
+        }
+        kept.waiting.entry(of).or_insert(now);
+        Some(!std::mem::replace(&mut kept.busy, true))
+    }
+
+    /// When somebody came who is not written down yet.
+    fn since(&self, of: &Try) -> Option<Timestamp> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.writing.get(of).or_else(|| kept.waiting.get(of)).copied()
+    }
+
+    /// The next to be written; none, when nobody writes any more.
+    fn next(&self) -> Vec<(Try, Timestamp)> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let next: Vec<Try> = kept.waiting.keys().take(PUT_OFF_AT_ONCE).cloned().collect();
+        kept.writing = next.into_iter().filter_map(|of| kept.waiting.remove_entry(&of)).collect();
+        kept.busy = !kept.writing.is_empty();
+        kept.writing.iter().map(|(of, at)| (of.clone(), *at)).collect()
+    }
+
+    /// Writes until nobody waits.
+    async fn write_all(self: Arc<Self>, store: Store, terms: Terms) {
+        loop {
+            let next = self.next();
+            if next.is_empty() {
+                return;
+            }
+            let written = store.write(Locks::none(), move |tx| {
+                for (of, at) in &next {
+                    greylist::put_off(tx, of, &terms, *at)?;
+                }
+                Ok::<_, postroad_mail::Error>(())
+            });
+            if let Err(error) = written.await {
+                replies::log(&error, "writing down who is to come again");
+            }
+        }
     }
 }
 
@@ -135,15 +203,24 @@ impl Inbound {
         let (of, now) = (Try::new(&source.name, &sender, name), (self.clock)());
         let accounts: Vec<AccountId> = accepted.targets.iter().map(|target| target.account).collect();
         let (asked, also) = (of.clone(), source.also.clone());
+        // Who came a moment ago may not be written down yet.
+        let unwritten = greylist.put_off.since(&of);
         let standing =
             self.look(move |tx| Ok(greylist::look(tx, &asked, also.as_deref(), &accounts, &terms, now)?)).await?;
+        let standing = match (standing, unwritten) {
+            (Standing::New, Some(since)) => match since.plus(terms.wait) {
+                due if now < due => Standing::Early(due),
+                _ => Standing::Back,
+            },
+            (standing, _) => standing,
+        };
         let (word, lesson) = match standing {
             Standing::New if !self.has_room(greylist).await? => {
                 tracing::warn!("more strangers wait to come again than are remembered: nobody new is asked to");
                 ("full", None)
             }
-            Standing::New => return Err(self.put_off(session, of, terms, &source, "new").await?),
-            Standing::Early(_) => return Err(self.put_off(session, of, terms, &source, "early").await?),
+            Standing::New => return Err(self.put_off(session, of, terms, &source, None).await?),
+            Standing::Early(due) => return Err(self.put_off(session, of, terms, &source, Some(due)).await?),
             Standing::Back => ("back", Some(true)),
             Standing::Passed { stale } => ("passed", stale.then_some(false)),
             Standing::Known { stale } => ("known", stale.then_some(false)),
@@ -219,25 +296,44 @@ impl Inbound {
         }
     }
 
-    /// Writes down that somebody was asked to come again, and asks them to.
+    /// Sees to it that it is written down that somebody was asked to come again, and asks them to. `due`: when they may, if they have been
+    /// asked before.
     async fn put_off(
         &self,
         session: &mut Session,
         of: Try,
         terms: Terms,
         source: &Source,
-        word: &'static str,
+        due: Option<Timestamp>,
     ) -> Result<Reply, Reply> {
+        let word = if due.is_some() { "early" } else { "new" };
         metrics::counter!("postroad_greylist_total", "outcome" => word).increment(1);
         let now = (self.clock)();
-        let kept = of.clone();
-        let written = self
-            .store
-            .write(Locks::none(), move |tx| Ok::<_, postroad_mail::Error>(greylist::put_off(tx, &kept, &terms, now)?));
-        let due = written.await.map_err(|error| {
-            replies::log(&error, "writing down who is to come again");
-            replies::mail_failed(&error, self.settings.full_mailbox)
-        })?;
+        let due = match self
+            .gate
+            .greylist
+            .as_ref()
+            .and_then(|greylist| Some((greylist, greylist.put_off.keep(of.clone(), now)?)))
+        {
+            Some((greylist, begins)) => {
+                if begins {
+                    tokio::spawn(Arc::clone(&greylist.put_off).write_all(self.store.clone(), terms));
+                }
+                due.unwrap_or_else(|| now.plus(terms.wait))
+            }
+            // The database does not keep up: whoever comes waits for it.
+            None => {
+                let kept = of.clone();
+                let written = self.store.write(Locks::none(), move |tx| {
+                    Ok::<_, postroad_mail::Error>(greylist::put_off(tx, &kept, &terms, now)?)
+                });
+                let written = written.await.map_err(|error| {
+                    replies::log(&error, "writing down who is to come again");
+                    replies::mail_failed(&error, self.settings.full_mailbox)
+                })?;
+                written.value
+            }
+        };
         if let Some(story) = &mut session.world.story {
             let because = match source.against.as_slice() {
                 [] => String::new(),
@@ -245,7 +341,7 @@ impl Inbound {
             };
             story.note(now, "greylist", format_args!("{} is not known here yet{because}", of.source));
         }
-        Ok(greylisted(wait(due.value, now)))
+        Ok(greylisted(wait(due, now)))
     }
 
     /// What the message under way teaches once it is delivered.
@@ -296,7 +392,48 @@ fn listed(listings: &[Listing]) -> Vec<String> {
     listings.iter().filter(bad).map(|listing| format!("it is on the list {}", listing.zone)).collect()
 }
 
+/// Who is put off and waits to be written down.
+const PUT_OFF_MAX: usize = 1_000;
+/// And is written in one transaction.
+const PUT_OFF_AT_ONCE: usize = 100;
 /// Rows that are written between two counts.
 const ROOM_AT_ONCE: u64 = 1_000;
 /// When there is no room, it is counted again after this.
 const FULL_FOR: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroad_testkit::TestStore;
+
+    /// Who comes while others are being written waits for the next write, and is known of meanwhile.
+    #[tokio::test]
+    async fn recipients_of_a_message_are_written_together() {
+        let test = TestStore::memory(&[postroad_mail::MIGRATIONS, postroad_trust::MIGRATIONS]);
+        let (put_off, terms, now) = (Arc::new(PutOff::default()), Terms::default(), Timestamp(1_000_000));
+        let of = |number: usize| Try::new("192.0.2.0/24", "a@far.test", &format!("{number}@here.test"));
+        assert_eq!(put_off.keep(of(0), now), Some(true), "the first begins to write");
+        assert_eq!(put_off.next(), [(of(0), now)]);
+        for number in 1..=30 {
+            assert_eq!(put_off.keep(of(number), now.plus(Duration::from_secs(1))), Some(false), "somebody writes");
+        }
+        assert_eq!(put_off.since(&of(0)), Some(now), "it is not written yet");
+        assert_eq!(put_off.since(&of(30)), Some(now.plus(Duration::from_secs(1))));
+        assert_eq!(put_off.since(&of(31)), None);
+        Arc::clone(&put_off).write_all(test.store.clone(), terms).await;
+        let waiting = test.store.read_blocking(move |tx| greylist::waiting(tx, &terms, now, 100)).expect("read");
+        assert_eq!(waiting.len(), 30, "all that waited, in one transaction");
+        assert!((0..=30).all(|number| put_off.since(&of(number)).is_none()));
+        assert_eq!(put_off.keep(of(31), now), Some(true), "nobody writes any more");
+    }
+
+    #[test]
+    fn there_is_an_end_to_who_waits_to_be_written() {
+        let (put_off, now) = (PutOff::default(), Timestamp(0));
+        let of = |number: usize| Try::new("192.0.2.0/24", "a@far.test", &number.to_string());
+        assert!((0..PUT_OFF_MAX).all(|number| put_off.keep(of(number), now).is_some()));
+        assert_eq!(put_off.keep(of(PUT_OFF_MAX), now), None);
+        assert_eq!(put_off.next().len(), PUT_OFF_AT_ONCE);
+        assert_eq!(put_off.keep(of(PUT_OFF_MAX), now), Some(false));
+    }
+}

@@ -15,6 +15,7 @@ use postroad_trust::dmarc_results::{self, Seen};
 use postroad_trust::failures::{self, Waiting};
 use postroad_trust::tls_results::{self, Day, Policy, PolicyKind, Tally};
 
+use super::tls::LETTERS_ELSEWHERE_MAX;
 use super::{FIRST, Put, Reporter, SPREAD, Settings, delay};
 use crate::sign::Signing;
 
@@ -83,6 +84,37 @@ async fn sessions_are_reported_where_it_is_wanted_and_once() {
     assert_eq!(lines[0].said, "2 good and 0 bad sessions, to t@there.test");
     assert_eq!(queued(&store).await, 1);
     assert!(other.send(DAY, false).await.expect("looked").is_empty());
+}
+
+/// Anybody may name an address of anybody else in a record: whoever it is hears so often in a day and not more often.
+#[tokio::test]
+async fn nobody_is_flooded_with_reports_about_tls() {
+    let store = store();
+    for domain in ["first.test", "second.test", "victim.test"] {
+        sessions(&store, domain, 2).await;
+    }
+    let counted = store.write(Locks::none(), |tx| {
+        (1..LETTERS_ELSEWHERE_MAX)
+            .try_for_each(|_| dmarc_results::count_letter(tx, Day::of(NOW), "victim.test"))
+            .map_err(Error::from)
+    });
+    counted.await.expect("counted");
+    let records = [
+        ("_smtp._tls.first.test", "v=TLSRPTv1; rua=mailto:you@victim.test"),
+        ("_smtp._tls.second.test", "v=TLSRPTv1; rua=mailto:you@victim.test"),
+        ("_smtp._tls.victim.test", "v=TLSRPTv1; rua=mailto:us@victim.test"),
+    ];
+    let lines = reporter(&store, &records).send(DAY, false).await.expect("sent");
+    let said: Vec<(&str, bool, &str)> =
+        lines.iter().map(|line| (line.domain.as_str(), line.is_sent, line.said.as_str())).collect();
+    let expected = [
+        ("first.test", true, "2 good and 0 bad sessions, to you@victim.test"),
+        ("second.test", false, "you@victim.test had as many letters today as one place gets"),
+        ("victim.test", true, "2 good and 0 bad sessions, to us@victim.test"),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(queued(&store).await, 2);
+    assert!(reporter(&store, &records).send(DAY, false).await.expect("looked").is_empty(), "it was decided");
 }
 
 #[tokio::test]

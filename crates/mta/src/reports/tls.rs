@@ -60,6 +60,14 @@ impl Reporter {
             Ok(places) => places,
             Err(why) => return Ok(Some(line(format!("not now: {why}"), false))),
         };
+        let (places, left_out) = self.within_a_day(domain, places).await?;
+        if places.is_empty() {
+            let said = format!("{} had as many letters today as one place gets", left_out.join(", "));
+            if !dry && !self.mark(Kind::Tls, day, domain, &said).await? {
+                return Ok(None);
+            }
+            return Ok(Some(line(said, false)));
+        }
         let id = unique();
         let report = self.tls_report(day, &id, tallies);
         let (good, bad) = tallies.iter().fold((0, 0), |(good, bad), one| (good + one.successes, bad + one.failures));
@@ -91,6 +99,26 @@ impl Reporter {
         }
         metrics::counter!("postroad_reports_sent_total", "kind" => "tls").increment(1);
         Ok(Some(line(said, true)))
+    }
+
+    /// The places that get a report, and the addresses that do not: anybody may name an address of anybody else, whom so many
+    /// domains would flood (RFC 8460 §8 knows no consent such as DMARC's). A domain's own addresses get its report always.
+    async fn within_a_day(&self, domain: &str, places: Vec<Place>) -> Result<(Vec<Place>, Vec<String>), Error> {
+        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+        for place in places {
+            let elsewhere = place.mail().filter(|mail| !is_within(&mail.domain, domain));
+            let Some(mail) = elsewhere else {
+                kept.push(place);
+                continue;
+            };
+            let (today, at) = (Day::of((self.clock)()), mail.domain);
+            let letters = self.store.read(move |tx| Ok::<_, Error>(dmarc_results::letters(tx, today, &at)?)).await?;
+            match letters < LETTERS_ELSEWHERE_MAX {
+                true => kept.push(place),
+                false => left_out.push(mail.address),
+            }
+        }
+        Ok((kept, left_out))
     }
 
     /// Puts what is due where it is wanted, one place after the other.
@@ -176,6 +204,16 @@ pub enum Put {
     Never(String),
 }
 
+/// Whether a domain is another or below it: whoever has that one says what is below.
+fn is_within(inner: &str, outer: &str) -> bool {
+    let start = inner.len().checked_sub(outer.len()).filter(|_| !outer.is_empty());
+    let end = start.and_then(|start| inner.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(outer))
+        && start.is_some_and(|start| start == 0 || inner.as_bytes().get(start - 1) == Some(&b'.'))
+}
+
+/// Letters with reports in a day to the addresses of one domain, about domains that are not its own.
+pub(super) const LETTERS_ELSEWHERE_MAX: u64 = 500;
 /// Who puts waits for each other under this name, while a report is taken or let go.
 const POSTS: &str = "tls posts";
 
