@@ -121,6 +121,45 @@ fn looks_cost_few_statements() {
     });
 }
 
+/// What a server asks at its start, so that the first client finds it asked.
+#[test]
+fn what_is_rehearsed_can_be_asked() {
+    postroad_testkit::each_store(&[postroad_mail::MIGRATIONS], |test| {
+        let rehearse = |tx: &postroad_store::ReadTx| {
+            let before = tx.statements();
+            postroad_imapd::rehearse(tx)?;
+            Ok::<_, postroad_mail::Error>(tx.statements() - before)
+        };
+        assert!(test.store.read_blocking(rehearse).expect("it is answered") >= 6);
+    });
+}
+
+/// However large messages are, a listing of them reads about as many rows as it tells.
+#[test]
+fn messages_of_all_sizes_are_told_whole_and_in_order() {
+    let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
+    let mut world = World::new(&test);
+    let sizes = [10, 40_000, 200, 300_000, 7_000, 90, 150_000];
+    let body = |number: usize| "all words ".repeat(sizes[number % sizes.len()] / 10);
+    for number in 0..21 {
+        world.deliver("alice", "INBOX", &[], &format!("Subject: {number}\r\n\r\n{}\r\n", body(number)));
+    }
+    let session = world.logged_in("alice");
+    let (_, said) = world.say(session, b"s SELECT INBOX\r\nf FETCH 1:* (UID BODY.PEEK[TEXT])\r\n");
+    let (_, mut rest) = said.split_once("s OK").expect("it is selected");
+    for number in 0..21 {
+        let text = format!("{}\r\n", body(number));
+        let uid = number + 1;
+        let wanted = format!("* {uid} FETCH (UID {uid} BODY[TEXT] {{{}}}\r\n{text})\r\n", text.len());
+        let place = rest.find(&wanted).unwrap_or_else(|| panic!("{uid} is not told"));
+        // A slow machine says that it is still at it.
+        let between = rest[..place].lines().all(|line| line.starts_with("* OK [INPROGRESS"));
+        assert!(number == 0 || between, "{uid}: {}", &rest[..place]);
+        rest = &rest[place + wanted.len()..];
+    }
+    assert_eq!(rest, "f OK FETCH done\r\n");
+}
+
 /// A result that is followed and asks for texts: of many messages that change, a few are read by one job.
 #[test]
 fn texts_of_what_changed_are_read_in_parts() {

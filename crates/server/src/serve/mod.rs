@@ -93,6 +93,10 @@ async fn serve(settings: &Settings, store: &Store, ready: impl FnOnce() + Send) 
     };
     running.spawn(signing::run(tended, stop.clone()));
     certificates::start(&mut running, settings, &certificates, store, names.dns(), Arc::clone(&clock), &stop).await?;
+    // Here it costs a start a millisecond or two, and nobody waits for it.
+    if let Err(error) = store.read_quick_with((), |tx, ()| postroad_imapd::rehearse(tx)).await.1 {
+        tracing::warn!(%error, "the database does not answer as it should");
+    }
     for (service, bound) in bound {
         parts.serve(&mut running, service, bound, door.clone())?;
     }
