@@ -48,7 +48,7 @@ async fn every_case_of_the_published_suite_passes_over_the_wire() {
     for scenario in &scenarios {
         let server = DnsWire::start(zone(scenario));
         // Who does not answer is found out quickly.
-        let settings = Settings { timeout: Duration::from_millis(200), attempts: 1, ..Settings::default() };
+        let settings = Settings { timeout: Duration::from_millis(800), attempts: 1, ..Settings::default() };
         let resolver = Resolver::with(&[server.address()], settings).expect("a resolver");
         for case in &scenario.cases {
             let check = Check::new(Input {
