@@ -73,6 +73,32 @@ fn appends_that_come_together_share_a_transaction() {
     assert_eq!(messages(&world), 200);
     // One for the disk and one transaction: each would have had three jobs.
     assert_eq!(world.jobs.get("append").copied(), Some(2));
+    assert_eq!(world.jobs.get("quick disk").copied(), Some(1), "they are small");
+}
+
+/// What may wait for the disk is nothing for the thread that all sessions share.
+#[test]
+fn large_messages_and_those_beyond_what_memory_holds_are_no_quick_work() {
+    let (_test, mut world) = world();
+    let session = world.logged_in("alice");
+    let mut append = |session, count: usize, size: usize| {
+        let message = large(size);
+        let message = String::from_utf8_lossy(&message);
+        let all: String = (0..count).map(|_| format!(" {{{}+}}\r\n{message}", message.len())).collect();
+        world.jobs.clear();
+        let (session, said) = world.say(session, format!("a APPEND INBOX{all}\r\n").as_bytes());
+        assert!(said.contains("a OK [APPENDUID "), "{said}");
+        let quick = world.jobs.get("quick disk").copied().unwrap_or_default();
+        // One of them is the write.
+        (session, quick, world.jobs["append"] - quick - 1)
+    };
+    let (session, quick, slow) = append(session, 1, 32 * 1024);
+    assert_eq!((quick, slow), (1, 0));
+    let (session, quick, slow) = append(session, 1, 32 * 1024 + 1);
+    assert_eq!((quick, slow), (0, 1));
+    // 32 MiB and some.
+    let (_session, quick, slow) = append(session, 1_100, 32 * 1024);
+    assert!(quick > 300 && slow > 10, "{quick} quick, {slow} not");
 }
 
 /// A message of 20 KB may have thousands of parts, whose summary takes a megabyte of memory: what waits to be filed has a limit

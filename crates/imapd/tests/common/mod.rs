@@ -193,6 +193,9 @@ impl World {
                 session
             }
             Job::Disk => {
+                if session.is_disk_quick(self.store.upload().room()) {
+                    *self.jobs.entry("quick disk").or_default() += 1;
+                }
                 let _for_the_log = session.run_disk(|| self.store.upload());
                 session
             }
