@@ -107,7 +107,7 @@ fn looks_cost_few_statements() {
             ("UID FETCH 1:* (FLAGS)", 2),
             // Flags lie in pages, what a message is in its own rows.
             ("FETCH 2 (ENVELOPE)", 3),
-            ("SEARCH UNSEEN", 2),
+            ("SEARCH UNSEEN", 3),
             ("NOOP", 1),
             ("EXAMINE INBOX", 4),
         ] {

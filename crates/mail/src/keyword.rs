@@ -145,7 +145,7 @@ pub struct Keywords(String);
 /// dearly for looking there, even at no octet of it.
 impl PartialEq for Keywords {
     fn eq(&self, other: &Keywords) -> bool {
-        self.0.len() == other.0.len() && (self.0.is_empty() || self.0 == other.0)
+        alike(&self.0, &other.0)
     }
 }
 
@@ -170,6 +170,11 @@ impl Hash for Keywords {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
+}
+
+/// Whether two lists of keywords as they are stored are the same.
+pub(crate) fn alike(a: &str, b: &str) -> bool {
+    a.len() == b.len() && (a.is_empty() || a == b)
 }
 
 impl Keywords {

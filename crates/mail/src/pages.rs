@@ -15,11 +15,11 @@
 //! What it never does: write `entry`, the mailbox's counters or the journal.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use postroad_store::{AccountId, ModSeq, Param, ReadTx, WriteTx, params};
 
+use crate::keyword::alike;
 use crate::selected::{self, Before, LIST_MAX};
 use crate::view::Glance;
 use crate::{Error, Flags, MailboxId, Result, UidSet, sql};
@@ -235,7 +235,7 @@ pub(crate) fn append<'a>(
             pages.push((number, Page::default()));
         }
         if let Some((_, page)) = pages.last_mut() {
-            page.add(entry);
+            page.add(&entry);
         }
     }
     write(
@@ -252,7 +252,14 @@ pub(crate) fn append<'a>(
 /// The pages that some uids lie in, read to be written again.
 pub(crate) struct Loaded {
     place: (AccountId, MailboxId),
-    pages: Vec<(u32, Vec<Before>)>,
+    pages: Vec<Read>,
+}
+
+/// A page that was read.
+struct Read {
+    number: u32,
+    entries: Vec<Before>,
+    sizes: String,
 }
 
 /// Reads the pages that `uids` lie in. One statement.
@@ -269,7 +276,7 @@ pub(crate) fn load(tx: &ReadTx, place: (AccountId, MailboxId), uids: &UidSet) ->
             entries.push(Before::from(entry));
             ControlFlow::Continue(())
         })?;
-        pages.push((number, entries));
+        pages.push(Read { number, entries, sizes: row.text(2)? });
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(Loaded { place, pages })
@@ -279,22 +286,23 @@ impl Loaded {
     /// The entries of `uids`, by uid.
     pub(crate) fn of<'a>(&'a mut self, uids: &'a UidSet) -> impl Iterator<Item = &'a mut Before> {
         let mut within = Within { ranges: uids.ranges() };
-        self.pages.iter_mut().flat_map(|(_, entries)| entries).filter(move |entry| within.has(entry.uid))
+        self.pages.iter_mut().flat_map(|page| &mut page.entries).filter(move |entry| within.has(entry.uid))
     }
 
     /// Writes the pages of `changed`, whose entries were changed by the operation `modseq`. One statement.
     pub(crate) fn save(self, tx: &mut WriteTx, changed: &UidSet, modseq: ModSeq) -> Result<()> {
         let mut within = Within { ranges: changed.ranges() };
         let mut pages = Vec::with_capacity(self.pages.len());
-        for (number, entries) in &self.pages {
+        for read in self.pages {
             let (mut page, mut other) = (Page::default(), false);
-            for entry in entries {
+            for entry in &read.entries {
                 let is_changed = within.has(entry.uid);
                 other |= is_changed;
-                page.push(entry, if is_changed { modseq } else { entry.modseq });
+                page.mark(&entry.glance(if is_changed { modseq } else { entry.modseq }));
             }
             if other {
-                pages.push((*number, page));
+                page.sizes = read.sizes;
+                pages.push((read.number, page));
             }
         }
         write(tx, self.place, &mut pages, REPLACED)
@@ -304,12 +312,12 @@ impl Loaded {
     fn save_without(self, tx: &mut WriteTx, gone: &UidSet) -> Result<Vec<Before>> {
         let mut within = Within { ranges: gone.ranges() };
         let (mut pages, mut empty, mut removed) = (Vec::with_capacity(self.pages.len()), Vec::new(), Vec::new());
-        for (number, entries) in self.pages {
+        for Read { number, entries, .. } in self.pages {
             let (mut page, before) = (Page::default(), removed.len());
             for entry in entries {
                 match within.has(entry.uid) {
                     true => removed.push(entry),
-                    false => page.push(&entry, entry.modseq),
+                    false => page.add(&entry.glance(entry.modseq)),
                 }
             }
             match page.entries {
@@ -436,22 +444,26 @@ struct Open {
 }
 
 impl Page {
-    fn push(&mut self, entry: &Before, modseq: ModSeq) {
-        let size = u64::try_from(entry.size).unwrap_or(0);
-        let keywords = entry.keywords.as_stored();
-        self.add(Glance { uid: entry.uid, flags: entry.flags, keywords, modseq, size });
+    /// An entry behind the others.
+    fn add(&mut self, entry: &Glance<'_>) {
+        push_number(&mut self.sizes, entry.size);
+        self.sizes.push(' ');
+        self.mark(entry);
     }
 
-    fn add(&mut self, entry: Glance<'_>) {
-        let Glance { flags, keywords, modseq, size, .. } = entry;
+    /// The same, but for its size.
+    fn mark(&mut self, entry: &Glance<'_>) {
+        let &Glance { flags, keywords, modseq, .. } = entry;
         let at = entry.uid % PAGE;
         self.entries += 1;
         self.unseen += selected::unseen(flags);
         self.deleted += selected::deleted_count(flags);
-        let _ = write!(self.sizes, "{size} ");
         match &mut self.open {
             Some(open)
-                if open.high + 1 == at && open.flags == flags && open.modseq == modseq && open.keywords == keywords =>
+                if open.high + 1 == at
+                    && open.flags == flags
+                    && open.modseq == modseq
+                    && alike(&open.keywords, keywords) =>
             {
                 open.high = at;
             }
@@ -465,11 +477,32 @@ impl Page {
     /// Writes down the run that was open.
     fn close(&mut self) {
         let Some(Open { low, high, flags, keywords, modseq }) = self.open.take() else { return };
-        let _ = match low == high {
-            true => writeln!(self.runs, "{low} {} {}{keywords}", flags.bits(), modseq.0),
-            false => writeln!(self.runs, "{low}-{high} {} {}{keywords}", flags.bits(), modseq.0),
-        };
+        push_number(&mut self.runs, low.into());
+        if low < high {
+            self.runs.push('-');
+            push_number(&mut self.runs, high.into());
+        }
+        for number in [flags.bits().unsigned_abs(), modseq.0.unsigned_abs()] {
+            self.runs.push(' ');
+            push_number(&mut self.runs, number);
+        }
+        self.runs.push_str(&keywords);
+        self.runs.push('\n');
     }
+}
+
+/// In decimal digits, without what formatting can do besides.
+fn push_number(text: &mut String, mut number: u64) {
+    let (mut digits, mut at) = ([0; 20], 20);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Shows the entries of a page, as a backup has it: uid, flags' bits, keywords with spaces around each.
@@ -577,7 +610,7 @@ mod tests {
         let mut page = Page::default();
         for (uid, flags, keywords, modseq, size) in entries {
             let flags = Flags::from_bits(*flags);
-            page.add(Glance { uid: *uid, flags, keywords, modseq: ModSeq(*modseq), size: *size });
+            page.add(&Glance { uid: *uid, flags, keywords, modseq: ModSeq(*modseq), size: *size });
         }
         page.close();
         page
@@ -606,12 +639,12 @@ mod tests {
         assert_eq!(page.runs, "0-2 1 7\n3 1 7 $Junk \n12 0 9\n127 8 10\n");
         assert_eq!(page.sizes, "10 20 30 40 50 60 ");
         assert_eq!((page.entries, page.unseen, page.deleted), (6, 2, 1));
-        assert_eq!(read(1, &page.runs, &page.sizes).unwrap(), entries);
+        assert_eq!(read(1, &page.runs, &page.sizes).expect("a page, or a set"), entries);
         // Added by hand, as an INSERT does that goes on behind what is there.
         let (first, second) = (written(&entries[..2]), written(&entries[2..]));
         let (runs, sizes) = (first.runs + &second.runs, first.sizes + &second.sizes);
         assert_eq!(runs, "0-1 1 7\n2 1 7\n3 1 7 $Junk \n12 0 9\n127 8 10\n");
-        assert_eq!(read(1, &runs, &sizes).unwrap(), entries);
+        assert_eq!(read(1, &runs, &sizes).expect("a page, or a set"), entries);
     }
 
     #[test]
@@ -632,7 +665,7 @@ mod tests {
             assert!(read(0, runs, sizes).is_err(), "{runs:?} {sizes:?}");
         }
         assert!(read(u32::MAX, "0 1 7\n", "1 ").is_err());
-        assert_eq!(read(page_of(u32::MAX), "127 1 7\n", "1 ").unwrap()[0].0, u32::MAX);
+        assert_eq!(read(page_of(u32::MAX), "127 1 7\n", "1 ").expect("a page, or a set")[0].0, u32::MAX);
     }
 
     #[test]
@@ -645,10 +678,10 @@ mod tests {
             ("1:4294967295", "page BETWEEN $3 AND $4", (0, 33_554_431), vec![]),
             ("5,1000:4294967295", "page BETWEEN $3 AND $4", (0, 33_554_431), vec![]),
         ] {
-            let pages = Pages::of(&UidSet::parse(uids).unwrap());
+            let pages = Pages::of(&UidSet::parse(uids).expect("a page, or a set"));
             assert_eq!((pages.clause, pages.ends, pages.list), (clause, ends, list), "{uids}");
         }
-        let set = UidSet::parse("3:5,9").unwrap();
+        let set = UidSet::parse("3:5,9").expect("a page, or a set");
         let mut within = Within { ranges: set.ranges() };
         assert_eq!((1..12).filter(|uid| within.has(*uid)).collect::<Vec<_>>(), [3, 4, 5, 9]);
     }

@@ -69,6 +69,14 @@ impl From<Glance<'_>> for Before {
     }
 }
 
+impl Before {
+    /// The same as of another operation.
+    pub(crate) fn glance(&self, modseq: ModSeq) -> Glance<'_> {
+        let size = u64::try_from(self.size).unwrap_or(0);
+        Glance { uid: self.uid, flags: self.flags, keywords: self.keywords.as_stored(), modseq, size }
+    }
+}
+
 /// The entries of `uids` that exist, by uid. One statement.
 pub(crate) fn entries(tx: &ReadTx, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Before>> {
     let mut found = Vec::new();

@@ -23,8 +23,11 @@ fn switch_on(store: &Store, account: AccountId) {
     while fill(store).unwrap().value.more {}
 }
 
+/// What it is called, if it is one of Gmail's own, and its name.
+type Label = (Option<Own>, String);
+
 /// The labels of each message of All Mail, by uid.
-fn labels_of(store: &Store, account: AccountId) -> Vec<(u32, Vec<(Option<Own>, String)>)> {
+fn labels_of(store: &Store, account: AccountId) -> Vec<(u32, Vec<Label>)> {
     let all = mailbox(store, account, ALL);
     let uids: Vec<u32> = mail_of(store, ALICE).into_iter().filter(|one| one.0 == ALL).map(|one| one.1).collect();
     let read = store.read_blocking(move |tx| labels::of(tx, account, all, &UidSet::all())).unwrap();
