@@ -150,6 +150,7 @@ async fn the_whole_provider_without_scripts() {
     assert!(browser.address().contains("/login"), "{}", browser.address());
     // Passkeys are spoken of, and not needed.
     log_in(&browser);
+    browser.await_words("You are logged in as");
     browser.open(&world.at("/account/passkey"));
     assert!(browser.seen().contains("Browsers show passkeys to scripts alone"), "{}", browser.seen());
     assert!(!browser.shows("form[action='/account/passkey']"));
