@@ -10,18 +10,19 @@ use crate::dice::Dice;
 pub(crate) fn undelete(stage: &mut Stage, dice: &mut Dice) {
     let world = &stage.world;
     let (account, by) = (world.accounts["alice"], By::new(world.now, Actor::Admin));
-    let sources = world.store.read_blocking(move |tx| undelete::sources(tx, account)).expect("it is read");
-    let Some(source) = sources.get(dice.roll(sources.len())) else { return };
-    let (from, deleted) = (source.mailbox, source.is_deleted);
-    let take = 1 + dice.roll(3);
+    let (which, take) = (dice.roll(1_000), 1 + dice.roll(3));
+    // In one transaction: of sessions at the same time another may delete the mailbox in between.
     let done = world.store.write_blocking(Locks::account(account), move |tx| {
-        let to = if deleted { MailboxId::INBOX } else { from };
+        let sources = undelete::sources(tx, account)?;
+        let Some(source) = sources.get(which % sources.len().max(1)) else { return Ok(None) };
+        let (from, to) = (source.mailbox, if source.is_deleted { MailboxId::INBOX } else { source.mailbox });
         let removed = expunge::removed(tx, account, from, take)?;
         let uids: UidSet = removed.iter().map(|removed| removed.uid).collect();
-        expunge::restore(tx, &by, account, from, &uids, to).map(|_| ())
+        expunge::restore(tx, &by, account, from, &uids, to).map(|_| Some(source.name.clone()))
     });
-    done.expect("it is restored");
-    stage.trace.push(format!("outside: {take} come back into {}", source.name));
+    if let Some(name) = done.expect("it is restored").value {
+        stage.trace.push(format!("outside: {take} come back into {name}"));
+    }
 }
 
 /// The retention passes for what was removed until some moment.
