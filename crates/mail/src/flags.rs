@@ -68,8 +68,8 @@ pub fn change(
     }
     let spelled = keywords::spell(tx, account, mailbox, named)?;
     let mut answer = Changed { modseq: None, changed: Vec::new(), unchanged: UidSet::new(), modified: UidSet::new() };
-    let mut before = Vec::new();
     let mut pages = pages::load(tx, (account, mailbox), uids)?;
+    let mut before = Vec::new();
     for entry in pages.of(uids) {
         if unchanged_since.is_some_and(|since| entry.modseq > since) {
             answer.modified.insert(entry.uid);
@@ -80,9 +80,10 @@ pub fn change(
             answer.unchanged.insert(entry.uid);
             continue;
         }
-        let now = Before { flags, keywords, ..entry.clone() };
-        answer.changed.push(ChangedEntry { uid: now.uid, flags, keywords: now.keywords.clone() });
-        before.push(std::mem::replace(entry, now));
+        let was = std::mem::replace(&mut entry.keywords, keywords.clone());
+        before.push(Before { keywords: was, ..*entry });
+        entry.flags = flags;
+        answer.changed.push(ChangedEntry { uid: entry.uid, flags, keywords });
     }
     if before.is_empty() {
         return Ok(answer);
