@@ -69,6 +69,12 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE e.account = $1 AND b.id IS NULL",
     ),
     (
+        "a page of entries in no selectable mailbox",
+        "SELECT p.mailbox, p.page, CAST(0 AS BIGINT) FROM entry_page AS p
+         LEFT JOIN mailbox AS b ON b.account = p.account AND b.id = p.mailbox AND b.selectable = 1
+         WHERE p.account = $1 AND b.id IS NULL",
+    ),
+    (
         "an entry without its content",
         "SELECT e.mailbox, e.size, COALESCE(m.size, -1) FROM entry AS e
          LEFT JOIN message AS m ON m.account = e.account AND m.id = e.message

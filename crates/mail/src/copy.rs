@@ -6,7 +6,7 @@ use crate::expunge::After;
 use crate::journal::{self, Note, Operation};
 use crate::selected::{self, Before, Place, Tally};
 use crate::view::Glance;
-use crate::{Bound, By, Error, Flags, MailboxId, Result, UidSet, What, expunge, keywords, labels, pages, sql};
+use crate::{Bound, By, Error, MailboxId, Result, UidSet, What, expunge, keywords, labels, pages, sql};
 
 /// What [`copy`] or [`move_to`] did (RFC 4315 COPYUID: the n-th source uid became the n-th target uid).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,7 @@ fn place(
     );
     let params = vec![account.into(), from.into(), target.id.into(), Param::from(first), by.now.into()];
     tx.execute(&text, &place.params(params))?;
-    admit_marks(tx, account, target, modseq, entries, Flags::ALL)?;
+    admit_marks(tx, account, target, modseq, entries)?;
     let used = entries.iter().flat_map(|entry| entry.keywords.iter());
     if target.id != from {
         keywords::carry(tx, account, target.id, modseq, used)?;
@@ -156,24 +156,15 @@ fn place(
     })
 }
 
-/// Entries that were put into the target under its next uids, in this order, get these flags (of them those of `keep`), keywords
-/// and sizes. One statement.
+/// Entries that were put into the target under its next uids, in this order, get these flags, keywords and sizes. One statement.
 pub(crate) fn admit_marks(
     tx: &mut WriteTx,
     account: AccountId,
     target: &Target,
     modseq: ModSeq,
     entries: &[Before],
-    keep: Flags,
 ) -> Result<()> {
-    let dropped = Flags::ALL.without(keep);
-    let marks = (target.uidnext..).zip(entries).map(|(uid, entry)| Glance {
-        uid,
-        flags: entry.flags.without(dropped),
-        keywords: entry.keywords.as_stored(),
-        modseq,
-        size: u64::try_from(entry.size).unwrap_or(0),
-    });
+    let marks = (target.uidnext..).zip(entries).map(|(uid, entry)| Glance { uid, ..entry.glance(modseq) });
     pages::append(tx, (account, target.id), marks)
 }
 

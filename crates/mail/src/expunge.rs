@@ -213,12 +213,12 @@ pub fn restore(
     }
     let modseq = claim_quota(tx, account, mailbox, &source)?;
     put_back(tx, by, account, mailbox, &source, &target)?;
-    admit_marks(tx, account, &target, modseq, &entries, Flags::ALL.without(Flags::DELETED))?;
-    let used = entries.iter().flat_map(|entry| entry.keywords.iter());
-    keywords::carry(tx, account, to, modseq, used)?;
     for entry in &mut entries {
         entry.flags = entry.flags.without(Flags::DELETED);
     }
+    admit_marks(tx, account, &target, modseq, &entries)?;
+    let used = entries.iter().flat_map(|entry| entry.keywords.iter());
+    keywords::carry(tx, account, to, modseq, used)?;
     admit(tx, account, &target, modseq, Tally::of(&entries))?;
     let last = target.uidnext + u32::try_from(entries.len()).unwrap_or(u32::MAX) - 1;
     let restored = Copied {

@@ -19,6 +19,7 @@ fn every_check_can_fail() {
         ("journal rows and modseq of the account", "DELETE FROM journal WHERE modseq = 3"),
         ("journal rows and modseq of the account", "UPDATE account SET modseq = modseq + 1"),
         ("an entry in no selectable mailbox", "UPDATE mailbox SET selectable = 0 WHERE id = 2"),
+        ("a page of entries in no selectable mailbox", "UPDATE mailbox SET selectable = 0 WHERE id = 2"),
         ("an entry without its content", "DELETE FROM message WHERE id = (SELECT min(message) FROM entry)"),
         ("a content that nothing refers to", "DELETE FROM expunged"),
         ("used messages of the account", "UPDATE account SET used_messages = 77"),

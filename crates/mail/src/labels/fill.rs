@@ -145,7 +145,7 @@ fn union(homes: &Homes, entries: &[Sibling], starred: bool) -> (Flags, Keywords)
     (flags, words.unwrap_or_default())
 }
 
-/// Puts messages into a mailbox, in the order of their ids; their entries have the same flags by now. Six statements, one more
+/// Puts messages into a mailbox, in the order of their ids, with the flags that all their entries have by now. Six statements, one more
 /// for keywords.
 fn put(tx: &mut WriteTx, by: &By, account: AccountId, messages: &[(MessageId, Before)], to: MailboxId) -> Result<()> {
     if messages.is_empty() {
@@ -163,7 +163,7 @@ fn put(tx: &mut WriteTx, by: &By, account: AccountId, messages: &[(MessageId, Be
         params![account, &ids, to, i64::from(target.uidnext), by.now],
     )?;
     let placed: Vec<Before> = messages.iter().map(|(_, one)| one.clone()).collect();
-    admit_marks(tx, account, &target, modseq, &placed, Flags::ALL.without(Flags::DELETED))?;
+    admit_marks(tx, account, &target, modseq, &placed)?;
     keywords::carry(tx, account, to, modseq, messages.iter().flat_map(|(_, one)| one.keywords.iter()))?;
     admit(tx, account, &target, modseq, Tally::of(&placed))?;
     let last = target.uidnext + u32::try_from(messages.len()).unwrap_or(u32::MAX) - 1;

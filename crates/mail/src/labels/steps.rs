@@ -160,7 +160,7 @@ fn settled_in(
     keywords::carry(tx, account, target.id, modseq, used)?;
     let placed: Vec<Before> =
         entries.iter().map(|entry| Before { flags: entry.flags.without(Flags::DELETED), ..entry.clone() }).collect();
-    admit_marks(tx, account, target, modseq, &placed, Flags::ALL)?;
+    admit_marks(tx, account, target, modseq, &placed)?;
     admit(tx, account, target, modseq, Tally::of(&placed))?;
     let last = target.uidnext + u32::try_from(entries.len()).unwrap_or(u32::MAX) - 1;
     let note = Note {
