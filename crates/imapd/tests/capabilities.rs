@@ -6,28 +6,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use postroad_imapd::{MessageLimit, Session, Settings};
-use postroad_testkit::TestStore;
+use postroad_testkit::{Capabilities, TestStore};
 
 use common::World;
-
-/// A row of the table.
-struct Row {
-    name: &'static str,
-    places: Vec<&'static str>,
-}
-
-fn table() -> Vec<Row> {
-    let text = include_str!("capabilities.tsv");
-    let rows = text.lines().skip(1).map(|line| {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [name, standard, places, note] = columns[..] else { panic!("four columns: {line:?}") };
-        assert!(!standard.is_empty(), "{name} is of no standard");
-        let places: Vec<&str> = places.split(' ').collect();
-        assert!(places == ["everywhere"] || !note.is_empty(), "{name} says not why");
-        Row { name, places }
-    });
-    rows.collect()
-}
 
 /// What CAPABILITY answers, after the commands that lead to the place.
 fn told(world: &mut World, session: Session, before: &[&str]) -> BTreeSet<String> {
@@ -43,11 +24,6 @@ fn told(world: &mut World, session: Session, before: &[&str]) -> BTreeSet<String
     let set: BTreeSet<String> = names.iter().cloned().collect();
     assert_eq!(set.len(), names.len(), "something is told twice: {line}");
     set
-}
-
-/// Mechanisms come and go with what an administrator offers: only those of the table are looked at.
-fn is_of_the_table(name: &str, table: &[Row]) -> bool {
-    !name.starts_with("AUTH=") || table.iter().any(|row| row.name == name)
 }
 
 #[test]
@@ -73,28 +49,14 @@ fn each_capability_is_advertised_where_the_table_says() {
         ("limit", Settings { message_limit: MessageLimit::All(1_000), ..easy.clone() }, false, vec![&alice]),
         ("saving", Settings { message_limit: MessageLimit::Saving(1_000), ..easy }, false, vec![&alice]),
     ];
-    let table = table();
-    for row in &table {
-        for place in &row.places {
-            let known = ["everywhere", "nowhere"].contains(place) || places.iter().any(|(name, ..)| name == place);
-            assert!(known, "{}: there is no place {place}", row.name);
-        }
-    }
+    let names: Vec<&str> = places.iter().map(|place| place.0).collect();
+    let table = Capabilities::read(include_str!("capabilities.tsv"), &names);
+    // Mechanisms come and go with what an administrator offers: only those of the table are looked at.
+    let is_of_the_table = |name: &String| !name.starts_with("AUTH=") || table.has(name);
     for (place, settings, encrypted, before) in places {
         let session = world.connect_with(settings, encrypted.then(common::tls));
-        let told: BTreeSet<String> =
-            told(&mut world, session, &before).into_iter().filter(|name| is_of_the_table(name, &table)).collect();
-        let expected: BTreeSet<String> = table
-            .iter()
-            .filter(|row| row.places == ["everywhere"] || row.places.contains(&place))
-            .map(|row| row.name.to_owned())
-            .collect();
-        let missing: Vec<&String> = expected.difference(&told).collect();
-        let surplus: Vec<&String> = told.difference(&expected).collect();
-        assert!(
-            missing.is_empty() && surplus.is_empty(),
-            "{place}: not told {missing:?}, not in the table {surplus:?}"
-        );
+        let told = told(&mut world, session, &before).into_iter().filter(is_of_the_table).collect();
+        table.check(place, &told);
     }
 }
 

@@ -7,32 +7,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postroad_pop3d::{Session, Settings};
-use postroad_testkit::TestStore;
+use postroad_testkit::{Capabilities, TestStore};
 
 use common::{PASSWORD, World, tls};
 
 /// A client of elsewhere, and one on this machine.
 const FAR: [u8; 4] = [203, 0, 113, 9];
 const NEAR: [u8; 4] = [127, 0, 0, 1];
-
-/// A row of the table.
-struct Row {
-    name: &'static str,
-    places: Vec<&'static str>,
-}
-
-fn table() -> Vec<Row> {
-    let text = include_str!("capabilities.tsv");
-    let rows = text.lines().skip(1).map(|line| {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [name, standard, places, note] = columns[..] else { panic!("four columns: {line:?}") };
-        assert!(!standard.is_empty(), "{name} is of no standard");
-        let places: Vec<&str> = places.split(' ').collect();
-        assert!(places == ["everywhere"] || !note.is_empty(), "{name} says not why");
-        Row { name, places }
-    });
-    rows.collect()
-}
 
 /// What CAPA lists after these commands; each mechanism by itself.
 fn told(world: &mut World, mut session: Session, before: &[String]) -> BTreeSet<String> {
@@ -88,32 +69,16 @@ fn places() -> Vec<Place> {
 
 #[test]
 fn each_capability_is_listed_where_the_table_says() {
-    let table = table();
-    let names: Vec<&str> = places().iter().map(|place| place.0).collect();
-    for row in &table {
-        for place in &row.places {
-            let known = ["everywhere", "nowhere"].contains(place) || names.contains(place);
-            assert!(known, "{}: there is no place {place}", row.name);
-        }
-    }
+    let places = places();
+    let names: Vec<&str> = places.iter().map(|place| place.0).collect();
+    let table = Capabilities::read(include_str!("capabilities.tsv"), &names);
     let test = TestStore::memory(&[postroad_mail::MIGRATIONS]);
     let mut world = World::new(&test);
-    for (place, settings, from, encrypted, before) in places() {
+    for (place, settings, from, encrypted, before) in places {
         // No policy of one place holds in the next.
         world.now.0 += 3_600_000_000;
         let timestamp = (place == "apop").then(|| "<1896.697170952@pop.example.test>".to_owned());
         let session = world.connect(settings, from, encrypted.then(tls)).with_apop(timestamp);
-        let told = told(&mut world, session, &before);
-        let expected: BTreeSet<String> = table
-            .iter()
-            .filter(|row| row.places == ["everywhere"] || row.places.contains(&place))
-            .map(|row| row.name.to_owned())
-            .collect();
-        let missing: Vec<&String> = expected.difference(&told).collect();
-        let surplus: Vec<&String> = told.difference(&expected).collect();
-        assert!(
-            missing.is_empty() && surplus.is_empty(),
-            "{place}: not told {missing:?}, not in the table {surplus:?}"
-        );
+        table.check(place, &told(&mut world, session, &before));
     }
 }

@@ -14,12 +14,14 @@
 //! - [`dovecot`]: a real server of IMAP and POP3 as the other side.
 //! - [`remote`]: a fake that says so: an SMTP server that misbehaves as the test wants, and counts.
 //! - [`evidence`]: signing in by any mechanism, for services; [`hostile`]: messages made to hurt.
+//! - [`capabilities`]: a table of what is told where.
 //! - [`pages`]: somebody at a provider's pages by curl, and a provider whose tokens end at once.
 //! - [`chromium`]: a real browser; [`authenticator`]: what holds a passkey, honest or not.
 //! - [`thunderbird`]: a real mail program with windows.
 //! - [`certificates`]: an authority of the test's own; [`pebble`]: a real one that speaks ACME.
 
 pub mod authenticator;
+pub mod capabilities;
 pub mod certificates;
 pub mod chromium;
 pub mod clock;
@@ -45,6 +47,7 @@ pub mod transcript;
 pub mod unbound;
 
 pub use authenticator::Authenticator;
+pub use capabilities::Capabilities;
 pub use chromium::{Chromium, Scripts};
 pub use clock::Clock;
 pub use dns_server::{DnsServer, Zone};
