@@ -3,12 +3,13 @@
 use postroad_archive::backup::{self, AccountPlan, AccountRestored, Folder, silent};
 use postroad_mail::acl::{self, Change, Who};
 use postroad_mail::metadata::{self, Entry, Place};
-use postroad_mail::{Error, MailboxId, Rights, UidSet, accounts, credentials, expunge, retention};
+use postroad_mail::{Error, MailboxId, Rights, UidSet, accounts, credentials, expunge};
 use postroad_store::dump::Value;
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, Store};
 
 use crate::world::{
-    Backups, address, append, audit_all, by, each_database, fill, mail_of, mailbox, message, migrations, name, rows,
+    Backups, address, append, audit_all, by, each_database, fill, gone, mail_of, mailbox, message, migrations, name,
+    rows,
 };
 
 pub(crate) fn restore(
@@ -97,13 +98,7 @@ fn an_account_that_was_removed_is_made_again() {
         let uidvalidities: Vec<Value> = rows(store, "mailbox").into_iter().map(|row| row[5].clone()).collect();
         let backups = Backups::new();
         backups.make(store);
-        store
-            .write_blocking(Locks::account(alice), move |tx| {
-                accounts::delete(tx, &by(), alice)?;
-                while retention::sweep(tx, alice, Timestamp(i64::MAX))?.more {}
-                Ok::<_, Error>(())
-            })
-            .unwrap();
+        gone(store, alice);
         store.sweep_blobs(crate::world::NOW, std::time::Duration::ZERO).unwrap();
         let done = restore(&backups, store, "alice@alias.test", None, None);
         // The alias names the same account; its own address is the one that counts.

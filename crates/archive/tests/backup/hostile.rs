@@ -5,11 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use postroad_archive::backup::{self, AccountPlan, Folder, PackReader, RowsReader, silent};
-use postroad_mail::{Error, accounts, retention};
 use postroad_store::dump::{Column, Kind, Table};
-use postroad_store::{AccountId, BlobId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, BlobId, Store};
 
-use crate::world::{Backups, address, by, each_database, files, fill, mail_of, migrations, sqlite};
+use crate::world::{Backups, address, each_database, files, fill, gone, mail_of, migrations, sqlite};
 
 /// A block of rows as [`RowsReader`] reads it.
 fn block(plain: &[u8]) -> Vec<u8> {
@@ -111,16 +110,6 @@ fn what_is_no_file_is_not_opened() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, whole).unwrap();
     }
-}
-
-fn gone(store: &Store, account: AccountId) {
-    store
-        .write_blocking(Locks::account(account), move |tx| {
-            accounts::delete(tx, &by(), account)?;
-            while retention::sweep(tx, account, Timestamp(i64::MAX))?.more {}
-            Ok::<_, Error>(())
-        })
-        .unwrap();
 }
 
 /// A backup that names a message of somebody else on the server that it is restored into: it is lost, and not theirs.

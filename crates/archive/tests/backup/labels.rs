@@ -3,18 +3,14 @@
 use std::collections::BTreeSet;
 
 use postroad_mail::labels::{self, Own, State};
-use postroad_mail::{Error, MailboxId, UidSet, accounts, expunge, retention};
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_mail::{MailboxId, UidSet, expunge};
+use postroad_store::{AccountId, Locks, Store};
 
 use crate::account::restore;
-use crate::world::{Backups, address, append, audit_all, by, each_database, fill, mail_of, mailbox, message};
+use crate::world::{Backups, append, audit_all, by, each_database, fill, gone, mail_of, mailbox, message, number};
 
 const ALICE: &str = "alice@example.test";
 const ALL: &str = "[Gmail]/All Mail";
-
-fn number(store: &Store) -> AccountId {
-    store.read_blocking(|tx| accounts::find(tx, &address(ALICE))).unwrap().unwrap().id
-}
 
 fn switch_on(store: &Store, account: AccountId) {
     let fill =
@@ -53,14 +49,9 @@ fn labels_come_back_with_an_account_that_was_removed() {
         assert!(is_on(store, alice) && before.iter().any(|(_, labels)| labels.len() > 1), "{before:?}");
         let backups = Backups::new();
         backups.make(store);
-        let gone = store.write_blocking(Locks::account(alice), move |tx| {
-            accounts::delete(tx, &by(), alice)?;
-            while retention::sweep(tx, alice, Timestamp(i64::MAX))?.more {}
-            Ok::<_, Error>(())
-        });
-        gone.unwrap();
+        gone(store, alice);
         assert!(restore(&backups, store, ALICE, None, None).unwrap().made);
-        let anew = number(store);
+        let anew = number(store, ALICE);
         assert_eq!((state(store, anew), is_on(store, anew)), (on, true));
         assert_eq!((mail_of(store, ALICE), labels_of(store, anew)), (mail, before));
         audit_all(store);

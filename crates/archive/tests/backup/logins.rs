@@ -1,22 +1,18 @@
 //! How an account is signed in to comes back with it: passwords, SCRAM's keys, certificates; and what a migration has taken already.
 
-use postroad_mail::{Error, accounts, credentials, remote, retention};
+use postroad_mail::{Error, credentials, remote};
 use postroad_sasl::digest::Digest;
 use postroad_sasl::scram::{Hash, Keys};
 use postroad_store::dump::Value;
-use postroad_store::{AccountId, Locks, Store, Timestamp};
+use postroad_store::{AccountId, Locks, Store};
 
 use crate::account::restore;
-use crate::world::{Backups, Blank, NOW, address, by, each_database, fill, rows};
+use crate::world::{Backups, Blank, NOW, by, each_database, fill, gone, number, rows};
 
 /// The rows of an account, without its number.
 fn of(store: &Store, table: &str, account: AccountId) -> Vec<Vec<Value>> {
     let all = rows(store, table).into_iter().filter(|row| row[0].int() == Some(account.0));
     all.map(|row| row[1..].to_vec()).collect()
-}
-
-fn number(store: &Store, text: &'static str) -> AccountId {
-    store.read_blocking(move |tx| accounts::find(tx, &address(text))).unwrap().unwrap().id
 }
 
 /// Pins a certificate, switches NTLM on, notes what was taken from elsewhere.
@@ -96,15 +92,14 @@ fn scram_works_after_an_account_came_back() {
         let backups = Backups::new();
         backups.make(store);
         let bob = number(store, "bob@example.test");
-        let gone = store.write_blocking(Locks::accounts([alice, bob]), move |tx| {
-            accounts::delete(tx, &by(), alice)?;
-            while retention::sweep(tx, alice, Timestamp(i64::MAX))?.more {}
+        gone(store, alice);
+        let taken = store.write_blocking(Locks::account(bob), move |tx| {
             // Somebody else has one of the certificates, and of the principals, meanwhile.
             credentials::pin(tx, &by(), bob, "laptop", &[1; 32])?;
             credentials::add_principal(tx, &by(), bob, "carol@REALM.TEST")?;
             Ok::<_, Error>(())
         });
-        gone.unwrap();
+        taken.unwrap();
         let done = restore(&backups, store, "alice@example.test", None, None).unwrap();
         assert!(done.made);
         assert_eq!(

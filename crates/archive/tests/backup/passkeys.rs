@@ -1,13 +1,13 @@
 //! An account that came back is opened by the passkeys that it had.
 
 use postroad_identity::passkeys::{self, Answer, Made, NotShown, Party, Passkey, Question, Shown};
-use postroad_mail::{Error, accounts, retention};
+use postroad_mail::Error;
 use postroad_store::{AccountId, Locks, Store, Timestamp};
 use postroad_testkit::Authenticator;
 use postroad_testkit::authenticator::base64url;
 
 use crate::account::restore;
-use crate::world::{Backups, NOW, address, by, each_database, fill};
+use crate::world::{Backups, NOW, by, each_database, fill, gone, number};
 
 const ORIGIN: &str = "https://mail.example.test";
 
@@ -43,10 +43,6 @@ fn known(store: &Store, account: AccountId) -> (Vec<Passkey>, String) {
     read.unwrap()
 }
 
-fn number(store: &Store, text: &'static str) -> AccountId {
-    store.read_blocking(move |tx| accounts::find(tx, &address(text))).unwrap().unwrap().id
-}
-
 fn holder(store: &Store, authenticator: &Authenticator) -> Option<AccountId> {
     let credential = authenticator.credential.clone();
     store.read_blocking(move |tx| passkeys::holder(tx, &credential)).unwrap()
@@ -67,12 +63,7 @@ fn passkeys_open_the_account_that_came_back() {
         assert_eq!(before.0.len(), 2);
         let backups = Backups::new();
         backups.make(store);
-        let gone = store.write_blocking(Locks::account(alice), move |tx| {
-            accounts::delete(tx, &by(), alice)?;
-            while retention::sweep(tx, alice, Timestamp(i64::MAX))?.more {}
-            Ok::<_, Error>(())
-        });
-        gone.unwrap();
+        gone(store, alice);
         assert_eq!(holder(store, &laptop), None);
         assert!(restore(&backups, store, "alice@example.test", None, None).unwrap().made);
         let anew = number(store, "alice@example.test");

@@ -10,6 +10,7 @@ use postroad_mail::deliver::{self, Filing};
 use postroad_mail::password::PasswordHash;
 use postroad_mail::{
     Actor, Address, By, Domain, Error, Flags, Intake, Keyword, MailboxId, MailboxName, audit, domains, mailboxes,
+    retention,
 };
 use postroad_message::Limits;
 use postroad_queue::{Body, DeliverBy, Notify, Outgoing, Recipient};
@@ -237,6 +238,23 @@ fn enqueue(store: &Store) {
             };
             postroad_queue::enqueue(tx, &outgoing, NOW)?;
             Ok::<_, postroad_queue::Error>(tx.blob_release(blob, 1)?)
+        })
+        .unwrap();
+}
+
+/// The number of the account with this address.
+pub(crate) fn number(store: &Store, text: &str) -> AccountId {
+    let address = address(text);
+    store.read_blocking(move |tx| accounts::find(tx, &address)).unwrap().unwrap().id
+}
+
+/// Removes an account, and all that is left of it.
+pub(crate) fn gone(store: &Store, account: AccountId) {
+    store
+        .write_blocking(Locks::account(account), move |tx| {
+            accounts::delete(tx, &by(), account)?;
+            while retention::sweep(tx, account, Timestamp(i64::MAX))?.more {}
+            Ok::<_, Error>(())
         })
         .unwrap();
 }
